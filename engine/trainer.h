@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Stochastic gradient descent: forward, error, backward, delta row, apply; one
+// step after another.
+#ifndef BACKPROP_ENGINE_TRAINER_H_
+#define BACKPROP_ENGINE_TRAINER_H_
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "engine/layout.h"
+#include "engine/network.h"
+
+namespace backprop {
+
+// What a session trains with; constant over a call of Trainer::Train.
+struct Training {
+  const NetworkSpec* network = nullptr;
+  const Layout* layout = nullptr;  // of that network
+  float learning_rate = 0;         // α
+};
+
+// Where a call of Trainer::Train finds its samples and puts its results.
+// steps is errors.size(); B is layout->batch_size().
+struct TrainRun {
+  std::span<const float> inputs;   // (steps·B, input_size), finite
+  std::span<const float> targets;  // (steps·B, output_size), finite
+  std::span<float> weights;        // (weight_count), updated in place
+  std::span<float> errors;         // (steps): mean over B, before the update
+  std::span<float> deltas;         // (steps, delta_row_length)
+  std::span<float> outputs;        // (steps·B, output_size) or empty
+};
+
+// Scratch memory for training; grows to the largest net it has seen and is
+// reused, so that steps allocate nothing. Owned by one thread at a time; belongs
+// to a thread, not to a session.
+class Trainer {
+ public:
+  Trainer();
+  ~Trainer();
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
+
+  // Runs the steps in order and returns how many were applied. Fewer than
+  // run.errors.size() means: the step after those would have had a non-finite
+  // error, or a delta beyond kLargestDelta; weights are as they were before
+  // that step, and results from there on are unspecified.
+  size_t Train(const Training& training, const TrainRun& run);
+
+ private:
+  struct Scratch;
+  std::unique_ptr<Scratch> scratch_;
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_ENGINE_TRAINER_H_

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// backpropd: reads flags, starts the parts, waits for a signal, drains.
+//
+// Exit codes: 0 drained (or ready, for `healthcheck`); 1 could not start (or is
+// not ready); 2 wrong flags; 128 + signal when a second signal cut the drain
+// short.
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/flags.h"
+#include "server/http_endpoint.h"
+#include "server/log.h"
+#include "server/metrics.h"
+#include "server/readiness_check.h"
+#include "server/server.h"
+
+namespace {
+
+constexpr int kUsageError = 2;
+constexpr int kSignalExit = 128;
+
+std::string_view View(absl::string_view text) {
+  return {text.data(), text.size()};
+}
+
+int FailedToStart(const absl::Status& status) {
+  backprop::Log(backprop::LogLevel::kError, "could not start",
+                {{"error", View(status.message())}});
+  return EXIT_FAILURE;
+}
+
+int WaitForSignal(const sigset_t& signals) {
+  int signal = 0;
+  while (sigwait(&signals, &signal) != 0) {
+  }
+  return signal;
+}
+
+// signals: those that end the server, blocked in all threads.
+int Serve(const backprop::ServerOptions& options, const sigset_t& signals) {
+  using backprop::Log;
+  using backprop::LogLevel;
+  backprop::Metrics metrics;
+  auto server = backprop::Server::Start(options, &metrics);
+  if (!server.ok()) return FailedToStart(server.status());
+  auto http = backprop::HttpEndpoint::Start(
+      options.http_address, metrics,
+      [running = server->get()] { return running->ready(); });
+  if (!http.ok()) return FailedToStart(http.status());
+  Log(LogLevel::kInfo, "serving",
+      {{"version", std::string_view(BACKPROP_VERSION)},
+       {"grpc_address", std::string_view((*server)->grpc_address())},
+       {"http_address", std::string_view((*http)->address())}});
+
+  const int signal = WaitForSignal(signals);
+  Log(LogLevel::kInfo, "draining",
+      {{"signal", std::string_view(strsignal(signal))}});
+  // Not left to the default action: the kernel ignores that for process 1,
+  // which this is in a container.
+  std::thread([&signals] {
+    std::_Exit(kSignalExit + WaitForSignal(signals));
+  }).detach();
+  (*server)->Drain();
+  http->reset();  // last, so that /readyz says "not ready" during the drain
+  server->reset();
+  Log(LogLevel::kInfo, "stopped");
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const absl::StatusOr<backprop::Invocation> invocation =
+      backprop::ParseFlags(argc, argv);
+  if (!invocation.ok()) {
+    std::cerr << "backpropd: " << invocation.status().message()
+              << "\nSee backpropd --help.\n";
+    return kUsageError;
+  }
+  // A peer that hangs up is an error of one write, not the end of the process.
+  signal(SIGPIPE, SIG_IGN);
+  switch (invocation->command) {
+    case backprop::Command::kPrintAndExit:
+      std::cout << invocation->text;
+      return EXIT_SUCCESS;
+    case backprop::Command::kHealthcheck: {
+      const absl::Status status =
+          backprop::CheckReadiness(invocation->options.http_address);
+      if (status.ok()) return EXIT_SUCCESS;
+      std::cerr << "backpropd: " << status.message() << "\n";
+      return EXIT_FAILURE;
+    }
+    case backprop::Command::kServe:
+      break;
+  }
+  backprop::SetLogLevel(invocation->options.log_level);
+  // Before any thread starts, because threads inherit the mask; taken by
+  // sigwait, because almost nothing may be called in a signal handler. static:
+  // the thread that waits for a second signal outlives Serve.
+  static sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return Serve(invocation->options, signals);
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/rpc_status.h"
+
+#include <string>
+#include <vector>
+
+#include "google/rpc/error_details.pb.h"
+#include "server/rejection.h"
+
+namespace backprop {
+namespace {
+
+constexpr char kDomain[] = "backprop.v1";
+// Some proxies and clients drop trailers beyond 8 KiB: leave off violations
+// rather than lose the whole status.
+constexpr size_t kMostViolations = 16;
+constexpr size_t kLongestMessage = 1024;
+
+}  // namespace
+
+google::rpc::Status ToRpcStatus(const absl::Status& status) {
+  google::rpc::Status proto;
+  proto.set_code(static_cast<int>(status.code()));
+  proto.set_message(std::string(status.message().substr(0, kLongestMessage)));
+  if (const std::string reason = ReasonOf(status); !reason.empty()) {
+    google::rpc::ErrorInfo info;
+    info.set_reason(reason);
+    info.set_domain(kDomain);
+    proto.add_details()->PackFrom(info);
+  }
+  const std::vector<FieldViolation> violations = ViolationsOf(status);
+  if (!violations.empty()) {
+    google::rpc::BadRequest bad;
+    for (const FieldViolation& violation : violations) {
+      if (bad.field_violations_size() == kMostViolations) break;
+      auto* added = bad.add_field_violations();
+      added->set_field(violation.field);
+      added->set_description(violation.description);
+    }
+    proto.add_details()->PackFrom(bad);
+  }
+  return proto;
+}
+
+}  // namespace backprop

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/sample_decoder.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "server/rejection.h"
+
+namespace backprop {
+namespace {
+
+static_assert(std::endian::native == std::endian::little,
+              "rows are copied as they come: little-endian float32");
+
+float LoadFloat(std::string_view bytes, size_t i) {
+  float value;
+  std::memcpy(&value, bytes.data() + i * sizeof(float), sizeof(float));
+  return value;
+}
+
+// Position of the first number that is not finite after scaling, or the count.
+size_t FirstNonFinite(std::string_view bytes, float scale) {
+  const size_t count = bytes.size() / sizeof(float);
+  constexpr size_t kBlock = 256;
+  for (size_t begin = 0; begin < count; begin += kBlock) {
+    const size_t end = std::min(count, begin + kBlock);
+    // x − x is 0 for finite x and NaN for others; without branches this runs
+    // at memory speed.
+    float sum = 0;
+    for (size_t i = begin; i < end; ++i) {
+      const float x = LoadFloat(bytes, i) * scale;
+      sum += x - x;
+    }
+    if (sum == 0) continue;
+    for (size_t i = begin; i < end; ++i) {
+      if (!std::isfinite(LoadFloat(bytes, i) * scale)) return i;
+    }
+  }
+  return count;
+}
+
+absl::Status NonFinite(std::string_view field, size_t position,
+                       size_t row_length) {
+  return InvalidField(
+      field, absl::StrCat("row ", position / row_length, ", column ",
+                          position % row_length,
+                          " is NaN, infinite, or becomes so when scaled; "
+                          "nothing was applied"));
+}
+
+absl::Status CheckClasses(std::span<const uint32_t> classes, size_t samples,
+                          size_t outputs) {
+  if (classes.size() != samples) {
+    return InvalidField("classes",
+                        absl::StrCat("has ", classes.size(),
+                                     " numbers for ", samples, " input rows"));
+  }
+  for (size_t i = 0; i < classes.size(); ++i) {
+    if (classes[i] >= outputs) {
+      return InvalidField(
+          absl::StrCat("classes[", i, "]"),
+          absl::StrCat("is ", classes[i], "; the network has ", outputs,
+                       " outputs, so it must be at most ", outputs - 1));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckTargets(std::string_view targets, size_t samples,
+                          size_t outputs) {
+  if (targets.size() % sizeof(float) != 0 ||
+      targets.size() / sizeof(float) / outputs != samples ||
+      targets.size() / sizeof(float) % outputs != 0) {
+    return InvalidField(
+        "targets",
+        absl::StrCat("has ", targets.size(), " bytes; ", samples,
+                     " samples need ", samples, " rows of ", outputs,
+                     " float32, ", samples * outputs * sizeof(float),
+                     " bytes"));
+  }
+  const size_t bad = FirstNonFinite(targets, 1.0F);
+  if (bad < samples * outputs) return NonFinite("targets", bad, outputs);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<size_t> CheckInputs(const SessionSpec& spec,
+                                   std::string_view field,
+                                   std::string_view bytes) {
+  const size_t row_length = spec.network.input_size;
+  const size_t row_bytes = row_length * ElementSize(spec.input.element_type);
+  if (bytes.empty()) {
+    return InvalidField(field, "is empty; at least one input row is needed");
+  }
+  if (bytes.size() % row_bytes != 0) {
+    return InvalidField(
+        field, absl::StrCat("has ", bytes.size(), " bytes, no multiple of a "
+                            "row's ", row_bytes, " (", row_length,
+                            spec.input.element_type == ElementType::kUint8
+                                ? " uint8" : " float32",
+                            " each)"));
+  }
+  if (spec.input.element_type == ElementType::kFloat32) {
+    const size_t bad = FirstNonFinite(bytes, spec.input.scale);
+    if (bad < bytes.size() / sizeof(float)) {
+      return NonFinite(field, bad, row_length);
+    }
+  }
+  return bytes.size() / row_bytes;
+}
+
+absl::StatusOr<size_t> CheckSamples(const SessionSpec& spec,
+                                    const SampleBytes& samples) {
+  const auto count = CheckInputs(spec, "inputs", samples.inputs);
+  if (!count.ok()) return count;
+  if (samples.targets.empty() == samples.classes.empty()) {
+    return InvalidField("targets", "set exactly one of targets and classes");
+  }
+  const size_t outputs = spec.network.output_size();
+  const absl::Status status =
+      samples.targets.empty()
+          ? CheckClasses(samples.classes, *count, outputs)
+          : CheckTargets(samples.targets, *count, outputs);
+  if (!status.ok()) return status;
+  return count;
+}
+
+absl::Status CheckFinite(std::string_view field,
+                         std::span<const float> values) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) {
+      return InvalidField(absl::StrCat(field, "[", i, "]"),
+                          "is NaN or infinite; must be finite");
+    }
+  }
+  return absl::OkStatus();
+}
+
+void DecodeInputs(const SessionSpec& spec, std::string_view bytes, size_t first,
+                  size_t count, std::span<float> inputs) {
+  const size_t row_bytes =
+      spec.network.input_size * ElementSize(spec.input.element_type);
+  ConvertInputs(spec.input,
+                bytes.substr(first * row_bytes, count * row_bytes), inputs);
+}
+
+void DecodeTargets(const SessionSpec& spec, const SampleBytes& samples,
+                   size_t first, size_t count, std::span<float> targets) {
+  const size_t outputs = spec.network.output_size();
+  if (!samples.targets.empty()) {
+    std::memcpy(targets.data(),
+                samples.targets.data() + first * outputs * sizeof(float),
+                count * outputs * sizeof(float));
+    return;
+  }
+  std::fill(targets.begin(), targets.end(), 0.0F);
+  for (size_t i = 0; i < count; ++i) {
+    targets[i * outputs + samples.classes[first + i]] = 1.0F;
+  }
+}
+
+}  // namespace backprop

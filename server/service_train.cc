@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/service_train.h"
+
+#include <grpcpp/impl/codegen/proto_utils.h>
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "backprop/v1/training_service.pb.h"
+#include "server/message_trainer.h"
+#include "server/rejection.h"
+
+namespace backprop {
+namespace {
+
+// An opening message holds a session's id; anything longer is a mistake, and is
+// not parsed within the reaction.
+constexpr size_t kLongestOpening = 4096;
+
+template <typename Message>
+bool Parse(grpc::ByteBuffer& buffer, Message* message) {
+  return grpc::SerializationTraits<Message>::Deserialize(&buffer, message).ok();
+}
+
+template <typename Message>
+grpc::ByteBuffer Serialize(const Message& message) {
+  grpc::ByteBuffer buffer;
+  bool own_buffer = false;
+  grpc::SerializationTraits<Message>::Serialize(message, &buffer, &own_buffer);
+  return buffer;
+}
+
+}  // namespace
+
+// Messages go reader → inbox_ → turn of the session's lane → outbox_ → writer.
+// One read, one turn and one write are under way at any time. Reactions only
+// move data; parsing and training happen in the turn. Whatever changes state
+// calls Proceed, which starts what can be started and ends the stream when
+// nothing is left to do.
+class TrainStream final
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+      public std::enable_shared_from_this<TrainStream> {
+ public:
+  TrainStream(ServiceContext& context, TrainStreams& streams)
+      : context_(context),
+        streams_(streams),
+        call_(context, Metrics::RpcType::kBidiStream, "Train") {
+    context_.metrics.AddTrainStreams(1);
+  }
+
+  ~TrainStream() override { context_.metrics.AddTrainStreams(-1); }
+
+  void Begin() {
+    streams_.Add(shared_from_this());
+    Update([this] { end_ = MaybeEnd(Admit(context_)); });
+  }
+
+  void SayGoodbye() {
+    Update([this] { leaving_ = true; });
+  }
+
+  void OnReadDone(bool ok) noexcept override {
+    Update([this, ok] {
+      reading_ = false;
+      if (!ok) {
+        reads_done_ = true;
+      } else if (!end_) {
+        Receive();
+      }
+    });
+  }
+
+  void OnWriteDone(bool ok) noexcept override {
+    Update([this, ok] {
+      writing_ = false;
+      outbox_bytes_ -= outbox_.front().Length();
+      outbox_.pop_front();
+      if (!ok) cancelled_ = true;
+    });
+  }
+
+  void OnCancel() noexcept override {
+    Update([this] { cancelled_ = true; });
+  }
+
+  void OnDone() noexcept override { streams_.Remove(shared_from_this()); }
+
+ private:
+  // Changes state under the lock, then goes on. Keeps *this alive until the
+  // lock is released, as Finish may let OnDone drop the last other reference.
+  template <typename Change>
+  void Update(Change change) {
+    const auto self = shared_from_this();
+    std::lock_guard lock(mutex_);
+    change();
+    Proceed();
+  }
+
+  static std::optional<absl::Status> MaybeEnd(absl::Status status) {
+    if (status.ok()) return std::nullopt;
+    return status;
+  }
+
+  // The rest but Turn: mutex_ held.
+
+  void Receive() {
+    call_.MessageReceived();
+    context_.metrics.RecordReceivedBytes(incoming_.Length());
+    if (session_ == nullptr) {
+      end_ = MaybeEnd(Open());
+      incoming_.Clear();
+      return;
+    }
+    inbox_bytes_ += incoming_.Length();
+    context_.metrics.AddQueuedBytes(static_cast<int64_t>(incoming_.Length()));
+    inbox_.push_back(std::move(incoming_));
+    incoming_.Clear();
+  }
+
+  absl::Status Open() {
+    v1::TrainRequest request;
+    if (incoming_.Length() > kLongestOpening || !Parse(incoming_, &request)) {
+      return InvalidField(
+          "session_id", "the first message must set session_id and nothing else");
+    }
+    if (request.session_id().empty()) {
+      return InvalidField("session_id", "is required in the first message");
+    }
+    if (!request.inputs().empty() || !request.targets().empty() ||
+        request.classes_size() != 0 || request.has_offset() ||
+        request.want_digest()) {
+      return InvalidField("inputs",
+                          "samples belong into the messages after the first, "
+                          "which sets session_id and nothing else");
+    }
+    auto session = context_.sessions.Find(request.session_id());
+    if (!session.ok()) return session.status();
+    if (absl::Status status = (*session)->AttachWriter(); !status.ok()) {
+      return status;
+    }
+    session_ = *std::move(session);
+    trainer_.emplace(session_, context_.metrics);
+    return absl::OkStatus();
+  }
+
+  void Proceed() {
+    if (finished_) return;
+    MaybeRead();
+    MaybeSubmitTurn();
+    MaybeEndWell();
+    MaybeWrite();
+    MaybeFinish();
+  }
+
+  void MaybeRead() {
+    if (reading_ || reads_done_ || cancelled_ || leaving_ || end_) return;
+    if (inbox_bytes_ >= context_.options.max_queued_bytes) return;
+    reading_ = true;
+    StartRead(&incoming_);
+  }
+
+  bool HasWork() const {
+    if (session_ == nullptr) return false;
+    return !opened_ || in_message_ || (!leaving_ && !inbox_.empty());
+  }
+
+  void MaybeSubmitTurn() {
+    if (turn_pending_ || cancelled_ || end_ || !HasWork()) return;
+    if (outbox_bytes_ >= context_.options.max_queued_bytes) return;
+    turn_pending_ = true;
+    context_.pool.Submit(session_->lane(),
+                         [self = shared_from_this()](Worker& worker) {
+                           self->TakeTurn(worker);
+                         });
+  }
+
+  void MaybeEndWell() {
+    if (end_ || turn_pending_ || HasWork()) return;
+    if (cancelled_) return;
+    if (leaving_) {
+      if (session_ != nullptr) {
+        v1::TrainResponse goodbye;
+        const Progress progress = session_->progress();
+        goodbye.set_goodbye(true);
+        goodbye.set_message_number(messages_);
+        goodbye.set_base_step(progress.step);
+        goodbye.set_step(progress.step);
+        goodbye.set_next_offset(progress.next_offset);
+        Send(Serialize(goodbye));
+      }
+      end_ = absl::OkStatus();
+    } else if (reads_done_) {
+      end_ = session_ != nullptr
+                 ? absl::OkStatus()
+                 : InvalidField("session_id",
+                                "the stream ended before its first message, "
+                                "which must set session_id");
+    }
+  }
+
+  void Send(grpc::ByteBuffer buffer) {
+    outbox_bytes_ += buffer.Length();
+    context_.metrics.RecordSentBytes(buffer.Length());
+    outbox_.push_back(std::move(buffer));
+  }
+
+  void MaybeWrite() {
+    if (writing_ || cancelled_ || outbox_.empty()) return;
+    writing_ = true;
+    call_.MessageSent();
+    StartWrite(&outbox_.front());
+  }
+
+  void MaybeFinish() {
+    if (turn_pending_ || writing_) return;
+    if (!cancelled_ && !(end_ && outbox_.empty())) return;
+    finished_ = true;
+    context_.metrics.AddQueuedBytes(-static_cast<int64_t>(inbox_bytes_));
+    inbox_.clear();
+    // Before the client can see the end, so that it may open the next stream
+    // at once.
+    if (session_ != nullptr) session_->DetachWriter();
+    Finish(call_.End(cancelled_ ? absl::CancelledError("cancelled") : *end_));
+  }
+
+  // A turn of the session's lane, on a pool thread; takes mutex_ itself.
+  void TakeTurn(Worker& worker) {
+    // Of the thread, not of the stream: an idle stream holds no large buffer.
+    thread_local v1::TrainResponse response;
+    response.Clear();
+    std::optional<grpc::ByteBuffer> message;
+    {
+      std::lock_guard lock(mutex_);
+      if (!cancelled_ && opened_ && !in_message_) {
+        message = std::move(inbox_.front());
+        inbox_.pop_front();
+      }
+    }
+    absl::Status status;
+    grpc::ByteBuffer answer;
+    if (message) status = BeginMessage(&*message);
+    if (status.ok()) {
+      if (opened_) {
+        trainer_->Next(worker, &response);
+      } else {
+        AnswerOpening(&response);
+      }
+      answer = Serialize(response);
+    }
+    Update([this, &status, &answer, done = response.message_done()] {
+      turn_pending_ = false;
+      if (!status.ok()) {
+        end_ = status;
+        return;
+      }
+      opened_ = true;
+      in_message_ = !done;
+      if (done) ReleaseMessage();
+      Send(std::move(answer));
+    });
+  }
+
+  absl::Status BeginMessage(grpc::ByteBuffer* message) {
+    if (!Parse(*message, &trainer_->request())) {
+      return InvalidField("TrainRequest", "the message can't be parsed");
+    }
+    message_bytes_ = message->Length();
+    trainer_->Begin(++messages_);
+    return absl::OkStatus();
+  }
+
+  void AnswerOpening(v1::TrainResponse* response) const {
+    const Progress progress = session_->progress();
+    response->set_message_done(true);
+    response->set_base_step(progress.step);
+    response->set_step(progress.step);
+    response->set_next_offset(progress.next_offset);
+  }
+
+  // mutex_ held.
+  void ReleaseMessage() {
+    inbox_bytes_ -= message_bytes_;
+    context_.metrics.AddQueuedBytes(-static_cast<int64_t>(message_bytes_));
+    message_bytes_ = 0;
+  }
+
+  // Constant after construction.
+  ServiceContext& context_;
+  TrainStreams& streams_;
+
+  // Set by Open before the first turn, constant from then on.
+  std::shared_ptr<Session> session_;
+
+  // Owned by the turn.
+  std::optional<MessageTrainer> trainer_;
+  uint64_t messages_ = 0;     // sample messages begun; read when no turn runs
+  size_t message_bytes_ = 0;  // of the message begun, part of inbox_bytes_
+
+  std::mutex mutex_;
+  // Guarded by mutex_.
+  ServiceCall call_;
+  grpc::ByteBuffer incoming_;           // of the read under way
+  std::deque<grpc::ByteBuffer> inbox_;  // received, not begun
+  size_t inbox_bytes_ = 0;              // inbox_ and the message begun
+  std::deque<grpc::ByteBuffer> outbox_;  // its front is being written
+  size_t outbox_bytes_ = 0;
+  bool reading_ = false;
+  bool reads_done_ = false;
+  bool turn_pending_ = false;  // submitted or running
+  bool opened_ = false;        // the opening has been answered
+  bool in_message_ = false;    // the message begun is not done yet
+  bool writing_ = false;
+  bool leaving_ = false;    // the server drains
+  bool cancelled_ = false;  // the client is gone
+  bool finished_ = false;   // Finish was called
+  std::optional<absl::Status> end_;  // how the stream will end
+};
+
+void TrainStreams::Add(const std::shared_ptr<TrainStream>& stream) {
+  std::lock_guard lock(mutex_);
+  streams_.insert(stream);
+}
+
+void TrainStreams::Remove(const std::shared_ptr<TrainStream>& stream) {
+  std::lock_guard lock(mutex_);
+  streams_.erase(stream);
+}
+
+void TrainStreams::SayGoodbye() {
+  std::vector<std::shared_ptr<TrainStream>> streams;
+  {
+    std::lock_guard lock(mutex_);
+    streams.assign(streams_.begin(), streams_.end());
+  }
+  for (const auto& stream : streams) stream->SayGoodbye();
+}
+
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* OpenTrainStream(
+    ServiceContext& context, TrainStreams& streams) {
+  const auto stream = std::make_shared<TrainStream>(context, streams);
+  stream->Begin();
+  return stream.get();
+}
+
+}  // namespace backprop

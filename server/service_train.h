@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The Train stream: moves bytes between gRPC and the session's turns.
+#ifndef BACKPROP_SERVER_SERVICE_TRAIN_H_
+#define BACKPROP_SERVER_SERVICE_TRAIN_H_
+
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <memory>
+#include <mutex>
+#include <unordered_set>
+
+#include "server/service_call.h"
+
+namespace backprop {
+
+class TrainStream;
+
+// The open streams, so that a drain can say goodbye to each. Any thread.
+class TrainStreams {
+ public:
+  void Add(const std::shared_ptr<TrainStream>& stream);
+  void Remove(const std::shared_ptr<TrainStream>& stream);
+
+  // Every stream answers the message it is at, says goodbye and ends with OK.
+  void SayGoodbye();
+
+ private:
+  std::mutex mutex_;
+  std::unordered_set<std::shared_ptr<TrainStream>> streams_;  // guarded
+};
+
+// For one call of Train. context and streams must outlive it; it frees itself.
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* OpenTrainStream(
+    ServiceContext& context, TrainStreams& streams);
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_SERVICE_TRAIN_H_

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// All sessions of the process, by id, within the operator's limits.
+#ifndef BACKPROP_SERVER_SESSION_TABLE_H_
+#define BACKPROP_SERVER_SESSION_TABLE_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/session.h"
+
+namespace backprop {
+
+struct SessionLimits {
+  size_t sessions = 0;
+  size_t total_weights = 0;
+};
+
+// All methods may be called from any thread.
+class SessionTable {
+ public:
+  explicit SessionTable(SessionLimits limits) : limits_(limits) {}
+
+  // What makes a repeated request the same request.
+  struct RequestKey {
+    std::string request_id;  // empty: none
+    uint64_t fingerprint = 0;  // of the effective spec and the given weights
+  };
+
+  struct Created {
+    std::shared_ptr<Session> session;
+    bool is_new = false;  // false: made by an earlier request with this key
+  };
+
+  // Reserves room, makes a session, lets fill set its weights (without holding
+  // a lock), and adds it. Fails with SESSION_LIMIT or REQUEST_ID_REUSED.
+  absl::StatusOr<Created> Create(const SessionSpec& spec, const Layout& layout,
+                                 const RequestKey& key,
+                                 const std::function<void(Session&)>& fill);
+
+  // Fails with SESSION_NOT_FOUND.
+  absl::StatusOr<std::shared_ptr<Session>> Find(const std::string& id) const;
+
+  // At most count sessions whose ids come after `after`, in order of ids.
+  std::vector<std::shared_ptr<Session>> List(const std::string& after,
+                                             size_t count) const;
+
+  // Fails with SESSION_NOT_FOUND or SESSION_BUSY. Returns what was removed.
+  absl::StatusOr<std::shared_ptr<Session>> Delete(const std::string& id);
+
+ private:
+  struct Entry {
+    std::shared_ptr<Session> session;
+    RequestKey key;
+  };
+
+  absl::Status Reserve(size_t weights);
+  void Release(size_t weights);
+  absl::StatusOr<std::shared_ptr<Session>> FindByRequest(
+      const RequestKey& key) const;
+
+  const SessionLimits limits_;
+
+  mutable std::mutex mutex_;
+  std::map<std::string, Entry> sessions_;                       // guarded
+  std::unordered_map<std::string, std::string> id_of_request_;  // guarded
+  size_t reserved_sessions_ = 0;                                // guarded
+  size_t reserved_weights_ = 0;                                 // guarded
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_SESSION_TABLE_H_

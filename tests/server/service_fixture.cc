@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/server/service_fixture.h"
+
+#include <cstring>
+
+#include "google/rpc/error_details.pb.h"
+
+namespace backprop::testing {
+
+ServerOptions ServiceTest::SmallLimits() {
+  ServerOptions options;
+  options.grpc_address = "127.0.0.1:0";
+  options.compute_threads = 2;
+  options.log_level = "error";
+  return options;
+}
+
+void ServiceTest::StartServer(const ServerOptions& options) {
+  stub_.reset();
+  channel_.reset();
+  server_.reset();
+  metrics_ = std::make_unique<Metrics>();
+  auto started = Server::Start(options, metrics_.get());
+  ASSERT_TRUE(started.ok()) << started.status();
+  server_ = *std::move(started);
+  channel_ = NewChannel();
+  stub_ = v1::TrainingService::NewStub(channel_);
+}
+
+std::shared_ptr<grpc::Channel> ServiceTest::NewChannel() {
+  if (GetParam() == Transport::kInProcess) return server_->InProcessChannel();
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetMaxReceiveMessageSize(64 << 20);
+  return grpc::CreateCustomChannel(server_->grpc_address(),
+                                   grpc::InsecureChannelCredentials(),
+                                   arguments);
+}
+
+v1::Session ServiceTest::Create(const v1::SessionSpec& spec) {
+  v1::CreateSessionRequest request;
+  *request.mutable_spec() = spec;
+  v1::CreateSessionResponse response;
+  const grpc::Status status = Call(&Stub::CreateSession, request, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return response.session();
+}
+
+grpc::Status ServiceTest::TryCreate(const v1::SessionSpec& spec) {
+  v1::CreateSessionRequest request;
+  *request.mutable_spec() = spec;
+  v1::CreateSessionResponse response;
+  return Call(&Stub::CreateSession, request, &response);
+}
+
+v1::Session ServiceTest::Get(const std::string& session_id) {
+  v1::GetSessionRequest request;
+  request.set_session_id(session_id);
+  v1::GetSessionResponse response;
+  const grpc::Status status = Call(&Stub::GetSession, request, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return response.session();
+}
+
+grpc::Status ServiceTest::Delete(const std::string& session_id) {
+  v1::DeleteSessionRequest request;
+  request.set_session_id(session_id);
+  v1::DeleteSessionResponse response;
+  return Call(&Stub::DeleteSession, request, &response);
+}
+
+std::vector<float> ServiceTest::Weights(const std::string& session_id,
+                                        v1::GetWeightsResponse* end) {
+  grpc::ClientContext context;
+  v1::GetWeightsRequest request;
+  request.set_session_id(session_id);
+  const auto reader = stub().GetWeights(&context, request);
+  std::vector<float> weights;
+  for (v1::GetWeightsResponse chunk; reader->Read(&chunk);) {
+    EXPECT_EQ(chunk.first_weight(), weights.size()) << "gap between chunks";
+    const std::vector<float> part = Floats(chunk.weights());
+    weights.insert(weights.end(), part.begin(), part.end());
+    *end = chunk;
+  }
+  const grpc::Status status = reader->Finish();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(end->weight_count(), weights.size());
+  return weights;
+}
+
+uint64_t ServiceTest::Digest(const std::string& session_id) {
+  v1::GetWeightsResponse end;
+  Weights(session_id, &end);
+  return end.digest();
+}
+
+std::string TransportName(const ::testing::TestParamInfo<Transport>& info) {
+  return info.param == Transport::kInProcess ? "InProcess" : "Tcp";
+}
+
+std::string Reason(const google::rpc::Status& status) {
+  for (const google::protobuf::Any& detail : status.details()) {
+    google::rpc::ErrorInfo info;
+    if (!detail.UnpackTo(&info)) continue;
+    EXPECT_EQ(info.domain(), "backprop.v1");
+    return info.reason();
+  }
+  return "";
+}
+
+std::vector<std::string> Fields(const google::rpc::Status& status) {
+  std::vector<std::string> fields;
+  for (const google::protobuf::Any& detail : status.details()) {
+    google::rpc::BadRequest bad;
+    if (!detail.UnpackTo(&bad)) continue;
+    for (const auto& violation : bad.field_violations()) {
+      EXPECT_NE(violation.description(), "");
+      fields.push_back(violation.field());
+    }
+  }
+  return fields;
+}
+
+namespace {
+
+// The status that travels in grpc-status-details-bin.
+google::rpc::Status Details(const grpc::Status& status) {
+  google::rpc::Status details;
+  EXPECT_TRUE(details.ParseFromString(status.error_details()));
+  EXPECT_EQ(details.code(), static_cast<int>(status.error_code()));
+  return details;
+}
+
+}  // namespace
+
+std::string Reason(const grpc::Status& status) {
+  return Reason(Details(status));
+}
+
+std::vector<std::string> Fields(const grpc::Status& status) {
+  return Fields(Details(status));
+}
+
+v1::SessionSpec Spec(uint32_t inputs, std::initializer_list<uint32_t> sizes) {
+  v1::SessionSpec spec;
+  spec.set_input_size(inputs);
+  for (const uint32_t size : sizes) {
+    v1::Layer* layer = spec.add_layers();
+    layer->set_size(size);
+    layer->set_activation(v1::ACTIVATION_TANH);
+  }
+  spec.mutable_layers(spec.layers_size() - 1)
+      ->set_activation(v1::ACTIVATION_IDENTITY);
+  spec.mutable_optimiser()->mutable_sgd()->set_learning_rate(0.05F);
+  spec.mutable_initialiser()->set_seed(7);
+  return spec;
+}
+
+std::string Bytes(const std::vector<float>& values) {
+  std::string bytes(values.size() * sizeof(float), '\0');
+  std::memcpy(bytes.data(), values.data(), bytes.size());
+  return bytes;
+}
+
+std::vector<float> Floats(const std::string& bytes) {
+  EXPECT_EQ(bytes.size() % sizeof(float), 0u);
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  return values;
+}
+
+}  // namespace backprop::testing

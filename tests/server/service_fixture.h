@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A server in this process, and calls to it over either transport.
+#ifndef BACKPROP_TESTS_SERVER_SERVICE_FIXTURE_H_
+#define BACKPROP_TESTS_SERVER_SERVICE_FIXTURE_H_
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backprop/v1/training_service.grpc.pb.h"
+#include "google/rpc/status.pb.h"
+#include "server/metrics.h"
+#include "server/server.h"
+
+namespace backprop::testing {
+
+enum class Transport { kInProcess, kTcp };
+
+// The same body of tests runs over both.
+class ServiceTest : public ::testing::TestWithParam<Transport> {
+ protected:
+  using Stub = v1::TrainingService::Stub;
+
+  void SetUp() override { StartServer(SmallLimits()); }
+
+  // Loopback with a free port, two compute threads, quiet.
+  static ServerOptions SmallLimits();
+  // Replaces the server that runs, if any.
+  void StartServer(const ServerOptions& options);
+
+  Server& server() { return *server_; }
+  Stub& stub() { return *stub_; }
+  std::shared_ptr<grpc::Channel> channel() { return channel_; }
+  // A connection of its own where the transport has connections.
+  std::shared_ptr<grpc::Channel> NewChannel();
+  std::string MetricsText() { return metrics_->Serialize(); }
+
+  // Each call with a deadline of 60 s.
+  template <class Request, class Response>
+  grpc::Status Call(grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                 const Request&, Response*),
+                    const Request& request, Response* response) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() +
+                         std::chrono::seconds(60));
+    return (stub().*method)(&context, request, response);
+  }
+
+  // Adds a failure to the test if the session cannot be made.
+  v1::Session Create(const v1::SessionSpec& spec);
+  grpc::Status TryCreate(const v1::SessionSpec& spec);
+  v1::Session Get(const std::string& session_id);
+  grpc::Status Delete(const std::string& session_id);
+  // All weights, from GetWeights; the last chunk's digest and step go to *end.
+  std::vector<float> Weights(const std::string& session_id,
+                             v1::GetWeightsResponse* end);
+  // The digest now, from GetWeights.
+  uint64_t Digest(const std::string& session_id);
+
+ private:
+  std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<Server> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<Stub> stub_;
+};
+
+std::string TransportName(const ::testing::TestParamInfo<Transport>& info);
+
+#define BACKPROP_OVER_BOTH_TRANSPORTS(suite)                             \
+  INSTANTIATE_TEST_SUITE_P(                                              \
+      Over, suite,                                                       \
+      ::testing::Values(Transport::kInProcess, Transport::kTcp), TransportName)
+
+// ErrorInfo.reason of a call's or a rejection's status; empty if none.
+std::string Reason(const google::rpc::Status& status);
+std::string Reason(const grpc::Status& status);
+// The fields of its BadRequest, in order.
+std::vector<std::string> Fields(const google::rpc::Status& status);
+std::vector<std::string> Fields(const grpc::Status& status);
+
+// A network of dense layers `sizes`, tanh within and identity at the end, half
+// squared error, SGD at 0.05, FLOAT32 inputs.
+v1::SessionSpec Spec(uint32_t inputs, std::initializer_list<uint32_t> sizes);
+
+// Little-endian float32.
+std::string Bytes(const std::vector<float>& values);
+std::vector<float> Floats(const std::string& bytes);
+
+}  // namespace backprop::testing
+
+#endif  // BACKPROP_TESTS_SERVER_SERVICE_FIXTURE_H_

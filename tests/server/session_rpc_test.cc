@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// CreateSession, GetSession, ListSessions, DeleteSession.
+#include <set>
+#include <thread>
+
+#include "tests/server/service_fixture.h"
+#include "tests/server/train_call.h"
+
+namespace backprop::testing {
+namespace {
+
+using ::testing::ElementsAre;
+
+class SessionRpcTest : public ServiceTest {
+ protected:
+  v1::CreateSessionRequest Request(const std::string& request_id) {
+    v1::CreateSessionRequest request;
+    *request.mutable_spec() = Spec(3, {2, 1});
+    request.set_request_id(request_id);
+    return request;
+  }
+
+  // The id of the session that the request makes; the status goes to *status.
+  std::string IdOf(const v1::CreateSessionRequest& request,
+                   grpc::Status* status) {
+    v1::CreateSessionResponse response;
+    *status = Call(&Stub::CreateSession, request, &response);
+    return response.session().session_id();
+  }
+
+  std::vector<std::string> List(uint32_t page_size, std::string* token) {
+    v1::ListSessionsRequest request;
+    request.set_page_size(page_size);
+    request.set_page_token(*token);
+    v1::ListSessionsResponse response;
+    const grpc::Status status = Call(&Stub::ListSessions, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    *token = response.next_page_token();
+    std::vector<std::string> ids;
+    for (const v1::Session& session : response.sessions()) {
+      ids.push_back(session.session_id());
+    }
+    return ids;
+  }
+};
+BACKPROP_OVER_BOTH_TRANSPORTS(SessionRpcTest);
+
+TEST_P(SessionRpcTest, CreateFillsInDefaults) {
+  v1::SessionSpec spec;
+  spec.set_input_size(3);
+  spec.add_layers()->set_size(2);
+  spec.mutable_optimiser()->mutable_sgd()->set_learning_rate(0.5F);
+  const v1::Session session = Create(spec);
+  EXPECT_NE(session.session_id(), "");
+  EXPECT_EQ(session.spec().layers(0).activation(), v1::ACTIVATION_IDENTITY);
+  EXPECT_EQ(session.spec().loss(), v1::LOSS_HALF_SQUARED_ERROR);
+  EXPECT_EQ(session.spec().batch_size(), 1u);
+  EXPECT_EQ(session.spec().digest_every(), 1024u);
+  EXPECT_EQ(session.spec().initialiser().kind(),
+            v1::INITIALISER_KIND_GLOROT_UNIFORM);
+  EXPECT_EQ(session.spec().input().element_type(), v1::ELEMENT_TYPE_FLOAT32);
+  EXPECT_EQ(session.spec().input().scale(), 1.0F);
+  EXPECT_EQ(session.step(), 0u);
+  EXPECT_EQ(session.next_offset(), 0u);
+  EXPECT_FALSE(session.has_writer());
+  EXPECT_GT(session.create_time().seconds(), 1'700'000'000);
+}
+
+TEST_P(SessionRpcTest, LayoutSaysWhereEverythingLies) {
+  const v1::Session session = Create(Spec(784, {128, 10}));
+  const v1::Layout& layout = session.layout();
+  ASSERT_EQ(layout.layers_size(), 2);
+  EXPECT_EQ(layout.weight_count(), 784u * 128 + 128 + 128 * 10 + 10);
+  EXPECT_EQ(layout.delta_row_length(), 266u);
+  EXPECT_EQ(layout.layers(0).delta_form(), v1::DELTA_FORM_FACTORED);
+  EXPECT_EQ(layout.layers(0).bias_begin(), 784u * 128);
+  EXPECT_EQ(layout.layers(1).weights_begin(), 784u * 128 + 128);
+  EXPECT_EQ(layout.layers(1).delta_begin(), 128u);
+  EXPECT_EQ(layout.layers(1).delta_length(), 138u);
+  // 1·(3 + 1) ≥ 3·1: cheaper dense.
+  EXPECT_EQ(Create(Spec(3, {1})).layout().layers(0).delta_form(),
+            v1::DELTA_FORM_DENSE);
+}
+
+TEST_P(SessionRpcTest, TheSameSeedGivesTheSameWeights) {
+  const uint64_t digest = Digest(Create(Spec(5, {4, 3})).session_id());
+  EXPECT_EQ(Digest(Create(Spec(5, {4, 3})).session_id()), digest);
+  v1::SessionSpec other = Spec(5, {4, 3});
+  other.mutable_initialiser()->set_seed(8);
+  EXPECT_NE(Digest(Create(other).session_id()), digest);
+}
+
+TEST_P(SessionRpcTest, GivenWeightsAreTaken) {
+  v1::CreateSessionRequest request = Request("");
+  const std::vector<float> given = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, -0x1p96F};
+  request.set_initial_weights(Bytes(given));
+  v1::CreateSessionResponse response;
+  ASSERT_TRUE(Call(&Stub::CreateSession, request, &response).ok());
+  EXPECT_FALSE(response.session().spec().has_initialiser());
+  v1::GetWeightsResponse end;
+  EXPECT_EQ(Weights(response.session().session_id(), &end), given);
+}
+
+TEST_P(SessionRpcTest, GivenWeightsOfAnyWrongKindAreRefused) {
+  const std::vector<std::vector<float>> wrong = {
+      std::vector<float>(10, 1),
+      std::vector<float>(12, 1),
+      {1, 2, 3, 4, 5, NAN, 7, 8, 9, 10, 11},
+      {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, INFINITY},
+      {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0x1.2p96F}};
+  for (const auto& weights : wrong) {
+    v1::CreateSessionRequest request = Request("");
+    request.set_initial_weights(Bytes(weights));
+    grpc::Status status;
+    IdOf(request, &status);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(Fields(status), ElementsAre("initial_weights"));
+  }
+  v1::CreateSessionRequest request = Request("");
+  request.set_initial_weights(std::string(43, 'x'));
+  grpc::Status status;
+  IdOf(request, &status);
+  EXPECT_THAT(Fields(status), ElementsAre("initial_weights"));
+}
+
+TEST_P(SessionRpcTest, RepeatedRequestIdReturnsTheFirstSession) {
+  grpc::Status status;
+  const std::string first = IdOf(Request("a"), &status);
+  EXPECT_EQ(IdOf(Request("a"), &status), first);
+  EXPECT_TRUE(status.ok());
+  EXPECT_NE(IdOf(Request("b"), &status), first);
+  EXPECT_NE(IdOf(Request(""), &status), IdOf(Request(""), &status));
+}
+
+TEST_P(SessionRpcTest, RequestIdWithAnotherSpecIsRefused) {
+  grpc::Status status;
+  IdOf(Request("a"), &status);
+  v1::CreateSessionRequest other = Request("a");
+  other.mutable_spec()->mutable_initialiser()->set_seed(99);
+  IdOf(other, &status);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::ALREADY_EXISTS);
+  EXPECT_EQ(Reason(status), "REQUEST_ID_REUSED");
+  v1::CreateSessionRequest weights = Request("a");
+  weights.set_initial_weights(Bytes(std::vector<float>(11, 1)));
+  IdOf(weights, &status);
+  EXPECT_EQ(Reason(status), "REQUEST_ID_REUSED");
+}
+
+TEST_P(SessionRpcTest, RequestIdIsFreeAgainAfterDelete) {
+  grpc::Status status;
+  const std::string first = IdOf(Request("a"), &status);
+  ASSERT_TRUE(Delete(first).ok());
+  const std::string second = IdOf(Request("a"), &status);
+  EXPECT_TRUE(status.ok());
+  EXPECT_NE(second, first);
+}
+
+TEST_P(SessionRpcTest, ParallelRequestsWithOneIdMakeOneSession) {
+  std::vector<std::string> ids(16);
+  std::vector<std::thread> callers;
+  for (std::string& id : ids) {
+    callers.emplace_back([this, &id] {
+      grpc::Status status;
+      id = IdOf(Request("same"), &status);
+      EXPECT_TRUE(status.ok()) << status.error_message();
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(std::set<std::string>(ids.begin(), ids.end()).size(), 1u);
+  std::string token;
+  EXPECT_EQ(List(0, &token).size(), 1u);
+}
+
+TEST_P(SessionRpcTest, RequestIdAboveItsLengthIsRefused) {
+  grpc::Status status;
+  IdOf(Request(std::string(128, 'x')), &status);
+  EXPECT_TRUE(status.ok());
+  IdOf(Request(std::string(129, 'x')), &status);
+  EXPECT_THAT(Fields(status), ElementsAre("request_id"));
+}
+
+TEST_P(SessionRpcTest, PagesHoldEverySessionOnceInOrder) {
+  std::set<std::string> made;
+  for (int i = 0; i < 25; ++i) {
+    made.insert(Create(Spec(2, {1})).session_id());
+  }
+  std::vector<std::string> listed;
+  std::string token;
+  int pages = 0;
+  do {
+    const std::vector<std::string> page = List(10, &token);
+    listed.insert(listed.end(), page.begin(), page.end());
+    ++pages;
+  } while (!token.empty() && pages < 100);
+  EXPECT_EQ(pages, 3);
+  EXPECT_THAT(listed, ::testing::ElementsAreArray(made));
+}
+
+TEST_P(SessionRpcTest, AFullLastPageHasNoNextToken) {
+  for (int i = 0; i < 10; ++i) Create(Spec(2, {1}));
+  std::string token;
+  EXPECT_EQ(List(10, &token).size(), 10u);
+  EXPECT_EQ(token, "");
+}
+
+TEST_P(SessionRpcTest, ATokenThatIsNoneIsRefused) {
+  for (const char* token : {"x", "%%%", "\x01\x02"}) {
+    v1::ListSessionsRequest request;
+    request.set_page_token(token);
+    v1::ListSessionsResponse response;
+    const grpc::Status status = Call(&Stub::ListSessions, request, &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(Fields(status), ElementsAre("page_token"));
+  }
+}
+
+TEST_P(SessionRpcTest, APageAboveItsLimitIsRefused) {
+  v1::ListSessionsRequest request;
+  request.set_page_size(1001);
+  v1::ListSessionsResponse response;
+  const grpc::Status status = Call(&Stub::ListSessions, request, &response);
+  EXPECT_THAT(Fields(status), ElementsAre("page_size"));
+}
+
+TEST_P(SessionRpcTest, PagingGoesOnWhenTheTokensSessionIsGone) {
+  for (int i = 0; i < 5; ++i) Create(Spec(2, {1}));
+  std::string token;
+  const std::vector<std::string> first = List(2, &token);
+  for (const std::string& id : first) EXPECT_TRUE(Delete(id).ok());
+  EXPECT_EQ(List(10, &token).size(), 3u);
+}
+
+TEST_P(SessionRpcTest, ADeletedSessionIsUnknownToEveryCall) {
+  const std::string id = Create(Spec(2, {1})).session_id();
+  ASSERT_TRUE(Delete(id).ok());
+  EXPECT_EQ(Reason(Delete(id)), "SESSION_NOT_FOUND");
+  v1::GetSessionRequest get;
+  get.set_session_id(id);
+  v1::GetSessionResponse got;
+  const grpc::Status status = Call(&Stub::GetSession, get, &got);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(Reason(status), "SESSION_NOT_FOUND");
+  v1::TrainStepRequest step;
+  step.set_session_id(id);
+  step.add_samples();
+  v1::TrainStepResponse stepped;
+  EXPECT_EQ(Reason(Call(&Stub::TrainStep, step, &stepped)),
+            "SESSION_NOT_FOUND");
+  v1::PredictRequest predict;
+  predict.set_session_id(id);
+  predict.add_values(0);
+  v1::PredictResponse predicted;
+  EXPECT_EQ(Reason(Call(&Stub::Predict, predict, &predicted)),
+            "SESSION_NOT_FOUND");
+  EXPECT_EQ(Reason(TrainCall(stub(), id).Finish()), "SESSION_NOT_FOUND");
+}
+
+TEST_P(SessionRpcTest, MissingSessionIdNamesTheField) {
+  EXPECT_THAT(Fields(Delete("")), ElementsAre("session_id"));
+  v1::GetSessionResponse got;
+  EXPECT_THAT(Fields(Call(&Stub::GetSession, v1::GetSessionRequest(), &got)),
+              ElementsAre("session_id"));
+  v1::TrainStepResponse stepped;
+  EXPECT_THAT(Fields(Call(&Stub::TrainStep, v1::TrainStepRequest(), &stepped)),
+              ::testing::Contains("session_id"));
+  v1::PredictResponse predicted;
+  EXPECT_THAT(Fields(Call(&Stub::Predict, v1::PredictRequest(), &predicted)),
+              ::testing::Contains("session_id"));
+}
+
+TEST_P(SessionRpcTest, AnIdOfAnyBytesIsAnsweredReadably) {
+  std::string id;
+  for (int i = 0; i < 3000; ++i) id += "é";
+  for (const std::string& odd : {id, "x" + id, std::string(1, '\0')}) {
+    const grpc::Status status = Delete(odd);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+    EXPECT_EQ(Reason(status), "SESSION_NOT_FOUND");
+  }
+}
+
+TEST_P(SessionRpcTest, SessionsAboveTheLimitAreRefusedUntilOneIsDeleted) {
+  ServerOptions options = SmallLimits();
+  options.max_sessions = 3;
+  StartServer(options);
+  std::string last;
+  for (int i = 0; i < 3; ++i) last = Create(Spec(2, {1})).session_id();
+  const grpc::Status status = TryCreate(Spec(2, {1}));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(Reason(status), "SESSION_LIMIT");
+  ASSERT_TRUE(Delete(last).ok());
+  EXPECT_TRUE(TryCreate(Spec(2, {1})).ok());
+}
+
+TEST_P(SessionRpcTest, AllSessionsTogetherStayWithinTheWeightLimit) {
+  ServerOptions options = SmallLimits();
+  options.max_total_weights = 100;
+  StartServer(options);
+  EXPECT_TRUE(TryCreate(Spec(9, {9})).ok());  // 90 weights
+  EXPECT_EQ(Reason(TryCreate(Spec(9, {9}))), "SESSION_LIMIT");
+  EXPECT_TRUE(TryCreate(Spec(9, {1})).ok());  // 10 more
+}
+
+TEST_P(SessionRpcTest, AnIdMadeAfterDeleteIsNotReused) {
+  std::set<std::string> ids;
+  for (int i = 0; i < 20; ++i) {
+    const std::string id = Create(Spec(2, {1})).session_id();
+    EXPECT_TRUE(ids.insert(id).second);
+    ASSERT_TRUE(Delete(id).ok());
+  }
+}
+
+}  // namespace
+}  // namespace backprop::testing
