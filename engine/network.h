@@ -24,7 +24,7 @@ struct LayerSpec {
 };
 
 struct NetworkSpec {
-  size_t input_size = 0;  // at least 1
+  size_t input_size = 0;          // at least 1
   std::vector<LayerSpec> layers;  // first hidden layer … output; at least 1
   Loss loss = Loss::kHalfSquaredError;
 
@@ -38,7 +38,8 @@ struct FieldViolation {
 };
 
 // All violations, empty if the network can be built. Softmax must stand in the
-// last layer under cross-entropy; cross-entropy needs softmax or identity there.
+// last layer under cross-entropy; cross-entropy needs softmax or identity
+// there.
 std::vector<FieldViolation> Validate(const NetworkSpec& network);
 
 }  // namespace backprop

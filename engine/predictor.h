@@ -37,7 +37,17 @@ class Predictor {
                       std::span<const float> targets);
 
  private:
-  std::vector<float> panel_[2];
+  // The last layer's numbers, row after row; valid until the next Forward.
+  struct Panel {
+    std::span<const float> z;        // pre-activations
+    std::span<const float> outputs;  // y
+  };
+  // inputs: whole rows, few enough for one panel.
+  Panel Forward(const NetworkSpec& network, const Layout& layout,
+                std::span<const float> weights, std::span<const float> inputs);
+
+  std::vector<float> z_;
+  std::vector<float> a_[2];  // this layer's and the one's below
 };
 
 }  // namespace backprop

@@ -33,8 +33,8 @@ struct TrainRun {
 };
 
 // Scratch memory for training; grows to the largest net it has seen and is
-// reused, so that steps allocate nothing. Owned by one thread at a time; belongs
-// to a thread, not to a session.
+// reused, so that steps allocate nothing. Owned by one thread at a time;
+// belongs to a thread, not to a session.
 class Trainer {
  public:
   Trainer();
@@ -48,8 +48,9 @@ class Trainer {
   // that step, and results from there on are unspecified.
   size_t Train(const Training& training, const TrainRun& run);
 
- private:
   struct Scratch;
+
+ private:
   std::unique_ptr<Scratch> scratch_;
 };
 

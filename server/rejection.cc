@@ -10,8 +10,9 @@
 namespace backprop {
 namespace {
 
-constexpr std::string_view kReasonPayload = "backprop/reason";
-constexpr std::string_view kViolationsPayload = "backprop/violations";
+// Not string_view: Debian's absl::string_view is a type of its own.
+constexpr char kReasonPayload[] = "backprop/reason";
+constexpr char kViolationsPayload[] = "backprop/violations";
 // Neither field paths nor our descriptions hold a NUL.
 constexpr char kSeparator = '\0';
 
@@ -40,8 +41,8 @@ absl::Status Rejection(std::string_view reason, std::string_view message) {
   for (const CodeOfReason& entry : kCodes) {
     if (entry.reason == reason) code = entry.code;
   }
-  absl::Status status(code, message);
-  status.SetPayload(kReasonPayload, absl::Cord(reason));
+  absl::Status status(code, std::string(message));
+  status.SetPayload(kReasonPayload, absl::Cord(std::string(reason)));
   return status;
 }
 

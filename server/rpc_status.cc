@@ -16,12 +16,22 @@ constexpr char kDomain[] = "backprop.v1";
 constexpr size_t kMostViolations = 16;
 constexpr size_t kLongestMessage = 1024;
 
+// Never cuts within a UTF-8 sequence: protobuf refuses strings that are not
+// UTF-8, and the client would lose the whole status.
+std::string Shortened(std::string message) {
+  if (message.size() <= kLongestMessage) return message;
+  size_t end = kLongestMessage;
+  while (end > 0 && (message[end] & 0xC0) == 0x80) --end;
+  message.resize(end);
+  return message;
+}
+
 }  // namespace
 
 google::rpc::Status ToRpcStatus(const absl::Status& status) {
   google::rpc::Status proto;
   proto.set_code(static_cast<int>(status.code()));
-  proto.set_message(std::string(status.message().substr(0, kLongestMessage)));
+  proto.set_message(Shortened(std::string(status.message())));
   if (const std::string reason = ReasonOf(status); !reason.empty()) {
     google::rpc::ErrorInfo info;
     info.set_reason(reason);

@@ -134,7 +134,7 @@ absl::Status CheckFinite(std::string_view field,
                          std::span<const float> values) {
   for (size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i])) {
-      return InvalidField(absl::StrCat(field, "[", i, "]"),
+      return InvalidField(absl::StrCat(std::string(field), "[", i, "]"),
                           "is NaN or infinite; must be finite");
     }
   }

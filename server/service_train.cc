@@ -22,6 +22,13 @@ namespace {
 // not parsed within the reaction.
 constexpr size_t kLongestOpening = 4096;
 
+// What a message costs while it waits, however short it is.
+constexpr size_t kQueuedMessageBytes = 256;
+
+size_t QueuedBytes(const grpc::ByteBuffer& message) {
+  return message.Length() + kQueuedMessageBytes;
+}
+
 template <typename Message>
 bool Parse(grpc::ByteBuffer& buffer, Message* message) {
   return grpc::SerializationTraits<Message>::Deserialize(&buffer, message).ok();
@@ -69,7 +76,7 @@ class TrainStream final
       reading_ = false;
       if (!ok) {
         reads_done_ = true;
-      } else if (!end_) {
+      } else if (!end_ && !cancelled_) {
         Receive();
       }
     });
@@ -116,8 +123,9 @@ class TrainStream final
       incoming_.Clear();
       return;
     }
-    inbox_bytes_ += incoming_.Length();
-    context_.metrics.AddQueuedBytes(static_cast<int64_t>(incoming_.Length()));
+    const size_t bytes = QueuedBytes(incoming_);
+    inbox_bytes_ += bytes;
+    context_.metrics.AddQueuedBytes(static_cast<int64_t>(bytes));
     inbox_.push_back(std::move(incoming_));
     incoming_.Clear();
   }
@@ -266,10 +274,10 @@ class TrainStream final
   }
 
   absl::Status BeginMessage(grpc::ByteBuffer* message) {
+    message_bytes_ = QueuedBytes(*message);  // parsing empties it
     if (!Parse(*message, &trainer_->request())) {
       return InvalidField("TrainRequest", "the message can't be parsed");
     }
-    message_bytes_ = message->Length();
     trainer_->Begin(++messages_);
     return absl::OkStatus();
   }

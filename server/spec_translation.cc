@@ -18,6 +18,9 @@ using Violations = std::vector<FieldViolation>;
 constexpr float kLargestByte = 255.0F;
 // Keeps the bytes of a step's samples far from overflow.
 constexpr uint32_t kLargestBatch = 1u << 20;
+// Inputs and activations of one step, in numbers: 256 MiB of scratch memory
+// that a small message could otherwise blow up to terabytes.
+constexpr size_t kMostStepNumbers = size_t{64} << 20;
 
 Activation ActivationFromProto(v1::Activation proto, const std::string& field,
                                Violations& violations) {
@@ -230,7 +233,17 @@ absl::StatusOr<Layout> LayoutOf(const SessionSpec& spec, size_t max_weights) {
   }
   auto layout = Layout::Create(spec.network.input_size, sizes, spec.batch_size,
                                max_weights);
-  if (layout.ok()) return layout;
+  if (layout.ok()) {
+    // No overflow: the weights outnumber the row, and max_weights bounds them.
+    size_t row = spec.network.input_size;
+    for (const size_t size : sizes) row += size;
+    if (row <= kMostStepNumbers / spec.batch_size) return layout;
+    return InvalidField(
+        "spec.batch_size",
+        absl::StrCat("is ", spec.batch_size, "; with ", row,
+                     " inputs and activations a sample it must be at most ",
+                     kMostStepNumbers / row));
+  }
   return InvalidField(
       "spec.layers",
       absl::StrCat(layout.status().message(),

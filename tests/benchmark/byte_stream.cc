@@ -4,16 +4,25 @@
 #include <google/protobuf/io/coded_stream.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
+#include <cstring>
 
 namespace backprop::testing {
 namespace {
 
 // Reads TrainResponse.message_done, field 2, which follows message_number,
-// field 1: gRPC's and protobuf's order is that of the fields.
-bool MessageDone(const grpc::Slice& first) {
-  google::protobuf::io::CodedInputStream in(
-      first.begin(), static_cast<int>(std::min<size_t>(first.size(), 16)));
+// field 1. A slice may end anywhere, even after one byte.
+bool MessageDone(const std::vector<grpc::Slice>& slices) {
+  uint8_t head[16];
+  size_t size = 0;
+  for (const grpc::Slice& slice : slices) {
+    const size_t n = std::min(slice.size(), sizeof head - size);
+    std::memcpy(head + size, slice.begin(), n);
+    size += n;
+    if (size == sizeof head) break;
+  }
+  google::protobuf::io::CodedInputStream in(head, static_cast<int>(size));
   uint64_t value = 0;
   uint32_t tag = in.ReadTag();
   if (tag == 8) {
@@ -66,8 +75,7 @@ void ByteStream::OnReadDone(bool ok) {
   }
   answer_bytes_ = response_.Length();
   slices_.clear();
-  if (response_.Dump(&slices_).ok() && !slices_.empty() &&
-      MessageDone(slices_.front())) {
+  if (response_.Dump(&slices_).ok() && MessageDone(slices_)) {
     --unanswered_;
     --to_answer_;
     WriteMore();

@@ -41,7 +41,8 @@ TEST_P(BadSpecTest, EveryBadFieldIsNamed) {
   const std::vector<BadSpec> bad = {
       {"spec.input_size", [](auto& s) { s.set_input_size(0); }},
       {"spec.layers", [](auto& s) { s.clear_layers(); }},
-      {"spec.layers[0].size", [](auto& s) { s.mutable_layers(0)->set_size(0); }},
+      {"spec.layers[0].size",
+       [](auto& s) { s.mutable_layers(0)->set_size(0); }},
       {"spec.layers[0].activation",
        [](auto& s) {
          s.mutable_layers(0)->set_activation(v1::ACTIVATION_SOFTMAX);
@@ -102,9 +103,9 @@ TEST_P(BadSpecTest, SeveralBadFieldsAreAllNamed) {
   v1::SessionSpec spec = Spec(3, {2, 1});
   spec.set_input_size(0);
   spec.clear_optimiser();
-  EXPECT_THAT(Fields(TryCreate(spec)),
-              ::testing::UnorderedElementsAre("spec.input_size",
-                                              "spec.optimiser"));
+  EXPECT_THAT(
+      Fields(TryCreate(spec)),
+      ::testing::UnorderedElementsAre("spec.input_size", "spec.optimiser"));
 }
 
 TEST_P(BadSpecTest, ShapesWhoseProductOverflowsAreRefusedBeforeAllocating) {

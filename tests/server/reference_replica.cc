@@ -50,8 +50,8 @@ std::vector<float> ReferenceReplica::Inputs(const v1::TrainRequest& request,
       element =
           static_cast<unsigned char>(request.inputs()[sample * length + i]);
     } else {
-      std::memcpy(&element,
-                  request.inputs().data() + (sample * length + i) * 4, 4);
+      std::memcpy(&element, request.inputs().data() + (sample * length + i) * 4,
+                  4);
     }
     x[i] = Fl(scale * element);
     if (std::fabs(x[i]) < 0x1p-60F) x[i] = 0;
@@ -74,10 +74,9 @@ void ReferenceReplica::ApplyStep(const float* row,
     } else {
       for (size_t s = 0; s < batch; ++s) {
         const float* u = part + s * (k == 0 ? out : out + in);
-        const std::vector<float> a = k == 0
-                                         ? Inputs(request, first_sample + s)
-                                         : std::vector<float>(u + out,
-                                                              u + out + in);
+        const std::vector<float> a =
+            k == 0 ? Inputs(request, first_sample + s)
+                   : std::vector<float>(u + out, u + out + in);
         for (size_t i = 0; i < out; ++i) {
           for (size_t j = 0; j < in; ++j) {
             float& g = delta[i * in + j];

@@ -32,9 +32,8 @@ std::shared_ptr<grpc::Channel> ServiceTest::NewChannel() {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(64 << 20);
-  return grpc::CreateCustomChannel(server_->grpc_address(),
-                                   grpc::InsecureChannelCredentials(),
-                                   arguments);
+  return grpc::CreateCustomChannel(
+      server_->grpc_address(), grpc::InsecureChannelCredentials(), arguments);
 }
 
 v1::Session ServiceTest::Create(const v1::SessionSpec& spec) {

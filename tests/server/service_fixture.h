@@ -73,10 +73,10 @@ class ServiceTest : public ::testing::TestWithParam<Transport> {
 
 std::string TransportName(const ::testing::TestParamInfo<Transport>& info);
 
-#define BACKPROP_OVER_BOTH_TRANSPORTS(suite)                             \
-  INSTANTIATE_TEST_SUITE_P(                                              \
-      Over, suite,                                                       \
-      ::testing::Values(Transport::kInProcess, Transport::kTcp), TransportName)
+#define BACKPROP_OVER_BOTH_TRANSPORTS(suite)                                  \
+  INSTANTIATE_TEST_SUITE_P(                                                   \
+      Over, suite, ::testing::Values(Transport::kInProcess, Transport::kTcp), \
+      TransportName)
 
 // ErrorInfo.reason of a call's or a rejection's status; empty if none.
 std::string Reason(const google::rpc::Status& status);

@@ -44,8 +44,7 @@ class TrainCall {
 
  private:
   grpc::ClientContext context_;
-  std::unique_ptr<
-      grpc::ClientReaderWriter<v1::TrainRequest, v1::TrainResponse>>
+  std::unique_ptr<grpc::ClientReaderWriter<v1::TrainRequest, v1::TrainResponse>>
       stream_;
   std::optional<v1::TrainResponse> opening_;
   bool half_closed_ = false;

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+#   docker build -t backpropd .
+#   docker run --rm -p 127.0.0.1:50051:50051 -p 127.0.0.1:9464:9464 backpropd
+#
+# There is no authentication or encryption, and Debian's gRPC has open
+# denial-of-service holes (rapid reset among them): let nothing but a trusted
+# network reach these ports, or put a proxy in front.
+
+FROM debian:bookworm-slim AS build
+WORKDIR /src
+# Lists first: they change less often than the code, and the layer is cached.
+COPY deploy/install_packages.sh deploy/
+COPY deploy/packages/build.txt deploy/packages/
+RUN deploy/install_packages.sh build
+COPY . .
+RUN cmake --preset release \
+ && cmake --build --preset release --target backpropd \
+ && strip build/server/backpropd
+
+FROM debian:bookworm-slim
+COPY deploy/install_packages.sh /tmp/deploy/
+COPY deploy/packages/run.txt /tmp/deploy/packages/
+RUN /tmp/deploy/install_packages.sh run \
+ && rm -rf /tmp/deploy /var/lib/apt/lists/* /var/cache/apt/*.bin \
+    /var/log/apt /var/log/dpkg.log
+COPY --from=build /src/build/server/backpropd /usr/bin/backpropd
+# Numeric, so that Kubernetes can see that it is not root.
+USER 65532:65532
+# A container's loopback reaches nobody; what may reach these ports is decided
+# where they are published.
+ENV BACKPROPD_GRPC_ADDRESS=0.0.0.0:50051 \
+    BACKPROPD_HTTP_ADDRESS=0.0.0.0:9464
+EXPOSE 50051 9464
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 \
+  CMD ["/usr/bin/backpropd", "healthcheck"]
+# No shell in between: SIGTERM reaches the server, which is process 1.
+ENTRYPOINT ["/usr/bin/backpropd"]

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What all of backprop's commands share: global flags, how a command is added
+// to the command line, and the two kinds of failure that a user can meet.
+#ifndef BACKPROP_CLIENT_CLI_COMMAND_H_
+#define BACKPROP_CLIENT_CLI_COMMAND_H_
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace backprop::cli {
+
+// Keeps the order in which fields were added.
+using Json = nlohmann::ordered_json;
+
+struct GlobalFlags {
+  std::string address = "127.0.0.1:50051";  // of backpropd, host:port
+  bool json = false;  // one JSON object a line on standard output
+};
+
+// The chosen command, set while the command line is read and run afterwards.
+using Action = std::function<absl::Status()>;
+
+// Each adds one command; `flags` and `action` must outlive the parsing.
+void AddTrainCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
+void AddPredictCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
+void AddEvaluateCommand(CLI::App& app, const GlobalFlags& flags,
+                        Action& action);
+void AddSessionCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
+void AddWeightsCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
+
+// The command line asks for something that cannot be: exit code 2. `text`
+// says what is wrong and what to do next.
+absl::Status UsageError(const std::string& flag, const std::string& text);
+bool IsUsageError(const absl::Status& status);
+
+// Refuses what is not a whole number of at least `smallest`; CLI11 alone takes
+// -1 for a very large one.
+CLI::Validator WholeNumber(uint64_t smallest);
+
+// One line on standard output, flushed.
+void PrintJson(const Json& object);
+
+}  // namespace backprop::cli
+
+#endif  // BACKPROP_CLIENT_CLI_COMMAND_H_

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cli/train_report.h"
+
+#include <iostream>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/command.h"
+#include "client/cli/number_text.h"
+#include "client/cli/spec_flags.h"
+
+namespace backprop::cli {
+namespace {
+
+uint64_t Rate(uint64_t samples, double seconds) {
+  return seconds <= 0 ? 0
+                      : static_cast<uint64_t>(
+                            static_cast<double>(samples) / seconds + 0.5);
+}
+
+double DenseBytes(const v1::Session& session, const TrainingTotals& totals) {
+  return static_cast<double>(totals.steps) *
+         static_cast<double>(session.layout().weight_count()) * sizeof(float);
+}
+
+// Accuracy says nothing where a number is to be met.
+bool IsClassifier(const v1::Session& session) {
+  return session.spec().layers().rbegin()->size() > 1;
+}
+
+Json EndObject(const v1::Session& session, const TrainingTotals& totals,
+               const TestResult& test,
+               const std::optional<ReplicaCheck>& replica, size_t left_over) {
+  Json object = {{"event", "done"},
+                 {"session_id", session.session_id()},
+                 {"steps", totals.steps},
+                 {"samples", totals.samples},
+                 {"samples_per_second", Rate(totals.samples, totals.seconds)},
+                 {"left_over_samples", left_over},
+                 {"delta_bytes", totals.delta_bytes},
+                 {"dense_delta_bytes", DenseBytes(session, totals)}};
+  if (test.has_value()) {
+    object["test_error"] = test->error();
+    object["test_accuracy"] = test->accuracy();
+  }
+  object["replica"] = !replica.has_value() ? "not kept"
+                      : replica->identical ? "identical"
+                                           : "different";
+  if (replica.has_value()) {
+    object["digest"] = DigestText(replica->digest);
+    object["server_digest"] = DigestText(replica->server_digest);
+  }
+  return object;
+}
+
+void PrintReplica(const std::optional<ReplicaCheck>& replica) {
+  std::cout << "replica:       ";
+  if (!replica.has_value())
+    std::cout << "not kept\n";
+  else if (replica->identical)
+    std::cout << "identical (digest " << DigestText(replica->digest) << ")\n";
+  else
+    std::cout << "DIFFERENT (digest " << DigestText(replica->digest)
+              << ", the server's is " << DigestText(replica->server_digest)
+              << ")\n";
+}
+
+}  // namespace
+
+void TrainReport::Begin(const v1::Session& session, const Dataset& dataset,
+                        bool created) const {
+  const v1::SessionSpec& spec = session.spec();
+  if (json_) {
+    Json object = {{"event", "session"},
+                   {"session_id", session.session_id()},
+                   {"created", created},
+                   {"step", session.step()},
+                   {"weights", session.layout().weight_count()},
+                   {"samples", dataset.samples}};
+    if (!dataset.class_names.empty()) object["classes"] = dataset.class_names;
+    PrintJson(object);
+    return;
+  }
+  std::cout << absl::StrFormat(
+      "session %s: %s, %s weights, learning rate %g, %d sample%s a step%s\n",
+      session.session_id(), NetworkText(spec),
+      Grouped(session.layout().weight_count()),
+      spec.optimiser().sgd().learning_rate(), spec.batch_size(),
+      spec.batch_size() == 1 ? "" : "s",
+      created ? "" : ", at step " + Grouped(session.step()));
+  if (!dataset.class_names.empty())
+    std::cout << "classes: " << absl::StrJoin(dataset.class_names, ",") << "\n";
+  std::cout << "training on " << Grouped(dataset.samples) << " samples"
+            << std::endl;
+}
+
+void TrainReport::Epoch(size_t epoch, const EpochResult& result,
+                        const TestResult& test) const {
+  const uint64_t rate = Rate(result.samples, result.seconds);
+  if (json_) {
+    Json object = {{"event", "epoch"},
+                   {"epoch", epoch},
+                   {"error", result.error},
+                   {"samples", result.samples},
+                   {"samples_per_second", rate}};
+    if (test.has_value()) {
+      object["test_error"] = test->error();
+      object["test_accuracy"] = test->accuracy();
+    }
+    PrintJson(object);
+    return;
+  }
+  const size_t width = std::to_string(epochs_).size();
+  std::cout << absl::StrFormat("epoch %*d/%d   error %.6f", width, epoch,
+                               epochs_, result.error);
+  if (test.has_value())
+    std::cout << absl::StrFormat("   test accuracy %.4f", test->accuracy());
+  std::cout << "   " << Grouped(rate) << " samples/s" << std::endl;
+}
+
+void TrainReport::End(const v1::Session& session, const TrainingTotals& totals,
+                      const TestResult& test,
+                      const std::optional<ReplicaCheck>& replica,
+                      size_t left_over) const {
+  if (json_) {
+    PrintJson(EndObject(session, totals, test, replica, left_over));
+    return;
+  }
+  if (left_over > 0)
+    std::cout << absl::StrFormat(
+        "note: %d samples were left over: a step takes %d\n", left_over,
+        session.spec().batch_size());
+  if (test.has_value() && IsClassifier(session))
+    std::cout << absl::StrFormat("test accuracy: %.4f (%s samples)\n",
+                                 test->accuracy(), Grouped(test->samples()));
+  if (test.has_value() && !IsClassifier(session))
+    std::cout << absl::StrFormat("test error:    %.6f (%s samples)\n",
+                                 test->error(), Grouped(test->samples()));
+  const double dense = DenseBytes(session, totals);
+  std::cout << "steps:         " << Grouped(totals.steps) << "\n"
+            << "samples/s:     "
+            << Grouped(Rate(totals.samples, totals.seconds)) << "\n"
+            << "deltas:        "
+            << ByteText(static_cast<double>(totals.delta_bytes))
+            << " received; dense deltas would have been " << ByteText(dense);
+  if (totals.delta_bytes > 0)
+    std::cout << absl::StrFormat(
+        " (1/%.0f)", dense / static_cast<double>(totals.delta_bytes));
+  std::cout << "\n";
+  PrintReplica(replica);
+  std::cout << std::flush;
+}
+
+void TrainReport::Kept(const v1::Session& session) const {
+  if (json_) return;  // the id stands in every object
+  std::cout << "session " << session.session_id()
+            << " is kept: go on with --session " << session.session_id()
+            << std::endl;
+}
+
+}  // namespace backprop::cli

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What `backprop train` prints: lines for people, or objects for programs.
+#ifndef BACKPROP_CLIENT_CLI_TRAIN_REPORT_H_
+#define BACKPROP_CLIENT_CLI_TRAIN_REPORT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "backprop/v1/training_service.pb.h"
+#include "client/cli/dataset.h"
+#include "client/cli/training_run.h"
+
+namespace backprop::cli {
+
+using TestResult = std::optional<v1::EvaluateResponse>;
+
+// Whether the replica holds the server's weights.
+struct ReplicaCheck {
+  bool identical = false;
+  uint64_t digest = 0;         // the replica's
+  uint64_t server_digest = 0;  // at the same step
+};
+
+class TrainReport {
+ public:
+  // epochs: how many there will be at most.
+  TrainReport(bool json, size_t epochs) : json_(json), epochs_(epochs) {}
+
+  void Begin(const v1::Session& session, const Dataset& dataset,
+             bool created) const;
+  void Epoch(size_t epoch, const EpochResult& result,
+             const TestResult& test) const;
+  // replica: none if the run kept none.
+  void End(const v1::Session& session, const TrainingTotals& totals,
+           const TestResult& test, const std::optional<ReplicaCheck>& replica,
+           size_t left_over) const;
+  // The session lives on; says how to go on with it.
+  void Kept(const v1::Session& session) const;
+
+ private:
+  const bool json_;
+  const size_t epochs_;
+};
+
+}  // namespace backprop::cli
+
+#endif  // BACKPROP_CLIENT_CLI_TRAIN_REPORT_H_

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cpp/call_status.h"
+
+#include <string>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "google/rpc/error_details.pb.h"
+
+namespace backprop {
+namespace {
+
+// Where an absl::Status of ours keeps ErrorInfo.reason.
+constexpr char kReasonPayload[] = "backprop.v1/reason";
+
+absl::StatusCode CodeOf(int code) {
+  if (code <= 0 || code > static_cast<int>(absl::StatusCode::kUnauthenticated))
+    return absl::StatusCode::kUnknown;
+  return static_cast<absl::StatusCode>(code);
+}
+
+}  // namespace
+
+absl::Status FromRejection(const google::rpc::Status& status) {
+  std::string message = status.message();
+  std::string reason;
+  for (const google::protobuf::Any& detail : status.details()) {
+    google::rpc::BadRequest bad_request;
+    google::rpc::ErrorInfo info;
+    if (detail.Is<google::rpc::BadRequest>() && detail.UnpackTo(&bad_request)) {
+      for (const auto& violation : bad_request.field_violations()) {
+        // A server may have put the violation into its message already.
+        std::string text =
+            absl::StrCat(violation.field(), ": ", violation.description());
+        if (message.find(text) == std::string::npos)
+          absl::StrAppend(&message, message.empty() ? "" : "; ", text);
+      }
+    } else if (detail.Is<google::rpc::ErrorInfo>() && detail.UnpackTo(&info) &&
+               info.domain() == "backprop.v1") {
+      reason = info.reason();
+    }
+  }
+  absl::Status result(CodeOf(status.code()), message);
+  if (!reason.empty()) result.SetPayload(kReasonPayload, absl::Cord(reason));
+  return result;
+}
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) details.Clear();
+  // The call's own code and message are what gRPC enforces.
+  details.set_code(status.error_code());
+  details.set_message(status.error_message());
+  return FromRejection(details);
+}
+
+std::string ReasonOf(const absl::Status& status) {
+  auto payload = status.GetPayload(kReasonPayload);
+  return payload.has_value() ? std::string(*payload) : std::string();
+}
+
+}  // namespace backprop

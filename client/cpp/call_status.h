@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The server's errors as absl::Status: the same code, and a message that also
+// says which fields were at fault, e.g.
+//   the request is not valid; spec.layers[1].size: must be at least 1
+#ifndef BACKPROP_CLIENT_CPP_CALL_STATUS_H_
+#define BACKPROP_CLIENT_CPP_CALL_STATUS_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "google/rpc/status.pb.h"
+#include "grpcpp/support/status.h"
+
+namespace backprop {
+
+// How a call ended.
+absl::Status FromGrpc(const grpc::Status& status);
+
+// TrainResponse.rejection.
+absl::Status FromRejection(const google::rpc::Status& status);
+
+// One of the reasons at the head of training_service.proto, e.g.
+// "SESSION_NOT_FOUND"; empty if the status did not come from a backpropd.
+std::string ReasonOf(const absl::Status& status);
+
+}  // namespace backprop
+
+#endif  // BACKPROP_CLIENT_CPP_CALL_STATUS_H_

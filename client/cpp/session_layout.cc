@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cpp/session_layout.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace backprop {
+namespace {
+
+absl::Status Disagrees(std::string_view field, uint64_t got, uint64_t want) {
+  return absl::InvalidArgumentError(
+      absl::StrFormat("the server's layout is not one that this client knows: "
+                      "%s is %d where %d follows from the layers' sizes",
+                      field, got, want));
+}
+
+absl::Status CheckLayer(size_t number, const v1::LayerLayout& got,
+                        const LayerLayout& want) {
+  const struct {
+    std::string_view name;
+    uint64_t got, want;
+  } fields[] = {
+      {"inputs", got.inputs(), want.inputs},
+      {"outputs", got.outputs(), want.outputs},
+      {"weights_begin", got.weights_begin(), want.weights_begin},
+      {"bias_begin", got.bias_begin(), want.bias_begin},
+      {"delta_begin", got.delta_begin(), want.delta_begin},
+      {"delta_length", got.delta_length(), want.delta_length},
+  };
+  for (const auto& field : fields)
+    if (field.got != field.want)
+      return Disagrees(
+          absl::StrFormat("layout.layers[%d].%s", number, field.name),
+          field.got, field.want);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Layout> LayoutOf(const v1::SessionSpec& spec,
+                                const v1::Layout& message, size_t max_weights) {
+  std::vector<size_t> sizes;
+  std::vector<DeltaForm> forms;
+  for (const v1::LayerLayout& layer : message.layers()) {
+    sizes.push_back(layer.outputs());
+    if (layer.delta_form() == v1::DELTA_FORM_FACTORED)
+      forms.push_back(DeltaForm::kFactored);
+    else if (layer.delta_form() == v1::DELTA_FORM_DENSE)
+      forms.push_back(DeltaForm::kDense);
+    else
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "layout.layers[%d].delta_form is %d, which this client does not "
+          "know: a newer client is needed",
+          sizes.size() - 1, static_cast<int>(layer.delta_form())));
+  }
+  if (sizes.empty())
+    return absl::InvalidArgumentError("the server's layout has no layers");
+  absl::StatusOr<Layout> layout = Layout::Create(
+      spec.input_size(), sizes, std::max<size_t>(1, spec.batch_size()),
+      max_weights, forms);
+  if (!layout.ok()) return layout.status();
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    absl::Status status =
+        CheckLayer(i, message.layers(static_cast<int>(i)), layout->layers()[i]);
+    if (!status.ok()) return status;
+  }
+  if (message.weight_count() != layout->weight_count())
+    return Disagrees("layout.weight_count", message.weight_count(),
+                     layout->weight_count());
+  if (message.delta_row_length() != layout->delta_row_length())
+    return Disagrees("layout.delta_row_length", message.delta_row_length(),
+                     layout->delta_row_length());
+  return layout;
+}
+
+absl::StatusOr<InputFormat> InputFormatOf(const v1::SessionSpec& spec) {
+  InputFormat format;
+  switch (spec.input().element_type()) {
+    case v1::ELEMENT_TYPE_UNSPECIFIED:
+    case v1::ELEMENT_TYPE_FLOAT32:
+      format.element_type = ElementType::kFloat32;
+      break;
+    case v1::ELEMENT_TYPE_UINT8:
+      format.element_type = ElementType::kUint8;
+      break;
+    default:
+      return absl::InvalidArgumentError(absl::StrCat(
+          "spec.input.element_type is ",
+          static_cast<int>(spec.input().element_type()),
+          ", which this client does not know: a newer client is needed"));
+  }
+  if (!std::isfinite(spec.input().scale()))
+    return absl::InvalidArgumentError("spec.input.scale is not finite");
+  // proto3 cannot tell 0 from not set; the protocol says that means 1.
+  format.scale = spec.input().scale() == 0 ? 1.0F : spec.input().scale();
+  return format;
+}
+
+}  // namespace backprop

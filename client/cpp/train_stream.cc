@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cpp/train_stream.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "client/cpp/call_status.h"
+#include "client/cpp/session_layout.h"
+
+namespace backprop {
+
+TrainStream::TrainStream(std::unique_ptr<grpc::ClientContext> context,
+                         std::unique_ptr<Call> call, size_t sample_bytes,
+                         size_t batch_size, const SendWindow& window)
+    : context_(std::move(context)),
+      call_(std::move(call)),
+      sample_bytes_(sample_bytes),
+      batch_size_(batch_size),
+      window_(window) {}
+
+absl::StatusOr<std::unique_ptr<TrainStream>> TrainStream::Open(
+    std::unique_ptr<grpc::ClientContext> context, std::unique_ptr<Call> call,
+    const v1::Session& session, const SendWindow& window) {
+  absl::StatusOr<InputFormat> format = InputFormatOf(session.spec());
+  if (!format.ok()) return format.status();
+  const size_t sample_bytes =
+      session.spec().input_size() * ElementSize(format->element_type);
+  std::unique_ptr<TrainStream> stream(new TrainStream(
+      std::move(context), std::move(call), sample_bytes,
+      std::max<size_t>(1, session.spec().batch_size()), window));
+
+  v1::TrainRequest opening;
+  opening.set_session_id(session.session_id());
+  v1::TrainResponse opened;
+  if (!stream->call_->Write(opening) || !stream->call_->Read(&opened)) {
+    absl::Status status = stream->Finish();
+    return status.ok() ? absl::InternalError(
+                             "the server ended the stream without a word")
+                       : status;
+  }
+  if (opened.has_rejection()) return FromRejection(opened.rejection());
+  if (opened.goodbye())
+    return absl::UnavailableError("the server is shutting down");
+  if (opened.message_number() != 0 || !opened.message_done())
+    return absl::InternalError(
+        "the server's first response does not answer the opening");
+  stream->opening_step_ = opened.step();
+  stream->opening_offset_ = opened.next_offset();
+  return stream;
+}
+
+TrainStream::~TrainStream() {
+  if (finished_) return;
+  context_->TryCancel();
+  call_->Finish();
+}
+
+bool TrainStream::FullFor(size_t bytes) const {
+  return !unanswered_.empty() && (unanswered_.size() >= window_.messages ||
+                                  unanswered_bytes_ + bytes > window_.bytes);
+}
+
+bool TrainStream::WindowFull() const {
+  std::lock_guard lock(mutex_);
+  // The next message is taken to be as large as the last one sent.
+  return FullFor(unanswered_.empty() ? 0 : unanswered_.back().bytes);
+}
+
+bool TrainStream::Send(v1::TrainRequest request) {
+  // Shared: the answer may be read, and the entry dropped, before Write
+  // returns.
+  auto shared = std::make_shared<const v1::TrainRequest>(std::move(request));
+  const size_t bytes = shared->inputs().size() + shared->targets().size();
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return ended_ || !FullFor(bytes); });
+    if (ended_) return false;
+    unanswered_.push_back({next_number_++, bytes, 0, shared});
+    unanswered_bytes_ += bytes;
+  }
+  return call_->Write(*shared);
+}
+
+void TrainStream::CloseSending() { call_->WritesDone(); }
+
+absl::Status TrainStream::Match(TrainAnswer* answer) {
+  const v1::TrainResponse& response = answer->response;
+  answer->request = nullptr;
+  answer->inputs = {};
+  std::lock_guard lock(mutex_);
+  if (unanswered_.empty() ||
+      unanswered_.front().number != response.message_number()) {
+    if (response.goodbye() && response.step() == response.base_step())
+      return absl::OkStatus();
+    return absl::InternalError(absl::StrFormat(
+        "the server answers message %d, which is not the oldest unanswered",
+        response.message_number()));
+  }
+  Unanswered& oldest = unanswered_.front();
+  const std::string& inputs = oldest.request->inputs();
+  size_t left = inputs.size() - oldest.input_bytes_answered;
+  // Division, because the server's numbers may be anything.
+  const uint64_t skipped = response.skipped_samples();
+  if (skipped > left / sample_bytes_)
+    return absl::InternalError(absl::StrFormat(
+        "the server skipped %d samples, more than were sent", skipped));
+  oldest.input_bytes_answered += skipped * sample_bytes_;
+  left -= skipped * sample_bytes_;
+  const uint64_t steps = response.step() - response.base_step();
+  if (response.step() < response.base_step() ||
+      steps > left / sample_bytes_ / batch_size_)
+    return absl::InternalError(absl::StrFormat(
+        "the server answers steps %d to %d, more than were sent",
+        response.base_step(), response.step()));
+  const size_t answered = steps * batch_size_ * sample_bytes_;
+  answer->request = oldest.request;
+  answer->inputs =
+      std::string_view(inputs).substr(oldest.input_bytes_answered, answered);
+  oldest.input_bytes_answered += answered;
+  if (response.message_done()) {
+    unanswered_bytes_ -= oldest.bytes;
+    unanswered_.pop_front();
+    changed_.notify_all();
+  }
+  return absl::OkStatus();
+}
+
+bool TrainStream::EndReading(absl::Status why) {
+  if (!why.ok()) {
+    fault_ = std::move(why);
+    context_->TryCancel();
+  }
+  std::lock_guard lock(mutex_);
+  ended_ = true;
+  changed_.notify_all();
+  return false;
+}
+
+bool TrainStream::Next(TrainAnswer* answer) {
+  if (!call_->Read(&answer->response)) return EndReading(absl::OkStatus());
+  absl::Status status = Match(answer);
+  if (!status.ok()) return EndReading(std::move(status));
+  goodbye_ |= answer->response.goodbye();
+  return true;
+}
+
+absl::Status TrainStream::Finish() {
+  EndReading(absl::OkStatus());
+  finished_ = true;
+  absl::Status status = FromGrpc(call_->Finish());
+  if (!fault_.ok()) return fault_;
+  if (!status.ok()) return status;
+  std::lock_guard lock(mutex_);
+  if (goodbye_ || !unanswered_.empty())
+    return absl::UnavailableError(absl::StrFormat(
+        "the server shut down with %d messages unanswered: open a new stream "
+        "and go on from the offset that it names",
+        unanswered_.size()));
+  return absl::OkStatus();
+}
+
+}  // namespace backprop

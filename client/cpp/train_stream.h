@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One open Train call: samples out, errors and weight deltas back.
+//
+//   writer thread                       reader thread
+//     while (more)                        TrainAnswer answer;
+//       if (!stream.Send(next)) break;    while (stream.Next(&answer)) …
+//     stream.CloseSending();              absl::Status status =
+//     stream.Finish();
+//
+// Threads: one may call Send and CloseSending, one other Next and Finish;
+// Cancel from any. A single thread may do both if it calls Next whenever
+// WindowFull().
+//
+// Memory: what was sent is kept until it is answered (the replica needs the
+// inputs), so Send blocks while the send-ahead window is full.
+#ifndef BACKPROP_CLIENT_CPP_TRAIN_STREAM_H_
+#define BACKPROP_CLIENT_CPP_TRAIN_STREAM_H_
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backprop/v1/training_service.grpc.pb.h"
+#include "grpcpp/client_context.h"
+
+namespace backprop {
+
+// How far Send may run ahead of the answers. A message is always let through
+// when nothing is unanswered. Larger hides more latency and keeps more memory.
+struct SendWindow {
+  size_t messages = 64;
+  size_t bytes = size_t{8} << 20;  // of inputs and targets
+};
+
+// One response, with what the client knows about it.
+struct TrainAnswer {
+  v1::TrainResponse response;
+  // The request it answers; null for a goodbye that answers none.
+  std::shared_ptr<const v1::TrainRequest> request;
+  // The input rows (within *request) of the samples whose steps the response
+  // holds: what Replica::Apply wants.
+  std::string_view inputs;
+};
+
+class TrainStream {
+ public:
+  using Call =
+      grpc::ClientReaderWriterInterface<v1::TrainRequest, v1::TrainResponse>;
+
+  // Opens the stream on session.session_id() and waits for the server's word.
+  // context, call: fresh, from the stub. session: the server's answer.
+  static absl::StatusOr<std::unique_ptr<TrainStream>> Open(
+      std::unique_ptr<grpc::ClientContext> context, std::unique_ptr<Call> call,
+      const v1::Session& session, const SendWindow& window);
+
+  // Cancels the call if Finish was not called. No other call may be running.
+  ~TrainStream();
+  TrainStream(const TrainStream&) = delete;
+  TrainStream& operator=(const TrainStream&) = delete;
+
+  // Blocks while the window is full or the connection takes no more. False:
+  // the stream has ended; the reader gets to know why.
+  bool Send(v1::TrainRequest request);
+  // No more samples; the server answers what it has and ends the stream.
+  void CloseSending();
+  // Whether Send would wait for an answer first.
+  bool WindowFull() const;
+
+  // Blocks for the next response. False: the stream has ended; call Finish.
+  // A rejection comes as a response: look at answer->response.rejection().
+  bool Next(TrainAnswer* answer);
+  // How the stream ended; call it after Next returned false. Not OK also if
+  // the server left (UNAVAILABLE) or broke the protocol (INTERNAL).
+  absl::Status Finish();
+
+  // Ends the call at once.
+  void Cancel() { context_->TryCancel(); }
+
+  // The session's step when the stream was opened, ...
+  uint64_t opening_step() const { return opening_step_; }
+  // ... and the offset that the first sample will have.
+  uint64_t opening_offset() const { return opening_offset_; }
+
+ private:
+  // A request that is not answered to its end.
+  struct Unanswered {
+    uint64_t number = 0;
+    size_t bytes = 0;
+    size_t input_bytes_answered = 0;
+    std::shared_ptr<const v1::TrainRequest> request;
+  };
+
+  TrainStream(std::unique_ptr<grpc::ClientContext> context,
+              std::unique_ptr<Call> call, size_t sample_bytes,
+              size_t batch_size, const SendWindow& window);
+
+  bool FullFor(size_t bytes) const;  // REQUIRES mutex_
+  // Finds the request that `answer` belongs to and its inputs. Not OK: the
+  // server broke the protocol.
+  absl::Status Match(TrainAnswer* answer);
+  bool EndReading(absl::Status why);
+
+  // Constant after construction; the call takes a writer and a reader at once.
+  const std::unique_ptr<grpc::ClientContext> context_;
+  const std::unique_ptr<Call> call_;
+  const size_t sample_bytes_;
+  const size_t batch_size_;
+  const SendWindow window_;
+  uint64_t opening_step_ = 0;
+  uint64_t opening_offset_ = 0;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Unanswered> unanswered_;  // guarded by mutex_
+  size_t unanswered_bytes_ = 0;        // guarded by mutex_
+  bool ended_ = false;                 // guarded by mutex_: Next said false
+
+  // The writer's.
+  uint64_t next_number_ = 1;
+
+  // The reader's.
+  absl::Status fault_;  // what this side found wrong
+  bool goodbye_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_CLIENT_CPP_TRAIN_STREAM_H_

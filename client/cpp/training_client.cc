@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cpp/training_client.h"
+
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "client/cpp/call_status.h"
+#include "engine/digest.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+
+namespace backprop {
+namespace {
+
+constexpr int kMaxReceiveBytes = 256 << 20;
+constexpr int kKeepaliveMs = 60'000;
+constexpr int kKeepaliveTimeoutMs = 10'000;
+
+// Adds a chunk to what came before.
+absl::Status Append(const v1::GetWeightsResponse& chunk, bool first,
+                    Weights* weights) {
+  if (first) {
+    weights->step = chunk.step();
+    weights->next_offset = chunk.next_offset();
+    weights->digest = chunk.digest();
+  }
+  const size_t have = weights->values.size();
+  const size_t count = chunk.weights().size() / sizeof(float);
+  if (chunk.step() != weights->step || chunk.digest() != weights->digest ||
+      chunk.first_weight() != have ||
+      chunk.weights().size() % sizeof(float) != 0 ||
+      count > chunk.weight_count() - have)
+    return absl::DataLossError(absl::StrFormat(
+        "the chunk of %d bytes at weight %d of step %d does not follow on "
+        "weight %d of step %d",
+        chunk.weights().size(), chunk.first_weight(), chunk.step(), have,
+        weights->step));
+  // Grows by what arrived, never by what weight_count promises.
+  weights->values.resize(have + count);
+  std::memcpy(weights->values.data() + have, chunk.weights().data(),
+              chunk.weights().size());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+grpc::ChannelArguments DefaultChannelArguments() {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  return arguments;
+}
+
+TrainingClient::TrainingClient(const std::string& address,
+                               const ClientOptions& options)
+    : TrainingClient(
+          grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
+                                    DefaultChannelArguments()),
+          options) {}
+
+TrainingClient::TrainingClient(const std::shared_ptr<grpc::Channel>& channel,
+                               const ClientOptions& options)
+    : stub_(v1::TrainingService::NewStub(channel)), options_(options) {}
+
+TrainingClient::TrainingClient(
+    std::shared_ptr<v1::TrainingService::StubInterface> stub,
+    const ClientOptions& options)
+    : stub_(std::move(stub)), options_(options) {}
+
+std::unique_ptr<grpc::ClientContext> TrainingClient::WithDeadline() const {
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->set_deadline(std::chrono::system_clock::now() +
+                        options_.call_deadline);
+  return context;
+}
+
+absl::StatusOr<v1::Session> TrainingClient::CreateSession(
+    const v1::CreateSessionRequest& request) {
+  v1::CreateSessionResponse response;
+  absl::Status status =
+      FromGrpc(stub_->CreateSession(WithDeadline().get(), request, &response));
+  if (!status.ok()) return status;
+  return std::move(*response.mutable_session());
+}
+
+absl::StatusOr<v1::Session> TrainingClient::GetSession(
+    const std::string& session_id) {
+  v1::GetSessionRequest request;
+  request.set_session_id(session_id);
+  v1::GetSessionResponse response;
+  absl::Status status =
+      FromGrpc(stub_->GetSession(WithDeadline().get(), request, &response));
+  if (!status.ok()) return status;
+  return std::move(*response.mutable_session());
+}
+
+absl::StatusOr<v1::ListSessionsResponse> TrainingClient::ListSessions(
+    const v1::ListSessionsRequest& request) {
+  v1::ListSessionsResponse response;
+  absl::Status status =
+      FromGrpc(stub_->ListSessions(WithDeadline().get(), request, &response));
+  if (!status.ok()) return status;
+  return response;
+}
+
+absl::Status TrainingClient::DeleteSession(const std::string& session_id) {
+  v1::DeleteSessionRequest request;
+  request.set_session_id(session_id);
+  v1::DeleteSessionResponse response;
+  return FromGrpc(
+      stub_->DeleteSession(WithDeadline().get(), request, &response));
+}
+
+absl::StatusOr<v1::TrainStepResponse> TrainingClient::TrainStep(
+    const v1::TrainStepRequest& request) {
+  v1::TrainStepResponse response;
+  absl::Status status =
+      FromGrpc(stub_->TrainStep(WithDeadline().get(), request, &response));
+  if (!status.ok()) return status;
+  return response;
+}
+
+absl::StatusOr<v1::PredictResponse> TrainingClient::Predict(
+    const v1::PredictRequest& request) {
+  v1::PredictResponse response;
+  absl::Status status =
+      FromGrpc(stub_->Predict(WithDeadline().get(), request, &response));
+  if (!status.ok()) return status;
+  return response;
+}
+
+absl::StatusOr<v1::EvaluateResponse> TrainingClient::Evaluate(
+    const std::string& session_id,
+    const std::function<bool(v1::EvaluateRequest*)>& next_samples) {
+  grpc::ClientContext context;
+  v1::EvaluateResponse response;
+  auto writer = stub_->Evaluate(&context, &response);
+  v1::EvaluateRequest request;
+  for (bool first = true; next_samples(&request); first = false) {
+    if (first) request.set_session_id(session_id);
+    // A failed write means that the call ended; Finish says why.
+    if (!writer->Write(request)) break;
+    request.Clear();
+  }
+  writer->WritesDone();
+  absl::Status status = FromGrpc(writer->Finish());
+  if (!status.ok()) return status;
+  return response;
+}
+
+absl::StatusOr<Weights> TrainingClient::DownloadWeights(
+    const std::string& session_id) {
+  grpc::ClientContext context;
+  v1::GetWeightsRequest request;
+  request.set_session_id(session_id);
+  auto reader = stub_->GetWeights(&context, request);
+  Weights weights;
+  v1::GetWeightsResponse chunk;
+  uint64_t promised = 0;
+  absl::Status fault;
+  for (bool first = true; fault.ok() && reader->Read(&chunk); first = false) {
+    fault = Append(chunk, first, &weights);
+    promised = chunk.weight_count();
+  }
+  if (!fault.ok()) context.TryCancel();
+  absl::Status status = FromGrpc(reader->Finish());
+  if (!fault.ok()) return fault;
+  if (!status.ok()) return status;
+  if (weights.values.empty() || weights.values.size() != promised)
+    return absl::DataLossError(absl::StrFormat(
+        "%d of %d weights arrived", weights.values.size(), promised));
+  if (Digest(weights.values) != weights.digest)
+    return absl::DataLossError(absl::StrFormat(
+        "the weights' digest is %016x, the server's is %016x: download again",
+        Digest(weights.values), weights.digest));
+  return weights;
+}
+
+absl::StatusOr<std::unique_ptr<TrainStream>> TrainingClient::OpenTrain(
+    const std::string& session_id) {
+  absl::StatusOr<v1::Session> session = GetSession(session_id);
+  if (!session.ok()) return session.status();
+  auto context = std::make_unique<grpc::ClientContext>();
+  auto call = stub_->Train(context.get());
+  return TrainStream::Open(std::move(context), std::move(call), *session,
+                           options_.send_window);
+}
+
+}  // namespace backprop

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The service backprop.v1.TrainingService as C++ calls. What requests and
+// answers mean stands in proto/backprop/v1/training_service.proto.
+//
+//   TrainingClient client("127.0.0.1:50051");
+//   absl::StatusOr<v1::Session> session = client.CreateSession(request);
+//   auto stream = client.OpenTrain(session->session_id());
+//
+// Errors carry the server's code and its field violations (call_status.h).
+// Threads: any number may use one client at once.
+#ifndef BACKPROP_CLIENT_CPP_TRAINING_CLIENT_H_
+#define BACKPROP_CLIENT_CPP_TRAINING_CLIENT_H_
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backprop/v1/training_service.grpc.pb.h"
+#include "client/cpp/train_stream.h"
+#include "client/cpp/weights.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/support/channel_arguments.h"
+
+namespace backprop {
+
+struct ClientOptions {
+  // Each call that answers once must be done in this time. Train streams,
+  // Evaluate and DownloadWeights take as long as they take.
+  std::chrono::milliseconds call_deadline = std::chrono::seconds(60);
+  SendWindow send_window;
+};
+
+// What a channel to a backpropd should be made with: messages up to 256 MiB
+// (a weight delta in full is large), a keepalive each 60 s, and no retries by
+// gRPC, which cannot resume a stream.
+grpc::ChannelArguments DefaultChannelArguments();
+
+class TrainingClient {
+ public:
+  // address: host:port. Plain text; connects at the first call.
+  explicit TrainingClient(const std::string& address,
+                          const ClientOptions& options = {});
+  // For channels with credentials or other arguments.
+  explicit TrainingClient(const std::shared_ptr<grpc::Channel>& channel,
+                          const ClientOptions& options = {});
+  // For tests.
+  explicit TrainingClient(
+      std::shared_ptr<v1::TrainingService::StubInterface> stub,
+      const ClientOptions& options = {});
+
+  absl::StatusOr<v1::Session> CreateSession(
+      const v1::CreateSessionRequest& request);
+  absl::StatusOr<v1::Session> GetSession(const std::string& session_id);
+  // One page.
+  absl::StatusOr<v1::ListSessionsResponse> ListSessions(
+      const v1::ListSessionsRequest& request);
+  absl::Status DeleteSession(const std::string& session_id);
+
+  absl::StatusOr<v1::TrainStepResponse> TrainStep(
+      const v1::TrainStepRequest& request);
+  absl::StatusOr<v1::PredictResponse> Predict(
+      const v1::PredictRequest& request);
+
+  // next_samples fills in the next message's samples (the session's id is set
+  // here) and returns false when there are none.
+  absl::StatusOr<v1::EvaluateResponse> Evaluate(
+      const std::string& session_id,
+      const std::function<bool(v1::EvaluateRequest*)>& next_samples);
+
+  // The anchor. DATA_LOSS: chunks or digest do not fit.
+  absl::StatusOr<Weights> DownloadWeights(const std::string& session_id);
+
+  // Asks for the session, then opens a stream on it. While the stream is open
+  // nobody else trains, so DownloadWeights gives the anchor it starts from.
+  absl::StatusOr<std::unique_ptr<TrainStream>> OpenTrain(
+      const std::string& session_id);
+
+ private:
+  std::unique_ptr<grpc::ClientContext> WithDeadline() const;
+
+  // Constant after construction.
+  std::shared_ptr<v1::TrainingService::StubInterface> stub_;
+  ClientOptions options_;
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_CLIENT_CPP_TRAINING_CLIENT_H_

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs the Debian packages of the named lists (deploy/packages/LIST.txt)
+# that are missing; says which before it does. Nothing is missing: no output,
+# no network, no rights needed.
+#
+#   deploy/install_packages.sh build test
+set -euo pipefail
+
+packages_dir="$(dirname "${BASH_SOURCE[0]}")/packages"
+readonly packages_dir
+
+fail() {
+  printf 'install_packages.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+# The packages of list $1, one a line.
+listed() {
+  local file="${packages_dir}/$1.txt"
+  [[ -f "${file}" ]] || fail "there is no list $1; the lists are:" \
+    "$(cd "${packages_dir}" && printf '%s ' *.txt | sed 's/\.txt//g')"
+  sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "${file}"
+}
+
+# Whether package $1 is wholly installed (not merely known, or half removed).
+installed() {
+  [[ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" \
+    == installed ]]
+}
+
+[[ $# -gt 0 ]] || fail "usage: deploy/install_packages.sh LIST..."
+command -v apt-get >/dev/null || fail "there is no apt-get here; install by" \
+  "your own means what stands in ${packages_dir}"
+
+# Not read straight from listed: a process substitution loses its exit status.
+wanted=""
+for list in "$@"; do
+  names="$(listed "${list}")"
+  wanted+="${names}"$'\n'
+done
+missing=()
+while read -r package; do
+  if [[ -n "${package}" ]] && ! installed "${package}"; then
+    missing+=("${package}")
+  fi
+done <<<"${wanted}"
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+
+echo "About to install from Debian (lists: $*): ${missing[*]}"
+as_root=()
+if [[ ${EUID} -ne 0 ]]; then
+  command -v sudo >/dev/null || fail "installing needs root: run as root, or" \
+    "install sudo, or run: apt-get install ${missing[*]}"
+  as_root=(sudo)
+fi
+"${as_root[@]}" apt-get update -qq
+# --no-upgrade: what is there already stays as it is.
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install \
+  --yes -qq --no-install-recommends --no-upgrade "${missing[@]}" \
+  -o Dpkg::Use-Pty=0 >/dev/null
+echo "Installed."

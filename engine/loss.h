@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A sample's error and how it moves with the last layer's pre-activations
+// (Loss in proto/backprop/v1/network.proto).
+#ifndef BACKPROP_ENGINE_LOSS_H_
+#define BACKPROP_ENGINE_LOSS_H_
+
+#include <span>
+
+#include "engine/network.h"
+
+namespace backprop {
+
+// One sample at the last layer. All: (outputs).
+struct LastLayer {
+  std::span<const float> z;        // pre-activations; logits
+  std::span<const float> outputs;  // y = f(z)
+  std::span<const float> targets;  // d
+};
+
+// E. network: says which loss and which activation.
+double Error(const NetworkSpec& network, const LastLayer& sample);
+
+// E, and signal = δ = ∂E/∂z, (outputs).
+double ErrorAndSignal(const NetworkSpec& network, const LastLayer& sample,
+                      std::span<float> signal);
+
+}  // namespace backprop
+
+#endif  // BACKPROP_ENGINE_LOSS_H_

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cpp/session_layout.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+#include <string>
+
+#include "tests/client/session_message.h"
+
+namespace backprop {
+namespace {
+
+using testing::SessionMessage;
+
+constexpr size_t kMaxWeights = 1 << 20;
+
+absl::StatusOr<Layout> LayoutOfSession(const v1::Session& session) {
+  return LayoutOf(session.spec(), session.layout(), kMaxWeights);
+}
+
+TEST(SessionLayoutTest, HonestLayoutIsTaken) {
+  const v1::Session session = SessionMessage(784, {128, 10});
+  absl::StatusOr<Layout> layout = LayoutOfSession(session);
+  ASSERT_TRUE(layout.ok()) << layout.status();
+  EXPECT_EQ(layout->weight_count(), 101770U);
+  EXPECT_EQ(layout->delta_row_length(), 266U);
+}
+
+TEST(SessionLayoutTest, AnyPositionThatDisagreesIsRefusedByName) {
+  const struct {
+    std::string field;
+    std::function<void(v1::Layout*)> change;
+  } lies[] = {
+      {"layout.layers[1].inputs",
+       [](auto* l) { l->mutable_layers(1)->set_inputs(127); }},
+      {"layout.layers[1].weights_begin",
+       [](auto* l) { l->mutable_layers(1)->set_weights_begin(~0ULL); }},
+      {"layout.layers[0].bias_begin",
+       [](auto* l) { l->mutable_layers(0)->set_bias_begin(0); }},
+      {"layout.layers[1].delta_begin",
+       [](auto* l) { l->mutable_layers(1)->set_delta_begin(1); }},
+      {"layout.layers[0].delta_length",
+       [](auto* l) { l->mutable_layers(0)->set_delta_length(1 << 30); }},
+      {"layout.weight_count", [](auto* l) { l->set_weight_count(1); }},
+      {"layout.delta_row_length", [](auto* l) { l->set_delta_row_length(0); }},
+  };
+  for (const auto& lie : lies) {
+    v1::Session session = SessionMessage(784, {128, 10});
+    lie.change(session.mutable_layout());
+    const absl::Status status = LayoutOfSession(session).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << lie.field;
+    EXPECT_THAT(std::string(status.message()),
+                ::testing::HasSubstr(lie.field + " is"));
+  }
+}
+
+TEST(SessionLayoutTest, HugeSizesAreRefusedWithoutAllocating) {
+  v1::Session session = SessionMessage(784, {128, 10});
+  for (auto& layer : *session.mutable_layout()->mutable_layers())
+    layer.set_outputs(std::numeric_limits<uint32_t>::max());
+  session.mutable_spec()->set_batch_size(std::numeric_limits<uint32_t>::max());
+  EXPECT_EQ(LayoutOfSession(session).status().code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
+TEST(SessionLayoutTest, UnknownDeltaFormIsRefused) {
+  v1::Session session = SessionMessage(784, {128, 10});
+  session.mutable_layout()->mutable_layers(1)->set_delta_form(
+      static_cast<v1::DeltaForm>(7));
+  EXPECT_THAT(std::string(LayoutOfSession(session).status().message()),
+              ::testing::HasSubstr("layers[1].delta_form is 7"));
+}
+
+TEST(SessionLayoutTest, LayoutWithoutLayersIsRefused) {
+  v1::Session session = SessionMessage(784, {128, 10});
+  session.mutable_layout()->clear_layers();
+  EXPECT_FALSE(LayoutOfSession(session).ok());
+}
+
+TEST(InputFormatTest, ScaleNotSetMeansOne) {
+  v1::SessionSpec spec;
+  spec.mutable_input()->set_element_type(v1::ELEMENT_TYPE_UINT8);
+  absl::StatusOr<InputFormat> format = InputFormatOf(spec);
+  ASSERT_TRUE(format.ok());
+  EXPECT_EQ(format->element_type, ElementType::kUint8);
+  EXPECT_EQ(format->scale, 1.0F);
+}
+
+TEST(InputFormatTest, UnknownElementTypeAndInfiniteScaleAreRefused) {
+  v1::SessionSpec spec;
+  spec.mutable_input()->set_element_type(static_cast<v1::ElementType>(9));
+  EXPECT_FALSE(InputFormatOf(spec).ok());
+  spec.mutable_input()->set_element_type(v1::ELEMENT_TYPE_FLOAT32);
+  spec.mutable_input()->set_scale(std::numeric_limits<float>::infinity());
+  EXPECT_FALSE(InputFormatOf(spec).ok());
+}
+
+}  // namespace
+}  // namespace backprop

@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""deploy/'s scripts say what they do and leave nothing behind.
+
+They run in a copy of deploy/ with stand-ins for apt-get, dpkg-query, cmake and
+our two programs, so that every way out can be taken in a moment.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+ALL_INSTALLED = "printf installed"
+SERVE = """trap 'echo stopped >>"$EVENTS"; exit 0' TERM
+echo "$$" >"$EVENTS"
+echo '{"message":"serving","grpc_address":"127.0.0.1:41","http_address":"127.0.0.1:42"}' >&2
+while true; do sleep 0.05; done"""
+
+
+class ScriptTest(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        shutil.copytree(ROOT / "deploy", self.root / "deploy")
+        self.events = self.root / "events"
+        self.environment = os.environ | {
+            "PATH": f"{self.root}/bin:{os.environ['PATH']}",
+            "EVENTS": str(self.events),
+            "TMPDIR": str(self.root),
+        }
+        self.stand_in("bin/dpkg-query", ALL_INSTALLED)
+        self.stand_in("bin/apt-get", 'echo "apt-get $*" >>"$EVENTS"')
+        self.stand_in("bin/sudo", 'exec "$@"')
+
+    def stand_in(self, name: str, body: str) -> None:
+        """Makes an executable of these lines of bash."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/usr/bin/env bash\n{body}\n")
+        path.chmod(0o755)
+
+    def start(self, script: str, *arguments: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [str(self.root / "deploy" / script), *arguments], env=self.environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )
+
+    def finish(self, process: subprocess.Popen) -> subprocess.CompletedProcess:
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def run_script(self, script: str, *arguments: str) -> subprocess.CompletedProcess:
+        return self.finish(self.start(script, *arguments))
+
+    def happened(self) -> list[str]:
+        return self.events.read_text().splitlines() if self.events.exists() else []
+
+
+class InstallPackagesTest(ScriptTest):
+    def test_nothing_is_said_or_done_when_nothing_is_missing(self) -> None:
+        done = self.run_script("install_packages.sh", "build", "run", "test", "data")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        self.assertEqual(self.happened(), [])
+
+    def test_only_what_is_missing_is_named_then_installed(self) -> None:
+        self.stand_in("bin/dpkg-query",
+                      '[[ "${@: -1}" == cmake ]] && exit 1; '
+                      '[[ "${@: -1}" == g++ ]] && printf config-files || printf installed')
+        done = self.run_script("install_packages.sh", "build")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(": cmake g++\n", done.stdout)
+        update, install = self.happened()
+        self.assertIn(" update", " " + update)
+        self.assertTrue(install.startswith("apt-get install "), install)
+        self.assertEqual({"cmake", "g++", "git"} & set(install.split()), {"cmake", "g++"})
+
+    def test_a_failed_installation_is_a_failure(self) -> None:
+        self.stand_in("bin/dpkg-query", "exit 1")
+        self.stand_in("bin/apt-get", "exit 100")
+        self.assertNotEqual(self.run_script("install_packages.sh", "build").returncode, 0)
+
+    def test_an_unknown_list_is_refused_naming_those_there_are(self) -> None:
+        done = self.run_script("install_packages.sh", "build", "bulid")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("bulid", done.stderr)
+        self.assertIn("build", done.stderr.split("the lists are:")[1])
+
+    def test_lists_are_sorted_and_repeat_nothing(self) -> None:
+        for path in (ROOT / "deploy/packages").iterdir():
+            names = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+            self.assertEqual(names, sorted(set(names)), path.name)
+
+
+class QuickstartTest(ScriptTest):
+    def setUp(self) -> None:
+        super().setUp()
+        self.stand_in("bin/cmake", "exit 0")
+        self.stand_in("build/server/backpropd", SERVE)
+        self.stand_in("build/client/cli/backprop", 'echo "trained $*"')
+
+    def server_runs(self) -> bool:
+        try:
+            os.kill(int(self.happened()[0]), 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def assert_server_was_stopped(self) -> None:
+        self.assertIn("stopped", self.happened())
+        self.assertFalse(self.server_runs())
+
+    def test_it_trains_against_the_server_it_started_and_stops_it(self) -> None:
+        done = self.run_script("quickstart.sh")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("trained --address 127.0.0.1:41 train ", done.stdout)
+        self.assert_server_was_stopped()
+        self.assertEqual(list(self.root.glob("*.log")), [])
+
+    def test_failed_training_is_a_failure_and_stops_the_server(self) -> None:
+        self.stand_in("build/client/cli/backprop", "exit 1")
+        done = self.run_script("quickstart.sh", "--keep")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("serving", done.stderr)
+        self.assert_server_was_stopped()
+
+    def test_a_failed_build_is_a_failure(self) -> None:
+        self.stand_in("bin/cmake", "exit 1")
+        self.assertEqual(self.run_script("quickstart.sh").returncode, 1)
+        self.assertEqual(self.happened(), [])
+
+    def test_a_server_that_does_not_start_is_a_failure_that_shows_why(self) -> None:
+        self.stand_in("build/server/backpropd", "echo no such port >&2; exit 1")
+        done = self.run_script("quickstart.sh")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no such port", done.stderr)
+
+    def test_a_server_that_ends_badly_is_a_failure(self) -> None:
+        self.stand_in("build/server/backpropd", SERVE.replace("exit 0", "exit 3"))
+        done = self.run_script("quickstart.sh")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("status 3", done.stderr)
+
+    def test_an_interrupt_stops_the_server(self) -> None:
+        self.stand_in("build/client/cli/backprop", 'echo training >>"$EVENTS"; sleep 30')
+        process = self.start("quickstart.sh")
+        deadline = time.monotonic() + 30
+        while "training" not in self.happened() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        self.assertEqual(self.finish(process).returncode, 130)
+        self.assert_server_was_stopped()
+
+    def test_keep_leaves_the_server_and_says_where_it_is(self) -> None:
+        done = self.run_script("quickstart.sh", "--keep")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(self.server_runs())
+        for place in ("127.0.0.1:41", "http://127.0.0.1:42/metrics", "http://127.0.0.1:42/healthz",
+                      f"kill {self.happened()[0]}"):
+            self.assertIn(place, done.stdout)
+        os.kill(int(self.happened()[0]), signal.SIGTERM)
+
+    def test_an_unknown_flag_is_refused(self) -> None:
+        self.assertEqual(self.run_script("quickstart.sh", "--kepe").returncode, 2)
+        done = self.run_script("quickstart.sh", "--help")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("--keep", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Many sessions, greedy clients and clients that go away.
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <random>
+#include <sstream>
+#include <thread>
+
+#include "tests/server/service_fixture.h"
+#include "tests/server/train_call.h"
+
+namespace backprop::testing {
+namespace {
+
+using std::chrono::milliseconds;
+
+class LoadTest : public ServiceTest {
+ protected:
+  // Polls for up to 20 s.
+  template <class Condition>
+  bool Eventually(Condition condition) {
+    for (int i = 0; i < 2000; ++i) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+    return false;
+  }
+
+  // Writes `message` again and again without reading an answer, at most `most`
+  // times, and returns how often it could before nothing went for a second.
+  size_t WritesUntilStalled(const std::string& session_id,
+                            const v1::TrainRequest& message, size_t most) {
+    TrainCall call(stub(), session_id);
+    std::atomic<size_t> written = 0;
+    std::thread writer([&] {
+      while (written < most && call.Write(message)) ++written;
+    });
+    size_t before = 0;
+    do {
+      before = written;
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+    } while (written != before);
+    call.Cancel();
+    writer.join();
+    return before;
+  }
+
+  // The sum over all lines of the metrics page that begin with this.
+  double Metric(const std::string& begin) {
+    std::istringstream page(MetricsText());
+    double sum = 0;
+    bool found = false;
+    for (std::string line; std::getline(page, line);) {
+      if (!line.starts_with(begin)) continue;
+      sum += std::stod(line.substr(line.rfind(' ')));
+      found = true;
+    }
+    EXPECT_TRUE(found) << "no metric " << begin;
+    return sum;
+  }
+};
+BACKPROP_OVER_BOTH_TRANSPORTS(LoadTest);
+
+TEST_P(LoadTest, AThousandSessionsTrainAtOnce) {
+  constexpr size_t kThreads = 8;
+  constexpr size_t kSessionsEach = 125;
+  constexpr size_t kMessages = 3;
+  std::atomic<size_t> steps = 0;
+  std::atomic<size_t> open = 0;
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      const auto stub = v1::TrainingService::NewStub(NewChannel());
+      std::mt19937 random(static_cast<uint32_t>(t));
+      std::vector<v1::Session> sessions;
+      std::vector<std::unique_ptr<TrainCall>> calls;
+      for (size_t i = 0; i < kSessionsEach; ++i) {
+        sessions.push_back(Create(Spec(4, {3, 2})));
+        calls.push_back(
+            std::make_unique<TrainCall>(*stub, sessions.back().session_id()));
+        ++open;
+      }
+      Eventually([&] { return open == kThreads * kSessionsEach; });
+      for (size_t m = 0; m < kMessages; ++m) {
+        for (size_t i = 0; i < kSessionsEach; ++i) {
+          calls[i]->Write(RandomSamples(sessions[i], 2, random));
+        }
+      }
+      for (size_t i = 0; i < kSessionsEach; ++i) {
+        for (size_t m = 0; m < kMessages; ++m) {
+          const auto answer = calls[i]->Read();
+          if (answer && !answer->has_rejection()) {
+            steps += static_cast<size_t>(answer->errors_size());
+          }
+        }
+        EXPECT_TRUE(calls[i]->Finish().ok());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(steps, kThreads * kSessionsEach * kMessages * 2);
+  EXPECT_EQ(Metric("backprop_sessions "), 1000);
+  EXPECT_EQ(Metric("backprop_samples_total "), 6000);
+  EXPECT_TRUE(
+      Eventually([&] { return Metric("backprop_train_streams ") == 0; }));
+}
+
+TEST_P(LoadTest, AHeavyStreamDoesNotStarveASmallOne) {
+  ServerOptions options = SmallLimits();
+  options.compute_threads = 1;
+  StartServer(options);
+  v1::SessionSpec large = Spec(784, {256, 10});
+  large.mutable_input()->set_element_type(v1::ELEMENT_TYPE_UINT8);
+  large.mutable_input()->set_scale(1.0F / 255);
+  const v1::Session heavy = Create(large);
+  const v1::Session small = Create(Spec(4, {3, 2}));
+  std::mt19937 random(1);
+  const v1::TrainRequest message = RandomSamples(heavy, 20'000, random);
+  TrainCall heavy_call(stub(), heavy.session_id());
+  std::thread writer([&] {
+    for (int i = 0; i < 3; ++i) heavy_call.Write(message);
+  });
+  std::thread reader([&] {
+    while (heavy_call.ReadPart()) {
+    }
+  });
+  ASSERT_TRUE(Eventually([&] { return Get(heavy.session_id()).step() > 0; }));
+  TrainCall small_call(stub(), small.session_id());
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_FALSE(
+        small_call.Exchange(RandomSamples(small, 1, random)).has_rejection());
+  }
+  EXPECT_LT(Get(heavy.session_id()).step(), 60'000u)
+      << "the small session waited for all of the heavy one's work";
+  heavy_call.Cancel();
+  writer.join();
+  reader.join();
+}
+
+TEST_P(LoadTest, AClientThatNeverReadsIsStopped) {
+  ServerOptions options = SmallLimits();
+  options.max_queued_bytes = 64 << 10;
+  StartServer(options);
+  const v1::Session session = Create(Spec(64, {32, 10}));
+  std::mt19937 random(1);
+  const v1::TrainRequest message = RandomSamples(session, 4, random);
+  constexpr size_t kMost = 200'000;
+  EXPECT_LT(WritesUntilStalled(session.session_id(), message, kMost), kMost);
+  EXPECT_TRUE(
+      Eventually([&] { return Metric("backprop_queued_bytes ") == 0; }));
+}
+
+// A message without content costs memory too. (On a socket, gRPC's own window
+// takes in a lot of so small ones; what counts is how many the server accepts.)
+TEST_P(LoadTest, AClientThatNeverReadsIsStoppedSendingEmptyMessages) {
+  ServerOptions options = SmallLimits();
+  options.max_queued_bytes = 64 << 10;
+  StartServer(options);
+  const v1::Session session = Create(Spec(64, {32, 10}));
+  constexpr size_t kMost = 200'000;
+  WritesUntilStalled(session.session_id(), v1::TrainRequest(), kMost);
+  EXPECT_LT(Metric("grpc_server_msg_received_total{"), kMost / 4);
+}
+
+TEST_P(LoadTest, AStreamGoesOnAfterMoreBytesThanItsQueueHolds) {
+  ServerOptions options = SmallLimits();
+  options.max_queued_bytes = 4096;
+  StartServer(options);
+  const v1::Session session = Create(Spec(64, {32, 10}));
+  std::mt19937 random(1);
+  TrainCall call(stub(), session.session_id());
+  const v1::TrainRequest message = RandomSamples(session, 8, random);
+  for (uint64_t i = 1; i <= 50; ++i) {
+    ASSERT_EQ(call.Exchange(message).step(), 8 * i);
+  }
+}
+
+TEST_P(LoadTest, ADisconnectedStreamFreesItsSessionInAConsistentState) {
+  const v1::SessionSpec spec = Spec(32, {24, 4});
+  const v1::Session session = Create(spec);
+  std::mt19937 random(3);
+  const v1::TrainRequest message = RandomSamples(session, 500, random);
+  {
+    TrainCall call(stub(), session.session_id());
+    for (int i = 0; i < 5; ++i) call.Write(message);
+    EXPECT_TRUE(call.ReadPart().has_value());
+  }  // cancelled
+  ASSERT_TRUE(
+      Eventually([&] { return !Get(session.session_id()).has_writer(); }));
+  v1::GetWeightsResponse end;
+  const std::vector<float> weights = Weights(session.session_id(), &end);
+  ASSERT_GT(end.next_offset(), 0u);
+  EXPECT_EQ(end.step(), end.next_offset());
+
+  // A twin that is given just those samples comes to the same weights.
+  const v1::Session twin = Create(spec);
+  TrainCall call(stub(), twin.session_id());
+  const size_t row = 32 * sizeof(float);
+  for (uint64_t left = end.next_offset(); left > 0;) {
+    const uint64_t n = std::min<uint64_t>(left, 500);
+    v1::TrainRequest part = message;
+    part.mutable_inputs()->resize(n * row);
+    part.mutable_targets()->resize(n * 4 * sizeof(float));
+    call.Exchange(part);
+    left -= n;
+  }
+  v1::GetWeightsResponse twin_end;
+  const std::vector<float> twin_weights = Weights(twin.session_id(), &twin_end);
+  EXPECT_EQ(twin_end.step(), end.step());
+  EXPECT_THAT(weights,
+              ::testing::Pointwise(::testing::FloatNear(1e-4F), twin_weights));
+
+  // And the stream can be taken up where it broke.
+  TrainCall next(stub(), session.session_id());
+  ASSERT_TRUE(next.opening().has_value());
+  EXPECT_EQ(next.opening()->next_offset(), end.next_offset());
+}
+
+TEST_P(LoadTest, ClientsThatComeAndGoLeaveNothingBehind) {
+  const v1::Session session = Create(Spec(4, {3, 2}));
+  std::mt19937 random(3);
+  for (int i = 0; i < 200; ++i) {
+    TrainCall call(stub(), session.session_id());
+    call.Write(RandomSamples(session, 3, random));
+    if (i % 3 == 0) call.HalfClose();
+    if (i % 3 == 1) call.Read();
+  }
+  EXPECT_TRUE(
+      Eventually([&] { return !Get(session.session_id()).has_writer(); }));
+  EXPECT_TRUE(
+      Eventually([&] { return Metric("backprop_train_streams ") == 0; }));
+  EXPECT_EQ(Metric("backprop_queued_bytes "), 0);
+  EXPECT_TRUE(Delete(session.session_id()).ok());
+}
+
+}  // namespace
+}  // namespace backprop::testing

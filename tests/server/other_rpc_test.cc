@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// TrainStep, Predict, Evaluate, GetWeights.
+#include <cmath>
+#include <functional>
+
+#include "tests/server/service_fixture.h"
+#include "tests/server/train_call.h"
+
+namespace backprop::testing {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::FloatEq;
+
+// y = 2·x₀ − x₁ + ½, learning rate 0.5: everything can be worked out by hand.
+class OtherRpcTest : public ServiceTest {
+ protected:
+  void SetUp() override {
+    ServiceTest::SetUp();
+    v1::CreateSessionRequest request;
+    *request.mutable_spec() = Spec(2, {1});
+    request.mutable_spec()
+        ->mutable_optimiser()
+        ->mutable_sgd()
+        ->set_learning_rate(0.5F);
+    request.mutable_spec()->mutable_input()->set_scale(10);
+    request.set_initial_weights(Bytes({2, -1, 0.5F}));
+    v1::CreateSessionResponse response;
+    ASSERT_TRUE(Call(&Stub::CreateSession, request, &response).ok());
+    id_ = response.session().session_id();
+  }
+
+  v1::TrainStepRequest Step(std::initializer_list<float> inputs,
+                            std::initializer_list<float> targets) {
+    v1::TrainStepRequest request;
+    request.set_session_id(id_);
+    v1::Sample* sample = request.add_samples();
+    sample->mutable_inputs()->Add(inputs.begin(), inputs.end());
+    sample->mutable_targets()->Add(targets.begin(), targets.end());
+    return request;
+  }
+
+  grpc::Status Evaluate(const std::vector<v1::EvaluateRequest>& requests,
+                        v1::EvaluateResponse* response) {
+    grpc::ClientContext context;
+    const auto writer = stub().Evaluate(&context, response);
+    for (const auto& request : requests) {
+      if (!writer->Write(request)) break;
+    }
+    writer->WritesDone();
+    return writer->Finish();
+  }
+
+  v1::EvaluateRequest Samples(const std::string& session_id,
+                              const std::vector<float>& inputs,
+                              const std::vector<float>& targets) {
+    v1::EvaluateRequest request;
+    request.set_session_id(session_id);
+    request.set_inputs(Bytes(inputs));
+    request.set_targets(Bytes(targets));
+    return request;
+  }
+
+  std::string id_;
+};
+BACKPROP_OVER_BOTH_TRANSPORTS(OtherRpcTest);
+
+TEST_P(OtherRpcTest, TrainStepReturnsErrorOutputsAndTheWholeDelta) {
+  v1::TrainStepResponse response;
+  ASSERT_TRUE(Call(&Stub::TrainStep, Step({1, 3}, {1.5F}), &response).ok());
+  // y = 2 − 3 + ½ = −½; δ = y − d = −2; E = 2; ΔW = −½·(−2)·x = x.
+  EXPECT_EQ(response.step(), 1u);
+  EXPECT_FLOAT_EQ(response.error(), 2);
+  EXPECT_THAT(response.outputs(), ElementsAre(FloatEq(-0.5F)));
+  ASSERT_EQ(response.deltas_size(), 1);
+  EXPECT_THAT(response.deltas(0).weights(), ElementsAre(1, 3));
+  EXPECT_THAT(response.deltas(0).bias(), ElementsAre(1));
+  v1::GetWeightsResponse end;
+  EXPECT_THAT(Weights(id_, &end), ElementsAre(3, 2, 1.5F));
+  EXPECT_EQ(response.digest(), end.digest());
+  EXPECT_EQ(end.step(), 1u);
+  EXPECT_EQ(end.next_offset(), 1u);
+}
+
+TEST_P(OtherRpcTest, TrainStepTakesAClassInPlaceOfTargets) {
+  v1::TrainStepRequest request = Step({1, 3}, {});
+  request.mutable_samples(0)->set_class_(0);
+  v1::TrainStepResponse response;
+  ASSERT_TRUE(Call(&Stub::TrainStep, request, &response).ok());
+  EXPECT_FLOAT_EQ(response.error(), 1.125F);  // ½·(1 + ½)²
+}
+
+TEST_P(OtherRpcTest, BadStepsAreRefusedAndChangeNothing) {
+  struct Bad {
+    const char* field;
+    v1::TrainStepRequest request;
+  };
+  v1::TrainStepRequest both = Step({1, 3}, {1});
+  both.mutable_samples(0)->set_class_(0);
+  v1::TrainStepRequest beyond = Step({1, 3}, {});
+  beyond.mutable_samples(0)->set_class_(1);
+  v1::TrainStepRequest two = Step({1, 3}, {1});
+  *two.add_samples() = two.samples(0);
+  v1::TrainStepRequest none = Step({1, 3}, {1});
+  none.clear_samples();
+  const std::vector<Bad> bad = {
+      {"samples[0].inputs", Step({1}, {1})},
+      {"samples[0].inputs", Step({1, 2, 3}, {1})},
+      {"samples[0].inputs[1]", Step({1, NAN}, {1})},
+      {"samples[0].inputs[0]", Step({INFINITY, 1}, {1})},
+      {"samples[0].targets", Step({1, 3}, {})},
+      {"samples[0].targets", Step({1, 3}, {1, 2})},
+      {"samples[0].targets[0]", Step({1, 3}, {NAN})},
+      {"samples[0].targets", both},
+      {"samples[0].class", beyond},
+      {"samples", two},
+      {"samples", none},
+  };
+  const uint64_t digest = Digest(id_);
+  for (const Bad& entry : bad) {
+    v1::TrainStepResponse response;
+    const grpc::Status status =
+        Call(&Stub::TrainStep, entry.request, &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
+        << entry.field;
+    EXPECT_THAT(Fields(status), ElementsAre(entry.field));
+  }
+  EXPECT_EQ(Digest(id_), digest);
+}
+
+TEST_P(OtherRpcTest, ANonFiniteStepIsRefusedAndChangesNothing) {
+  const uint64_t digest = Digest(id_);
+  v1::TrainStepResponse response;
+  const grpc::Status status =
+      Call(&Stub::TrainStep, Step({1, 3}, {3e38F}), &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Reason(status), "NON_FINITE_STEP");
+  EXPECT_EQ(Digest(id_), digest);
+  EXPECT_EQ(Get(id_).step(), 0u);
+}
+
+TEST_P(OtherRpcTest, PredictScalesBytesButNotValues) {
+  v1::PredictRequest request;
+  request.set_session_id(id_);
+  request.set_inputs(Bytes({0.1F, 0.3F, 0.2F, 0.0F}));  // ·10: (1, 3), (2, 0)
+  v1::PredictResponse response;
+  ASSERT_TRUE(Call(&Stub::Predict, request, &response).ok());
+  EXPECT_THAT(response.outputs(), ElementsAre(FloatEq(-0.5F), FloatEq(4.5F)));
+  EXPECT_EQ(response.step(), 0u);
+  request.clear_inputs();
+  for (const float x : {1.0F, 3.0F}) request.add_values(x);
+  ASSERT_TRUE(Call(&Stub::Predict, request, &response).ok());
+  EXPECT_THAT(response.outputs(), ElementsAre(FloatEq(-0.5F)));
+}
+
+TEST_P(OtherRpcTest, BadPredictionsNameTheField) {
+  struct Bad {
+    const char* field;
+    std::function<void(v1::PredictRequest&)> spoil;
+  };
+  const std::vector<Bad> bad = {
+      {"inputs", [](auto&) {}},
+      {"inputs",
+       [](auto& r) {
+         r.set_inputs(Bytes({1, 2}));
+         r.add_values(1);
+         r.add_values(2);
+       }},
+      {"inputs", [](auto& r) { r.set_inputs("123"); }},
+      {"inputs",
+       [](auto& r) {
+         r.set_inputs(Bytes({1, NAN}));
+       }},
+      {"values", [](auto& r) { r.add_values(1); }},
+      {"values[1]",
+       [](auto& r) {
+         r.add_values(1);
+         r.add_values(NAN);
+       }},
+  };
+  for (const Bad& entry : bad) {
+    v1::PredictRequest request;
+    request.set_session_id(id_);
+    entry.spoil(request);
+    v1::PredictResponse response;
+    const grpc::Status status = Call(&Stub::Predict, request, &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
+        << entry.field;
+    EXPECT_THAT(Fields(status), Contains(entry.field));
+  }
+}
+
+TEST_P(OtherRpcTest, EvaluateAddsUpOverMessages) {
+  // Outputs −½ and 4½; targets 0 (below ½: right) and 0 (wrong).
+  v1::EvaluateResponse response;
+  ASSERT_TRUE(Evaluate({Samples(id_, {0.1F, 0.3F}, {0}),
+                        Samples("", {0.2F, 0.0F}, {0})},
+                       &response)
+                  .ok());
+  EXPECT_EQ(response.samples(), 2u);
+  EXPECT_NEAR(response.error(), (0.125 + 10.125) / 2, 1e-5);
+  EXPECT_DOUBLE_EQ(response.accuracy(), 0.5);
+  EXPECT_EQ(response.first_step(), 0u);
+  EXPECT_EQ(response.last_step(), 0u);
+  EXPECT_EQ(Get(id_).next_offset(), 0u);
+}
+
+TEST_P(OtherRpcTest, EvaluateMayOpenWithoutSamples) {
+  v1::EvaluateRequest opening;
+  opening.set_session_id(id_);
+  v1::EvaluateResponse response;
+  ASSERT_TRUE(
+      Evaluate({opening, Samples("", {0.1F, 0.3F}, {0})}, &response).ok());
+  EXPECT_EQ(response.samples(), 1u);
+}
+
+TEST_P(OtherRpcTest, ABadMessageEndsEvaluate) {
+  v1::EvaluateResponse response;
+  v1::EvaluateRequest opening;
+  opening.set_session_id(id_);
+  const std::vector<std::vector<v1::EvaluateRequest>> bad = {
+      {},
+      {opening},
+      {Samples("", {0.1F, 0.3F}, {0})},
+      {Samples(id_, {0.1F}, {0})},
+      {Samples(id_, {0.1F, 0.3F}, {0, 1})},
+      {Samples(id_, {0.1F, NAN}, {0})},
+      {Samples(id_, {0.1F, 0.3F}, {0}), Samples(id_, {0.1F, 0.3F}, {0})},
+      {Samples(id_, {0.1F, 0.3F}, {0}), Samples("", {0.1F, 0.3F}, {})},
+  };
+  for (const auto& requests : bad) {
+    const grpc::Status status = Evaluate(requests, &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
+        << requests.size();
+    EXPECT_FALSE(Fields(status).empty());
+  }
+  EXPECT_EQ(Reason(Evaluate({Samples("nobody", {1, 2}, {0})}, &response)),
+            "SESSION_NOT_FOUND");
+}
+
+TEST_P(OtherRpcTest, WeightsComeInChunksOfOneStep) {
+  const v1::Session session = Create(Spec(2000, {600}));
+  grpc::ClientContext context;
+  v1::GetWeightsRequest request;
+  request.set_session_id(session.session_id());
+  const auto reader = stub().GetWeights(&context, request);
+  size_t chunks = 0;
+  uint64_t next = 0;
+  for (v1::GetWeightsResponse chunk; reader->Read(&chunk); ++chunks) {
+    EXPECT_EQ(chunk.first_weight(), next);
+    EXPECT_EQ(chunk.weight_count(), 2001u * 600);
+    EXPECT_LE(chunk.ByteSizeLong(), size_t{4} << 20);
+    next += chunk.weights().size() / sizeof(float);
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(next, 2001u * 600);
+  EXPECT_GT(chunks, 1u);
+}
+
+TEST_P(OtherRpcTest, WeightsOfAnUnknownSessionAreNotFound) {
+  for (const char* id : {"", "nobody"}) {
+    grpc::ClientContext context;
+    v1::GetWeightsRequest request;
+    request.set_session_id(id);
+    const auto reader = stub().GetWeights(&context, request);
+    v1::GetWeightsResponse chunk;
+    EXPECT_FALSE(reader->Read(&chunk));
+    EXPECT_EQ(Reason(reader->Finish()),
+              *id == '\0' ? "INVALID_REQUEST" : "SESSION_NOT_FOUND");
+  }
+}
+
+// Small requests whose answers or scratch memory would be terabytes.
+TEST_P(OtherRpcTest, SmallRequestsForHugeWorkAreRefused) {
+  v1::SessionSpec spec = Spec(1, {1u << 20});
+  spec.mutable_input()->set_element_type(v1::ELEMENT_TYPE_UINT8);
+  const v1::Session wide = Create(spec);
+  v1::PredictRequest predict;
+  predict.set_session_id(wide.session_id());
+  predict.set_inputs(std::string(1 << 20, 'x'));  // 2^40 outputs
+  v1::PredictResponse predicted;
+  const grpc::Status status = Call(&Stub::Predict, predict, &predicted);
+  EXPECT_FALSE(status.ok());
+  EXPECT_NE(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_NE(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+
+  v1::SessionSpec batch = Spec(1, {1u << 20, 1});
+  batch.set_batch_size(1u << 20);  // 2^40 activations a step
+  EXPECT_EQ(TryCreate(batch).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+}  // namespace
+}  // namespace backprop::testing
