@@ -31,6 +31,7 @@ bool ConvertInputs(const InputFormat& format, std::string_view bytes,
                    std::span<float> values) {
   switch (format.element_type) {
     case ElementType::kFloat32:
+      if (values.empty()) break;  // memcpy takes no null pointer
       std::memcpy(values.data(), bytes.data(), values.size_bytes());
       break;
     case ElementType::kUint8: {

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "engine/activation.h"
+#include "engine/batch_trainer.h"
 #include "engine/blas.h"
+#include "engine/block_trainer.h"
 #include "engine/delta.h"
 #include "engine/loss.h"
 
@@ -44,6 +46,8 @@ struct Trainer::Scratch {
   std::vector<std::vector<float>> a;  // activations
   std::vector<float> signal;          // δ of the layer at hand
   std::vector<float> next_signal;     // δ of the layer below it
+  BlockTrainer block;                 // steps of one sample
+  BatchTrainer batch;                 // steps of several
 
   void Prepare(const Layout& layout) {
     const size_t depth = layout.layers().size();
@@ -195,7 +199,8 @@ bool Step::WriteFactors(size_t k, float* part) const {
     const std::span<const float> u(scratch_.signal.data() + s * at.outputs,
                                    at.outputs);
     const std::span<const float> a(Below(k) + s * at.inputs, at.inputs);
-    bound += Largest(u) * std::max(1.0, Largest(a));  // 1: the bias
+    // 1 for the bias. In this order std::max keeps NaN: 0·∞ must not pass.
+    bound += Largest(u) * std::max(Largest(a), 1.0);
     part = std::copy(u.begin(), u.end(), part);
     if (k > 0) part = std::copy(a.begin(), a.end(), part);
   }
@@ -216,33 +221,61 @@ bool Step::WriteDense(size_t k, std::span<float> part) const {
   return Largest(part) <= kLargestDelta;
 }
 
+// Step t of the run by the naive form. False: it must not be.
+bool TakeStep(const Training& training, Trainer::Scratch& scratch,
+              const TrainRun& run, size_t t) {
+  const Layout& layout = *training.layout;
+  const size_t input_row = layout.batch_size() * layout.input_size();
+  const size_t target_row = layout.batch_size() * layout.output_size();
+  scratch.Prepare(layout);
+  const auto inputs = run.inputs.subspan(t * input_row, input_row);
+  const auto row = run.deltas.subspan(t * layout.delta_row_length(),
+                                      layout.delta_row_length());
+  Step step(training, scratch, inputs,
+            run.targets.subspan(t * target_row, target_row), run.weights);
+  step.Forward();
+  const auto error = static_cast<float>(step.LastSignal());
+  if (!std::isfinite(error) || !step.Backward(row)) return false;
+  run.errors[t] = error;
+  if (!run.outputs.empty()) {
+    std::copy(step.outputs().begin(), step.outputs().end(),
+              run.outputs.begin() + t * target_row);
+  }
+  ApplyDelta(layout, row, inputs, run.weights);
+  return true;
+}
+
+// The run's steps from `first` on.
+TrainRun From(const Layout& layout, const TrainRun& run, size_t first) {
+  const size_t samples = first * layout.batch_size();
+  return {.inputs = run.inputs.subspan(samples * layout.input_size()),
+          .targets = run.targets.subspan(samples * layout.output_size()),
+          .weights = run.weights,
+          .errors = run.errors.subspan(first),
+          .deltas = run.deltas.subspan(first * layout.delta_row_length()),
+          .outputs = run.outputs.empty()
+                         ? run.outputs
+                         : run.outputs.subspan(samples * layout.output_size())};
+}
+
 }  // namespace
 
 Trainer::Trainer() : scratch_(std::make_unique<Scratch>()) {}
 Trainer::~Trainer() = default;
 
 size_t Trainer::Train(const Training& training, const TrainRun& run) {
-  const Layout& layout = *training.layout;
-  const size_t input_row = layout.batch_size() * layout.input_size();
-  const size_t target_row = layout.batch_size() * layout.output_size();
-  scratch_->Prepare(layout);
-  for (size_t t = 0; t < run.errors.size(); ++t) {
-    const auto inputs = run.inputs.subspan(t * input_row, input_row);
-    const auto row = run.deltas.subspan(t * layout.delta_row_length(),
-                                        layout.delta_row_length());
-    Step step(training, *scratch_, inputs,
-              run.targets.subspan(t * target_row, target_row), run.weights);
-    step.Forward();
-    const auto error = static_cast<float>(step.LastSignal());
-    if (!std::isfinite(error) || !step.Backward(row)) return t;
-    run.errors[t] = error;
-    if (!run.outputs.empty()) {
-      std::copy(step.outputs().begin(), step.outputs().end(),
-                run.outputs.begin() + t * target_row);
-    }
-    ApplyDelta(layout, row, inputs, run.weights);
+  if (BlockTrainer::Takes(training)) {
+    return scratch_->block.Train(training, run);
   }
-  return run.errors.size();
+  const size_t steps = run.errors.size();
+  size_t done = 0;
+  while (done < steps) {
+    done += scratch_->batch.Train(training, From(*training.layout, run, done));
+    // What the batch trainer leaves is looked at number by number.
+    if (done == steps || !TakeStep(training, *scratch_, run, done)) break;
+    ++done;
+  }
+  return done;
 }
 
 }  // namespace backprop

@@ -34,6 +34,11 @@ void ComputePool::Submit(const std::shared_ptr<Lane>& lane, Turn turn) {
   work_.notify_one();
 }
 
+void ComputePool::SubmitNext(const std::shared_ptr<Lane>& lane, Turn turn) {
+  std::lock_guard lock(mutex_);
+  lane->turns_.push_front(std::move(turn));  // Run goes on with the lane
+}
+
 void ComputePool::Run() {
   Worker worker;
   std::unique_lock lock(mutex_);

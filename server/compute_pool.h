@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -31,6 +32,13 @@ struct Worker {
   std::vector<float> deltas;
   std::vector<float> outputs;
 };
+
+// The panel's first `size` numbers. It grows and never shrinks: panels belong
+// to the thread.
+inline std::span<float> Panel(std::vector<float>& panel, size_t size) {
+  if (panel.size() < size) panel.resize(size);
+  return {panel.data(), size};
+}
 
 // A turn must be short (some milliseconds): whoever has more to do submits
 // again. It must not throw.
@@ -66,6 +74,11 @@ class ComputePool {
   // Any thread; also from within a turn. The pool keeps lane alive while it has
   // turns.
   void Submit(const std::shared_ptr<Lane>& lane, Turn turn);
+
+  // Only from within a turn of lane: the lane's next turn, before those that
+  // wait already. For work that is too long for one turn and may not have other
+  // work of its lane come between; other lanes' turns do.
+  void SubmitNext(const std::shared_ptr<Lane>& lane, Turn turn);
 
   // A turn that belongs to no session.
   void Submit(Turn turn) { Submit(std::make_shared<Lane>(), std::move(turn)); }

@@ -65,6 +65,10 @@ constexpr std::array kFlags = {
          "Requests that may wait in one Train stream before the server stops "
          "reading from it",
          NumberField{&ServerOptions::max_queued_bytes, 1, size_t{1} << 40}},
+    Flag{"max-pending-calls", "COUNT",
+         "Unary calls and evaluation messages that may wait for a thread at "
+         "once",
+         NumberField{&ServerOptions::max_pending_calls, 1, 1'000'000'000}},
     Flag{"compute-threads", "COUNT", "Threads that train; 0: one for each core",
          NumberField{&ServerOptions::compute_threads, 0, 1024}},
     Flag{"drain-seconds", "SECONDS",
@@ -131,6 +135,20 @@ absl::Status SetField(const Flag& flag, const std::string& source,
       absl::StrCat(source, ": ", status.message()));
 }
 
+// "--flag=" is refused like any other wrong value; CLI11 would take the next
+// argument for its value.
+absl::Status CheckNoneEmpty(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    for (const Flag& flag : kFlags) {
+      const std::string name = absl::StrCat("--", flag.name);
+      if (absl::StrCat(name, "=") != argv[i]) continue;
+      ServerOptions unused;
+      return SetField(flag, name, "", &unused);
+    }
+  }
+  return absl::OkStatus();
+}
+
 // texts: what stood after each flag that was given.
 absl::Status SetAll(const std::array<CLI::Option*, kFlags.size()>& given,
                     const std::array<std::string, kFlags.size()>& texts,
@@ -153,6 +171,8 @@ absl::Status SetAll(const std::array<CLI::Option*, kFlags.size()>& given,
 }  // namespace
 
 absl::StatusOr<Invocation> ParseFlags(int argc, const char* const* argv) {
+  absl::Status status = CheckNoneEmpty(argc, argv);
+  if (!status.ok()) return status;
   Invocation invocation;
   CLI::App app(
       "Trains feed-forward neural networks over gRPC.\n"
@@ -184,7 +204,7 @@ absl::StatusOr<Invocation> ParseFlags(int argc, const char* const* argv) {
     return absl::InvalidArgumentError(error.what());
   }
   if (healthcheck->parsed()) invocation.command = Command::kHealthcheck;
-  const absl::Status status = SetAll(given, texts, &invocation.options);
+  status = SetAll(given, texts, &invocation.options);
   if (!status.ok()) return status;
   return invocation;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The HTTP port for platforms: /metrics (Prometheus), /healthz (the process
-// answers), /readyz (200 while it takes traffic, 503 before and while draining).
+// answers), /readyz (200 while it takes traffic, 503 before and while
+// draining).
 #ifndef BACKPROP_SERVER_HTTP_ENDPOINT_H_
 #define BACKPROP_SERVER_HTTP_ENDPOINT_H_
 

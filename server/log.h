@@ -15,7 +15,8 @@ namespace backprop {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
-using LogValue = std::variant<std::string_view, int64_t, uint64_t, double, bool>;
+using LogValue =
+    std::variant<std::string_view, int64_t, uint64_t, double, bool>;
 using LogField = std::pair<std::string_view, LogValue>;
 
 // Any thread. A line is written whole. Text is escaped; invalid UTF-8 is

@@ -16,11 +16,9 @@ namespace {
 constexpr size_t kMostDeltaFloats = 64 * 1024;
 constexpr size_t kMostInputFloats = 256 * 1024;
 
-// Grows, never shrinks: panels belong to the thread.
-std::span<float> Panel(std::vector<float>& panel, size_t size) {
-  if (panel.size() < size) panel.resize(size);
-  return {panel.data(), size};
-}
+// A request of so many bytes is kept to be filled again, a larger one is freed:
+// beside its training, allocating it costs nothing.
+constexpr size_t kKeptRequestBytes = 64 * 1024;
 
 }  // namespace
 
@@ -29,8 +27,14 @@ void MessageTrainer::Begin(uint64_t message_number) {
   checked_ = false;
 }
 
+void MessageTrainer::End() {
+  if (request_.SpaceUsedLong() <= kKeptRequestBytes) return;
+  v1::TrainRequest().Swap(&request_);
+}
+
 SampleBytes MessageTrainer::Samples() const {
-  return {request_.inputs(), request_.targets(),
+  return {request_.inputs(),
+          request_.targets(),
           {request_.classes().data(),
            static_cast<size_t>(request_.classes_size())}};
 }
@@ -53,9 +57,10 @@ absl::Status MessageTrainer::Check() {
   if (!count.ok()) return count.status();
   const size_t batch = session_->layout().batch_size();
   if (*count % batch != 0) {
-    return InvalidField(
-        "inputs", absl::StrCat("holds ", *count, " samples, no multiple of the "
-                               "session's batch_size ", batch));
+    return InvalidField("inputs", absl::StrCat("holds ", *count,
+                                               " samples, no multiple of the "
+                                               "session's batch_size ",
+                                               batch));
   }
   if (request_.has_offset()) {
     const uint64_t expected = session_->progress().next_offset;
@@ -107,21 +112,16 @@ absl::Status MessageTrainer::TrainPart(Worker& worker,
       {run.errors.first(applied), applied * batch, seconds.count()});
   response->mutable_errors()->Add(run.errors.begin(),
                                   run.errors.begin() + applied);
-  response->set_deltas(run.deltas.data(), applied * layout.delta_row_length() *
-                                              sizeof(float));
+  response->set_deltas(run.deltas.data(),
+                       applied * layout.delta_row_length() * sizeof(float));
   for (const DigestAt& digest : outcome.digests) {
     v1::StepDigest* added = response->add_digests();
     added->set_step(digest.step);
     added->set_digest(digest.digest);
   }
   if (applied < steps) {
-    return Rejection(
-        kNonFiniteStep,
-        absl::StrCat("step ", outcome.after.step + 1, " (samples from offset ",
-                     outcome.after.next_offset,
-                     ") would have a non-finite error or a delta beyond 2^96; "
-                     "it and what follows in its message were not applied: "
-                     "lower the learning rate or check the samples"));
+    return NonFiniteStep(outcome.after,
+                         "it and what follows in its message were not applied");
   }
   return absl::OkStatus();
 }

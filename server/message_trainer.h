@@ -34,6 +34,10 @@ class MessageTrainer {
   // and fills response (cleared by the caller). Call until message_done.
   void Next(Worker& worker, v1::TrainResponse* response);
 
+  // After message_done, when request() is no longer needed: frees what a large
+  // one holds, so that a stream that waits costs little.
+  void End();
+
  private:
   // Sets count_, next_ and skipped_. Nothing is applied if it fails.
   absl::Status Check();

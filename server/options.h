@@ -28,7 +28,9 @@ struct ServerOptions {
   // Weights of all sessions together; 1 Gi weights are 4 GiB.
   size_t max_total_weights = size_t{1} << 30;
 
-  // Largest request message, in bytes. Bounds given initial weights too.
+  // Largest request message, in bytes. Bounds given initial weights too, and
+  // what Predict answers. The requests of all pending calls together may hold
+  // 16 times as much.
   size_t max_message_bytes = size_t{16} << 20;
 
   // Bytes of requests that may wait in one Train stream before the server

@@ -2,6 +2,7 @@
 #include "server/process_stats.h"
 
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -34,19 +35,15 @@ void ReadStat(ProcessStats* stats) {
   const size_t name_end = text.rfind(')');
   if (name_end == std::string::npos) return;
   std::istringstream fields(text.substr(name_end + 1));
-  constexpr int kUserTicks = 14;
-  constexpr int kSystemTicks = 15;
   constexpr int kStartTicks = 22;
   constexpr int kVirtualBytes = 23;
   constexpr int kResidentPages = 24;
   const auto ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
   std::string field;
   for (int number = 3; number <= kResidentPages && fields >> field; ++number) {
-    if (number < kUserTicks) continue;
+    if (number < kStartTicks) continue;
     const double value = std::strtod(field.c_str(), nullptr);
-    if (number == kUserTicks || number == kSystemTicks) {
-      stats->cpu_seconds += value / ticks;
-    } else if (number == kStartTicks) {
+    if (number == kStartTicks) {
       stats->start_time_seconds = BootTime() + value / ticks;
     } else if (number == kVirtualBytes) {
       stats->virtual_bytes = value;
@@ -54,6 +51,14 @@ void ReadStat(ProcessStats* stats) {
       stats->resident_bytes = value * static_cast<double>(getpagesize());
     }
   }
+}
+
+// Finer than the ticks of /proc/self/stat, in which a young process has none.
+double CpuSeconds() {
+  timespec spent{};
+  if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent) != 0) return 0;
+  return static_cast<double>(spent.tv_sec) +
+         static_cast<double>(spent.tv_nsec) * 1e-9;
 }
 
 double CountOpenFds() {
@@ -71,6 +76,7 @@ double CountOpenFds() {
 ProcessStats ReadProcessStats() {
   ProcessStats stats;
   ReadStat(&stats);
+  stats.cpu_seconds = CpuSeconds();
   stats.open_fds = CountOpenFds();
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {

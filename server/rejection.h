@@ -2,7 +2,7 @@
 //
 // Errors in the server's own terms: an absl::Status that carries one of
 // ErrorInfo's reasons (proto/backprop/v1/training_service.proto) and the field
-// violations, if any. service_status.h makes wire errors of them.
+// violations, if any. rpc_status.h makes wire errors of them.
 #ifndef BACKPROP_SERVER_REJECTION_H_
 #define BACKPROP_SERVER_REJECTION_H_
 

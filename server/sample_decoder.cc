@@ -16,6 +16,11 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "rows are copied as they come: little-endian float32");
 
+// 1 MiB of inputs or targets.
+constexpr size_t kMostPanelNumbers = 256 * 1024;
+// Of weights and activations: some milliseconds on one core.
+constexpr size_t kMostProducts = size_t{1} << 27;
+
 float LoadFloat(std::string_view bytes, size_t i) {
   float value;
   std::memcpy(&value, bytes.data() + i * sizeof(float), sizeof(float));
@@ -56,8 +61,8 @@ absl::Status CheckClasses(std::span<const uint32_t> classes, size_t samples,
                           size_t outputs) {
   if (classes.size() != samples) {
     return InvalidField("classes",
-                        absl::StrCat("has ", classes.size(),
-                                     " numbers for ", samples, " input rows"));
+                        absl::StrCat("has ", classes.size(), " numbers for ",
+                                     samples, " input rows"));
   }
   for (size_t i = 0; i < classes.size(); ++i) {
     if (classes[i] >= outputs) {
@@ -76,11 +81,10 @@ absl::Status CheckTargets(std::string_view targets, size_t samples,
       targets.size() / sizeof(float) / outputs != samples ||
       targets.size() / sizeof(float) % outputs != 0) {
     return InvalidField(
-        "targets",
-        absl::StrCat("has ", targets.size(), " bytes; ", samples,
-                     " samples need ", samples, " rows of ", outputs,
-                     " float32, ", samples * outputs * sizeof(float),
-                     " bytes"));
+        "targets", absl::StrCat("has ", targets.size(), " bytes; ", samples,
+                                " samples need ", samples, " rows of ", outputs,
+                                " float32, ", samples * outputs * sizeof(float),
+                                " bytes"));
   }
   const size_t bad = FirstNonFinite(targets, 1.0F);
   if (bad < samples * outputs) return NonFinite("targets", bad, outputs);
@@ -99,10 +103,13 @@ absl::StatusOr<size_t> CheckInputs(const SessionSpec& spec,
   }
   if (bytes.size() % row_bytes != 0) {
     return InvalidField(
-        field, absl::StrCat("has ", bytes.size(), " bytes, no multiple of a "
-                            "row's ", row_bytes, " (", row_length,
+        field, absl::StrCat("has ", bytes.size(),
+                            " bytes, no multiple of a "
+                            "row's ",
+                            row_bytes, " (", row_length,
                             spec.input.element_type == ElementType::kUint8
-                                ? " uint8" : " float32",
+                                ? " uint8"
+                                : " float32",
                             " each)"));
   }
   if (spec.input.element_type == ElementType::kFloat32) {
@@ -123,9 +130,8 @@ absl::StatusOr<size_t> CheckSamples(const SessionSpec& spec,
   }
   const size_t outputs = spec.network.output_size();
   const absl::Status status =
-      samples.targets.empty()
-          ? CheckClasses(samples.classes, *count, outputs)
-          : CheckTargets(samples.targets, *count, outputs);
+      samples.targets.empty() ? CheckClasses(samples.classes, *count, outputs)
+                              : CheckTargets(samples.targets, *count, outputs);
   if (!status.ok()) return status;
   return count;
 }
@@ -141,12 +147,18 @@ absl::Status CheckFinite(std::string_view field,
   return absl::OkStatus();
 }
 
+size_t RowsInTurn(const Layout& layout) {
+  const size_t row = std::max(layout.input_size(), layout.output_size());
+  return std::max<size_t>(1, std::min(kMostPanelNumbers / row,
+                                      kMostProducts / layout.weight_count()));
+}
+
 void DecodeInputs(const SessionSpec& spec, std::string_view bytes, size_t first,
                   size_t count, std::span<float> inputs) {
   const size_t row_bytes =
       spec.network.input_size * ElementSize(spec.input.element_type);
-  ConvertInputs(spec.input,
-                bytes.substr(first * row_bytes, count * row_bytes), inputs);
+  ConvertInputs(spec.input, bytes.substr(first * row_bytes, count * row_bytes),
+                inputs);
 }
 
 void DecodeTargets(const SessionSpec& spec, const SampleBytes& samples,

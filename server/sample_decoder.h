@@ -35,8 +35,11 @@ absl::StatusOr<size_t> CheckSamples(const SessionSpec& spec,
 
 // Fails with INVALID_REQUEST naming `field` and the first number that is NaN or
 // infinite.
-absl::Status CheckFinite(std::string_view field,
-                         std::span<const float> values);
+absl::Status CheckFinite(std::string_view field, std::span<const float> values);
+
+// Rows that one turn should take through the network, at least 1: bounds the
+// turn's length and its thread's panels.
+size_t RowsInTurn(const Layout& layout);
 
 // Rows first … first + count − 1 of checked input bytes.
 // inputs: (count, input_size).

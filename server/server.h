@@ -23,7 +23,7 @@ class Server {
   static absl::StatusOr<std::unique_ptr<Server>> Start(
       const ServerOptions& options, Metrics* metrics);
 
-  // Calls Drain if nobody has.
+  // Drains, without grace, if nobody has.
   ~Server();
 
   // host:port with the actual port.
@@ -32,7 +32,9 @@ class Server {
   // Whether new work is welcome: true from Start to Drain. Any thread.
   bool ready() const;
 
-  // A channel into this server without a socket.
+  // A channel into this server without a socket. gRPC 1.51 closes it within
+  // Drain: what a client has not asked for by then (the last status, say) it
+  // doesn't get, and a call that begins afterwards crashes.
   std::shared_ptr<grpc::Channel> InProcessChannel();
 
   // Stops in order: not ready and NOT_SERVING, drain_seconds of grace, every

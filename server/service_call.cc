@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/service_call.h"
 
-#include <utility>
-
 #include "server/rejection.h"
 #include "server/rpc_status.h"
 
 namespace backprop {
 namespace {
+
+// As many of the largest requests as may wait together.
+constexpr size_t kLargestRequestsPending = 16;
 
 // Details travel in the trailer grpc-status-details-bin.
 grpc::Status ToGrpcStatus(const absl::Status& status) {
@@ -18,6 +19,16 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
 }
 
 }  // namespace
+
+ServiceContext::ServiceContext(const ServerOptions& options_, Metrics& metrics_,
+                               SessionTable& sessions_, ComputePool& pool_)
+    : options(options_),
+      metrics(metrics_),
+      sessions(sessions_),
+      pool(pool_),
+      pending_calls(options_.max_pending_calls),
+      pending_bytes(kLargestRequestsPending * options_.max_message_bytes),
+      snapshot_weights(options_.max_total_weights) {}
 
 ServiceCall::ServiceCall(ServiceContext& context, Metrics::RpcType type,
                          const char* method)
@@ -45,59 +56,37 @@ absl::Status Admit(const ServiceContext& context) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<PendingCall>> PendingCall::Enter(
-    ServiceContext& context) {
-  if (++context.pending_calls > context.options.max_pending_calls) {
-    --context.pending_calls;
+absl::StatusOr<std::shared_ptr<Session>> FindSession(
+    const ServiceContext& context, const std::string& session_id) {
+  if (session_id.empty()) return InvalidField("session_id", "is required");
+  return context.sessions.Find(session_id);
+}
+
+absl::StatusOr<std::unique_ptr<PendingCall>> PendingCall::Enter(
+    ServiceContext& context, size_t bytes) {
+  if (!context.pending_calls.Take(1)) {
     return Rejection(kQueueLimit,
                      "too many calls wait for a thread (--max-pending-calls): "
                      "try again with backoff");
   }
-  return std::make_shared<PendingCall>(context);
-}
-
-grpc::ServerUnaryReactor* AnswerNow(ServiceContext& context,
-                                    grpc::CallbackServerContext* rpc,
-                                    const char* method,
-                                    const std::function<absl::Status()>& body) {
-  ServiceCall call(context, Metrics::RpcType::kUnary, method);
-  call.MessageReceived();
-  absl::Status status = Admit(context);
-  if (status.ok()) status = body();
-  if (status.ok()) call.MessageSent();
-  grpc::ServerUnaryReactor* reactor = rpc->DefaultReactor();
-  reactor->Finish(call.End(status));
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* AnswerInTurn(
-    ServiceContext& context, grpc::CallbackServerContext* rpc,
-    const char* method, std::shared_ptr<Lane> lane,
-    std::function<absl::Status(Worker&)> body) {
-  ServiceCall call(context, Metrics::RpcType::kUnary, method);
-  call.MessageReceived();
-  grpc::ServerUnaryReactor* reactor = rpc->DefaultReactor();
-  absl::Status status = Admit(context);
-  if (status.ok()) {
-    auto pending = PendingCall::Enter(context);
-    if (pending.ok()) {
-      if (lane == nullptr) lane = std::make_shared<Lane>();
-      context.pool.Submit(
-          lane, [call, rpc, reactor, body = std::move(body),
-                 pending = *std::move(pending)](Worker& worker) mutable {
-            absl::Status done = rpc->IsCancelled()
-                                    ? absl::CancelledError("cancelled")
-                                    : body(worker);
-            if (done.ok()) call.MessageSent();
-            pending.reset();
-            reactor->Finish(call.End(done));
-          });
-      return reactor;
-    }
-    status = pending.status();
+  if (!context.pending_bytes.Take(bytes)) {
+    context.pending_calls.Return(1);
+    return Rejection(kQueueLimit,
+                     "the requests that wait for a thread hold too many bytes "
+                     "(16 times --max-message-bytes): try again with backoff");
   }
-  reactor->Finish(call.End(status));
-  return reactor;
+  return std::unique_ptr<PendingCall>(new PendingCall(context, bytes));
+}
+
+PendingCall::PendingCall(ServiceContext& context, size_t bytes)
+    : context_(context), bytes_(bytes) {
+  context_.metrics.AddQueuedBytes(static_cast<int64_t>(bytes_));
+}
+
+PendingCall::~PendingCall() {
+  context_.metrics.AddQueuedBytes(-static_cast<int64_t>(bytes_));
+  context_.pending_bytes.Return(bytes_);
+  context_.pending_calls.Return(1);
 }
 
 }  // namespace backprop

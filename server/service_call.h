@@ -4,15 +4,16 @@
 #ifndef BACKPROP_SERVER_SERVICE_CALL_H_
 #define BACKPROP_SERVER_SERVICE_CALL_H_
 
-#include <grpcpp/server_context.h>
-#include <grpcpp/support/server_callback.h>
+#include <grpcpp/support/status.h>
 
 #include <atomic>
 #include <chrono>
-#include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/budget.h"
 #include "server/compute_pool.h"
 #include "server/metrics.h"
 #include "server/options.h"
@@ -20,14 +21,20 @@
 
 namespace backprop {
 
-// What the services share; outlives every call.
+// What the services share; outlives every call and every turn.
 struct ServiceContext {
+  // All arguments must outlive the object.
+  ServiceContext(const ServerOptions& options, Metrics& metrics,
+                 SessionTable& sessions, ComputePool& pool);
+
   const ServerOptions& options;
   Metrics& metrics;
   SessionTable& sessions;
   ComputePool& pool;
   std::atomic<bool> draining = false;
-  std::atomic<size_t> pending_calls = 0;  // waiting for or in a turn
+  Budget pending_calls;     // waiting for or in a turn
+  Budget pending_bytes;     // of those calls' requests
+  Budget snapshot_weights;  // copied for GetWeights, not yet sent
 };
 
 // The counters of one RPC from its start to its end. Any thread, one at a time.
@@ -55,33 +62,27 @@ class ServiceCall {
 // be authenticated, when there is authentication.
 absl::Status Admit(const ServiceContext& context);
 
-// Counts a place among the calls waiting for the pool; gives it back when
-// destroyed. Fails with QUEUE_LIMIT when all are taken.
+// Fails with INVALID_REQUEST if the id is empty, else as SessionTable::Find.
+absl::StatusOr<std::shared_ptr<Session>> FindSession(
+    const ServiceContext& context, const std::string& session_id);
+
+// A place among the requests that wait for the pool; given back when destroyed.
 class PendingCall {
  public:
-  static absl::StatusOr<std::shared_ptr<PendingCall>> Enter(
-      ServiceContext& context);
-  explicit PendingCall(ServiceContext& context) : context_(context) {}
-  ~PendingCall() { --context_.pending_calls; }
+  // bytes: the request's length. Fails with QUEUE_LIMIT when all places or
+  // bytes are taken.
+  static absl::StatusOr<std::unique_ptr<PendingCall>> Enter(
+      ServiceContext& context, size_t bytes);
+  ~PendingCall();
   PendingCall(const PendingCall&) = delete;
   PendingCall& operator=(const PendingCall&) = delete;
 
  private:
+  PendingCall(ServiceContext& context, size_t bytes);
+
   ServiceContext& context_;
+  const size_t bytes_;
 };
-
-// Answers a unary call: admits it, runs body, counts, finishes. body runs here.
-grpc::ServerUnaryReactor* AnswerNow(ServiceContext& context,
-                                    grpc::CallbackServerContext* rpc,
-                                    const char* method,
-                                    const std::function<absl::Status()>& body);
-
-// The same with body in a turn of lane (a lane of its own if null). A call that
-// the client has given up by then is not run.
-grpc::ServerUnaryReactor* AnswerInTurn(
-    ServiceContext& context, grpc::CallbackServerContext* rpc,
-    const char* method, std::shared_ptr<Lane> lane,
-    std::function<absl::Status(Worker&)> body);
 
 }  // namespace backprop
 

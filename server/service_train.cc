@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/service_train.h"
 
-#include <grpcpp/impl/codegen/proto_utils.h>
-
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -14,6 +12,7 @@
 #include "backprop/v1/training_service.pb.h"
 #include "server/message_trainer.h"
 #include "server/rejection.h"
+#include "server/service_bytes.h"
 
 namespace backprop {
 namespace {
@@ -27,19 +26,6 @@ constexpr size_t kQueuedMessageBytes = 256;
 
 size_t QueuedBytes(const grpc::ByteBuffer& message) {
   return message.Length() + kQueuedMessageBytes;
-}
-
-template <typename Message>
-bool Parse(grpc::ByteBuffer& buffer, Message* message) {
-  return grpc::SerializationTraits<Message>::Deserialize(&buffer, message).ok();
-}
-
-template <typename Message>
-grpc::ByteBuffer Serialize(const Message& message) {
-  grpc::ByteBuffer buffer;
-  bool own_buffer = false;
-  grpc::SerializationTraits<Message>::Serialize(message, &buffer, &own_buffer);
-  return buffer;
 }
 
 }  // namespace
@@ -132,9 +118,10 @@ class TrainStream final
 
   absl::Status Open() {
     v1::TrainRequest request;
-    if (incoming_.Length() > kLongestOpening || !Parse(incoming_, &request)) {
+    if (incoming_.Length() > kLongestOpening || !Parse(&incoming_, &request)) {
       return InvalidField(
-          "session_id", "the first message must set session_id and nothing else");
+          "session_id",
+          "the first message must set session_id and nothing else");
     }
     if (request.session_id().empty()) {
       return InvalidField("session_id", "is required in the first message");
@@ -201,7 +188,8 @@ class TrainStream final
         goodbye.set_next_offset(progress.next_offset);
         Send(Serialize(goodbye));
       }
-      end_ = absl::OkStatus();
+      // Before its opening a stream has nothing to say goodbye to.
+      end_ = session_ != nullptr ? absl::OkStatus() : Admit(context_);
     } else if (reads_done_) {
       end_ = session_ != nullptr
                  ? absl::OkStatus()
@@ -242,13 +230,16 @@ class TrainStream final
     thread_local v1::TrainResponse response;
     response.Clear();
     std::optional<grpc::ByteBuffer> message;
+    bool abandoned = false;
     {
       std::lock_guard lock(mutex_);
-      if (!cancelled_ && opened_ && !in_message_) {
+      abandoned = cancelled_;
+      if (!abandoned && opened_ && !in_message_) {
         message = std::move(inbox_.front());
         inbox_.pop_front();
       }
     }
+    if (abandoned) return Update([this] { turn_pending_ = false; });
     absl::Status status;
     grpc::ByteBuffer answer;
     if (message) status = BeginMessage(&*message);
@@ -260,6 +251,7 @@ class TrainStream final
       }
       answer = Serialize(response);
     }
+    if (response.message_done()) trainer_->End();
     Update([this, &status, &answer, done = response.message_done()] {
       turn_pending_ = false;
       if (!status.ok()) {
@@ -275,7 +267,7 @@ class TrainStream final
 
   absl::Status BeginMessage(grpc::ByteBuffer* message) {
     message_bytes_ = QueuedBytes(*message);  // parsing empties it
-    if (!Parse(*message, &trainer_->request())) {
+    if (!Parse(message, &trainer_->request())) {
       return InvalidField("TrainRequest", "the message can't be parsed");
     }
     trainer_->Begin(++messages_);
@@ -312,9 +304,9 @@ class TrainStream final
   std::mutex mutex_;
   // Guarded by mutex_.
   ServiceCall call_;
-  grpc::ByteBuffer incoming_;           // of the read under way
-  std::deque<grpc::ByteBuffer> inbox_;  // received, not begun
-  size_t inbox_bytes_ = 0;              // inbox_ and the message begun
+  grpc::ByteBuffer incoming_;            // of the read under way
+  std::deque<grpc::ByteBuffer> inbox_;   // received, not begun
+  size_t inbox_bytes_ = 0;               // inbox_ and the message begun
   std::deque<grpc::ByteBuffer> outbox_;  // its front is being written
   size_t outbox_bytes_ = 0;
   bool reading_ = false;
@@ -323,9 +315,9 @@ class TrainStream final
   bool opened_ = false;        // the opening has been answered
   bool in_message_ = false;    // the message begun is not done yet
   bool writing_ = false;
-  bool leaving_ = false;    // the server drains
-  bool cancelled_ = false;  // the client is gone
-  bool finished_ = false;   // Finish was called
+  bool leaving_ = false;             // the server drains
+  bool cancelled_ = false;           // the client is gone
+  bool finished_ = false;            // Finish was called
   std::optional<absl::Status> end_;  // how the stream will end
 };
 
@@ -337,6 +329,12 @@ void TrainStreams::Add(const std::shared_ptr<TrainStream>& stream) {
 void TrainStreams::Remove(const std::shared_ptr<TrainStream>& stream) {
   std::lock_guard lock(mutex_);
   streams_.erase(stream);
+  if (streams_.empty()) changed_.notify_all();
+}
+
+void TrainStreams::AwaitEnd(std::chrono::system_clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_until(lock, deadline, [this] { return streams_.empty(); });
 }
 
 void TrainStreams::SayGoodbye() {

@@ -7,6 +7,8 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <unordered_set>
@@ -26,8 +28,12 @@ class TrainStreams {
   // Every stream answers the message it is at, says goodbye and ends with OK.
   void SayGoodbye();
 
+  // Waits until no stream is open; at most until the deadline.
+  void AwaitEnd(std::chrono::system_clock::time_point deadline);
+
  private:
   std::mutex mutex_;
+  std::condition_variable changed_;
   std::unordered_set<std::shared_ptr<TrainStream>> streams_;  // guarded
 };
 

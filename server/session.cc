@@ -24,7 +24,26 @@ float* AllocateZeroed(size_t count) {
   return static_cast<float*>(memory);
 }
 
+absl::Status HasWriter(const std::string& id) {
+  return Rejection(
+      kSessionHasWriter,
+      absl::StrCat("session ", id,
+                   " is being trained by another Train stream: end that "
+                   "stream first, or create a session of your own"));
+}
+
 }  // namespace
+
+absl::Status NonFiniteStep(const Progress& before,
+                           std::string_view consequence) {
+  return Rejection(
+      kNonFiniteStep,
+      absl::StrCat("step ", before.step + 1, " (samples from offset ",
+                   before.next_offset,
+                   ") would have a non-finite error or a delta beyond 2^96; ",
+                   std::string(consequence),
+                   ": lower the learning rate or check the samples"));
+}
 
 Session::Session(std::string id, SessionSpec spec, Layout layout)
     : id_(std::move(id)),
@@ -49,15 +68,13 @@ absl::Status Session::AttachWriter() {
     return Rejection(kSessionNotFound,
                      absl::StrCat("session ", id_, " was deleted"));
   }
-  if (has_writer_) {
-    return Rejection(
-        kSessionHasWriter,
-        absl::StrCat("session ", id_,
-                     " is being trained by another Train stream: end that "
-                     "stream first, or create a session of your own"));
-  }
+  if (has_writer_) return HasWriter(id_);
   has_writer_ = true;
   return absl::OkStatus();
+}
+
+absl::Status Session::CheckNoWriter() const {
+  return has_writer() ? HasWriter(id_) : absl::OkStatus();
 }
 
 void Session::DetachWriter() {
@@ -92,8 +109,8 @@ TrainOutcome Session::Train(Trainer& trainer, TrainRun run) {
   size_t done = 0;
   while (done < steps) {
     // Up to the next step that is due for a digest.
-    const uint64_t due = spec_.digest_every -
-                         outcome.after.step % spec_.digest_every;
+    const uint64_t due =
+        spec_.digest_every - outcome.after.step % spec_.digest_every;
     const size_t count =
         static_cast<size_t>(std::min<uint64_t>(due, steps - done));
     TrainRun part;

@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -53,6 +54,10 @@ struct TrainOutcome {
   std::vector<DigestAt> digests;  // due in before.step + 1 … after.step
 };
 
+// NON_FINITE_STEP for the step after these. consequence: what was not applied.
+absl::Status NonFiniteStep(const Progress& before,
+                           std::string_view consequence);
+
 class Session {
  public:
   // Allocates the weights; they are zero until Initialise or SetWeights.
@@ -76,13 +81,21 @@ class Session {
   absl::Status AttachWriter();
   void DetachWriter();
 
+  // Fails with SESSION_HAS_WRITER while a writer is attached. Within a turn of
+  // lane() what this says holds until the turn ends as far as steps go: a
+  // stream that attaches meanwhile is told the session's progress in a later
+  // turn.
+  absl::Status CheckNoWriter() const;
+
   // No writer may attach any more. Fails with SESSION_BUSY while one is.
   absl::Status Close();
 
   // The rest: only within a turn of lane(), or before others know the session.
 
   // (layout().weight_count())
-  std::span<float> weights() { return {weights_.get(), layout_.weight_count()}; }
+  std::span<float> weights() {
+    return {weights_.get(), layout_.weight_count()};
+  }
   uint64_t WeightsDigest();
 
   // Trains run.errors.size() steps; run.weights is set by the session. Fewer

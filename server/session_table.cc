@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/session_table.h"
 
+#include <new>
 #include <random>
 #include <utility>
 
@@ -27,13 +28,19 @@ absl::Status NotFound(const std::string& id) {
 
 }  // namespace
 
+bool IsSessionId(std::string_view text) {
+  constexpr size_t kLength = 18;  // as NewId makes them
+  return text.size() == kLength && text.starts_with("s-") &&
+         text.find_first_not_of("0123456789abcdef", 2) == text.npos;
+}
+
 absl::Status SessionTable::Reserve(size_t weights) {
   std::lock_guard lock(mutex_);
   if (reserved_sessions_ >= limits_.sessions) {
-    return Rejection(kSessionLimit,
-                     absl::StrCat("the server holds its maximum of ",
-                                  limits_.sessions,
-                                  " sessions (--max-sessions): delete some"));
+    return Rejection(
+        kSessionLimit,
+        absl::StrCat("the server holds its maximum of ", limits_.sessions,
+                     " sessions (--max-sessions): delete some"));
   }
   if (weights > limits_.total_weights - reserved_weights_) {
     return Rejection(
@@ -80,7 +87,17 @@ absl::StatusOr<SessionTable::Created> SessionTable::Create(
   if (absl::Status status = Reserve(layout.weight_count()); !status.ok()) {
     return status;
   }
-  auto session = std::make_shared<Session>(NewId(), spec, layout);
+  std::shared_ptr<Session> session;
+  try {
+    session = std::make_shared<Session>(NewId(), spec, layout);
+  } catch (const std::bad_alloc&) {
+    std::lock_guard lock(mutex_);
+    Release(layout.weight_count());
+    return Rejection(
+        kSessionLimit,
+        absl::StrCat("the machine has no memory left for ",
+                     layout.weight_count(), " weights: delete some sessions"));
+  }
   fill(*session);
 
   std::lock_guard lock(mutex_);

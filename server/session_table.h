@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct SessionLimits {
   size_t total_weights = 0;
 };
 
+// Whether the text has the form of a session's id.
+bool IsSessionId(std::string_view text);
+
 // All methods may be called from any thread.
 class SessionTable {
  public:
@@ -31,7 +35,7 @@ class SessionTable {
 
   // What makes a repeated request the same request.
   struct RequestKey {
-    std::string request_id;  // empty: none
+    std::string request_id;    // empty: none
     uint64_t fingerprint = 0;  // of the effective spec and the given weights
   };
 

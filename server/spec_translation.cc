@@ -18,6 +18,9 @@ using Violations = std::vector<FieldViolation>;
 constexpr float kLargestByte = 255.0F;
 // Keeps the bytes of a step's samples far from overflow.
 constexpr uint32_t kLargestBatch = 1u << 20;
+// Deeper nets of fully connected layers don't learn, and a small message could
+// describe millions.
+constexpr int kMostLayers = 1024;
 // Inputs and activations of one step, in numbers: 256 MiB of scratch memory
 // that a small message could otherwise blow up to terabytes.
 constexpr size_t kMostStepNumbers = size_t{64} << 20;
@@ -78,6 +81,13 @@ Loss LossFromProto(v1::Loss proto, Violations& violations) {
 NetworkSpec NetworkFromProto(const v1::SessionSpec& proto,
                              Violations& violations) {
   NetworkSpec network;
+  if (proto.layers_size() > kMostLayers) {
+    violations.push_back(
+        {"spec.layers",
+         absl::StrCat("holds ", proto.layers_size(),
+                      " layers; must hold at most ", kMostLayers)});
+    return network;
+  }
   network.input_size = proto.input_size();
   for (int i = 0; i < proto.layers_size(); ++i) {
     const v1::Layer& layer = proto.layers(i);
@@ -184,9 +194,9 @@ absl::StatusOr<SessionSpec> SpecFromProto(const v1::SessionSpec& proto,
   spec.network = NetworkFromProto(proto, violations);
   spec.learning_rate = LearningRateFromProto(proto, violations);
   if (proto.batch_size() > kLargestBatch) {
-    violations.push_back({"spec.batch_size",
-                          absl::StrCat("is ", proto.batch_size(),
-                                       "; must be at most ", kLargestBatch)});
+    violations.push_back(
+        {"spec.batch_size", absl::StrCat("is ", proto.batch_size(),
+                                         "; must be at most ", kLargestBatch)});
   }
   spec.batch_size = proto.batch_size() == 0 ? 1 : proto.batch_size();
   if (!weights_given) {
@@ -217,10 +227,10 @@ v1::SessionSpec SpecToProto(const SessionSpec& spec) {
         InitialiserToProto(spec.initialiser->kind));
     proto.mutable_initialiser()->set_seed(spec.initialiser->seed);
   }
-  proto.mutable_input()->set_element_type(
-      spec.input.element_type == ElementType::kUint8
-          ? v1::ELEMENT_TYPE_UINT8
-          : v1::ELEMENT_TYPE_FLOAT32);
+  proto.mutable_input()->set_element_type(spec.input.element_type ==
+                                                  ElementType::kUint8
+                                              ? v1::ELEMENT_TYPE_UINT8
+                                              : v1::ELEMENT_TYPE_FLOAT32);
   proto.mutable_input()->set_scale(spec.input.scale);
   proto.set_digest_every(spec.digest_every);
   return proto;

@@ -34,14 +34,19 @@ void AddEvaluateCommand(CLI::App& app, const GlobalFlags& flags,
 void AddSessionCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
 void AddWeightsCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
 
+// The positional argument that names a session; --session does as well.
+void AddSessionId(CLI::App& command, std::string* session_id);
+
 // The command line asks for something that cannot be: exit code 2. `text`
-// says what is wrong and what to do next.
+// says what is wrong and what to do next; `flag`, which it begins with, may be
+// empty.
 absl::Status UsageError(const std::string& flag, const std::string& text);
 bool IsUsageError(const absl::Status& status);
 
-// Refuses what is not a whole number of at least `smallest`; CLI11 alone takes
-// -1 for a very large one.
-CLI::Validator WholeNumber(uint64_t smallest);
+// Checks for options that hold numbers. CLI11's own conversion takes -1 for a
+// very large whole number.
+CLI::Validator WholeNumber(uint64_t smallest, uint64_t largest);
+CLI::Validator RealNumber();
 
 // One line on standard output, flushed.
 void PrintJson(const Json& object);

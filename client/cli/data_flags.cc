@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "client/cli/command.h"
 #include "client/cli/csv_reader.h"
 #include "client/cli/file_bytes.h"
@@ -13,31 +14,66 @@
 namespace backprop::cli {
 namespace {
 
-absl::StatusOr<IdxArray> LoadIdx(const std::string& flag,
-                                 const std::string& path) {
+absl::StatusOr<IdxArray> LoadIdx(const std::string& path) {
   absl::StatusOr<std::string> bytes = ReadFile(path);
-  absl::StatusOr<IdxArray> array =
-      bytes.ok() ? ParseIdx(*std::move(bytes), path)
-                 : absl::StatusOr<IdxArray>(bytes.status());
-  if (array.ok()) return array;
-  return absl::Status(array.status().code(),
-                      absl::StrCat(flag, ": ", array.status().message()));
+  if (!bytes.ok()) return bytes.status();
+  return ParseIdx(*std::move(bytes), path);
 }
 
-absl::StatusOr<Dataset> LoadCsv(const DataSource& source,
-                                const CsvFlags& flags) {
-  absl::StatusOr<std::string> text = ReadFile(source.csv);
+// path: "-" is standard input.
+absl::StatusOr<Dataset> LoadCsv(const std::string& path, const CsvFlags& flags,
+                                Targets targets) {
+  absl::StatusOr<std::string> text = ReadFile(path);
   if (!text.ok()) return text.status();
   absl::StatusOr<CsvTable> table =
-      ParseCsv(*text, source.csv == "-" ? "standard input" : source.csv);
+      ParseCsv(*text, path == "-" ? "standard input" : path);
   if (!table.ok()) return table.status();
-  if (!flags.target.empty()) {
-    absl::StatusOr<size_t> column = FindColumn(*table, flags.target);
-    if (!column.ok())
+  CsvTarget target{.column = flags.target,
+                   .regression = flags.regression,
+                   .left_out = targets == Targets::kLeftOut,
+                   .class_names = flags.classes};
+  if (!target.column.empty()) {
+    absl::StatusOr<size_t> column = FindColumn(*table, target.column);
+    // Data to be predicted may well come without its target.
+    if (!column.ok() && target.left_out)
+      target.column.clear();
+    else if (!column.ok())
       return UsageError("--target", std::string(column.status().message()));
   }
-  return DatasetFromCsv(*table,
-                        {flags.target, flags.regression, flags.classes});
+  return DatasetFromCsv(*table, target);
+}
+
+// The same error, saying which flag it is about.
+absl::Status Under(const std::string& flag, const absl::Status& status) {
+  if (status.ok() || IsUsageError(status)) return status;
+  return absl::Status(status.code(),
+                      absl::StrCat(flag, ": ", std::string(status.message())));
+}
+
+absl::Status StandardiseBy(const CsvFlags& flags, Dataset* dataset) {
+  absl::StatusOr<Dataset> model =
+      LoadCsv(flags.standardise_by, flags, Targets::kLeftOut);
+  if (!model.ok()) return model.status();
+  if (model->input_size != dataset->input_size)
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s has %d inputs a row, the data has %d", flags.standardise_by,
+        model->input_size, dataset->input_size));
+  Standardise(StatisticsOf(*model), dataset);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Dataset> LoadImages(const DataSource& source, Targets targets) {
+  absl::StatusOr<IdxArray> images = LoadIdx(source.images);
+  if (!images.ok()) return Under(source.prefix + "images", images.status());
+  std::optional<IdxArray> labels;
+  if (!source.labels.empty() && targets == Targets::kRead) {
+    absl::StatusOr<IdxArray> read = LoadIdx(source.labels);
+    if (!read.ok()) return Under(source.prefix + "labels", read.status());
+    labels = *std::move(read);
+  }
+  absl::StatusOr<Dataset> dataset = DatasetFromIdx(*std::move(images), labels);
+  if (!dataset.ok()) return Under(source.prefix + "labels", dataset.status());
+  return dataset;
 }
 
 }  // namespace
@@ -49,28 +85,36 @@ std::string DataSource::name() const {
 
 void AddDataSource(CLI::App& app, DataSource* source) {
   const std::string what = source->prefix == "--" ? "" : "Test data: ";
-  app.add_option(source->prefix + "images", source->images,
-                 what + "IDX file of images, may be .gz; '-': standard input");
-  app.add_option(source->prefix + "labels", source->labels,
-                 what + "IDX file of the images' classes, may be .gz");
-  app.add_option(source->prefix + "csv", source->csv,
-                 what + "CSV file, may be .gz; '-': standard input");
+  const auto add = [&](const char* name, std::string* path, const char* help) {
+    app.add_option(source->prefix + name, *path, what + help)
+        ->type_name("FILE");
+  };
+  add("images", &source->images, "IDX of images, may be .gz; '-': stdin");
+  add("labels", &source->labels, "IDX of the images' classes, may be .gz");
+  add("csv", &source->csv, "CSV, may be .gz; '-': stdin");
 }
 
 void AddCsvFlags(CLI::App& app, CsvFlags* flags) {
   app.add_option("--target", flags->target,
                  "CSV column to be predicted: its name, or its number from 0 "
-                 "(-1: the last)");
+                 "(-1: the last)")
+      ->type_name("COLUMN");
   app.add_flag("--regression", flags->regression,
                "The CSV target is a number to be met, not a class");
   app.add_option("--classes", flags->classes,
                  "CSV class names in the order of their numbers, "
                  "comma-separated [found in the data]")
-      ->delimiter(',');
+      ->type_name("NAME")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--standardise-by", flags->standardise_by,
+                 "Bring each CSV input to the mean and deviation that made "
+                 "those of this CSV file 0 and 1")
+      ->type_name("FILE");
 }
 
 absl::Status CheckDataSource(const DataSource& source, const CsvFlags& flags,
-                             bool need_targets) {
+                             Targets targets) {
   const std::string& prefix = source.prefix;
   if (!source.images.empty() && !source.csv.empty())
     return UsageError(prefix + "csv",
@@ -84,38 +128,27 @@ absl::Status CheckDataSource(const DataSource& source, const CsvFlags& flags,
   if (source.images == "-" && source.labels == "-")
     return UsageError(prefix + "labels",
                       "images and labels cannot both be standard input");
-  if (need_targets && !source.images.empty() && source.labels.empty())
+  if (!flags.standardise_by.empty() && source.csv.empty())
+    return UsageError("--standardise-by",
+                      "works on CSV data; pixels are scaled to 0…1 anyway");
+  if (targets == Targets::kLeftOut) return absl::OkStatus();
+  if (!source.images.empty() && source.labels.empty())
     return UsageError(prefix + "labels",
                       "name the IDX file with the images' classes");
-  if (need_targets && !source.csv.empty() && flags.target.empty())
+  if (!source.csv.empty() && flags.target.empty())
     return UsageError("--target", "name the CSV column to be predicted");
   return absl::OkStatus();
 }
 
 absl::StatusOr<Dataset> LoadData(const DataSource& source,
-                                 const CsvFlags& flags) {
-  if (!source.csv.empty()) {
-    absl::StatusOr<Dataset> dataset = LoadCsv(source, flags);
-    if (dataset.ok() || IsUsageError(dataset.status())) return dataset;
-    return absl::Status(
-        dataset.status().code(),
-        absl::StrCat(source.prefix, "csv: ", dataset.status().message()));
-  }
-  absl::StatusOr<IdxArray> images =
-      LoadIdx(source.prefix + "images", source.images);
-  if (!images.ok()) return images.status();
-  std::optional<IdxArray> labels;
-  if (!source.labels.empty()) {
-    absl::StatusOr<IdxArray> read =
-        LoadIdx(source.prefix + "labels", source.labels);
-    if (!read.ok()) return read.status();
-    labels = *std::move(read);
-  }
-  absl::StatusOr<Dataset> dataset = DatasetFromIdx(*std::move(images), labels);
-  if (dataset.ok()) return dataset;
-  return absl::Status(
-      dataset.status().code(),
-      absl::StrCat(source.prefix, "labels: ", dataset.status().message()));
+                                 const CsvFlags& flags, Targets targets) {
+  if (source.csv.empty()) return LoadImages(source, targets);
+  absl::StatusOr<Dataset> dataset = LoadCsv(source.csv, flags, targets);
+  if (!dataset.ok()) return Under(source.prefix + "csv", dataset.status());
+  if (flags.standardise_by.empty()) return dataset;
+  absl::Status status = StandardiseBy(flags, &*dataset);
+  if (!status.ok()) return Under("--standardise-by", status);
+  return dataset;
 }
 
 }  // namespace backprop::cli

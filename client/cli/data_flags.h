@@ -30,19 +30,23 @@ struct CsvFlags {
   std::string target;
   bool regression = false;
   std::vector<std::string> classes;
+  std::string standardise_by;  // path; empty: inputs stay as they are
 };
+
+// Whether the target's column and the labels are read.
+enum class Targets { kRead, kLeftOut };
 
 void AddDataSource(CLI::App& app, DataSource* source);
 void AddCsvFlags(CLI::App& app, CsvFlags* flags);
 
-// Usage errors that show before any file is read. need_targets: images alone
-// will not do, nor CSV without --target.
+// Usage errors that show before any file is read. kRead: images alone will not
+// do, nor CSV without --target.
 absl::Status CheckDataSource(const DataSource& source, const CsvFlags& flags,
-                             bool need_targets);
+                             Targets targets);
 
 // Reads the files. REQUIRES: CheckDataSource was OK.
 absl::StatusOr<Dataset> LoadData(const DataSource& source,
-                                 const CsvFlags& flags);
+                                 const CsvFlags& flags, Targets targets);
 
 }  // namespace backprop::cli
 

@@ -101,7 +101,7 @@ absl::StatusOr<Dataset> DatasetFromCsv(const CsvTable& table,
     absl::StatusOr<size_t> found = FindColumn(table, target.column);
     if (!found.ok()) return found.status();
     target_column = *found;
-    if (!target.regression) {
+    if (!target.regression && !target.left_out) {
       absl::Status status = ReadClasses(table, target_column, target, &dataset);
       if (!status.ok()) return status;
     }
@@ -112,7 +112,8 @@ absl::StatusOr<Dataset> DatasetFromCsv(const CsvTable& table,
                                       " has no columns but the target's");
   for (const CsvTable::Row& row : table.rows) {
     for (size_t i = 0; i < row.cells.size(); ++i) {
-      if (i == target_column && !target.regression) continue;
+      if (i == target_column && (target.left_out || !target.regression))
+        continue;
       float number = 0;
       if (!ParseNumber(row.cells[i], &number)) return NotANumber(table, row, i);
       if (i == target_column)
@@ -165,6 +166,21 @@ void Standardise(const InputStatistics& statistics, Dataset* dataset) {
   }
 }
 
+uint32_t OutputSize(const v1::SessionSpec& spec) {
+  return spec.layers_size() == 0 ? 0 : spec.layers().rbegin()->size();
+}
+
+absl::Status CheckClassNumbers(const Dataset& dataset,
+                               const v1::SessionSpec& spec) {
+  const uint32_t outputs = OutputSize(spec);
+  if (dataset.class_names.empty() || dataset.class_names.size() == outputs)
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "the data names %d classes, the network has %d outputs: name all classes "
+      "in the order of their numbers",
+      dataset.class_names.size(), outputs));
+}
+
 absl::Status CheckFits(const Dataset& dataset, const v1::SessionSpec& spec,
                        const std::string& name) {
   if (dataset.input_size != spec.input_size())
@@ -177,8 +193,7 @@ absl::Status CheckFits(const Dataset& dataset, const v1::SessionSpec& spec,
         "CSV as floats)",
         name, v1::ElementType_Name(dataset.format.element_type()),
         v1::ElementType_Name(spec.input().element_type())));
-  const uint32_t outputs =
-      spec.layers_size() == 0 ? 0 : spec.layers(spec.layers_size() - 1).size();
+  const uint32_t outputs = OutputSize(spec);
   if (!dataset.targets.empty() && outputs != 1)
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s has one number as its target, the network has %d outputs", name,

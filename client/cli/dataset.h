@@ -51,6 +51,7 @@ absl::StatusOr<Dataset> DatasetFromIdx(IdxArray images,
 struct CsvTarget {
   std::string column;       // empty: every column is an input
   bool regression = false;  // the column is a number to be met, not a class
+  bool left_out = false;    // the column is not read: neither input nor target
   // Names in the order of their class numbers; empty: found in the data.
   std::vector<std::string> class_names = {};
 };
@@ -67,6 +68,14 @@ struct InputStatistics {
 InputStatistics StatisticsOf(const Dataset& dataset);
 // x ← (x − mean) / deviation
 void Standardise(const InputStatistics& statistics, Dataset* dataset);
+
+// Outputs of the spec's last layer; 0 if it has no layers.
+uint32_t OutputSize(const v1::SessionSpec& spec);
+
+// Whether class names that were found in the data have the numbers that a
+// session trained on other data gave them: only if all classes occur here.
+absl::Status CheckClassNumbers(const Dataset& dataset,
+                               const v1::SessionSpec& spec);
 
 // Whether the samples can be sent to a session of this spec. `name` says which
 // data the error is about.

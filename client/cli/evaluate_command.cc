@@ -20,15 +20,20 @@ struct EvaluateFlags {
 };
 
 absl::Status Evaluate(const GlobalFlags& global, const EvaluateFlags& flags) {
-  absl::Status status = CheckDataSource(flags.data, flags.csv, true);
+  absl::Status status = CheckDataSource(flags.data, flags.csv, Targets::kRead);
   if (!status.ok()) return status;
-  absl::StatusOr<Dataset> data = LoadData(flags.data, flags.csv);
+  absl::StatusOr<Dataset> data =
+      LoadData(flags.data, flags.csv, Targets::kRead);
   if (!data.ok()) return data.status();
   TrainingClient client(global.address);
   absl::StatusOr<v1::Session> session = client.GetSession(flags.session_id);
   if (!session.ok()) return session.status();
   status = CheckFits(*data, session->spec(), flags.data.name());
   if (!status.ok()) return status;
+  if (flags.csv.classes.empty())
+    status = CheckClassNumbers(*data, session->spec());
+  if (!status.ok())
+    return UsageError("--classes", std::string(status.message()));
   auto result = EvaluateDataset(client, flags.session_id, *data);
   if (!result.ok()) return result.status();
   if (global.json) {
@@ -54,10 +59,12 @@ void AddEvaluateCommand(CLI::App& app, const GlobalFlags& global,
   CLI::App* command =
       app.add_subcommand("evaluate", "Error and accuracy on labelled data");
   auto flags = std::make_shared<EvaluateFlags>();
-  command->add_option("session,--session", flags->session_id, "Session's id")
-      ->required();
+  AddSessionId(*command, &flags->session_id);
   AddDataSource(*command, &flags->data);
   AddCsvFlags(*command, &flags->csv);
+  command->footer(
+      "Example: backprop evaluate ID --images t10k-images-idx3-ubyte.gz \\\n"
+      "           --labels t10k-labels-idx1-ubyte.gz");
   command->callback([&global, &action, flags] {
     action = [&global, flags] { return Evaluate(global, *flags); };
   });

@@ -46,13 +46,12 @@ absl::Status NotUnderstood(const CLI::App& app, const CLI::ParseError* error) {
   const std::vector<std::string> unknown = app.remaining(true);
   if (!unknown.empty())
     return UsageError(unknown.front(), PathOf(command) + " does not know this");
-  if (error != nullptr) return UsageError(PathOf(command), error->what());
+  if (error != nullptr) return UsageError("", error->what());
   std::vector<std::string> choices;
   for (const CLI::App* choice :
        command.get_subcommands([](const CLI::App*) { return true; }))
     choices.push_back(choice->get_name());
-  return UsageError(PathOf(command),
-                    "say what to do: " + absl::StrJoin(choices, ", "));
+  return UsageError("", "say what to do: " + absl::StrJoin(choices, ", "));
 }
 
 // host:port, or what gRPC takes besides, such as unix:/path.
@@ -101,7 +100,8 @@ int Main(int argc, char** argv) {
   }
   if (status.ok()) status = CheckAddress(flags.address);
   if (!status.ok())
-    return Report(status, flags, "See " + PathOf(Innermost(app)) + " --help.\n");
+    return Report(status, flags,
+                  "See " + PathOf(Innermost(app)) + " --help.\n");
   status = action();
   return Report(status, flags,
                 absl::IsUnavailable(status)

@@ -68,21 +68,20 @@ absl::Status PredictRows(TrainingClient& client, const std::string& session_id,
 }
 
 absl::Status Predict(const GlobalFlags& global, const PredictFlags& flags) {
-  absl::Status status = CheckDataSource(flags.data, flags.csv, false);
+  absl::Status status =
+      CheckDataSource(flags.data, flags.csv, Targets::kLeftOut);
   if (!status.ok()) return status;
-  // The target's column, if named, is no input; its values do not matter.
-  absl::StatusOr<Dataset> data = LoadData(flags.data, flags.csv);
+  absl::StatusOr<Dataset> data =
+      LoadData(flags.data, flags.csv, Targets::kLeftOut);
   if (!data.ok()) return data.status();
-  data->classes.clear();
-  data->targets.clear();
   TrainingClient client(global.address);
   absl::StatusOr<v1::Session> session = client.GetSession(flags.session_id);
   if (!session.ok()) return session.status();
   status = CheckFits(*data, session->spec(), flags.data.name());
   if (!status.ok()) return status;
   return PredictRows(client, flags.session_id, *data,
-                     session->spec().layers().rbegin()->size(),
-                     flags.csv.classes, global.json);
+                     OutputSize(session->spec()), flags.csv.classes,
+                     global.json);
 }
 
 }  // namespace
@@ -92,10 +91,11 @@ void AddPredictCommand(CLI::App& app, const GlobalFlags& global,
   CLI::App* command = app.add_subcommand(
       "predict", "Class and outputs for each row, one line a row");
   auto flags = std::make_shared<PredictFlags>();
-  command->add_option("session,--session", flags->session_id, "Session's id")
-      ->required();
+  AddSessionId(*command, &flags->session_id);
   AddDataSource(*command, &flags->data);
   AddCsvFlags(*command, &flags->csv);
+  command->footer(
+      "Example: backprop predict ID --images t10k-images-idx3-ubyte.gz");
   command->callback([&global, &action, flags] {
     action = [&global, flags] { return Predict(global, *flags); };
   });

@@ -53,7 +53,6 @@ Progress::Progress() : terminal_(IsTerminal()) {}
 void Progress::Begin(const std::string& title, size_t total) {
   title_ = title;
   total_ = total;
-  last_draw_ = Clock::time_point();
 }
 
 bool Progress::Due() const {

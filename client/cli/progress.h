@@ -21,7 +21,8 @@ class Progress {
 
   // Starts over; `title` stands before the bar.
   void Begin(const std::string& title, size_t total);
-  // Draws at most ten times a second. `text` stands behind the bar.
+  // Draws at most ten times a second, however often Begin was called. `text`
+  // stands behind the bar.
   void Show(size_t done, const std::string& text);
   // Whether Show would draw now: lets callers save composing a text.
   bool Due() const;

@@ -4,6 +4,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <iostream>
+#include <limits>
 #include <memory>
 
 #include "absl/strings/str_format.h"
@@ -26,6 +27,7 @@ struct CreateFlags {
 std::string SessionJson(const v1::Session& session, bool one_line) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;  // step 0 too
   options.add_whitespace = !one_line;
   std::string json;
   (void)google::protobuf::util::MessageToJsonString(session, &json, options);
@@ -88,9 +90,14 @@ absl::Status Delete(const GlobalFlags& global, const std::string& id) {
 void AddCreate(CLI::App& parent, const GlobalFlags& global, Action& action) {
   CLI::App* command = parent.add_subcommand(
       "create", "Make a session; prints its id, with --json all of it");
+  command->footer(
+      "Example: backprop session create --input-size 784 --bytes \\\n"
+      "           --scale 0.00392157 --layers 128:relu,10:softmax");
   auto flags = std::make_shared<CreateFlags>();
   command
       ->add_option("--input-size", flags->input_size, "Length of an input row")
+      ->check(WholeNumber(1, std::numeric_limits<uint32_t>::max()))
+      ->type_name("COUNT")
       ->required();
   AddSpecFlags(*command, &flags->spec);
   command->add_flag("--bytes", flags->bytes,
@@ -98,6 +105,8 @@ void AddCreate(CLI::App& parent, const GlobalFlags& global, Action& action) {
   command
       ->add_option("--scale", flags->scale,
                    "Factor applied to each input, e.g. 0.00392157 to bytes")
+      ->check(RealNumber())
+      ->type_name("FACTOR")
       ->capture_default_str();
   command->callback([&global, &action, flags] {
     action = [&global, flags] { return Create(global, *flags); };
@@ -109,7 +118,7 @@ void AddWithId(CLI::App& parent, const char* name, const char* help,
                const GlobalFlags& global, Action& action) {
   CLI::App* command = parent.add_subcommand(name, help);
   auto id = std::make_shared<std::string>();
-  command->add_option("session,--session", *id, "Session's id")->required();
+  AddSessionId(*command, id.get());
   command->callback([&global, &action, id, run] {
     action = [&global, id, run] { return run(global, *id); };
   });

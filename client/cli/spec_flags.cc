@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
@@ -91,25 +92,38 @@ bool HasRelu(const v1::SessionSpec& spec) {
 }  // namespace
 
 void AddSpecFlags(CLI::App& app, SpecFlags* flags) {
+  constexpr uint64_t kLargest32 = std::numeric_limits<uint32_t>::max();
   app.add_option("--layers", flags->layers,
-                 "Layers from the first hidden one to the output, as "
-                 "SIZE:ACTIVATION,…; activations: " +
+                 "Comma-separated, from the first hidden layer to the output; "
+                 "activations: " +
                      Choices(kActivations) + " [128:relu and the output]")
-      ->delimiter(',');
+      ->type_name("SIZE:ACTIVATION")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option("--loss", flags->loss,
-                 Choices(kLosses) + " [cross-entropy under softmax]");
+                 Choices(kLosses) + " [cross-entropy under softmax]")
+      ->type_name("LOSS");
   app.add_option("--learning-rate", flags->learning_rate,
                  "How far each step moves")
+      ->check(RealNumber())
+      ->type_name("RATE")
       ->capture_default_str();
   app.add_option("--batch-size", flags->batch_size, "Samples a step")
+      ->check(WholeNumber(1, kLargest32))
+      ->type_name("COUNT")
       ->capture_default_str();
   app.add_option("--initialiser", flags->initialiser,
-                 Choices(kInitialisers) + " [he-uniform with relu]");
+                 Choices(kInitialisers) + " [he-uniform with relu]")
+      ->type_name("KIND");
   app.add_option("--seed", flags->seed,
                  "Seed of the initial weights, and of shuffling")
+      ->check(WholeNumber(0, std::numeric_limits<uint64_t>::max()))
+      ->type_name("NUMBER")
       ->capture_default_str();
   app.add_option("--digest-every", flags->digest_every,
-                 "Steps between digests [the server's choice]");
+                 "Steps between digests [the server's choice]")
+      ->check(WholeNumber(1, kLargest32))
+      ->type_name("STEPS");
 }
 
 absl::StatusOr<v1::SessionSpec> MakeSpec(const SpecFlags& flags,
@@ -146,8 +160,6 @@ absl::StatusOr<v1::SessionSpec> MakeSpec(const SpecFlags& flags,
     return UsageError("--learning-rate", "must be greater than 0, e.g. 0.01");
   spec.mutable_optimiser()->mutable_sgd()->set_learning_rate(
       flags.learning_rate);
-  if (flags.batch_size == 0)
-    return UsageError("--batch-size", "must be at least 1");
   spec.set_batch_size(flags.batch_size);
   spec.set_digest_every(flags.digest_every);
   return spec;

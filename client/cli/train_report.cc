@@ -18,14 +18,19 @@ uint64_t Rate(uint64_t samples, double seconds) {
                             static_cast<double>(samples) / seconds + 0.5);
 }
 
-double DenseBytes(const v1::Session& session, const TrainingTotals& totals) {
-  return static_cast<double>(totals.steps) *
-         static_cast<double>(session.layout().weight_count()) * sizeof(float);
+uint64_t DenseBytes(const v1::Session& session, const TrainingTotals& totals) {
+  return totals.steps * session.layout().weight_count() * sizeof(float);
 }
 
 // Accuracy says nothing where a number is to be met.
 bool IsClassifier(const v1::Session& session) {
-  return session.spec().layers().rbegin()->size() > 1;
+  return OutputSize(session.spec()) > 1;
+}
+
+void AddTest(const v1::Session& session, const TestResult& test, Json* object) {
+  if (!test.has_value()) return;
+  (*object)["test_error"] = test->error();
+  if (IsClassifier(session)) (*object)["test_accuracy"] = test->accuracy();
 }
 
 Json EndObject(const v1::Session& session, const TrainingTotals& totals,
@@ -39,10 +44,7 @@ Json EndObject(const v1::Session& session, const TrainingTotals& totals,
                  {"left_over_samples", left_over},
                  {"delta_bytes", totals.delta_bytes},
                  {"dense_delta_bytes", DenseBytes(session, totals)}};
-  if (test.has_value()) {
-    object["test_error"] = test->error();
-    object["test_accuracy"] = test->accuracy();
-  }
+  AddTest(session, test, &object);
   object["replica"] = !replica.has_value() ? "not kept"
                       : replica->identical ? "identical"
                                            : "different";
@@ -67,15 +69,14 @@ void PrintReplica(const std::optional<ReplicaCheck>& replica) {
 
 }  // namespace
 
-void TrainReport::Begin(const v1::Session& session, const Dataset& dataset,
-                        bool created) const {
-  const v1::SessionSpec& spec = session.spec();
+void TrainReport::Begin(const Dataset& dataset, bool created) const {
+  const v1::SessionSpec& spec = session_.spec();
   if (json_) {
     Json object = {{"event", "session"},
-                   {"session_id", session.session_id()},
+                   {"session_id", session_.session_id()},
                    {"created", created},
-                   {"step", session.step()},
-                   {"weights", session.layout().weight_count()},
+                   {"step", session_.step()},
+                   {"weights", session_.layout().weight_count()},
                    {"samples", dataset.samples}};
     if (!dataset.class_names.empty()) object["classes"] = dataset.class_names;
     PrintJson(object);
@@ -83,11 +84,11 @@ void TrainReport::Begin(const v1::Session& session, const Dataset& dataset,
   }
   std::cout << absl::StrFormat(
       "session %s: %s, %s weights, learning rate %g, %d sample%s a step%s\n",
-      session.session_id(), NetworkText(spec),
-      Grouped(session.layout().weight_count()),
+      session_.session_id(), NetworkText(spec),
+      Grouped(session_.layout().weight_count()),
       spec.optimiser().sgd().learning_rate(), spec.batch_size(),
       spec.batch_size() == 1 ? "" : "s",
-      created ? "" : ", at step " + Grouped(session.step()));
+      created ? "" : ", at step " + Grouped(session_.step()));
   if (!dataset.class_names.empty())
     std::cout << "classes: " << absl::StrJoin(dataset.class_names, ",") << "\n";
   std::cout << "training on " << Grouped(dataset.samples) << " samples"
@@ -103,40 +104,38 @@ void TrainReport::Epoch(size_t epoch, const EpochResult& result,
                    {"error", result.error},
                    {"samples", result.samples},
                    {"samples_per_second", rate}};
-    if (test.has_value()) {
-      object["test_error"] = test->error();
-      object["test_accuracy"] = test->accuracy();
-    }
+    AddTest(session_, test, &object);
     PrintJson(object);
     return;
   }
   const size_t width = std::to_string(epochs_).size();
   std::cout << absl::StrFormat("epoch %*d/%d   error %.6f", width, epoch,
                                epochs_, result.error);
-  if (test.has_value())
+  if (test.has_value() && IsClassifier(session_))
     std::cout << absl::StrFormat("   test accuracy %.4f", test->accuracy());
+  if (test.has_value() && !IsClassifier(session_))
+    std::cout << absl::StrFormat("   test error %.6f", test->error());
   std::cout << "   " << Grouped(rate) << " samples/s" << std::endl;
 }
 
-void TrainReport::End(const v1::Session& session, const TrainingTotals& totals,
-                      const TestResult& test,
+void TrainReport::End(const TrainingTotals& totals, const TestResult& test,
                       const std::optional<ReplicaCheck>& replica,
                       size_t left_over) const {
   if (json_) {
-    PrintJson(EndObject(session, totals, test, replica, left_over));
+    PrintJson(EndObject(session_, totals, test, replica, left_over));
     return;
   }
   if (left_over > 0)
     std::cout << absl::StrFormat(
         "note: %d samples were left over: a step takes %d\n", left_over,
-        session.spec().batch_size());
-  if (test.has_value() && IsClassifier(session))
+        session_.spec().batch_size());
+  if (test.has_value() && IsClassifier(session_))
     std::cout << absl::StrFormat("test accuracy: %.4f (%s samples)\n",
                                  test->accuracy(), Grouped(test->samples()));
-  if (test.has_value() && !IsClassifier(session))
+  if (test.has_value() && !IsClassifier(session_))
     std::cout << absl::StrFormat("test error:    %.6f (%s samples)\n",
                                  test->error(), Grouped(test->samples()));
-  const double dense = DenseBytes(session, totals);
+  const auto dense = static_cast<double>(DenseBytes(session_, totals));
   std::cout << "steps:         " << Grouped(totals.steps) << "\n"
             << "samples/s:     "
             << Grouped(Rate(totals.samples, totals.seconds)) << "\n"
@@ -151,10 +150,17 @@ void TrainReport::End(const v1::Session& session, const TrainingTotals& totals,
   std::cout << std::flush;
 }
 
-void TrainReport::Kept(const v1::Session& session) const {
+void TrainReport::Note(const std::string& text) const {
+  if (json_)
+    PrintJson({{"event", "note"}, {"message", text}});
+  else
+    std::cout << "note: " << text << std::endl;
+}
+
+void TrainReport::Kept() const {
   if (json_) return;  // the id stands in every object
-  std::cout << "session " << session.session_id()
-            << " is kept: go on with --session " << session.session_id()
+  std::cout << "session " << session_.session_id()
+            << " is kept: go on with --session " << session_.session_id()
             << std::endl;
 }
 

@@ -26,23 +26,25 @@ struct ReplicaCheck {
 
 class TrainReport {
  public:
-  // epochs: how many there will be at most.
-  TrainReport(bool json, size_t epochs) : json_(json), epochs_(epochs) {}
+  // epochs: how many there will be at most. session must outlive the report.
+  TrainReport(bool json, size_t epochs, const v1::Session& session)
+      : json_(json), epochs_(epochs), session_(session) {}
 
-  void Begin(const v1::Session& session, const Dataset& dataset,
-             bool created) const;
+  void Begin(const Dataset& dataset, bool created) const;
   void Epoch(size_t epoch, const EpochResult& result,
              const TestResult& test) const;
   // replica: none if the run kept none.
-  void End(const v1::Session& session, const TrainingTotals& totals,
-           const TestResult& test, const std::optional<ReplicaCheck>& replica,
-           size_t left_over) const;
+  void End(const TrainingTotals& totals, const TestResult& test,
+           const std::optional<ReplicaCheck>& replica, size_t left_over) const;
+  // Something that the user should know besides.
+  void Note(const std::string& text) const;
   // The session lives on; says how to go on with it.
-  void Kept(const v1::Session& session) const;
+  void Kept() const;
 
  private:
   const bool json_;
   const size_t epochs_;
+  const v1::Session& session_;
 };
 
 }  // namespace backprop::cli

@@ -3,7 +3,9 @@
 // backprop weights download
 #include <iostream>
 #include <memory>
+#include <string>
 
+#include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
 #include "client/cli/file_bytes.h"
 #include "client/cli/npy_writer.h"
@@ -28,7 +30,10 @@ absl::Status Download(const GlobalFlags& global, const DownloadFlags& flags) {
           ? NpyBytes(weights->values)
           : std::string(reinterpret_cast<const char*>(weights->values.data()),
                         weights->values.size() * sizeof(float)));
-  if (!status.ok()) return status;
+  if (!status.ok())
+    return absl::Status(
+        status.code(),
+        absl::StrCat("--output: ", std::string(status.message())));
   const bool to_stdout = flags.output == "-";
   if (global.json && !to_stdout) {
     PrintJson({{"session_id", flags.session_id},
@@ -56,12 +61,12 @@ void AddWeightsCommand(CLI::App& app, const GlobalFlags& global,
   CLI::App* command = weights->add_subcommand(
       "download", "Write all weights to a file, in the order of the layout");
   auto flags = std::make_shared<DownloadFlags>();
-  command->add_option("session,--session", flags->session_id, "Session's id")
-      ->required();
+  AddSessionId(*command, &flags->session_id);
   command
       ->add_option("--output", flags->output,
                    "File: little-endian float32, or NumPy's format if it ends "
                    "in .npy; '-': standard output")
+      ->type_name("FILE")
       ->required();
   command->callback([&global, &action, flags] {
     action = [&global, flags] { return Download(global, *flags); };

@@ -27,6 +27,8 @@ absl::StatusOr<std::unique_ptr<TrainStream>> TrainStream::Open(
   if (!format.ok()) return format.status();
   const size_t sample_bytes =
       session.spec().input_size() * ElementSize(format->element_type);
+  if (sample_bytes == 0)
+    return absl::InvalidArgumentError("spec.input_size is 0");
   std::unique_ptr<TrainStream> stream(new TrainStream(
       std::move(context), std::move(call), sample_bytes,
       std::max<size_t>(1, session.spec().batch_size()), window));

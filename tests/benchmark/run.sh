@@ -1,19 +1,23 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds the benchmark, runs it, prints a table and writes
-# build/benchmark.json. Takes about two minutes on an otherwise idle machine;
+# Builds the benchmarks, runs them, prints tables and writes
+# build/benchmark.json. Takes about eight minutes on an otherwise idle machine;
 # figures from a busy one mean nothing.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+readonly programs=build/benchmark/tests/benchmark
 
-deploy/install_packages.sh build
+deploy/install_packages.sh build benchmark
 cmake --preset benchmark
-cmake --build --preset benchmark --parallel "${BACKPROP_JOBS:-$(nproc)}" \
-  --target backpropd wire_benchmark echo_server
-build/benchmark/tests/benchmark/wire_benchmark \
+cmake --build --preset benchmark --parallel "${BACKPROP_JOBS:-$(nproc)}"
+
+"${programs}/kernel_benchmark"
+"${programs}/wire_benchmark" \
   --backpropd build/benchmark/server/backpropd \
-  --echo-server build/benchmark/tests/benchmark/echo_server \
-  --json build/benchmark.json
+  --echo-server "${programs}/echo_server" \
+  --json build/benchmark/wire.json
+tests/benchmark/engine_benchmark.py --drivers "${programs}" \
+  --with build/benchmark/wire.json --json build/benchmark.json
 echo "Figures are in build/benchmark.json."

@@ -42,17 +42,28 @@ TEST(CsvDatasetTest, NamesAreNumberedInOrderOrAsGiven) {
   EXPECT_THAT(found->class_names, ElementsAre("cat", "dog"));
   EXPECT_THAT(found->classes, ElementsAre(1, 0, 1));
   absl::StatusOr<Dataset> given =
-      FromCsv(text, {"label", false, {"dog", "cow", "cat"}});
+      FromCsv(text, {.column = "label", .class_names = {"dog", "cow", "cat"}});
   EXPECT_THAT(given->classes, ElementsAre(0, 2, 0));
   EXPECT_EQ(given->output_size(), 3U);
 }
 
 TEST(CsvDatasetTest, ClassThatIsNotKnownNamesItsLine) {
-  EXPECT_THAT(
-      std::string(FromCsv("x,label\n1,dog\n2,cat\n", {"label", false, {"dog"}})
-                      .status()
-                      .message()),
-      HasSubstr("line 3: 'cat'"));
+  EXPECT_THAT(std::string(FromCsv("x,label\n1,dog\n2,cat\n",
+                                  {.column = "label", .class_names = {"dog"}})
+                              .status()
+                              .message()),
+              HasSubstr("line 3: 'cat'"));
+}
+
+TEST(CsvDatasetTest, TargetThatIsLeftOutIsNotRead) {
+  for (const bool regression : {false, true}) {
+    absl::StatusOr<Dataset> data =
+        FromCsv("x,y\n1,?\n2,\n", {"y", regression, /*left_out=*/true});
+    ASSERT_TRUE(data.ok()) << data.status();
+    EXPECT_THAT(Inputs(*data), ElementsAre(1, 2));
+    EXPECT_THAT(data->classes, IsEmpty());
+    EXPECT_THAT(data->targets, IsEmpty());
+  }
 }
 
 TEST(CsvDatasetTest, RegressionTargetsAreNumbers) {
@@ -94,6 +105,20 @@ TEST(IdxDatasetTest, CountsThatDifferAreRefused) {
                       .message()),
       HasSubstr("2 images but 3 labels"));
   EXPECT_FALSE(DatasetFromIdx({{2, 2}, "abcd"}, IdxArray{{2, 1}, "ab"}).ok());
+}
+
+TEST(CheckClassNumbersTest, NamesNeedAnOutputEach) {
+  v1::SessionSpec spec;
+  EXPECT_EQ(OutputSize(spec), 0U);
+  spec.add_layers()->set_size(3);
+  EXPECT_EQ(OutputSize(spec), 3U);
+  const Dataset two = *FromCsv("x,y\n1,cat\n2,dog\n", {"y"});
+  EXPECT_THAT(std::string(CheckClassNumbers(two, spec).message()),
+              HasSubstr("names 2 classes, the network has 3 outputs"));
+  spec.mutable_layers(0)->set_size(2);
+  EXPECT_TRUE(CheckClassNumbers(two, spec).ok());
+  const Dataset numbers = *FromCsv("x,y\n1,0\n2,0\n", {"y"});
+  EXPECT_TRUE(CheckClassNumbers(numbers, spec).ok());
 }
 
 TEST(CheckFitsTest, EachDifferenceIsNamed) {

@@ -68,7 +68,6 @@ TEST(SpecFlagsTest, ErrorsNameTheFlagAndTheChoices) {
       {"--initialiser he", "--initialiser", "he-uniform"},
       {"--learning-rate 0", "--learning-rate", "greater than 0"},
       {"--learning-rate nan", "--learning-rate", "greater than 0"},
-      {"--batch-size 0", "--batch-size", "at least 1"},
   };
   for (const auto& line : wrong) {
     const absl::Status status = SpecOf(line.command_line).status();

@@ -73,6 +73,15 @@ TEST_F(TrainStreamTest, OpeningTellsTheStepItStartsFrom) {
   EXPECT_EQ(stream_->opening_step(), 10U);
 }
 
+TEST_F(TrainStreamTest, SessionWithoutInputsIsRefused) {
+  EXPECT_EQ(TrainStream::Open(std::make_unique<grpc::ClientContext>(),
+                              std::make_unique<Call>(),
+                              testing::SessionMessage(0, {1}), {})
+                .status()
+                .code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(TrainStreamTest, EachPartOfAnAnswerComesWithItsOwnInputs) {
   Open({Answer(1, 10, 12, false), Answer(1, 12, 13), Answer(2, 13, 14)});
   ASSERT_TRUE(stream_->Send(Samples({1, 2, 3})));

@@ -146,6 +146,10 @@ TEST_F(TrainingClientTest, EvaluateNamesTheSessionInTheFirstMessageOnly) {
 TEST_F(TrainingClientTest, OpeningASessionWithAWriterSaysSo) {
   using Train = grpc::testing::MockClientReaderWriter<v1::TrainRequest,
                                                       v1::TrainResponse>;
+  v1::GetSessionResponse found;
+  *found.mutable_session() = testing::SessionMessage(1, {1});
+  EXPECT_CALL(*stub_, GetSession(_, _, _))
+      .WillOnce(DoAll(SetArgPointee<2>(found), Return(grpc::Status())));
   auto* call = new NiceMock<Train>();
   ON_CALL(*call, Write(_, _)).WillByDefault(Return(true));
   ON_CALL(*call, Finish())

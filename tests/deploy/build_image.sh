@@ -137,7 +137,7 @@ section "Training"
   --test-images "${data}/t10k-images-idx3-ubyte.gz" \
   --test-labels "${data}/t10k-labels-idx1-ubyte.gz" \
   --layers 128:relu,10:softmax --loss cross-entropy \
-  --learning-rate 0.01 --epochs 1 --samples-per-message 32 \
+  --learning-rate 0.003 --epochs 1 --samples-per-message 32 \
   --require-accuracy 0.8
 
 section "SIGTERM"

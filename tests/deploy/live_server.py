@@ -83,7 +83,7 @@ class LiveServer:
                 "--images", DATA / "train-images-idx3-ubyte.gz",
                 "--labels", DATA / "train-labels-idx1-ubyte.gz",
                 "--layers", "128:relu,10:softmax", "--loss", "cross-entropy",
-                "--learning-rate", "0.01", "--epochs", "1000", "--samples-per-message", "32",
+                "--learning-rate", "0.003", "--epochs", "1000", "--samples-per-message", "32",
             ], stdout=output, stderr=output))
 
     def ask_for_the_unknown(self) -> None:

@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 
 #include <atomic>
+#include <cstdio>
+#include <fstream>
 #include <random>
 #include <thread>
 
@@ -18,6 +20,15 @@ namespace backprop::testing {
 namespace {
 
 using std::chrono::seconds;
+
+// The exit status of a shell command; *said: what it wrote to both outputs.
+int RunCommand(const std::string& command, std::string* said) {
+  FILE* const pipe = popen((command + " 2>&1").c_str(), "r");
+  if (pipe == nullptr) return -1;
+  char buffer[512];
+  while (fgets(buffer, sizeof buffer, pipe) != nullptr) *said += buffer;
+  return pclose(pipe);
+}
 
 class BackpropdProcessTest : public ::testing::Test {
  protected:
@@ -129,18 +140,35 @@ TEST_F(BackpropdProcessTest, ADrainingServerIsNotReadyButGoesOn) {
   ExpectExitZeroWithin(seconds(10));
 }
 
+TEST_F(BackpropdProcessTest, PromtoolFindsNothingToSayAboutALivePage) {
+  Start("0");
+  ASSERT_FALSE(HasFatalFailure());
+  const v1::Session session = Create();
+  std::mt19937 random(1);
+  TrainCall call(*stub_, session.session_id());
+  EXPECT_EQ(call.Exchange(RandomSamples(session, 20, random)).step(), 20u);
+  EXPECT_TRUE(call.Finish().ok());
+  const auto page =
+      httplib::Client("http://" + process_->http_address()).Get("/metrics");
+  ASSERT_TRUE(page);
+  EXPECT_NE(page->body.find("\nbackprop_steps_total 20\n"), std::string::npos);
+  const std::string path =
+      ::testing::TempDir() + "page" + std::to_string(process_->pid());
+  std::ofstream(path) << page->body;
+  std::string said;
+  EXPECT_EQ(RunCommand(PROMTOOL " check metrics < " + path, &said), 0);
+  EXPECT_EQ(said, "");
+  std::remove(path.c_str());
+}
+
 TEST_F(BackpropdProcessTest, ASecondServerOnTheSamePortNamesTheFlag) {
   Start("0");
   ASSERT_FALSE(HasFatalFailure());
   const std::string command = std::string(BACKPROPD) +
                               " --grpc-address=" + process_->grpc_address() +
-                              " --http-address=127.0.0.1:0 2>&1";
-  FILE* pipe = popen(command.c_str(), "r");
-  ASSERT_NE(pipe, nullptr);
+                              " --http-address=127.0.0.1:0";
   std::string said;
-  char buffer[512];
-  while (fgets(buffer, sizeof buffer, pipe) != nullptr) said += buffer;
-  EXPECT_NE(pclose(pipe), 0);
+  EXPECT_NE(RunCommand(command, &said), 0);
   EXPECT_NE(said.find("--grpc-address"), std::string::npos) << said;
 }
 

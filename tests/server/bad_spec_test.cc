@@ -134,6 +134,18 @@ TEST_P(BadSpecTest, ManyLayersWhoseSumOverflowsAreRefused) {
   EXPECT_EQ(TryCreate(spec).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
+// A layer without size takes two bytes on the wire; each would be a violation.
+TEST_P(BadSpecTest, AMillionEmptyLayersAreOneViolation) {
+  v1::SessionSpec spec = Spec(3, {1});
+  for (int i = 0; i < 1'000'000; ++i) spec.add_layers();
+  EXPECT_THAT(Fields(TryCreate(spec)), Contains("spec.layers"));
+  spec = Spec(1, {1});
+  while (spec.layers_size() < 1024) spec.add_layers()->set_size(1);
+  EXPECT_TRUE(TryCreate(spec).ok());
+  spec.add_layers()->set_size(1);
+  EXPECT_THAT(Fields(TryCreate(spec)), ::testing::ElementsAre("spec.layers"));
+}
+
 TEST_P(BadSpecTest, WeightsAboveTheSessionLimitAreRefused) {
   ServerOptions options = SmallLimits();
   options.max_session_weights = 90;

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <memory>
 #include <random>
-#include <sstream>
 #include <thread>
 
 #include "tests/server/service_fixture.h"
@@ -15,20 +14,8 @@
 namespace backprop::testing {
 namespace {
 
-using std::chrono::milliseconds;
-
 class LoadTest : public ServiceTest {
  protected:
-  // Polls for up to 20 s.
-  template <class Condition>
-  bool Eventually(Condition condition) {
-    for (int i = 0; i < 2000; ++i) {
-      if (condition()) return true;
-      std::this_thread::sleep_for(milliseconds(10));
-    }
-    return false;
-  }
-
   // Writes `message` again and again without reading an answer, at most `most`
   // times, and returns how often it could before nothing went for a second.
   size_t WritesUntilStalled(const std::string& session_id,
@@ -46,20 +33,6 @@ class LoadTest : public ServiceTest {
     call.Cancel();
     writer.join();
     return before;
-  }
-
-  // The sum over all lines of the metrics page that begin with this.
-  double Metric(const std::string& begin) {
-    std::istringstream page(MetricsText());
-    double sum = 0;
-    bool found = false;
-    for (std::string line; std::getline(page, line);) {
-      if (!line.starts_with(begin)) continue;
-      sum += std::stod(line.substr(line.rfind(' ')));
-      found = true;
-    }
-    EXPECT_TRUE(found) << "no metric " << begin;
-    return sum;
   }
 };
 BACKPROP_OVER_BOTH_TRANSPORTS(LoadTest);
@@ -233,6 +206,8 @@ TEST_P(LoadTest, ClientsThatComeAndGoLeaveNothingBehind) {
   EXPECT_TRUE(
       Eventually([&] { return Metric("backprop_train_streams ") == 0; }));
   EXPECT_EQ(Metric("backprop_queued_bytes "), 0);
+  EXPECT_EQ(Metric("backprop_rejections_total{reason=\"INVALID_REQUEST\""), 0)
+      << "a message that never came was refused";
   EXPECT_TRUE(Delete(session.session_id()).ok());
 }
 

@@ -152,6 +152,21 @@ TEST(MessageTrainerTest, SessionsThatShareThreadsDoNotDisturbEachOther) {
   }
 }
 
+TEST(MessageTrainerTest, ALargeRequestIsFreedAtItsEndAndASmallOneKept) {
+  Metrics metrics;
+  MessageTrainer trainer(MakeSession(1), metrics);
+  Worker worker;
+  for (const size_t samples : {5000u, 5u}) {
+    trainer.request() = Message(samples, 1);
+    trainer.Begin(1);
+    v1::TrainResponse response;
+    while (!response.message_done()) trainer.Next(worker, &response);
+    trainer.End();
+    EXPECT_LT(trainer.request().SpaceUsedLong(), 64u * 1024);
+    EXPECT_EQ(trainer.request().inputs().empty(), samples == 5000);
+  }
+}
+
 TEST(MessageTrainerTest, ALongMessageIsAnsweredInParts) {
   Metrics metrics;
   MessageTrainer trainer(MakeSession(1), metrics);

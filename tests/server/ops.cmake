@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Flags, log, metrics, HTTP endpoint, process numbers and reflection.
+# Flags, log, metrics, HTTP endpoint and process numbers.
 find_package(nlohmann_json CONFIG REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
@@ -12,7 +12,6 @@ backprop_add_test(server_ops_test
           ops_log_test.cc
           ops_metrics_test.cc
           ops_process_stats_test.cc
-          ops_reflection_test.cc
   LIBRARIES backprop_server nlohmann_json::nlohmann_json PkgConfig::HTTPLIB)
 target_compile_definitions(server_ops_test PRIVATE
   BACKPROP_VERSION="${PROJECT_VERSION}" PROMTOOL="${PROMTOOL}"

@@ -13,6 +13,8 @@
 namespace backprop {
 namespace {
 
+using std::string_view_literals::operator""sv;
+
 using Json = nlohmann::json;
 
 // What log writes to standard error, line by line; each must be JSON.
@@ -54,7 +56,7 @@ TEST(LogTest, ALineHoldsTimeLevelMessageAndFields) {
 }
 
 TEST(LogTest, HostileTextStaysOneParsableLine) {
-  const std::string_view hostile("\"}\n{%v {}%n \\ \x01 \xff\xfe \0 ü", 25);
+  constexpr std::string_view hostile = "\"}\n{%v {}%n \\ \x01 \xff\xfe \0 ü"sv;
   const auto lines = LinesOf([hostile] {
     Log(LogLevel::kError, hostile, {{hostile, hostile}});
   });

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/server/service_fixture.h"
 
+#include <grpcpp/generic/generic_stub.h>
+
 #include <cstring>
+#include <future>
+#include <sstream>
 
 #include "google/rpc/error_details.pb.h"
 
@@ -34,6 +38,54 @@ std::shared_ptr<grpc::Channel> ServiceTest::NewChannel() {
   arguments.SetMaxReceiveMessageSize(64 << 20);
   return grpc::CreateCustomChannel(
       server_->grpc_address(), grpc::InsecureChannelCredentials(), arguments);
+}
+
+double ServiceTest::Metric(const std::string& begin) {
+  std::istringstream page(MetricsText());
+  double sum = 0;
+  bool found = false;
+  for (std::string line; std::getline(page, line);) {
+    if (!line.starts_with(begin)) continue;
+    sum += std::stod(line.substr(line.rfind(' ')));
+    found = true;
+  }
+  EXPECT_TRUE(found) << "no metric " << begin;
+  return sum;
+}
+
+grpc::Status ServiceTest::CallBytes(const std::string& path,
+                                    const std::string& request,
+                                    std::string* response) {
+  const grpc::Slice slice(request);
+  const grpc::ByteBuffer sent(&slice, 1);
+  grpc::ByteBuffer received;
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() +
+                       std::chrono::seconds(60));
+  std::promise<grpc::Status> done;
+  grpc::GenericStub(channel()).UnaryCall(
+      &context, path, {}, &sent, &received,
+      [&done](grpc::Status result) { done.set_value(std::move(result)); });
+  grpc::Status status = done.get_future().get();
+  grpc::Slice answer;
+  if (status.ok() && received.DumpToSingleSlice(&answer).ok()) {
+    response->assign(answer.begin(), answer.end());
+  }
+  return status;
+}
+
+// By bytes, as the generated code of grpc.health.v1 is not in Debian.
+int ServiceTest::Health(const std::string& service, grpc::Status* status) {
+  std::string request;
+  if (!service.empty()) {  // HealthCheckRequest.service is field 1
+    request.push_back('\x0a');
+    request.push_back(static_cast<char>(service.size()));
+    request.append(service);
+  }
+  std::string response;
+  *status = CallBytes("/grpc.health.v1.Health/Check", request, &response);
+  if (!status->ok() || response.size() != 2 || response[0] != '\x08') return -1;
+  return response[1];
 }
 
 v1::Session ServiceTest::Create(const v1::SessionSpec& spec) {
@@ -156,15 +208,16 @@ v1::SessionSpec Spec(uint32_t inputs, std::initializer_list<uint32_t> sizes) {
 }
 
 std::string Bytes(const std::vector<float>& values) {
-  std::string bytes(values.size() * sizeof(float), '\0');
-  std::memcpy(bytes.data(), values.data(), bytes.size());
-  return bytes;
+  return {reinterpret_cast<const char*>(values.data()),
+          values.size() * sizeof(float)};
 }
 
 std::vector<float> Floats(const std::string& bytes) {
   EXPECT_EQ(bytes.size() % sizeof(float), 0u);
   std::vector<float> values(bytes.size() / sizeof(float));
-  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  if (!values.empty()) {
+    std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  }
   return values;
 }
 

@@ -12,6 +12,7 @@
 #include <initializer_list>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "backprop/v1/training_service.grpc.pb.h"
@@ -41,6 +42,19 @@ class ServiceTest : public ::testing::TestWithParam<Transport> {
   // A connection of its own where the transport has connections.
   std::shared_ptr<grpc::Channel> NewChannel();
   std::string MetricsText() { return metrics_->Serialize(); }
+  // The sum over all lines of the metrics page that begin with this. Adds a
+  // failure to the test if there is none.
+  double Metric(const std::string& begin);
+
+  // Polls for up to 20 s.
+  template <class Condition>
+  bool Eventually(Condition condition) {
+    for (int i = 0; i < 2000; ++i) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
 
   // Each call with a deadline of 60 s.
   template <class Request, class Response>
@@ -51,6 +65,21 @@ class ServiceTest : public ::testing::TestWithParam<Transport> {
     context.set_deadline(std::chrono::system_clock::now() +
                          std::chrono::seconds(60));
     return (stub().*method)(&context, request, response);
+  }
+
+  // The same by a method's path ("/package.Service/Method") and bytes, for what
+  // no stub would send: one request message, at most one response.
+  grpc::Status CallBytes(const std::string& path, const std::string& request,
+                         std::string* response);
+  // HealthCheckResponse.status of a service; -1 and *status if the call fails.
+  int Health(const std::string& service, grpc::Status* status);
+
+  // Whether this is how a stream ends whose server drained: with OK; in-process
+  // its last status may be lost (server.h).
+  bool IsGoodEndOfDrain(const grpc::Status& status) const {
+    return status.ok() ||
+           (GetParam() == Transport::kInProcess &&
+            status.error_code() == grpc::StatusCode::UNAVAILABLE);
   }
 
   // Adds a failure to the test if the session cannot be made.

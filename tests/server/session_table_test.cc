@@ -10,6 +10,14 @@
 
 #include "server/rejection.h"
 
+// What can't be allocated is then null, as without a sanitizer, and no abort.
+extern "C" const char* __asan_default_options() {
+  return "allocator_may_return_null=1";
+}
+extern "C" const char* __tsan_default_options() {
+  return "allocator_may_return_null=1";
+}
+
 namespace backprop {
 namespace {
 
@@ -45,6 +53,21 @@ TEST_F(SessionTableTest, AFoundSessionIsFilledAlready) {
   const auto found = table_.Find(created->session->id());
   ASSERT_TRUE(found.ok());
   EXPECT_THAT((*found)->weights(), ::testing::Each(1.0F));
+}
+
+TEST_F(SessionTableTest, WeightsBeyondTheMachinesMemoryAreRefused) {
+  constexpr size_t kSide = size_t{1} << 22;  // 2^44 weights, 64 TiB
+  constexpr size_t kMost = size_t{1} << 45;
+  SessionTable table({.sessions = 1, .total_weights = kMost});
+  SessionSpec spec = Spec();
+  spec.network.input_size = kSide;
+  spec.network.layers[0].size = kSide;
+  const std::vector<size_t> sizes = {kSide};
+  const Layout huge = Layout::Create(kSide, sizes, 1, kMost).value();
+  const auto refused = table.Create(spec, huge, {}, [](Session&) {});
+  EXPECT_EQ(ReasonOf(refused.status()), kSessionLimit) << refused.status();
+  // What was reserved for it is free again.
+  EXPECT_TRUE(table.Create(Spec(), LayoutOf(Spec()), {}, [](Session&) {}).ok());
 }
 
 TEST_F(SessionTableTest, ThreadsThatCreateAndDeleteStayWithinTheLimit) {

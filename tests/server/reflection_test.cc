@@ -26,11 +26,17 @@ class ReflectionTest : public testing::Test {
   ReflectionTest()
       : service_(MakeReflectionService(
             {"backprop.v1.TrainingService", "grpc.health.v1.Health"})) {
+    // A socket: an in-process channel takes in no message that is not read, so
+    // that a client can't write ahead.
+    int port = 0;
     grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                             &port);
     builder.RegisterService(service_.get());
     server_ = builder.BuildAndStart();
     stub_ = reflection::ServerReflection::NewStub(
-        server_->InProcessChannel(grpc::ChannelArguments()));
+        grpc::CreateChannel("127.0.0.1:" + std::to_string(port),
+                            grpc::InsecureChannelCredentials()));
   }
 
   // Asks in a stream of its own.

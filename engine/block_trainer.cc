@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/block_trainer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/delta.h"
+#include "engine/loss.h"
+#include "engine/panel_product.h"
+#include "engine/rank_update.h"
+#include "engine/vector_activation.h"
+
+namespace backprop {
+namespace {
+
+// Direct layers' weights, in numbers: what half the usual first-level cache
+// holds, and what a sample can go through three times without waiting.
+constexpr size_t kDirectWeights = 8192;
+
+// Samples of a block. The Gram matrix costs samples/2 products an input where
+// the layer costs `outputs`, and loading and storing the weights 1/samples of
+// an update: 32 is about even for 100 to 1000 outputs.
+constexpr size_t kBlock = 32;
+
+// Samples of a window: with weights that lie in the caches the 8 that the
+// products take at once, as the fewer they are, the fewer sweeps they need;
+// with larger weights as many as it takes to read them seldom.
+constexpr size_t kWindow = 8;
+constexpr size_t kCachedWeights = size_t{1} << 21;
+constexpr size_t kLargeBlock = 64;
+
+// Sweeps before a window is cut short.
+constexpr size_t kMostSweeps = 8;
+
+// What an earlier layer's pre-activations may miss of the block's own steps,
+// relative to the largest of them and 1: 8 units of rounding, less than the
+// product with some hundred weights is off already.
+constexpr float kTolerance = 0x1p-20F;
+
+// The first layer of the longest direct end of the network.
+size_t FirstDirect(const Layout& layout) {
+  size_t first = layout.layers().size();
+  size_t weights = 0;
+  while (first > 0) {
+    const LayerLayout& layer = layout.layers()[first - 1];
+    weights += layer.outputs * (layer.inputs + 1);
+    if (weights > kDirectWeights) break;
+    --first;
+  }
+  return first;
+}
+
+size_t Padded(size_t size) { return RoundedUp(size, kLine); }
+
+}  // namespace
+
+bool BlockTrainer::Takes(const Training& training) {
+  return training.layout->batch_size() == 1;
+}
+
+float* BlockTrainer::RowOf(size_t sample) const {
+  return run_->deltas.data() + sample * training_->layout->delta_row_length();
+}
+
+const float* BlockTrainer::TargetOf(size_t sample) const {
+  return run_->targets.data() + sample * training_->layout->output_size();
+}
+
+float* BlockTrainer::OutputOf(size_t sample) const {
+  if (run_->outputs.empty()) return nullptr;
+  return run_->outputs.data() + sample * training_->layout->output_size();
+}
+
+size_t BlockTrainer::Train(const Training& training, const TrainRun& run) {
+  training_ = &training;
+  run_ = &run;
+  depth_ = training.layout->layers().size();
+  const size_t first_direct = FirstDirect(*training.layout);
+  if (first_direct == 0) return TrainDirect();
+  pivot_ = first_direct - 1;
+  Prepare();
+  const size_t samples = run.errors.size();
+  size_t done = 0;
+  while (done < samples) {
+    const size_t count = std::min(broken_.size(), samples - done);
+    const Outcome outcome = TrainBlock(done, count);
+    Apply(done, outcome.accepted);
+    done += outcome.accepted;
+    if (outcome.broken) break;
+  }
+  return done;
+}
+
+size_t BlockTrainer::TrainDirect() {
+  const size_t size = training_->layout->input_size();
+  const size_t samples = run_->errors.size();
+  const MutableRows inputs{memory_.Get(kBlock * Padded(size)), Padded(size)};
+  std::fill_n(inputs.data, kBlock * inputs.stride, 0.0F);
+  direct_.Load(*training_, 0, run_->weights);
+  size_t t = 0;
+  for (; t < samples; ++t) {
+    if (t % kBlock == 0) {
+      for (size_t s = t; s < std::min(samples, t + kBlock); ++s) {
+        std::copy_n(run_->inputs.data() + s * size, size, inputs[s % kBlock]);
+      }
+    }
+    if (!direct_.Step(
+            {inputs[t % kBlock], TargetOf(t), RowOf(t), OutputOf(t), nullptr},
+            &run_->errors[t])) {
+      break;
+    }
+  }
+  direct_.Store(run_->weights);
+  return t;
+}
+
+void BlockTrainer::Prepare() {
+  const auto& all = training_->layout->layers();
+  const bool large =
+      pivot_ > 0 && training_->layout->weight_count() > kCachedWeights;
+  const size_t block = large ? kLargeBlock : kBlock;
+  const size_t rows = std::min(run_->errors.size(), block);
+  most_window_ = pivot_ == 0 || large ? block : kWindow;
+  window_ = most_window_;
+  broken_.resize(rows);
+  size_t numbers = 0;
+  size_t widest = std::max(Padded(rows), Padded(all[pivot_].outputs));
+  for (size_t k = 0; k <= pivot_; ++k) {
+    widest = std::max(widest, Padded(all[k].outputs));
+    numbers += rows * (Padded(all[k].inputs) + 4 * Padded(all[k].outputs) +
+                       Padded(rows));
+  }
+  float* next = memory_.Get(numbers + (rows + 1) * widest);
+  const auto take = [&](size_t size) {
+    const MutableRows panel{next, Padded(size)};
+    next += rows * panel.stride;
+    return panel;
+  };
+  layers_.clear();
+  for (size_t k = 0; k <= pivot_; ++k) {
+    const LayerLayout& at = all[k];
+    const float* const weights = run_->weights.data();
+    layers_.push_back({.w = {weights + at.weights_begin, at.outputs, at.inputs},
+                       .bias = weights + at.bias_begin,
+                       .activation = training_->network->layers[k].activation,
+                       .a = take(at.inputs),
+                       .base = take(at.outputs),
+                       .z = take(at.outputs),
+                       .signal = take(at.outputs),
+                       .u = take(at.outputs),
+                       .gram = take(rows)});
+  }
+  moved_ = take(widest);
+  next_ = {next, widest};
+  std::fill_n(next, widest, 0.0F);
+}
+
+BlockTrainer::Outcome BlockTrainer::TrainBlock(size_t first, size_t count) {
+  LoadInputs(first, count);
+  Outcome block;
+  while (block.accepted < count && !block.broken) {
+    const Window window{block.accepted,
+                        std::min(block.accepted + window_, count)};
+    const Outcome outcome = TrainWindow(first, window);
+    AcceptDirect(first, window, outcome.accepted);
+    block.accepted += outcome.accepted;
+    block.broken = outcome.broken;
+    if (pivot_ > 0) AdaptWindow(outcome, window.size());
+  }
+  return block;
+}
+
+BlockTrainer::Outcome BlockTrainer::TrainWindow(size_t first, Window window) {
+  for (size_t k = 0; k < pivot_; ++k) {  // nothing is known of these steps
+    const MutableRows& u = layers_[k].u;
+    std::fill(u[window.begin], u[window.end], 0.0F);
+  }
+  Outcome outcome;
+  for (;; ++outcome.sweeps) {
+    std::fill(broken_.begin() + window.begin, broken_.begin() + window.end, 0);
+    ForwardEarlier(window);
+    SweepPivot(first, window);
+    BackwardEarlier(window);
+    outcome.accepted = Converged(window);
+    // What broke the first sample breaks it for good: nothing is unknown to it.
+    outcome.broken = broken_[window.begin];
+    if (outcome.accepted == window.size() || outcome.broken ||
+        outcome.sweeps == kMostSweeps) {
+      return outcome;
+    }
+  }
+}
+
+// Where steps are so large that a window needs many sweeps, shorter windows
+// need less in all.
+void BlockTrainer::AdaptWindow(const Outcome& outcome, size_t tried) {
+  if (outcome.accepted < tried) {
+    window_ = std::max<size_t>(1, outcome.accepted);
+  } else if (outcome.sweeps > 5) {
+    window_ = std::max<size_t>(1, tried / 2);
+  } else if (outcome.sweeps < 4) {
+    window_ = std::min(most_window_, 2 * window_);
+  }
+}
+
+void BlockTrainer::LoadInputs(size_t first, size_t count) {
+  Layer& layer = layers_.front();
+  const size_t size = layer.w.cols;
+  for (size_t t = 0; t < count; ++t) {
+    std::copy_n(run_->inputs.data() + (first + t) * size, size, layer.a[t]);
+  }
+  Forward(layer.a, count, layer.w, layer.bias, layer.base, scratch_);
+  Correlate(0, {0, count});
+  const auto direct = run_->weights.subspan(DirectBegin());
+  direct_weights_.assign(direct.begin(), direct.end());
+}
+
+// Where the direct layers begin in the weight vector.
+size_t BlockTrainer::DirectBegin() const {
+  return pivot_ + 1 < depth_
+             ? training_->layout->layers()[pivot_ + 1].weights_begin
+             : training_->layout->weight_count();
+}
+
+// gram[t][s] ← a^t·a^s + 1 for layer k; the 1 is the bias' part.
+void BlockTrainer::Correlate(size_t k, Window window) {
+  const Layer& layer = layers_[k];
+  Gram(layer.a, window, layer.w.cols, layer.gram, scratch_);
+  for (size_t t = window.begin; t < window.end; ++t) {
+    for (size_t s = 0; s < t; ++s) layer.gram[t][s] += 1;
+  }
+}
+
+// z^t = W·a^t + bias + Σ_{s<t} u^s·(a^s·a^t + 1), in the window with u of the
+// last sweep.
+void BlockTrainer::ForwardEarlier(Window window) {
+  for (size_t k = 0; k < pivot_; ++k) {
+    Layer& layer = layers_[k];
+    Layer& above = layers_[k + 1];
+    const size_t size = layer.w.rows;
+    for (size_t t = window.begin; t < window.end; ++t) {
+      std::copy_n(layer.base[t], size, layer.z[t]);
+    }
+    AddEarlier(layer.gram, layer.u, window, size, layer.z, scratch_);
+    for (size_t t = window.begin; t < window.end; ++t) {
+      const float largest =
+          ActivateAndFlush(layer.activation, layer.z[t], above.a[t], size);
+      if (largest <= kLargestDelta) continue;
+      // A sample that later sweeps may mend, or the end of the run. Its zeros
+      // disturb none of the samples before it.
+      broken_[t] = 1;
+      std::fill_n(above.a[t], size, 0.0F);
+    }
+    Forward({above.a[window.begin], above.a.stride}, window.size(), above.w,
+            above.bias, {above.base[window.begin], above.base.stride},
+            scratch_);
+    Correlate(k + 1, window);
+  }
+}
+
+void BlockTrainer::SweepPivot(size_t first, Window window) {
+  Layer& layer = layers_[pivot_];
+  if (pivot_ + 1 < depth_)
+    direct_.Load(*training_, pivot_ + 1, direct_weights_);
+  for (size_t t = window.begin; t < window.end; ++t) {
+    std::copy_n(layer.base[t], layer.w.rows, layer.z[t]);
+    AddSum(layer.gram[t], layer.u, t, layer.w.rows, layer.z[t]);
+    const bool good = StepPivot(first + t, t);
+    MakeFactor(layer, t, good);
+    if (broken_[t] && pivot_ == 0) return;  // Nothing will mend it.
+  }
+}
+
+// u = −α·signal of row t; zeros, and the row broken, if it makes no step.
+void BlockTrainer::MakeFactor(const Layer& layer, size_t t, bool good) {
+  const float u = ScaleAndFlush(-training_->learning_rate, layer.signal[t],
+                                layer.u[t], layer.w.rows);
+  const double a = Largest(layer.a[t], layer.w.cols);
+  // 1 is for the bias; in this order std::max keeps NaN.
+  if (good && u * std::max(a, 1.0) <= kLargestDelta) return;
+  broken_[t] = 1;
+  std::fill_n(layer.u[t], layer.w.rows, 0.0F);
+  std::fill_n(layer.signal[t], layer.w.rows, 0.0F);
+}
+
+// Everything above the pivot's z of row t: error, outputs, the pivot's signal.
+bool BlockTrainer::StepPivot(size_t sample, size_t t) {
+  Layer& layer = layers_[pivot_];
+  const size_t size = layer.w.rows;
+  float* const a = next_.data;
+  ActivateAndFlush(layer.activation, layer.z[t], a, size);
+  float* const error = &run_->errors[sample];
+  if (pivot_ + 1 < depth_) {
+    const bool good = direct_.Step(
+        {a, TargetOf(sample), RowOf(sample), OutputOf(sample), layer.signal[t]},
+        error);
+    MultiplyByDerivative(layer.activation, a, layer.signal[t], size);
+    return good;
+  }
+  *error = static_cast<float>(
+      ErrorAndSignal(*training_->network,
+                     {{layer.z[t], size}, {a, size}, {TargetOf(sample), size}},
+                     {layer.signal[t], size}));
+  if (OutputOf(sample) != nullptr) std::copy_n(a, size, OutputOf(sample));
+  return std::isfinite(*error);
+}
+
+// signal^t below = f′ ∘ (Wᵀ·signal^t + Σ_{s<t} a^s·(u^s·signal^t)), from the
+// pivot down; u = −α·signal, so u^s·signal^t is −α·gram of the signals.
+void BlockTrainer::BackwardEarlier(Window window) {
+  for (size_t k = pivot_; k > 0; --k) {
+    const Layer& above = layers_[k];
+    Layer& layer = layers_[k - 1];
+    const size_t size = layer.w.rows;
+    Backward({above.signal[window.begin], above.signal.stride}, window.size(),
+             above.w, {layer.signal[window.begin], layer.signal.stride},
+             scratch_);
+    const MutableRows products{moved_.data, Padded(window.end)};
+    Gram(above.signal, window, above.w.rows, products, scratch_);
+    for (size_t t = window.begin; t < window.end; ++t) {
+      for (size_t s = 0; s < t; ++s)
+        products[t][s] *= -training_->learning_rate;
+    }
+    AddEarlier(products, above.a, window, size, layer.signal, scratch_);
+    for (size_t t = window.begin; t < window.end; ++t) {
+      MultiplyByDerivative(layer.activation, above.a[t], layer.signal[t], size);
+      MakeFactor(layer, t, true);
+    }
+  }
+}
+
+// How many samples, from the window's first on, saw earlier layers as the steps
+// before them leave those: z with this sweep's factors is z as it was used.
+size_t BlockTrainer::Converged(Window window) {
+  const auto begin = broken_.begin();
+  window.end = std::find(begin + window.begin, begin + window.end, 1) - begin;
+  for (size_t k = 0; k < pivot_; ++k) {
+    const Layer& layer = layers_[k];
+    const size_t size = layer.w.rows;
+    const MutableRows moved{moved_.data, Padded(size)};
+    for (size_t t = window.begin; t < window.end; ++t) {
+      std::copy_n(layer.base[t], size, moved[t]);
+    }
+    AddEarlier(layer.gram, layer.u, window, size, moved, scratch_);
+    for (size_t t = window.begin; t < window.end; ++t) {
+      const float bound =
+          kTolerance * std::max(1.0F, Largest(layer.z[t], size));
+      if (LargestDifference(moved[t], layer.z[t], size) <= bound) continue;
+      window.end = t;
+    }
+  }
+  return window.size();
+}
+
+// Brings the direct layers' weights to what the accepted samples make of them.
+void BlockTrainer::AcceptDirect(size_t first, Window window, size_t accepted) {
+  if (pivot_ + 1 == depth_) return;
+  if (accepted == window.size()) {
+    direct_.Store(direct_weights_);
+    return;
+  }
+  // direct_ is ahead of the steps that were accepted; the delta rows aren't.
+  const Layout& layout = *training_->layout;
+  for (size_t k = pivot_ + 1; k < depth_; ++k) {
+    const LayerLayout& at = layout.layers()[k];
+    const Rows part{RowOf(first + window.begin) + at.delta_begin,
+                    layout.delta_row_length()};
+    float* const w = direct_weights_.data() + at.weights_begin - DirectBegin();
+    if (at.form == DeltaForm::kDense) {
+      for (size_t t = 0; t < accepted; ++t) {
+        for (size_t i = 0; i < at.delta_length; ++i) w[i] += part[t][i];
+      }
+    } else {
+      const Rows a{part.data + at.outputs, part.stride};
+      ApplySteps({part, a, accepted, at.outputs, at.inputs}, w,
+                 w + (at.bias_begin - at.weights_begin), scratch_);
+    }
+  }
+}
+
+// Writes the delta rows and brings the weights to the block's end.
+void BlockTrainer::Apply(size_t first, size_t accepted) {
+  for (size_t k = 0; k <= pivot_; ++k) {
+    const Layer& layer = layers_[k];
+    const LayerLayout& at = training_->layout->layers()[k];
+    for (size_t t = 0; t < accepted; ++t) {
+      WriteFactors(at, k, layer.u[t], layer.a[t], RowOf(first + t));
+    }
+    ApplySteps({layer.u, layer.a, accepted, at.outputs, at.inputs},
+               run_->weights.data() + at.weights_begin,
+               run_->weights.data() + at.bias_begin, scratch_);
+  }
+  std::copy(direct_weights_.begin(), direct_weights_.end(),
+            run_->weights.begin() + DirectBegin());
+}
+
+}  // namespace backprop

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/server.h"
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "backprop/v1/training_service.grpc.pb.h"
+#include "server/address.h"
+#include "server/compute_pool.h"
+#include "server/service_call.h"
+#include "server/service_pulse.h"
+#include "server/service_reflection.h"
+#include "server/service_train.h"
+#include "server/service_training.h"
+#include "server/session_table.h"
+
+namespace backprop {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// A peer that no longer answers, as after a lost network, keeps its stream and
+// so its session for no longer than these two together.
+constexpr milliseconds kKeepaliveTime = seconds(30);
+constexpr milliseconds kKeepaliveTimeout = seconds(10);
+// Clients may send keepalives of their own so often.
+constexpr milliseconds kClientPingInterval = seconds(10);
+
+// From the goodbyes to the end of what still runs. A client that doesn't read
+// its connection makes Shutdown wait for all of it: so do gRPC's blocking
+// clients while they have no call.
+constexpr seconds kCutOff(5);
+
+void SetKeepalive(grpc::ServerBuilder& builder) {
+  const auto set = [&builder](const char* argument, int64_t value) {
+    builder.AddChannelArgument(argument, static_cast<int>(value));
+  };
+  set(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTime.count());
+  set(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeout.count());
+  set(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  set(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // no limit
+  set(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+      kClientPingInterval.count());
+}
+
+std::vector<std::string> ReflectedServices() {
+  return {v1::TrainingService::service_full_name(),
+          "grpc.reflection.v1.ServerReflection",
+          "grpc.reflection.v1alpha.ServerReflection"};
+}
+
+}  // namespace
+
+// In the order of construction: what stands above outlives what stands below.
+struct Server::State {
+  State(const ServerOptions& options_, Metrics& metrics)
+      : options(options_),
+        sessions({options.max_sessions, options.max_total_weights}),
+        context(options, metrics, sessions, pool),
+        pool(options.compute_threads,
+             [&metrics](double waited) { metrics.RecordQueueWait(waited); }),
+        training(MakeTrainingService(context, streams)),
+        reflection(MakeReflectionService(ReflectedServices())) {}
+
+  const ServerOptions options;
+  SessionTable sessions;
+  TrainStreams streams;
+  ServiceContext context;
+  ComputePool pool;  // below what turns use: it joins before that goes
+  const std::unique_ptr<grpc::Service> training;
+  const std::unique_ptr<grpc::Service> reflection;
+  std::string address;
+  std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<Pulse> pulse;
+  std::atomic<bool> ready = false;
+
+  void Drain(seconds grace);
+};
+
+Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(
+    const ServerOptions& options, Metrics* metrics) {
+  absl::StatusOr<HostPort> address = ParseHostPort(options.grpc_address);
+  if (!address.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--grpc-address: ", address.status().message()));
+  }
+  auto state = std::make_unique<State>(options, *metrics);
+
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(options.grpc_address,
+                           grpc::InsecureServerCredentials(), &port);
+  // Else a second server would share the port, and with it the clients.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
+  SetKeepalive(builder);
+  builder.RegisterService(state->training.get());
+  builder.RegisterService(state->reflection.get());
+  state->server = builder.BuildAndStart();
+  if (state->server == nullptr || port == 0) {
+    return absl::UnavailableError(
+        absl::StrCat("--grpc-address: cannot listen on ", options.grpc_address,
+                     "; is the port taken, or the address another machine's?"));
+  }
+  address->port = static_cast<uint16_t>(port);
+  state->address = FormatHostPort(*address);
+  state->server->GetHealthCheckService()->SetServingStatus(
+      v1::TrainingService::service_full_name(), true);
+  state->pulse = std::make_unique<Pulse>(
+      state->server->InProcessChannel(grpc::ChannelArguments()));
+  state->ready = true;
+  return std::unique_ptr<Server>(new Server(std::move(state)));
+}
+
+Server::~Server() { state_->Drain(seconds(0)); }
+
+const std::string& Server::grpc_address() const { return state_->address; }
+
+bool Server::ready() const { return state_->ready; }
+
+std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
+  return state_->server->InProcessChannel(grpc::ChannelArguments());
+}
+
+void Server::Drain() { state_->Drain(seconds(state_->options.drain_seconds)); }
+
+void Server::State::Drain(seconds grace) {
+  if (!ready.exchange(false)) return;
+  // All services, the server itself ("") among them.
+  server->GetHealthCheckService()->SetServingStatus(false);
+  std::this_thread::sleep_for(grace);
+  context.draining = true;  // before the goodbyes: no stream may come between
+  const auto cut_off = std::chrono::system_clock::now() + kCutOff;
+  streams.SayGoodbye();
+  // Shutdown cuts calls of in-process channels off at once.
+  streams.AwaitEnd(cut_off);
+  pulse.reset();
+  server->Shutdown(cut_off);
+}
+
+}  // namespace backprop

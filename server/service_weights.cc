@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/service_weights.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "server/rejection.h"
+
+namespace backprop {
+namespace {
+
+// Weights in a chunk: 256 KiB are copied within a reaction in some tens of
+// microseconds, and lie well below gRPC's default receive limit.
+constexpr size_t kChunkWeights = 64 * 1024;
+
+// First one turn that copies, then one write after the other: exactly one of
+// them is under way at any time, and whoever ends it goes on or ends the call.
+// No lock, one Finish. A cancelled call fails the next write, which is why
+// OnCancel has nothing to do.
+class WeightsStream final
+    : public grpc::ServerWriteReactor<v1::GetWeightsResponse> {
+ public:
+  WeightsStream(ServiceContext& context, grpc::CallbackServerContext* rpc)
+      : context_(context),
+        rpc_(rpc),
+        call_(context, Metrics::RpcType::kServerStream, "GetWeights") {}
+
+  ~WeightsStream() override { context_.snapshot_weights.Return(reserved_); }
+
+  void Begin(const v1::GetWeightsRequest& request) {
+    call_.MessageReceived();
+    absl::Status status = Admit(context_);
+    if (status.ok()) status = Enter(request);
+    if (!status.ok()) return End(status);
+    context_.pool.Submit(session_->lane(), [this](Worker&) { Copy(); });
+  }
+
+  void OnWriteDone(bool ok) noexcept override {
+    if (!ok) return End(absl::CancelledError("cancelled"));
+    if (next_ == weights_.size()) return End(absl::OkStatus());
+    WriteChunk();
+  }
+
+  void OnDone() noexcept override { delete this; }
+
+ private:
+  absl::Status Enter(const v1::GetWeightsRequest& request) {
+    auto session = FindSession(context_, request.session_id());
+    if (!session.ok()) return session.status();
+    auto pending = PendingCall::Enter(context_, request.ByteSizeLong());
+    if (!pending.ok()) return pending.status();
+    const size_t count = (*session)->layout().weight_count();
+    if (!context_.snapshot_weights.Take(count)) {
+      return Rejection(kQueueLimit,
+                       "too many weights are being sent to others already "
+                       "(--max-total-weights): try again with backoff");
+    }
+    reserved_ = count;
+    pending_ = *std::move(pending);
+    session_ = *std::move(session);
+    return absl::OkStatus();
+  }
+
+  // A turn of the session's lane.
+  void Copy() {
+    pending_.reset();
+    if (rpc_->IsCancelled()) return End(absl::CancelledError("cancelled"));
+    const Progress progress = session_->progress();
+    weights_.assign(session_->weights().begin(), session_->weights().end());
+    chunk_.set_step(progress.step);
+    chunk_.set_next_offset(progress.next_offset);
+    chunk_.set_digest(session_->WeightsDigest());
+    chunk_.set_weight_count(weights_.size());
+    session_.reset();  // it may be deleted while its weights are sent
+    WriteChunk();
+  }
+
+  void WriteChunk() {
+    const size_t count = std::min(kChunkWeights, weights_.size() - next_);
+    chunk_.set_first_weight(next_);
+    chunk_.set_weights(weights_.data() + next_, count * sizeof(float));
+    next_ += count;
+    call_.MessageSent();
+    StartWrite(&chunk_);
+  }
+
+  // *this may be gone afterwards.
+  void End(const absl::Status& status) {
+    pending_.reset();
+    Finish(call_.End(status));
+  }
+
+  // Constant after construction.
+  ServiceContext& context_;
+  grpc::CallbackServerContext* const rpc_;
+
+  // Owned by the turn or write that is under way.
+  ServiceCall call_;
+  std::shared_ptr<Session> session_;
+  std::unique_ptr<PendingCall> pending_;
+  size_t reserved_ = 0;  // of context_.snapshot_weights
+  std::vector<float> weights_;
+  v1::GetWeightsResponse chunk_;
+  size_t next_ = 0;  // first weight not yet written
+};
+
+}  // namespace
+
+grpc::ServerWriteReactor<v1::GetWeightsResponse>* OpenWeightsStream(
+    ServiceContext& context, grpc::CallbackServerContext* rpc,
+    const v1::GetWeightsRequest& request) {
+  auto* const stream = new WeightsStream(context, rpc);
+  stream->Begin(request);
+  return stream;
+}
+
+}  // namespace backprop

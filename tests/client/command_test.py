@@ -1,0 +1,239 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The command trains, predicts, evaluates and looks after sessions, on a real server."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import threading
+
+import numpy
+from command_fixture import CLASSES, PATIENCE_SECONDS, PIXELS, SPECIES, ServedTest, idx, images, main, table
+
+QUICK = ("--layers", "8:tanh,3:softmax", "--learning-rate", "0.1", "--epochs", "5")
+
+
+class TrainTest(ServedTest):
+    def test_people_read_how_well_it_goes_epoch_by_epoch(self) -> None:
+        said = self.succeeds("train", *self.idx_data, "--test-images", self.images, "--test-labels", self.labels,
+                             *QUICK, "--require-accuracy", "0.9")
+        self.assertIn("4-8:tanh-3:softmax, 67 weights", said)
+        epochs = re.findall(r"^epoch (\d)/5   error \d\.\d+   test accuracy [01]\.\d+   [\d,]+ samples/s$", said, re.M)
+        self.assertEqual(epochs, ["1", "2", "3", "4", "5"])
+        self.assertRegex(said, r"(?m)^test accuracy: (0\.9\d*|1\.0*) \(300 samples\)$")
+        self.assertRegex(said, r"(?m)^steps: +1,500$")
+        self.assertRegex(said, r"(?m)^samples/s: +[\d,]+$")
+        self.assertRegex(said, r"(?m)^deltas: .* received; dense deltas would have been 402\.0 kB \(1/\d+\)$")
+        self.assertRegex(said, r"(?m)^replica: +identical \(digest [0-9a-f]{16}\)$")
+        self.assertEqual(self.sessions(), [])
+
+    def test_programs_read_objects(self) -> None:
+        session, *epochs, done = self.objects("train", *self.csv_data, "--test-csv", self.csv, "--standardise", *QUICK)
+        self.assertEqual(session["event"], "session")
+        self.assertEqual(session["classes"], list(SPECIES))
+        self.assertEqual([epoch["epoch"] for epoch in epochs], [1, 2, 3, 4, 5])
+        self.assertLess(epochs[-1]["error"], epochs[0]["error"])
+        self.assertGreater(done["test_accuracy"], 0.9)
+        self.assertEqual((done["steps"], done["samples"], done["replica"]), (1500, 1500, "identical"))
+        self.assertEqual(done["digest"], done["server_digest"])
+        self.assertLess(done["delta_bytes"], done["dense_delta_bytes"])
+
+    def test_data_comes_from_standard_input_too(self) -> None:
+        pixels = images(300)[0]
+        for arguments, stdin in ((("--images", "-", "--labels", self.labels), pixels),
+                                 (("--csv", "-", "--target", "-1"), table(300).encode())):
+            self.assertEqual(self.objects("train", *arguments, stdin=stdin)[-1]["samples"], 300)
+
+    def test_batches_carry_left_over_samples_on(self) -> None:
+        done = self.objects("train", *self.idx_data, "--batch-size", "7", "--epochs", "2")[-1]
+        self.assertEqual((done["steps"], done["samples"], done["left_over_samples"]), (85, 595, 5))
+
+    def test_a_number_can_be_the_target(self) -> None:
+        rows = "".join(f"{x / 100},{2 * x / 100 - 1}\n" for x in range(100))
+        line = self.file("line.csv", rows.encode())
+        said = self.succeeds("train", "--csv", line, "--target", "1", "--regression", "--test-csv", line,
+                             "--layers", "1", "--learning-rate", "0.1", "--until-error", "1e-4")
+        self.assertLess(float(re.search(r"test error: +([\d.]+)", said)[1]), 1e-3)
+        self.assertNotIn("accuracy", said)
+
+    def test_training_stops_when_the_error_is_small_enough(self) -> None:
+        epochs = self.objects("train", *self.idx_data, "--layers", "3:softmax", "--until-error", "0.1")[1:-1]
+        self.assertLess(len(epochs), 100)
+        self.assertLessEqual(epochs[-1]["error"], 0.1)
+        self.assertGreater(epochs[-2]["error"], 0.1)
+        said = self.succeeds("train", *self.idx_data, "--until-error", "0", "--epochs", "2")
+        self.assertIn("note: the error did not fall to 0", said)
+
+    def test_too_little_accuracy_is_a_failure(self) -> None:
+        said = self.fails(1, "train", *self.idx_data, "--test-images", self.images, "--test-labels", self.labels,
+                          "--learning-rate", "1e-9", "--require-accuracy", "1")
+        self.assertIn("is below --require-accuracy 1.0000", said)
+
+    def test_training_that_diverges_says_what_to_do_and_leaves_nothing(self) -> None:
+        said = self.fails(1, "train", *self.csv_data, "--layers", "3", "--learning-rate", "1e30")
+        self.assertIn("lower --learning-rate", said)
+        self.assertIn("--standardise", said)
+        self.assertEqual(self.sessions(), [])
+
+
+class SessionTest(ServedTest):
+    def test_a_session_is_made_listed_described_and_deleted(self) -> None:
+        session = self.succeeds("session", "create", "--input-size", "2", "--layers", "3:relu,1").strip()
+        self.assertIn(f"{session}  step 0            2-3:relu-1:identity\n", self.succeeds("session", "list"))
+        described = json.loads(self.succeeds("session", "describe", session))
+        self.assertEqual((described["session_id"], described["step"]), (session, "0"))
+        self.assertEqual(described["layout"]["weight_count"], "13")
+        self.assertEqual(self.objects("session", "describe", "--session", session), [described])
+        self.assertEqual(self.objects("session", "delete", session), [{"event": "deleted", "session_id": session}])
+        self.assertIn(f"'{session}'", self.fails(1, "session", "describe", session))
+        self.assertEqual(self.sessions(), [])
+
+    def test_what_the_server_refuses_names_the_field(self) -> None:
+        said = self.fails(1, "session", "create", "--input-size", "2", "--layers", "2:softmax,2")
+        self.assertIn("layers[0].activation", said)
+
+    def test_a_kept_session_goes_on(self) -> None:
+        session = self.keep(*self.idx_data, *QUICK)
+        said = self.succeeds("train", "--session", session, *self.idx_data)
+        self.assertIn("at step 1,500", said)
+        self.assertIn("identical", said)
+        self.assertIn(f"go on with --session {session}", said)
+        self.assertIn("--csv", self.fails(1, "train", "--session", session, *self.csv_data))
+
+    def test_predictions_are_a_line_a_row(self) -> None:
+        session = self.keep(*self.idx_data, *QUICK)
+        pixels = images(300)[0]
+        lines = self.succeeds("predict", session, "--images", "-", stdin=pixels).splitlines()
+        right = sum(line.startswith(f"{i % CLASSES}\t") for i, line in enumerate(lines))
+        self.assertEqual(len(lines), 300)
+        self.assertGreater(right, 270)
+        rows = self.objects("predict", session, "--images", self.images)
+        self.assertEqual([row["row"] for row in rows], list(range(300)))
+        self.assertAlmostEqual(sum(rows[7]["outputs"]), 1, places=5)
+        self.assertEqual(rows[7]["class"], max(range(CLASSES), key=rows[7]["outputs"].__getitem__))
+
+    def test_evaluation_agrees_with_training(self) -> None:
+        session = self.keep(*self.idx_data, *QUICK)
+        (result,) = self.objects("evaluate", session, *self.idx_data)
+        self.assertEqual((result["samples"], result["last_step"]), (300, 1500))
+        self.assertGreater(result["accuracy"], 0.9)
+        said = self.succeeds("evaluate", session, *self.idx_data)
+        self.assertIn(f"accuracy: {result['accuracy']:.4f}\n", said)
+        wide = self.file("wide", idx((1, 3, 3), bytes(9)))
+        self.assertIn(f"--images {wide} has 9 inputs a sample, the session takes {PIXELS}",
+                      self.fails(1, "predict", session, "--images", wide))
+
+    def test_new_rows_are_standardised_and_named_as_the_training_data(self) -> None:
+        session = self.keep(*self.csv_data, "--standardise", *QUICK)
+        by = ("--standardise-by", self.csv)
+        (raw,) = self.objects("evaluate", session, *self.csv_data)
+        (scaled,) = self.objects("evaluate", session, *self.csv_data, *by)
+        self.assertLess(raw["accuracy"], 0.5)
+        self.assertGreater(scaled["accuracy"], 0.9)
+        # Rows to be predicted come without their species.
+        rows = self.objects("predict", session, "--csv", "-", "--target", "species", "--classes", ",".join(SPECIES),
+                            *by, stdin=table(6, target=False).encode())
+        self.assertEqual([row["class_name"] for row in rows], [*SPECIES, *SPECIES])
+        one = self.file("one.csv", b"height,weight,species\n1,5000,owl\n")
+        self.assertIn("backprop: --classes: the data names 1 classes, the network has 3",
+                      self.fails(2, "evaluate", session, "--csv", one, "--target", "species", *by))
+
+    def test_weights_are_what_the_replica_holds(self) -> None:
+        *_, done = self.objects("train", "--keep-session", *self.idx_data, *QUICK)
+        session = done["session_id"]
+        self.addCleanup(self.run_command, "session", "delete", session)
+        npy, raw = str(self.folder / "w.npy"), str(self.folder / "w.f32")
+        (saved,) = self.objects("weights", "download", session, "--output", npy)
+        self.assertEqual((saved["weights"], saved["step"], saved["digest"]), (67, 1500, done["digest"]))
+        self.assertIn("67 weights of step 1,500", self.succeeds("weights", "download", session, "--output", raw))
+        piped = subprocess.run(self.command("weights", "download", session, "--output", "-"), capture_output=True,
+                               timeout=PATIENCE_SECONDS, check=True).stdout
+        weights = numpy.load(npy)
+        self.assertEqual((weights.dtype, weights.shape), (numpy.dtype("<f4"), (67,)))
+        self.assertEqual(weights.tobytes(), piped)
+        self.assertEqual(numpy.fromfile(raw, "<f4").tobytes(), piped)
+        self.assertIn("--output: cannot write /nowhere/w",
+                      self.fails(1, "weights", "download", session, "--output", "/nowhere/w"))
+
+
+class InterruptionTest(ServedTest):
+    ENDLESS = ("--epochs", "1000000", "--keep-session")
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Starts endless training and returns once its first epoch is over."""
+        process = subprocess.Popen(self.command("train", *self.idx_data, *arguments), stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        for line in process.stdout:
+            if line.startswith("epoch "):
+                return process
+        self.fail(process.stderr.read())
+
+    def end(self, process: subprocess.Popen) -> tuple[int, str, str]:
+        said, complained = process.stdout.read(), process.stderr.read()
+        return process.wait(timeout=PATIENCE_SECONDS), said, complained
+
+    def test_an_interrupt_ends_training_in_good_order(self) -> None:
+        process = self.start(*self.ENDLESS)
+        process.send_signal(signal.SIGINT)
+        status, said, complained = self.end(process)
+        self.assertEqual(status, 1)
+        self.assertRegex(complained, r"^backprop: interrupted after [\d,]+ steps\n$")
+        self.assertIn("replica:       identical", said)
+        session = re.search(r"go on with --session (\S+)", said)[1]
+        # The stream was closed, so the session is free for the next writer.
+        self.succeeds("train", "--session", session, *self.idx_data)
+        self.succeeds("session", "delete", session)
+
+    def test_a_session_has_one_writer_and_cannot_be_deleted_under_it(self) -> None:
+        process = self.start(*self.ENDLESS)
+        (session,) = self.sessions()
+        self.assertIn("(training)", self.succeeds("session", "list"))
+        self.assertIn(session, self.fails(1, "train", "--session", session, *self.idx_data))
+        self.fails(1, "session", "delete", session)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.end(process)[0], 1)
+        self.succeeds("session", "delete", session)
+
+    def test_a_server_that_goes_away_is_a_failure(self) -> None:
+        for end in (signal.SIGTERM, signal.SIGKILL):
+            with self.subTest(signal=end):
+                process = self.start(*self.ENDLESS)
+                self.server.send_signal(end)
+                status, _, complained = self.end(process)
+                self.assertEqual(status, 1)
+                self.assertIn("Is backpropd running at", complained)
+                self.tearDownClass()
+                self.start_server()
+
+    def progress_of(self, terminal: str) -> str:
+        """What standard error, a terminal of this kind, shows in the first second of training."""
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        process = subprocess.Popen(self.command("train", *self.idx_data, "--epochs", "1000000"), stderr=theirs,
+                                   stdout=subprocess.DEVNULL, env=os.environ | {"TERM": terminal})
+        self.addCleanup(process.kill)
+        os.close(theirs)
+        threading.Timer(1, process.send_signal, [signal.SIGINT]).start()
+        shown = b""
+        try:
+            while part := os.read(ours, 1 << 16):
+                shown += part
+        except OSError:  # the terminal has no other end any more
+            pass
+        self.assertEqual(process.wait(timeout=PATIENCE_SECONDS), 1)
+        return shown.decode()
+
+    def test_a_terminal_sees_a_bar_and_a_dumb_one_does_not(self) -> None:
+        bars = re.findall(r"\repoch \d+/1000000 \[#*\.*\] +\d+ %  error", self.progress_of("xterm"))
+        self.assertTrue(0 < len(bars) < 20, bars)
+        self.assertRegex(self.progress_of("dumb"), r"^backprop: interrupted after [\d,]+ steps\s+$")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the golden training runs beside this script, as PyTorch computes them.
+
+Run it with the distribution's Python and python3-torch:
+
+    /usr/bin/python3 tests/engine/golden/make_golden.py
+
+One file a run. Each line is a word and its values:
+
+    input_size N, layer N ACTIVATION (one a layer), loss NAME, batch_size B,
+    learning_rate A
+    weights   all weights before the first step: layer after layer, each layer's
+              matrix (out, in) row-major, then its bias
+and then for each step
+    inputs    (B, input_size)
+    targets   (B, output_size)
+    outputs   (B, output_size), before the update
+    error     the mean over B, before the update
+    gradient  of that error by every weight
+    weights   after the update
+
+Everything is computed in float64, from weights, inputs, targets and a learning
+rate that float32 holds exactly; numbers are written so that they read back the
+same.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+STEPS = 4
+HERE = pathlib.Path(__file__).resolve().parent
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda z: z,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "softmax": lambda z: torch.softmax(z, dim=1),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training run: `layers` are (outputs, activation), first to last."""
+
+    name: str
+    input_size: int
+    layers: tuple[tuple[int, str], ...]
+    loss: str = "half_squared_error"
+    batch_size: int = 1
+    learning_rate: float = 0.25
+
+
+RUNS = (
+    Run("identity", 4, ((3, "identity"),)),
+    Run("sigmoid", 3, ((2, "sigmoid"), (1, "sigmoid")), learning_rate=0.5),
+    Run("tanh", 5, ((6, "tanh"), (4, "tanh"), (2, "identity"))),
+    Run("relu", 6, ((7, "relu"), (5, "relu"), (3, "relu")), learning_rate=0.125),
+    Run("softmax", 5, ((4, "tanh"), (3, "softmax")), loss="cross_entropy"),
+    Run("logits", 5, ((4, "relu"), (3, "identity")), loss="cross_entropy"),
+    Run("four_layers", 3, ((4, "sigmoid"), (5, "tanh"), (3, "relu"), (2, "sigmoid")), learning_rate=1.0),
+    Run("batch_of_three", 4, ((5, "tanh"), (3, "sigmoid")), batch_size=3, learning_rate=0.5),
+    Run("softmax_batch_of_two", 7, ((6, "relu"), (4, "softmax")), loss="cross_entropy", batch_size=2),
+)
+
+
+class Network(torch.nn.Module):
+    """The run's layers in float64."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        sizes = [run.input_size, *(size for size, _ in run.layers)]
+        self.linear = torch.nn.ModuleList(
+            torch.nn.Linear(sizes[k], sizes[k + 1]) for k in range(len(run.layers))
+        ).double()
+        self.activations = [ACTIVATIONS[name] for _, name in run.layers]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x: (B, input_size). Last pre-activations and outputs, (B, output_size)."""
+        z = a = x
+        for linear, activation in zip(self.linear, self.activations):
+            z = linear(a)
+            a = activation(z)
+        return z, a
+
+    def flat(self, gradient: bool = False) -> Tensor:
+        """All weights, or their gradients, as one vector in layout order."""
+        parts = [p.grad if gradient else p.data for p in self.parameters()]
+        return torch.cat([part.flatten() for part in parts if part is not None])
+
+
+def mean_error(run: Run, z: Tensor, y: Tensor, target: Tensor) -> Tensor:
+    """The step's error: summed over outputs, averaged over samples."""
+    if run.loss == "cross_entropy":
+        return torch.nn.functional.cross_entropy(z, target)
+    return 0.5 * ((target - y) ** 2).sum(dim=1).mean()
+
+
+def as_float32(x: Tensor) -> Tensor:
+    """Rounded to what float32 holds, still float64."""
+    return x.float().double()
+
+
+def line(word: str, values: Tensor) -> str:
+    return " ".join([word, *(repr(value) for value in values.flatten().tolist())])
+
+
+def steps(run: Run, network: Network) -> list[str]:
+    """Trains the network; the lines of its steps."""
+    optimiser = torch.optim.SGD(network.parameters(), lr=run.learning_rate)
+    shape = (run.batch_size, run.layers[-1][0])
+    lines = []
+    for _ in range(STEPS):
+        x = as_float32(torch.rand(run.batch_size, run.input_size) * 2 - 1)
+        target = as_float32(torch.rand(shape))
+        optimiser.zero_grad()
+        z, y = network(x)
+        error = mean_error(run, z, y, target)
+        error.backward()
+        gradient = network.flat(gradient=True)
+        optimiser.step()
+        lines += [
+            line("inputs", x),
+            line("targets", target),
+            line("outputs", y),
+            line("error", error),
+            line("gradient", gradient),
+            line("weights", network.flat()),
+        ]
+    return lines
+
+
+def text(run: Run, seed: int) -> str:
+    """The whole file of one run."""
+    torch.manual_seed(seed)
+    network = Network(run)
+    for parameter in network.parameters():
+        parameter.data = as_float32(parameter.data)
+    lines = [
+        f"# Made by make_golden.py with PyTorch {torch.__version__}. Not to be edited.",
+        f"input_size {run.input_size}",
+        *(f"layer {size} {activation}" for size, activation in run.layers),
+        f"loss {run.loss}",
+        f"batch_size {run.batch_size}",
+        f"learning_rate {run.learning_rate!r}",
+        line("weights", network.flat()),
+        *steps(run, network),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    for seed, run in enumerate(RUNS, start=1):
+        (HERE / f"{run.name}.txt").write_text(text(run, seed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/engine/golden_run.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace backprop::testing {
+namespace {
+
+Vector Numbers(std::istream& line) {
+  Vector numbers;
+  for (double number = 0; line >> number;) numbers.push_back(number);
+  EXPECT_TRUE(line.eof()) << "not a number";
+  return numbers;
+}
+
+template <typename Entry>
+const Entry* Named(std::span<const Entry> entries, const std::string& name) {
+  const auto found = std::ranges::find(entries, name, &Entry::name);
+  EXPECT_NE(found, entries.end()) << name;
+  return found == entries.end() ? entries.data() : &*found;
+}
+
+LayerSpec Layer(std::istream& line) {
+  LayerSpec layer;
+  std::string name;
+  line >> layer.size >> name;
+  layer.activation = Named(ReferenceActivations(), name)->activation;
+  return layer;
+}
+
+// One of a step's lines.
+void AddToStep(const std::string& word, const Vector& numbers,
+               GoldenStep& step) {
+  if (word == "targets") step.targets = numbers;
+  if (word == "outputs") step.outputs = numbers;
+  if (word == "error") step.error = numbers.at(0);
+  if (word == "gradient") step.gradient = numbers;
+  if (word == "weights") step.weights = numbers;
+}
+
+void AddLine(const std::string& word, std::istream& line, GoldenRun& run) {
+  if (word == "input_size") {
+    line >> run.network.input_size;
+  } else if (word == "layer") {
+    run.network.layers.push_back(Layer(line));
+  } else if (word == "loss") {
+    std::string name;
+    line >> name;
+    run.network.loss = Named(ReferenceLosses(), name)->loss;
+  } else if (word == "batch_size") {
+    line >> run.batch_size;
+  } else if (word == "learning_rate") {
+    line >> run.learning_rate;
+  } else if (word == "inputs") {  // begins a step
+    run.steps.emplace_back().inputs = Numbers(line);
+  } else if (run.steps.empty()) {
+    EXPECT_EQ(word, "weights");
+    run.weights = Numbers(line);
+  } else {
+    AddToStep(word, Numbers(line), run.steps.back());
+  }
+}
+
+GoldenRun Read(const std::filesystem::path& path) {
+  GoldenRun run;
+  run.name = path.stem().string();
+  std::ifstream file(path);
+  for (std::string text; std::getline(file, text);) {
+    if (text.starts_with('#')) continue;
+    std::istringstream line(text);
+    std::string word;
+    line >> word;
+    AddLine(word, line, run);
+  }
+  return run;
+}
+
+}  // namespace
+
+std::vector<GoldenRun> ReadGoldenRuns() {
+  std::vector<GoldenRun> runs;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(BACKPROP_GOLDEN_FOLDER)) {
+    if (entry.path().extension() == ".txt") runs.push_back(Read(entry.path()));
+  }
+  std::ranges::sort(runs, {}, &GoldenRun::name);
+  return runs;
+}
+
+}  // namespace backprop::testing

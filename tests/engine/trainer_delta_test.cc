@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a replica rests on: the weights after a run are the weights before it
+// plus the deltas that were handed out, bit for bit.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "engine/delta.h"
+#include "engine/trainer.h"
+#include "tests/engine/problem.h"
+#include "tests/engine/reference_delta.h"
+
+namespace backprop::testing {
+namespace {
+
+constexpr size_t kSteps = 100;
+
+// A network of random depth, sizes up to `widest`, forms, functions and batch
+// size.
+Problem RandomProblem(uint32_t seed, size_t widest = 40) {
+  Random random(seed);
+  const std::vector<Functions> all = AllFunctions();
+  const Functions functions = all[random.Below(all.size())];
+  Shape shape{1 + random.Below(widest), {}};
+  std::vector<DeltaForm> forms;
+  const size_t depth = 1 + random.Below(4);
+  for (size_t k = 0; k < depth; ++k) {
+    shape.sizes.push_back(1 + random.Below(widest));
+    forms.push_back(random.Below(2) == 0 ? DeltaForm::kFactored
+                                         : DeltaForm::kDense);
+  }
+  shape.sizes.back() += 1;  // softmax of one number is 1: nothing to learn
+  const NetworkSpec network =
+      MakeNetwork(shape, functions.hidden, functions.output, functions.loss);
+  const size_t batch_size = 1 + random.Below(5);
+  return MakeProblem(network, MakeLayout(network, batch_size, forms),
+                     random.Uniform(0.001F, 0.05F), kSteps, seed);
+}
+
+// The problem's weights plus all of the run's deltas.
+std::vector<float> Replayed(const Problem& problem, const Results& results) {
+  std::vector<float> weights = problem.weights;
+  ApplyReferenceDeltas(problem.layout, results.deltas, problem.inputs, weights);
+  return weights;
+}
+
+// 60 small networks, and 12 whose weights a fast engine treats as large.
+std::vector<Problem> RandomProblems() {
+  std::vector<Problem> problems;
+  for (uint32_t seed = 0; seed < 60; ++seed) {
+    problems.push_back(RandomProblem(seed));
+  }
+  for (uint32_t seed = 100; seed < 112; ++seed) {
+    problems.push_back(RandomProblem(seed, 200));
+  }
+  return problems;
+}
+
+TEST(TrainerDeltaTest, WeightsAreThoseBeforePlusTheDeltasBitForBit) {
+  Trainer trainer;
+  for (const Problem& problem : RandomProblems()) {
+    const Results results = Train(trainer, problem);
+    ASSERT_EQ(results.applied, kSteps) << problem.name();
+    EXPECT_NE(Bits(results.weights), Bits(problem.weights)) << problem.name();
+    EXPECT_EQ(Bits(results.weights), Bits(Replayed(problem, results)))
+        << problem.name();
+  }
+}
+
+TEST(TrainerDeltaTest, WeightsAreTheDeltasSumHoweverTheStepsFormCalls) {
+  Trainer trainer;
+  for (uint32_t seed = 200; seed < 206; ++seed) {
+    const Problem problem = RandomProblem(seed, seed % 2 == 0 ? 40 : 150);
+    for (const size_t steps_a_call : {1, 7, 64}) {
+      const Results results = TrainInPieces(trainer, problem, steps_a_call);
+      ASSERT_EQ(results.applied, kSteps) << problem.name();
+      EXPECT_EQ(Bits(results.weights), Bits(Replayed(problem, results)))
+          << problem.name() << " by " << steps_a_call;
+    }
+  }
+}
+
+TEST(TrainerDeltaTest, TheSameCallsGiveTheSameBits) {
+  Trainer used;
+  Train(used, RandomProblem(1, 200));
+  for (uint32_t seed = 300; seed < 306; ++seed) {
+    const Problem problem = RandomProblem(seed, seed % 2 == 0 ? 40 : 150);
+    Trainer fresh;
+    const Results expected = TrainInPieces(fresh, problem, 13);
+    const Results got = TrainInPieces(used, problem, 13);
+    EXPECT_EQ(Bits(got.weights), Bits(expected.weights)) << problem.name();
+    EXPECT_EQ(Bits(got.errors), Bits(expected.errors)) << problem.name();
+    EXPECT_EQ(Bits(got.deltas), Bits(expected.deltas)) << problem.name();
+    EXPECT_EQ(Bits(got.outputs), Bits(expected.outputs)) << problem.name();
+  }
+}
+
+// Bits are promised for the same calls only; numbers do not depend on them.
+TEST(TrainerDeltaTest, HowStepsFormCallsChangesRoundingAtMost) {
+  Trainer trainer;
+  for (const Shape& shape : {Shape{20, {30, 4}}, Shape{20, {120, 100, 4}}}) {
+    const NetworkSpec network = MakeNetwork(
+        shape, Activation::kTanh, Activation::kSoftmax, Loss::kCrossEntropy);
+    const Problem problem =
+        MakeProblem(network, MakeLayout(network, 1), 0.05F, kSteps, 9);
+    const Results whole = Train(trainer, problem);
+    for (const size_t steps_a_call : {1, 3, 10}) {
+      const Results pieces = TrainInPieces(trainer, problem, steps_a_call);
+      ASSERT_EQ(pieces.applied, kSteps);
+      for (size_t t = 0; t < kSteps; ++t) {
+        EXPECT_NEAR(pieces.errors[t], whole.errors[t], 0x1p-15F);
+      }
+      for (size_t i = 0; i < whole.weights.size(); ++i) {
+        EXPECT_NEAR(pieces.weights[i], whole.weights[i], 0x1p-15F);
+      }
+    }
+  }
+}
+
+TEST(TrainerDeltaTest, OutputsNeedNotBeAskedFor) {
+  const Problem problem = RandomProblem(3);
+  Trainer trainer;
+  const Results expected = Train(trainer, problem);
+  std::vector<float> weights = problem.weights;
+  std::vector<float> errors(kSteps);
+  std::vector<float> deltas(expected.deltas.size());
+  const TrainRun run{problem.inputs, problem.targets, weights,
+                     errors,         deltas,          {}};
+  EXPECT_EQ(
+      trainer.Train({&problem.network, &problem.layout, problem.learning_rate},
+                    run),
+      kSteps);
+  EXPECT_EQ(Bits(weights), Bits(expected.weights));
+  EXPECT_EQ(Bits(errors), Bits(expected.errors));
+}
+
+TEST(TrainerDeltaTest, NoStepsChangeNothing) {
+  Problem problem = RandomProblem(4);
+  problem.inputs.clear();
+  problem.targets.clear();
+  Trainer trainer;
+  const Results results = TrainInPieces(trainer, problem, 1);
+  EXPECT_EQ(results.applied, 0);
+  std::vector<float> weights = problem.weights;
+  EXPECT_EQ(
+      trainer.Train({&problem.network, &problem.layout, problem.learning_rate},
+                    {{}, {}, weights, {}, {}, {}}),
+      0);
+  EXPECT_EQ(Bits(weights), Bits(problem.weights));
+}
+
+TEST(TrainerDeltaTest, SmallFactorsAreSentAsPositiveZero) {
+  // Two sigmoid layers so far to the left that a = e^z lies around 2^−60, and
+  // so does what a(1 − a) leaves of the signal.
+  const NetworkSpec network =
+      MakeNetwork({2, {30, 3}}, Activation::kSigmoid, Activation::kIdentity,
+                  Loss::kHalfSquaredError);
+  const DeltaForm factored[] = {DeltaForm::kFactored, DeltaForm::kFactored};
+  for (const size_t batch_size : {1, 2}) {
+    const Layout layout = MakeLayout(network, batch_size, factored);
+    Problem problem = MakeProblem(network, layout, 0.5F, 20, 5);
+    const LayerLayout& hidden = layout.layers()[0];
+    for (size_t i = 0; i < hidden.outputs; ++i) {
+      problem.weights[hidden.bias_begin + i] =
+          -30.0F - 0.5F * static_cast<float>(i);
+    }
+    Trainer trainer;
+    const Results results = Train(trainer, problem);
+    ASSERT_EQ(results.applied, problem.steps());
+    size_t zeros = 0;
+    for (const float factor : results.deltas) {
+      const bool zero = Bits({&factor, 1}).front() == 0;
+      zeros += zero ? 1 : 0;
+      EXPECT_TRUE(zero || std::fabs(factor) >= 0x1p-60F) << factor;
+    }
+    EXPECT_GT(zeros, 20u);
+    EXPECT_LT(zeros, results.deltas.size() / 2);
+    EXPECT_EQ(Bits(results.weights), Bits(Replayed(problem, results)));
+  }
+}
+
+}  // namespace
+}  // namespace backprop::testing

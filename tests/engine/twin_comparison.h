@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How far the engine's numbers are from those of its naive twin.
+#ifndef BACKPROP_TESTS_ENGINE_TWIN_COMPARISON_H_
+#define BACKPROP_TESTS_ENGINE_TWIN_COMPARISON_H_
+
+#include <cstddef>
+#include <ostream>
+#include <span>
+#include <vector>
+
+#include "tests/engine/problem.h"
+#include "tests/engine/reference_trainer.h"
+
+namespace backprop::testing {
+
+enum class Weights {
+  kSame,  // the twin takes over the engine's weights before every step
+  kOwn,   // the twin goes its own way, and rounding adds up
+};
+
+// Largest absolute differences over a run; infinite where one is NaN.
+struct Deviation {
+  double outputs = 0;
+  double error = 0;        // divided by 1 + E
+  double activations = 0;  // a in delta rows
+  double signals = 0;  // u and D in delta rows, divided by the learning rate
+  double weights = 0;  // after each step; 0 with kSame
+  // Steps whose u, D and weights were not compared: some z was so near to a
+  // kink (ReLU's at 0) that rounding decides the derivative.
+  size_t kinks = 0;
+
+  // Whether every difference is at most `bound`.
+  bool Within(double bound) const;
+};
+
+std::ostream& operator<<(std::ostream& out, const Deviation& deviation);
+
+// Compares every step of a run of the engine (`results`, all steps applied)
+// with the twin. kink: distance of z from a kink under which a step is not
+// compared.
+Deviation CompareWithTwin(const Problem& problem, const Results& results,
+                          Weights weights, double kink);
+
+// Within what a run must stay.
+struct Bounds {
+  double difference;  // of Deviation's numbers
+  double kink;        // as for CompareWithTwin
+};
+
+// Trains every problem, each step of which must be possible, and fails the test
+// if one strays beyond the bounds, or if more than a twentieth of all steps
+// could not be compared because of kinks.
+void ExpectNearTwin(const std::vector<Problem>& problems, Weights weights,
+                    const Bounds& bounds);
+
+// One step's samples, as the twin takes them.
+std::vector<Vector> SamplesOfStep(std::span<const float> numbers, size_t row,
+                                  size_t batch_size, size_t step);
+
+}  // namespace backprop::testing
+
+#endif  // BACKPROP_TESTS_ENGINE_TWIN_COMPARISON_H_
