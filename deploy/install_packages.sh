@@ -55,6 +55,14 @@ if [[ ${EUID} -ne 0 ]]; then
     "install sudo, or run: apt-get install ${missing[*]}"
   as_root=(sudo)
 fi
+# Debian starts a service as soon as it is installed (Prometheus among them);
+# nothing that is wanted here is wanted running.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e "${policy}" ]]; then
+  trap '"${as_root[@]}" rm -f "${policy}"' EXIT
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "${policy}" >/dev/null
+  "${as_root[@]}" chmod 755 "${policy}"
+fi
 "${as_root[@]}" apt-get update -qq
 # --no-upgrade: what is there already stays as it is.
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install \

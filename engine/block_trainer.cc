@@ -156,7 +156,7 @@ void BlockTrainer::Prepare() {
 }
 
 BlockTrainer::Outcome BlockTrainer::TrainBlock(size_t first, size_t count) {
-  LoadInputs(first, count);
+  LoadBlock(first, count);
   Outcome block;
   while (block.accepted < count && !block.broken) {
     const Window window{block.accepted,
@@ -184,7 +184,7 @@ BlockTrainer::Outcome BlockTrainer::TrainWindow(size_t first, Window window) {
     outcome.accepted = Converged(window);
     // What broke the first sample breaks it for good: nothing is unknown to it.
     outcome.broken = broken_[window.begin];
-    if (outcome.accepted == window.size() || outcome.broken ||
+    if (outcome.accepted == window.size() || outcome.broken || pivot_ == 0 ||
         outcome.sweeps == kMostSweeps) {
       return outcome;
     }
@@ -198,12 +198,12 @@ void BlockTrainer::AdaptWindow(const Outcome& outcome, size_t tried) {
     window_ = std::max<size_t>(1, outcome.accepted);
   } else if (outcome.sweeps > 5) {
     window_ = std::max<size_t>(1, tried / 2);
-  } else if (outcome.sweeps < 4) {
+  } else if (outcome.sweeps < 5) {
     window_ = std::min(most_window_, 2 * window_);
   }
 }
 
-void BlockTrainer::LoadInputs(size_t first, size_t count) {
+void BlockTrainer::LoadBlock(size_t first, size_t count) {
   Layer& layer = layers_.front();
   const size_t size = layer.w.cols;
   for (size_t t = 0; t < count; ++t) {

@@ -65,7 +65,7 @@ class BlockTrainer {
   Outcome TrainBlock(size_t first, size_t count);
   Outcome TrainWindow(size_t first, Window window);
   void AdaptWindow(const Outcome& outcome, size_t tried);
-  void LoadInputs(size_t first, size_t count);
+  void LoadBlock(size_t first, size_t count);
   void ForwardEarlier(Window window);
   void SweepPivot(size_t first, Window window);
   bool StepPivot(size_t sample, size_t t);

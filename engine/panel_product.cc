@@ -262,8 +262,11 @@ HWY_EXPORT(AddRow);
 // Columns that are gone through at once on the way forward: a few rows of W
 // and of samples then fit the first-level cache.
 constexpr size_t kColumns = 1024;
-// Rows of W that are gone through at once on the way back.
+// Samples that are: so many rows of so many columns fit the second-level cache.
+constexpr size_t kSamples = 64;
+// Rows and columns of W that are gone through at once on the way back.
 constexpr size_t kTerms = 64;
+constexpr size_t kPiece = 192;
 constexpr size_t kGroup = 8;  // samples, as kSumSamples
 
 // Whether every row begins a cache line and is not so far from the next that
@@ -305,21 +308,26 @@ void AddRest(Rows a, size_t samples, Matrix w, size_t begin, MutableRows z) {
 
 void Forward(Rows a, size_t samples, Matrix w, const float* bias, MutableRows z,
              Panel& scratch) {
-  for (size_t t = 0; t < samples; ++t) {
-    if (bias != nullptr) {
-      std::copy_n(bias, w.rows, z[t]);
-    } else {
-      std::fill_n(z[t], w.rows, 0.0F);
-    }
-  }
   const size_t whole = w.cols / kLine * kLine;
-  for (size_t begin = 0; begin < whole; begin += kColumns) {
-    const size_t cols = std::min(kColumns, whole - begin);
-    const Rows packed = PackColumns(a, samples, begin, cols, scratch);
-    HWY_DYNAMIC_DISPATCH(AddForward)
-    (packed, samples, {w.data + begin, w.rows, w.cols}, cols, z);
+  for (size_t t = 0; t < samples; t += kSamples) {
+    const size_t count = std::min(kSamples, samples - t);
+    const Rows a_t{a[t], a.stride};
+    const MutableRows z_t{z[t], z.stride};
+    for (size_t s = 0; s < count; ++s) {
+      if (bias != nullptr) {
+        std::copy_n(bias, w.rows, z_t[s]);
+      } else {
+        std::fill_n(z_t[s], w.rows, 0.0F);
+      }
+    }
+    for (size_t begin = 0; begin < whole; begin += kColumns) {
+      const size_t cols = std::min(kColumns, whole - begin);
+      const Rows packed = PackColumns(a_t, count, begin, cols, scratch);
+      HWY_DYNAMIC_DISPATCH(AddForward)
+      (packed, count, {w.data + begin, w.rows, w.cols}, cols, z_t);
+    }
+    AddRest(a_t, count, w, whole, z_t);
   }
-  AddRest(a, samples, w, whole, z);
 }
 
 void Gram(Rows a, Window window, size_t size, MutableRows gram,
@@ -337,20 +345,26 @@ void Gram(Rows a, Window window, size_t size, MutableRows gram,
 
 void Backward(Rows signal, size_t samples, Matrix w, MutableRows below,
               Panel& scratch) {
-  float* const packed = scratch.Get(kTerms * kGroup);
+  const size_t groups = (samples + kGroup - 1) / kGroup;
+  float* const packed = scratch.Get(groups * kTerms * kGroup);
   for (size_t t = 0; t < samples; ++t) std::fill_n(below[t], w.cols, 0.0F);
   for (size_t begin = 0; begin < w.rows; begin += kTerms) {
     const size_t terms = std::min(kTerms, w.rows - begin);
-    for (size_t t = 0; t < samples; t += kGroup) {
-      const size_t group = std::min(kGroup, samples - t);
-      for (size_t g = 0; g < group; ++g) {
-        for (size_t i = 0; i < terms; ++i) {
-          packed[i * kGroup + g] = signal[t + g][begin + i];
-        }
+    for (size_t t = 0; t < samples; ++t) {
+      float* const group = packed + t / kGroup * kTerms * kGroup;
+      for (size_t i = 0; i < terms; ++i) {
+        group[i * kGroup + t % kGroup] = signal[t][begin + i];
       }
-      HWY_DYNAMIC_DISPATCH(AddSums)
-      (packed, {w.data + begin * w.cols, w.cols}, terms, w.cols, group,
-       {below[t], below.stride});
+    }
+    // All samples go over one piece of W before the next piece is read.
+    for (size_t col = 0; col < w.cols; col += kPiece) {
+      const Rows piece{w.data + begin * w.cols + col, w.cols};
+      const size_t cols = std::min(kPiece, w.cols - col);
+      for (size_t t = 0; t < samples; t += kGroup) {
+        HWY_DYNAMIC_DISPATCH(AddSums)
+        (packed + t * kTerms, piece, terms, cols, std::min(kGroup, samples - t),
+         {below[t] + col, below.stride});
+      }
     }
   }
 }

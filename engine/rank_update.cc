@@ -237,6 +237,16 @@ void Update(Mode mode, const LayerFactors& factors, float* d, float* w,
   }
 }
 
+// g from the samples' u in their order, then bias ← fl(bias + g).
+void AddToBias(const LayerFactors& factors, float* g, float* bias) {
+  std::copy_n(factors.u[0], factors.outputs, g);
+  for (size_t s = 1; s < factors.samples; ++s) {
+    const float* const u = factors.u[s];
+    for (size_t i = 0; i < factors.outputs; ++i) g[i] += u[i];
+  }
+  for (size_t i = 0; i < factors.outputs; ++i) bias[i] += g[i];
+}
+
 }  // namespace
 
 void ApplySteps(const LayerFactors& factors, float* w, float* bias,
@@ -251,23 +261,13 @@ void ApplySteps(const LayerFactors& factors, float* w, float* bias,
 void ApplyOneStep(const LayerFactors& factors, float* w, float* bias,
                   Panel& scratch) {
   Update(Mode::kOneStep, factors, nullptr, w, scratch);
-  for (size_t i = 0; i < factors.outputs; ++i) {
-    float g = factors.u[0][i];
-    for (size_t s = 1; s < factors.samples; ++s) g += factors.u[s][i];
-    bias[i] += g;
-  }
+  AddToBias(factors, scratch.Get(factors.outputs), bias);
 }
 
 void ApplyDense(const LayerFactors& factors, float* d, float* w, float* bias,
                 Panel& scratch) {
   Update(Mode::kDense, factors, d, w, scratch);
-  float* const d_bias = d + factors.outputs * factors.inputs;
-  for (size_t i = 0; i < factors.outputs; ++i) {
-    float g = factors.u[0][i];
-    for (size_t s = 1; s < factors.samples; ++s) g += factors.u[s][i];
-    d_bias[i] = g;
-    bias[i] += g;
-  }
+  AddToBias(factors, d + factors.outputs * factors.inputs, bias);
 }
 
 }  // namespace backprop

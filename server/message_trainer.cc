@@ -142,7 +142,7 @@ void MessageTrainer::Next(Worker& worker, v1::TrainResponse* response) {
   response->set_next_offset(progress.next_offset);
   response->set_message_done(!status.ok() || next_ == count_);
   if (!status.ok()) {
-    metrics_.RecordRejection(ReasonOf(status));
+    metrics_.RecordRejection(RejectionReason(status));
     *response->mutable_rejection() = ToRpcStatus(status);
   }
   const bool has_last_digest =

@@ -67,7 +67,7 @@ absl::Status InvalidField(std::string_view field,
   return InvalidFields({{std::string(field), std::string(description)}});
 }
 
-std::string ReasonOf(const absl::Status& status) {
+std::string RejectionReason(const absl::Status& status) {
   const auto payload = status.GetPayload(kReasonPayload);
   return payload ? std::string(*payload) : std::string();
 }

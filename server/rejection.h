@@ -35,7 +35,7 @@ absl::Status InvalidFields(const std::vector<FieldViolation>& violations);
 absl::Status InvalidField(std::string_view field, std::string_view description);
 
 // Empty if status carries none.
-std::string ReasonOf(const absl::Status& status);
+std::string RejectionReason(const absl::Status& status);
 std::vector<FieldViolation> ViolationsOf(const absl::Status& status);
 
 }  // namespace backprop

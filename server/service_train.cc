@@ -35,18 +35,18 @@ size_t QueuedBytes(const grpc::ByteBuffer& message) {
 // move data; parsing and training happen in the turn. Whatever changes state
 // calls Proceed, which starts what can be started and ends the stream when
 // nothing is left to do.
-class TrainStream final
+class TrainReactor final
     : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
-      public std::enable_shared_from_this<TrainStream> {
+      public std::enable_shared_from_this<TrainReactor> {
  public:
-  TrainStream(ServiceContext& context, TrainStreams& streams)
+  TrainReactor(ServiceContext& context, TrainStreams& streams)
       : context_(context),
         streams_(streams),
         call_(context, Metrics::RpcType::kBidiStream, "Train") {
     context_.metrics.AddTrainStreams(1);
   }
 
-  ~TrainStream() override { context_.metrics.AddTrainStreams(-1); }
+  ~TrainReactor() override { context_.metrics.AddTrainStreams(-1); }
 
   void Begin() {
     streams_.Add(shared_from_this());
@@ -321,12 +321,12 @@ class TrainStream final
   std::optional<absl::Status> end_;  // how the stream will end
 };
 
-void TrainStreams::Add(const std::shared_ptr<TrainStream>& stream) {
+void TrainStreams::Add(const std::shared_ptr<TrainReactor>& stream) {
   std::lock_guard lock(mutex_);
   streams_.insert(stream);
 }
 
-void TrainStreams::Remove(const std::shared_ptr<TrainStream>& stream) {
+void TrainStreams::Remove(const std::shared_ptr<TrainReactor>& stream) {
   std::lock_guard lock(mutex_);
   streams_.erase(stream);
   if (streams_.empty()) changed_.notify_all();
@@ -338,7 +338,7 @@ void TrainStreams::AwaitEnd(std::chrono::system_clock::time_point deadline) {
 }
 
 void TrainStreams::SayGoodbye() {
-  std::vector<std::shared_ptr<TrainStream>> streams;
+  std::vector<std::shared_ptr<TrainReactor>> streams;
   {
     std::lock_guard lock(mutex_);
     streams.assign(streams_.begin(), streams_.end());
@@ -348,7 +348,7 @@ void TrainStreams::SayGoodbye() {
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* OpenTrainStream(
     ServiceContext& context, TrainStreams& streams) {
-  const auto stream = std::make_shared<TrainStream>(context, streams);
+  const auto stream = std::make_shared<TrainReactor>(context, streams);
   stream->Begin();
   return stream.get();
 }

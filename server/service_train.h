@@ -17,13 +17,13 @@
 
 namespace backprop {
 
-class TrainStream;
+class TrainReactor;
 
 // The open streams, so that a drain can say goodbye to each. Any thread.
 class TrainStreams {
  public:
-  void Add(const std::shared_ptr<TrainStream>& stream);
-  void Remove(const std::shared_ptr<TrainStream>& stream);
+  void Add(const std::shared_ptr<TrainReactor>& stream);
+  void Remove(const std::shared_ptr<TrainReactor>& stream);
 
   // Every stream answers the message it is at, says goodbye and ends with OK.
   void SayGoodbye();
@@ -34,7 +34,7 @@ class TrainStreams {
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::unordered_set<std::shared_ptr<TrainStream>> streams_;  // guarded
+  std::unordered_set<std::shared_ptr<TrainReactor>> streams_;  // guarded
 };
 
 // For one call of Train. context and streams must outlive it; it frees itself.

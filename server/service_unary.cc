@@ -46,7 +46,14 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
 
   void TakeTurn(Worker& worker) {
     if (rpc_->IsCancelled()) return End(absl::CancelledError("cancelled"));
-    const std::optional<absl::Status> status = work_.part(worker);
+    std::optional<absl::Status> status;
+    try {
+      status = work_.part(worker);
+    } catch (const std::bad_alloc&) {
+      // A part changes nothing before it has its memory.
+      status = absl::ResourceExhaustedError(
+          "the server is out of memory: try again with backoff");
+    }
     if (status) return End(*status);
     context_.pool.SubmitNext(work_.lane, NextTurn());
   }

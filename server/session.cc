@@ -24,6 +24,11 @@ float* AllocateZeroed(size_t count) {
   return static_cast<float*>(memory);
 }
 
+absl::Status Deleted(const std::string& id) {
+  return Rejection(kSessionNotFound,
+                   absl::StrCat("session ", id, " was deleted"));
+}
+
 absl::Status HasWriter(const std::string& id) {
   return Rejection(
       kSessionHasWriter,
@@ -64,17 +69,16 @@ bool Session::has_writer() const {
 
 absl::Status Session::AttachWriter() {
   std::lock_guard lock(mutex_);
-  if (closed_) {
-    return Rejection(kSessionNotFound,
-                     absl::StrCat("session ", id_, " was deleted"));
-  }
+  if (closed_) return Deleted(id_);
   if (has_writer_) return HasWriter(id_);
   has_writer_ = true;
   return absl::OkStatus();
 }
 
 absl::Status Session::CheckNoWriter() const {
-  return has_writer() ? HasWriter(id_) : absl::OkStatus();
+  std::lock_guard lock(mutex_);
+  if (closed_) return Deleted(id_);
+  return has_writer_ ? HasWriter(id_) : absl::OkStatus();
 }
 
 void Session::DetachWriter() {

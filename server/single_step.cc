@@ -88,17 +88,30 @@ void Decode(const v1::TrainStepRequest& request, std::span<float> inputs,
   FlushSmall(inputs);
 }
 
-void AddDeltas(const Layout& layout, const TrainRun& run,
-               v1::TrainStepResponse* response) {
-  std::vector<float> delta(layout.weight_count());
-  ExpandDelta(layout, run.deltas, run.inputs, delta);
+// All the memory that the answer needs, so that a step which was taken can be
+// told.
+void ReserveAnswer(const Layout& layout, v1::TrainStepResponse* response) {
+  response->mutable_outputs()->Reserve(
+      static_cast<int>(layout.batch_size() * layout.output_size()));
   for (const LayerLayout& layer : layout.layers()) {
     v1::LayerDelta* added = response->add_deltas();
+    added->mutable_weights()->Reserve(
+        static_cast<int>(layer.outputs * layer.inputs));
+    added->mutable_bias()->Reserve(static_cast<int>(layer.outputs));
+  }
+}
+
+// delta: (weight_count), D in layout order.
+void FillDeltas(const Layout& layout, std::span<const float> delta,
+                v1::TrainStepResponse* response) {
+  for (size_t k = 0; k < layout.layers().size(); ++k) {
+    const LayerLayout& layer = layout.layers()[k];
+    v1::LayerDelta* filled = response->mutable_deltas(static_cast<int>(k));
     const float* weights = delta.data() + layer.weights_begin;
     const float* bias = delta.data() + layer.bias_begin;
-    added->mutable_weights()->Add(weights,
-                                  weights + layer.outputs * layer.inputs);
-    added->mutable_bias()->Add(bias, bias + layer.outputs);
+    filled->mutable_weights()->Add(weights,
+                                   weights + layer.outputs * layer.inputs);
+    filled->mutable_bias()->Add(bias, bias + layer.outputs);
   }
 }
 
@@ -123,6 +136,9 @@ absl::Status TakeSingleStep(Session& session,
   run.deltas = Panel(worker.deltas, layout.delta_row_length());
   run.outputs = Panel(worker.outputs, batch * layout.output_size());
 
+  std::vector<float> delta(layout.weight_count());
+  ReserveAnswer(layout, response);
+
   const auto start = std::chrono::steady_clock::now();
   const TrainOutcome outcome = session.Train(worker.trainer, run);
   const std::chrono::duration<double> seconds =
@@ -134,7 +150,8 @@ absl::Status TakeSingleStep(Session& session,
   response->set_step(outcome.after.step);
   response->set_error(run.errors[0]);
   response->mutable_outputs()->Add(run.outputs.begin(), run.outputs.end());
-  AddDeltas(layout, run, response);
+  ExpandDelta(layout, run.deltas, run.inputs, delta);
+  FillDeltas(layout, delta, response);
   response->set_digest(session.WeightsDigest());
   return absl::OkStatus();
 }

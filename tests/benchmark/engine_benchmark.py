@@ -75,7 +75,7 @@ def measure_row(
     rounds: int,
 ) -> list[dict]:
     """One network trained in one way, against each peer."""
-    seconds = 1.0 if network == LARGE else 0.25
+    seconds = 3.0 if network == LARGE else 0.25
     values: dict[str, list[float]] = {}
     for _ in range(rounds):
         for contestant in ["engine", *peers]:

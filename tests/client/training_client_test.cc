@@ -161,11 +161,5 @@ TEST_F(TrainingClientTest, OpeningASessionWithAWriterSaysSo) {
   EXPECT_THAT(std::string(stream.status().message()), HasSubstr("another"));
 }
 
-TEST(ChannelTest, NobodyAtTheAddressIsUnavailableAtOnce) {
-  TrainingClient client("127.0.0.1:1");
-  EXPECT_EQ(client.GetSession("x").status().code(),
-            absl::StatusCode::kUnavailable);
-}
-
 }  // namespace
 }  // namespace backprop

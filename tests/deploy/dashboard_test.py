@@ -64,6 +64,11 @@ class DashboardTest(unittest.TestCase):
         for a, b in combinations(panels(), 2):
             self.assertFalse(overlap(a["gridPos"], b["gridPos"]), (a["title"], b["title"]))
 
+    def test_every_panel_says_what_it_shows(self) -> None:
+        for panel in panels():
+            if panel["type"] != "row":
+                self.assertTrue(panel["description"].endswith("."), panel["title"])
+
     def test_targets_of_a_panel_have_ids_of_their_own(self) -> None:
         for panel in panels():
             ids = [target["refId"] for target in panel.get("targets", [])]

@@ -94,6 +94,13 @@ class WatchedTest(unittest.TestCase):
         for name in names:
             self.assertNotEqual(self.live.values(f"count({name})"), [], name)
 
+    def test_every_metric_that_the_server_reports_is_on_the_dashboard(self) -> None:
+        families = re.findall(r"^# TYPE (\w+) ", self.live.metrics(), re.M)
+        self.assertGreater(len(families), 20)
+        shown = " ".join(query.expression for query in queries())
+        hidden = [family for family in families if not re.search(rf"\b{family}(_bucket|_sum|_count)?\b", shown)]
+        self.assertEqual(hidden, [])
+
     def test_promtool_finds_nothing_to_say_about_the_metrics(self) -> None:
         for text in (self.metrics_before_training, self.live.metrics()):
             done = subprocess.run([PROMTOOL, "check", "metrics"], input=text, text=True,

@@ -114,7 +114,9 @@ TEST(LayoutTest, FormsAreOneALayer) {
 
 TEST(LayoutTest, TheLimitItselfIsAllowed) {
   const size_t weights = 3 * 4 + 4 + 4 * 2 + 2;
-  EXPECT_EQ(Create(3, {4, 2}, 1, weights)->weight_count(), weights);
+  const absl::StatusOr<Layout> layout = Create(3, {4, 2}, 1, weights);
+  ASSERT_TRUE(layout.ok()) << layout.status();
+  EXPECT_EQ(layout->weight_count(), weights);
   EXPECT_EQ(Create(3, {4, 2}, 1, weights - 1).status().code(),
             absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(Create(1, {1}, 1, 0).status().code(),

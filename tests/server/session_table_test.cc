@@ -65,7 +65,8 @@ TEST_F(SessionTableTest, WeightsBeyondTheMachinesMemoryAreRefused) {
   const std::vector<size_t> sizes = {kSide};
   const Layout huge = Layout::Create(kSide, sizes, 1, kMost).value();
   const auto refused = table.Create(spec, huge, {}, [](Session&) {});
-  EXPECT_EQ(ReasonOf(refused.status()), kSessionLimit) << refused.status();
+  EXPECT_EQ(RejectionReason(refused.status()), kSessionLimit)
+      << refused.status();
   // What was reserved for it is free again.
   EXPECT_TRUE(table.Create(Spec(), LayoutOf(Spec()), {}, [](Session&) {}).ok());
 }
@@ -82,7 +83,7 @@ TEST_F(SessionTableTest, ThreadsThatCreateAndDeleteStayWithinTheLimit) {
           if (created.ok()) {
             made.push_back(created->session->id());
           } else {
-            EXPECT_EQ(ReasonOf(created.status()), kSessionLimit);
+            EXPECT_EQ(RejectionReason(created.status()), kSessionLimit);
             ++refused;
           }
         }
@@ -126,7 +127,7 @@ TEST_F(SessionTableTest, OfManyWritersOneIsAttachedAtATime) {
       for (int i = 0; i < 1000; ++i) {
         if (!session.AttachWriter().ok()) continue;
         EXPECT_EQ(++attached, 1);
-        EXPECT_EQ(ReasonOf(session.Close()), kSessionBusy);
+        EXPECT_EQ(RejectionReason(session.Close()), kSessionBusy);
         --attached;
         session.DetachWriter();
       }
@@ -134,7 +135,7 @@ TEST_F(SessionTableTest, OfManyWritersOneIsAttachedAtATime) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_TRUE(session.Close().ok());
-  EXPECT_EQ(ReasonOf(session.AttachWriter()), kSessionNotFound);
+  EXPECT_EQ(RejectionReason(session.AttachWriter()), kSessionNotFound);
 }
 
 }  // namespace
