@@ -13,11 +13,25 @@
 
 namespace backprop {
 
-enum class InitialiserKind : uint8_t { kZeros, kGlorotUniform, kHeUniform };
+enum class InitialiserKind : uint8_t {
+  kZeros,
+  kGlorotUniform,
+  kHeUniform,
+  kConstant,
+  kUniform,
+  kNormal,
+  kGlorotNormal,
+  kHeNormal,
+  kLecunUniform,
+  kLecunNormal,
+  kTorchLinear,
+  kOrthogonal,
+};
 
 struct Initialiser {
   InitialiserKind kind = InitialiserKind::kGlorotUniform;
   uint64_t seed = 0;
+  float value = 0;  // of kConstant, kUniform, kNormal, kOrthogonal (its gain)
 };
 
 // One block of Philox4x32-10 (Salmon et al., SC 2011, "Parallel random
