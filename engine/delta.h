@@ -8,6 +8,7 @@
 
 #include <span>
 
+#include "engine/factors.h"
 #include "engine/layout.h"
 #include "engine/optimiser.h"
 
@@ -37,10 +38,13 @@ struct StepDelta {
 // weights: (layout.weight_count()). state: (StateCount(optimiser),
 // weight_count); of DENSE layers it is not touched.
 // delta: (weight_count), receives D in layout order; or empty.
+// next: the first layer's product that the trainer wants from the new weights
+// (engine/factors.h); only if that layer is FACTORED.
 // Threads: none but the caller's.
 void ApplyDelta(const Layout& layout, const Optimiser& optimiser,
                 const StepDelta& step, std::span<float> weights,
-                std::span<float> state, std::span<float> delta = {});
+                std::span<float> state, std::span<float> delta = {},
+                const NextProduct& next = {});
 
 }  // namespace backprop
 

@@ -61,7 +61,9 @@ struct FieldViolation {
 
 // All violations, empty if the network can be built. Softmax must stand in the
 // last layer under cross-entropy; cross-entropy needs softmax or identity
-// there.
+// there, binary cross-entropy sigmoid or identity. Settings that only one kind
+// of loss reads are refused with others (label_smoothing, class_weights), those
+// with a default other than 0 ignored (huber_delta, negative_scale).
 std::vector<FieldViolation> Validate(const NetworkSpec& network);
 
 }  // namespace backprop

@@ -7,10 +7,12 @@
 #ifndef BACKPROP_ENGINE_OPTIMISER_H_
 #define BACKPROP_ENGINE_OPTIMISER_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
+
+#include "engine/network.h"
 
 namespace backprop {
 
@@ -31,7 +33,14 @@ struct Optimiser {
   float decoupled_decay = 0;  // λ
   float max_norm = 0;         // clipping by norm; 0: off
   float max_value = 0;        // clipping by value; 0: off
+  // Set in a session that has FactorKind::kGradient, so that it keeps it should
+  // an update take away the decay or clipping that it has it for.
+  bool keeps_gradient = false;
 };
+
+// All violations; field names are those of v1.Optimiser, e.g. "adam.beta1",
+// "l2", "clipping.max_norm".
+std::vector<FieldViolation> Validate(const Optimiser& optimiser);
 
 // What the factors of FACTORED layers make; chosen at a session's creation.
 enum class FactorKind : uint8_t { kDelta, kGradient };
@@ -42,7 +51,8 @@ size_t StateCount(const Optimiser& optimiser);
 
 // Length of a scalar row: 0 with FactorKind::kDelta.
 size_t ScalarCount(const Optimiser& optimiser);
-inline constexpr size_t kMostScalars = 11;
+inline constexpr size_t kCommonScalars = 5;  // rate, l2, l1, decay, clip
+inline constexpr size_t kMostScalars = 10;
 
 // Fills a scalar row. rate: α of the step. age: n, steps since the state was
 // zero, this one included. scalars: (ScalarCount(optimiser)).

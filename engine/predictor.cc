@@ -61,7 +61,7 @@ Predictor::Panel Predictor::Forward(const NetworkSpec& network,
     for (size_t s = 0; s < samples; ++s) {
       float* z = z_.data() + s * layer.outputs;
       for (size_t i = 0; i < layer.outputs; ++i) z[i] += bias[i];
-      Activate(network.layers[k].activation, {z, layer.outputs},
+      Activate(network.layers[k], {z, layer.outputs},
                {a + s * layer.outputs, layer.outputs});
     }
     below = a;
@@ -103,7 +103,7 @@ Evaluation Predictor::Evaluate(const NetworkSpec& network, const Layout& layout,
       const LastLayer sample{panel.z.subspan(t * size, size),
                              panel.outputs.subspan(t * size, size),
                              targets.subspan((s + t) * size, size)};
-      evaluation.error_sum += Error(network, sample);
+      evaluation.error_sum += PlainError(network, sample);
       evaluation.correct += Correct(sample.outputs, sample.targets) ? 1 : 0;
     }
   }

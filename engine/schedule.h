@@ -49,14 +49,16 @@ std::vector<FieldViolation> Validate(const Schedule& schedule);
 class LearningRate {
  public:
   LearningRate() = default;
-  explicit LearningRate(const Schedule& schedule) : schedule_(schedule) {}
+  // The schedule's age begins at 0. It must be valid.
+  explicit LearningRate(const Schedule& schedule);
 
   // α of the step that comes `ahead` steps after the last one recorded (0: the
   // next step). Valid while ahead < StepsUntilDecision().
   float Rate(uint64_t ahead) const;
 
   // For how many further steps Rate is known: with kPlateau the rest of the
-  // present window, else UINT64_MAX. Callers end their runs there.
+  // warm-up and of the present window, else UINT64_MAX. Callers end their runs
+  // there.
   uint64_t StepsUntilDecision() const;
 
   // errors: of the steps just done, in order; at most StepsUntilDecision().
@@ -65,15 +67,29 @@ class LearningRate {
   const Schedule& schedule() const { return schedule_; }
 
  private:
+  // Of kCosine, in steps after the warm-up.
+  struct Period {
+    uint64_t begin = 0;
+    uint64_t length = 0;
+  };
+
+  // Age of the kind's formula: steps since the warm-up.
+  uint64_t KindAge(uint64_t ahead) const;
+  double RateOfKind(uint64_t age) const;
+  // age: not before the present period.
+  Period PeriodAt(uint64_t age) const;
+  void EndWindow();
+
   Schedule schedule_;
   uint64_t age_ = 0;  // steps recorded
+  Period period_;     // kCosine only: the next step's
   // kPlateau only.
   double window_sum_ = 0;
   uint64_t window_steps_ = 0;
   double best_ = 0;
   bool has_best_ = false;
   uint32_t bad_windows_ = 0;
-  float reduced_rate_ = 0;  // 0: not reduced yet
+  float plateau_rate_ = 0;
 };
 
 }  // namespace backprop

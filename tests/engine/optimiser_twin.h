@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The delta contract with optimisers (proto/backprop/v1/delta.proto) written
+// out once more: one weight at a time, each operation rounded by itself. A
+// replica that shares nothing with the engine but layouts and hyperparameters.
+#ifndef BACKPROP_TESTS_ENGINE_OPTIMISER_TWIN_H_
+#define BACKPROP_TESTS_ENGINE_OPTIMISER_TWIN_H_
+
+#include <span>
+
+#include "engine/delta.h"
+#include "engine/layout.h"
+#include "engine/optimiser.h"
+
+namespace backprop::testing {
+
+// (7) for one weight: returns D. m, v: the state vectors in order; moved on.
+float TwinDelta(const Optimiser& optimiser, std::span<const float> scalars,
+                float g, float w, float* m, float* v);
+
+// One step of all weights, as ApplyDelta does it; delta: (weight_count).
+void ApplyTwinStep(const Layout& layout, const Optimiser& optimiser,
+                   const StepDelta& step, std::span<float> weights,
+                   std::span<float> state, std::span<float> delta);
+
+}  // namespace backprop::testing
+
+#endif  // BACKPROP_TESTS_ENGINE_OPTIMISER_TWIN_H_
