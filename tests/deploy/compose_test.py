@@ -28,7 +28,7 @@ def checked(path: pathlib.Path) -> subprocess.CompletedProcess:
     """What Compose makes of the file at path; fails if its schema is broken."""
     return subprocess.run(
         [DOCKER_COMPOSE, "-f", str(path), "config"],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=240, check=False,
     )
 
 
