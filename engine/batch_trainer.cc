@@ -66,7 +66,7 @@ void BatchTrainer::Prepare(const Training& training, std::span<float> weights) {
 
 void BatchTrainer::Forward(Rows below) {
   for (const Layer& layer : layers_) {
-    backprop::Forward(below, batch_, layer.w, layer.bias, layer.z, scratch_);
+    backprop::Forward(below, batch_, layer.w, layer.bias, layer.z);
     for (size_t s = 0; s < batch_; ++s) {
       ActivateAndFlush(layer.activation, layer.z[s], layer.a[s],
                        layer.at.outputs);
@@ -98,7 +98,7 @@ bool BatchTrainer::Backward(Rows inputs) {
     const Rows below = k == 0 ? inputs : Rows(layers_[k - 1].a);
     if (k > 0) {
       const Layer& lower = layers_[k - 1];
-      backprop::Backward(layer.signal, batch_, layer.w, lower.signal, scratch_);
+      backprop::Backward(layer.signal, batch_, layer.w, lower.signal);
       for (size_t s = 0; s < batch_; ++s) {
         MultiplyByDerivative(lower.activation, lower.a[s], lower.signal[s],
                              lower.at.outputs);

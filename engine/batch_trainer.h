@@ -9,8 +9,8 @@
 #include <span>
 #include <vector>
 
+#include "engine/layer_product.h"
 #include "engine/layout.h"
-#include "engine/panel_product.h"
 #include "engine/rows.h"
 #include "engine/trainer.h"
 

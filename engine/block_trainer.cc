@@ -209,7 +209,7 @@ void BlockTrainer::LoadBlock(size_t first, size_t count) {
   for (size_t t = 0; t < count; ++t) {
     std::copy_n(run_->inputs.data() + (first + t) * size, size, layer.a[t]);
   }
-  Forward(layer.a, count, layer.w, layer.bias, layer.base, scratch_);
+  Forward(layer.a, count, layer.w, layer.bias, layer.base);
   Correlate(0, {0, count});
   const auto direct = run_->weights.subspan(DirectBegin());
   direct_weights_.assign(direct.begin(), direct.end());
@@ -252,8 +252,7 @@ void BlockTrainer::ForwardEarlier(Window window) {
       std::fill_n(above.a[t], size, 0.0F);
     }
     Forward({above.a[window.begin], above.a.stride}, window.size(), above.w,
-            above.bias, {above.base[window.begin], above.base.stride},
-            scratch_);
+            above.bias, {above.base[window.begin], above.base.stride});
     Correlate(k + 1, window);
   }
 }
@@ -313,8 +312,7 @@ void BlockTrainer::BackwardEarlier(Window window) {
     Layer& layer = layers_[k - 1];
     const size_t size = layer.w.rows;
     Backward({above.signal[window.begin], above.signal.stride}, window.size(),
-             above.w, {layer.signal[window.begin], layer.signal.stride},
-             scratch_);
+             above.w, {layer.signal[window.begin], layer.signal.stride});
     const MutableRows products{moved_.data, Padded(window.end)};
     Gram(above.signal, window, above.w.rows, products, scratch_);
     for (size_t t = window.begin; t < window.end; ++t) {

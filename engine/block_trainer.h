@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "engine/direct_layers.h"
+#include "engine/layer_product.h"
 #include "engine/layout.h"
 #include "engine/panel_product.h"
 #include "engine/rows.h"

@@ -24,11 +24,11 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr bool kManyRegisters =
     HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON;
 
-// Way forward: 4 samples × so many rows of W at once.
+// Dot products: of 4 samples with so many earlier ones at once.
 constexpr size_t kDotSamples = 4;
 constexpr size_t kDotRows = kManyRegisters ? 6 : 2;
 
-// z[t][i] (+)= a^t·w_i for T ≤ 4 samples, R rows, over `size` columns, a
+// z[t][i] += a^t·w_i for T ≤ 4 samples, R rows, over `size` columns, a
 // multiple of the vector's; a is packed: `a_stride` numbers from row to row.
 template <size_t T, size_t R>
 HWY_INLINE void DotTile(const float* HWY_RESTRICT a, size_t a_stride,
@@ -84,41 +84,27 @@ HWY_INLINE void DotRows(Rows a, size_t samples, const float* w, size_t w_stride,
   }
 }
 
-// z += a·Wᵀ over `size` columns, a multiple of the vector's. Row i of W counts
-// for samples from first_sample(i) on.
-template <class FirstSample>
-HWY_INLINE void AddDots(Rows a, size_t samples, const float* w, size_t w_stride,
-                        size_t rows, size_t size, MutableRows z,
-                        FirstSample first_sample) {
-  size_t i = 0;
+// gram[t][s] += a^t·a^s over `size` columns, a multiple of the vector's.
+void AddGram(Rows a, Window window, size_t size, MutableRows gram) {
+  size_t s = 0;
   const auto advance = [&](auto rows_at_once) HWY_ATTR {
     constexpr size_t kRows = decltype(rows_at_once)::value;
-    const size_t t = first_sample(i) / 4 * 4;
-    if (t < samples) {
-      DotRows<kRows>({a[t], a.stride}, samples - t, w + i * w_stride, w_stride,
-                     size, {z[t] + i, z.stride});
+    const size_t behind = s > window.begin ? s - window.begin : 0;
+    const size_t t = window.begin + behind / kDotSamples * kDotSamples;
+    if (t < window.end) {
+      DotRows<kRows>({a[t], a.stride}, window.end - t, a[s], a.stride, size,
+                     {gram[t] + s, gram.stride});
     }
-    i += kRows;
+    s += kRows;
   };
-  while (i + kDotRows <= rows) {
+  while (s + kDotRows <= window.end) {
     advance(std::integral_constant<size_t, kDotRows>());
   }
-  while (i + 2 <= rows) advance(std::integral_constant<size_t, 2>());
-  while (i < rows) advance(std::integral_constant<size_t, 1>());
+  while (s + 2 <= window.end) advance(std::integral_constant<size_t, 2>());
+  while (s < window.end) advance(std::integral_constant<size_t, 1>());
 }
 
-void AddForward(Rows a, size_t samples, Matrix w, size_t size, MutableRows z) {
-  AddDots(a, samples, w.data, w.cols, w.rows, size, z,
-          [](size_t) { return size_t{0}; });
-}
-
-void AddGram(Rows a, Window window, size_t size, MutableRows gram) {
-  AddDots({a[window.begin], a.stride}, window.size(), a.data, a.stride,
-          window.end, size, {gram[window.begin], gram.stride},
-          [=](size_t s) { return std::max(s, window.begin) - window.begin; });
-}
-
-// Way back: 8 samples × 3 vectors of columns at once.
+// Sums: of 8 samples, 3 vectors of columns at once.
 constexpr size_t kSumSamples = 8;
 
 // y[t][j] += Σ_i c_i^t·x_i[j] for T samples, C vectors; c: (terms,
@@ -254,19 +240,13 @@ HWY_AFTER_NAMESPACE();
 namespace backprop {
 namespace {
 
-HWY_EXPORT(AddForward);
 HWY_EXPORT(AddGram);
 HWY_EXPORT(AddSums);
 HWY_EXPORT(AddRow);
 
-// Columns that are gone through at once on the way forward: a few rows of W
-// and of samples then fit the first-level cache.
+// Columns of dot products that are gone through at once: a few samples then fit
+// the first-level cache.
 constexpr size_t kColumns = 1024;
-// Samples that are: so many rows of so many columns fit the second-level cache.
-constexpr size_t kSamples = 64;
-// Rows and columns of W that are gone through at once on the way back.
-constexpr size_t kTerms = 64;
-constexpr size_t kPiece = 192;
 constexpr size_t kGroup = 8;  // samples, as kSumSamples
 
 // Whether every row begins a cache line and is not so far from the next that
@@ -291,44 +271,7 @@ Rows PackColumns(Rows a, size_t samples, size_t begin, size_t cols,
   return {packed, stride};
 }
 
-// What whole vectors leave over: columns [begin, end).
-void AddRest(Rows a, size_t samples, Matrix w, size_t begin, MutableRows z) {
-  if (begin == w.cols) return;
-  for (size_t i = 0; i < w.rows; ++i) {
-    const float* const row = w.data + i * w.cols;
-    for (size_t t = 0; t < samples; ++t) {
-      float sum = 0;
-      for (size_t j = begin; j < w.cols; ++j) sum += a[t][j] * row[j];
-      z[t][i] += sum;
-    }
-  }
-}
-
 }  // namespace
-
-void Forward(Rows a, size_t samples, Matrix w, const float* bias, MutableRows z,
-             Panel& scratch) {
-  const size_t whole = w.cols / kLine * kLine;
-  for (size_t t = 0; t < samples; t += kSamples) {
-    const size_t count = std::min(kSamples, samples - t);
-    const Rows a_t{a[t], a.stride};
-    const MutableRows z_t{z[t], z.stride};
-    for (size_t s = 0; s < count; ++s) {
-      if (bias != nullptr) {
-        std::copy_n(bias, w.rows, z_t[s]);
-      } else {
-        std::fill_n(z_t[s], w.rows, 0.0F);
-      }
-    }
-    for (size_t begin = 0; begin < whole; begin += kColumns) {
-      const size_t cols = std::min(kColumns, whole - begin);
-      const Rows packed = PackColumns(a_t, count, begin, cols, scratch);
-      HWY_DYNAMIC_DISPATCH(AddForward)
-      (packed, count, {w.data + begin, w.rows, w.cols}, cols, z_t);
-    }
-    AddRest(a_t, count, w, whole, z_t);
-  }
-}
 
 void Gram(Rows a, Window window, size_t size, MutableRows gram,
           Panel& scratch) {
@@ -340,32 +283,6 @@ void Gram(Rows a, Window window, size_t size, MutableRows gram,
     const Rows packed = PackColumns(a, window.end, begin, cols, scratch);
     HWY_DYNAMIC_DISPATCH(AddGram)
     (packed, window, RoundedUp(cols, kLine), gram);
-  }
-}
-
-void Backward(Rows signal, size_t samples, Matrix w, MutableRows below,
-              Panel& scratch) {
-  const size_t groups = (samples + kGroup - 1) / kGroup;
-  float* const packed = scratch.Get(groups * kTerms * kGroup);
-  for (size_t t = 0; t < samples; ++t) std::fill_n(below[t], w.cols, 0.0F);
-  for (size_t begin = 0; begin < w.rows; begin += kTerms) {
-    const size_t terms = std::min(kTerms, w.rows - begin);
-    for (size_t t = 0; t < samples; ++t) {
-      float* const group = packed + t / kGroup * kTerms * kGroup;
-      for (size_t i = 0; i < terms; ++i) {
-        group[i * kGroup + t % kGroup] = signal[t][begin + i];
-      }
-    }
-    // All samples go over one piece of W before the next piece is read.
-    for (size_t col = 0; col < w.cols; col += kPiece) {
-      const Rows piece{w.data + begin * w.cols + col, w.cols};
-      const size_t cols = std::min(kPiece, w.cols - col);
-      for (size_t t = 0; t < samples; t += kGroup) {
-        HWY_DYNAMIC_DISPATCH(AddSums)
-        (packed + t * kTerms, piece, terms, cols, std::min(kGroup, samples - t),
-         {below[t] + col, below.stride});
-      }
-    }
   }
 }
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Products of a panel (a few to a few hundred samples, a row each) with a
-// layer's weights. Unlike a general matrix product they don't repack the
-// weights, which costs as much as the product itself where there are few
-// samples. Outside the delta contract: rounded as is fastest.
+// The thin products of the block form: of samples with the samples before them
+// (a triangle of which a general matrix product would compute the whole), and
+// sums of their rows. Outside the delta contract: rounded as is fastest.
 #ifndef BACKPROP_ENGINE_PANEL_PRODUCT_H_
 #define BACKPROP_ENGINE_PANEL_PRODUCT_H_
 
@@ -12,23 +11,6 @@
 #include "engine/rows.h"
 
 namespace backprop {
-
-// A matrix, row-major without gaps.
-struct Matrix {
-  const float* data;
-  size_t rows;
-  size_t cols;
-};
-
-// z ← a·Wᵀ + bias for `samples` samples: the way forward.
-// a: (samples, w.cols); z: (samples, w.rows); bias: (w.rows) or null for 0.
-void Forward(Rows a, size_t samples, Matrix w, const float* bias, MutableRows z,
-             Panel& scratch);
-
-// below ← signal·W: the way back.
-// signal: (samples, w.rows); below: (samples, w.cols).
-void Backward(Rows signal, size_t samples, Matrix w, MutableRows below,
-              Panel& scratch);
 
 // Samples begin … end − 1 of a block.
 struct Window {

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "engine/activation.h"
-#include "engine/blas.h"
+#include "engine/layer_product.h"
 #include "engine/loss.h"
 
 namespace backprop {
@@ -52,16 +52,13 @@ Predictor::Panel Predictor::Forward(const NetworkSpec& network,
   for (size_t k = 0; k < layout.layers().size(); ++k) {
     const LayerLayout& layer = layout.layers()[k];
     float* a = a_[k % 2].data();
-    blas::Multiply(samples, layer.outputs, layer.inputs, 1,
-                   {below, layer.inputs},
-                   {weights.data() + layer.weights_begin, layer.inputs,
-                    blas::Take::kTransposed},
-                   0, z_.data(), layer.outputs);
-    const float* bias = weights.data() + layer.bias_begin;
+    backprop::Forward(
+        {below, layer.inputs}, samples,
+        {weights.data() + layer.weights_begin, layer.outputs, layer.inputs},
+        weights.data() + layer.bias_begin, {z_.data(), layer.outputs});
     for (size_t s = 0; s < samples; ++s) {
-      float* z = z_.data() + s * layer.outputs;
-      for (size_t i = 0; i < layer.outputs; ++i) z[i] += bias[i];
-      Activate(network.layers[k].activation, {z, layer.outputs},
+      Activate(network.layers[k].activation,
+               {z_.data() + s * layer.outputs, layer.outputs},
                {a + s * layer.outputs, layer.outputs});
     }
     below = a;

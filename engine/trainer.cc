@@ -10,12 +10,11 @@
 #include "engine/blas.h"
 #include "engine/block_trainer.h"
 #include "engine/delta.h"
+#include "engine/layer_product.h"
 #include "engine/loss.h"
 
 namespace backprop {
 namespace {
-
-using blas::Take;
 
 // Grows, never shrinks.
 float* Grown(std::vector<float>& numbers, size_t size) {
@@ -124,16 +123,11 @@ void Step::Forward() {
     float* z = scratch_.z[k].data();
     float* a = scratch_.a[k].data();
     const float* w = weights_.data() + at.weights_begin;
-    if (batch() == 1) {
-      blas::MultiplyVector({w, at.inputs}, at.outputs, at.inputs, Below(k), 0,
-                           z);
-    } else {
-      blas::Multiply(batch(), at.outputs, at.inputs, 1, {Below(k), at.inputs},
-                     {w, at.inputs, Take::kTransposed}, 0, z, at.outputs);
-    }
+    backprop::Forward({Below(k), at.inputs}, batch(),
+                      {w, at.outputs, at.inputs},
+                      weights_.data() + at.bias_begin, {z, at.outputs});
     for (size_t s = 0; s < batch(); ++s) {
       const size_t begin = s * at.outputs;
-      AddBias(weights_.data() + at.bias_begin, at.outputs, z + begin);
       Activate(network_.layers[k].activation, {z + begin, at.outputs},
                {a + begin, at.outputs});
     }
@@ -169,13 +163,8 @@ void Step::PropagateSignal(size_t k) {
   const float* w = weights_.data() + at.weights_begin;
   const float* signal = scratch_.signal.data();
   float* below = scratch_.next_signal.data();
-  if (batch() == 1) {
-    blas::MultiplyVector({w, at.inputs, Take::kTransposed}, at.outputs,
-                         at.inputs, signal, 0, below);
-  } else {
-    blas::Multiply(batch(), at.inputs, at.outputs, 1, {signal, at.outputs},
-                   {w, at.inputs}, 0, below, at.inputs);
-  }
+  backprop::Backward({signal, at.outputs}, batch(), {w, at.outputs, at.inputs},
+                     {below, at.inputs});
   MultiplyByDerivative(network_.layers[k - 1].activation,
                        {scratch_.a[k - 1].data(), batch() * at.inputs},
                        {below, batch() * at.inputs});
@@ -211,7 +200,7 @@ bool Step::WriteDense(size_t k, std::span<float> part) const {
   const LayerLayout& at = layer(k);
   const float* u = scratch_.signal.data();
   blas::Multiply(at.outputs, at.inputs, batch(), 1,
-                 {u, at.outputs, Take::kTransposed}, {Below(k), at.inputs}, 0,
+                 {u, at.outputs, blas::Take::kTransposed}, {Below(k), at.inputs}, 0,
                  part.data(), at.inputs);
   const auto bias = part.last(at.outputs);
   std::fill(bias.begin(), bias.end(), 0.0F);
