@@ -200,8 +200,8 @@ bool Step::WriteDense(size_t k, std::span<float> part) const {
   const LayerLayout& at = layer(k);
   const float* u = scratch_.signal.data();
   blas::Multiply(at.outputs, at.inputs, batch(), 1,
-                 {u, at.outputs, blas::Take::kTransposed}, {Below(k), at.inputs}, 0,
-                 part.data(), at.inputs);
+                 {u, at.outputs, blas::Take::kTransposed},
+                 {Below(k), at.inputs}, 0, part.data(), at.inputs);
   const auto bias = part.last(at.outputs);
   std::fill(bias.begin(), bias.end(), 0.0F);
   for (size_t s = 0; s < batch(); ++s) {
