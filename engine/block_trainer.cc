@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/activation.h"
 #include "engine/delta.h"
 #include "engine/loss.h"
 #include "engine/panel_product.h"
@@ -55,7 +56,7 @@ size_t Padded(size_t size) { return RoundedUp(size, kLine); }
 }  // namespace
 
 bool BlockTrainer::Takes(const Training& training) {
-  return training.layout->batch_size() == 1;
+  return training.layout->batch_size() == 1 && IsPlainDescent(training);
 }
 
 float* BlockTrainer::RowOf(size_t sample) const {
@@ -64,6 +65,14 @@ float* BlockTrainer::RowOf(size_t sample) const {
 
 const float* BlockTrainer::TargetOf(size_t sample) const {
   return run_->targets.data() + sample * training_->layout->output_size();
+}
+
+float BlockTrainer::WeightOf(size_t sample) const {
+  return run_->sample_weights.empty() ? 1 : run_->sample_weights[sample];
+}
+
+float BlockTrainer::RateOf(size_t sample) const {
+  return training_->rate->Rate(training_->ahead + sample);
 }
 
 float* BlockTrainer::OutputOf(size_t sample) const {
@@ -104,9 +113,9 @@ size_t BlockTrainer::TrainDirect() {
         std::copy_n(run_->inputs.data() + s * size, size, inputs[s % kBlock]);
       }
     }
-    if (!direct_.Step(
-            {inputs[t % kBlock], TargetOf(t), RowOf(t), OutputOf(t), nullptr},
-            &run_->errors[t])) {
+    if (!direct_.Step({inputs[t % kBlock], TargetOf(t), RowOf(t), OutputOf(t),
+                       nullptr, RateOf(t), WeightOf(t)},
+                      &run_->errors[t])) {
       break;
     }
   }
@@ -123,6 +132,7 @@ void BlockTrainer::Prepare() {
   most_window_ = pivot_ == 0 || large ? block : kWindow;
   window_ = most_window_;
   broken_.resize(rows);
+  rates_.resize(rows);
   size_t numbers = 0;
   size_t widest = std::max(Padded(rows), Padded(all[pivot_].outputs));
   for (size_t k = 0; k <= pivot_; ++k) {
@@ -142,7 +152,7 @@ void BlockTrainer::Prepare() {
     const float* const weights = run_->weights.data();
     layers_.push_back({.w = {weights + at.weights_begin, at.outputs, at.inputs},
                        .bias = weights + at.bias_begin,
-                       .activation = training_->network->layers[k].activation,
+                       .spec = &training_->network->layers[k],
                        .a = take(at.inputs),
                        .base = take(at.outputs),
                        .z = take(at.outputs),
@@ -208,6 +218,7 @@ void BlockTrainer::LoadBlock(size_t first, size_t count) {
   const size_t size = layer.w.cols;
   for (size_t t = 0; t < count; ++t) {
     std::copy_n(run_->inputs.data() + (first + t) * size, size, layer.a[t]);
+    rates_[t] = RateOf(first + t);
   }
   Forward(layer.a, count, layer.w, layer.bias, layer.base);
   Correlate(0, {0, count});
@@ -244,7 +255,7 @@ void BlockTrainer::ForwardEarlier(Window window) {
     AddEarlier(layer.gram, layer.u, window, size, layer.z, scratch_);
     for (size_t t = window.begin; t < window.end; ++t) {
       const float largest =
-          ActivateAndFlush(layer.activation, layer.z[t], above.a[t], size);
+          ActivateAndFlush(*layer.spec, layer.z[t], above.a[t], size);
       if (largest <= kLargestDelta) continue;
       // A sample that later sweeps may mend, or the end of the run. Its zeros
       // disturb none of the samples before it.
@@ -272,8 +283,8 @@ void BlockTrainer::SweepPivot(size_t first, Window window) {
 
 // u = −α·signal of row t; zeros, and the row broken, if it makes no step.
 void BlockTrainer::MakeFactor(const Layer& layer, size_t t, bool good) {
-  const float u = ScaleAndFlush(-training_->learning_rate, layer.signal[t],
-                                layer.u[t], layer.w.rows);
+  const float u =
+      ScaleAndFlush(-rates_[t], layer.signal[t], layer.u[t], layer.w.rows);
   const double a = Largest(layer.a[t], layer.w.cols);
   // 1 is for the bias; in this order std::max keeps NaN.
   if (good && u * std::max(a, 1.0) <= kLargestDelta) return;
@@ -287,25 +298,28 @@ bool BlockTrainer::StepPivot(size_t sample, size_t t) {
   Layer& layer = layers_[pivot_];
   const size_t size = layer.w.rows;
   float* const a = next_.data;
-  ActivateAndFlush(layer.activation, layer.z[t], a, size);
+  ActivateAndFlush(*layer.spec, layer.z[t], a, size);
   float* const error = &run_->errors[sample];
   if (pivot_ + 1 < depth_) {
-    const bool good = direct_.Step(
-        {a, TargetOf(sample), RowOf(sample), OutputOf(sample), layer.signal[t]},
-        error);
-    MultiplyByDerivative(layer.activation, a, layer.signal[t], size);
+    const bool good =
+        direct_.Step({a, TargetOf(sample), RowOf(sample), OutputOf(sample),
+                      layer.signal[t], rates_[t], WeightOf(sample)},
+                     error);
+    MultiplyByDerivative(*layer.spec, {layer.z[t], size}, {a, size},
+                         {layer.signal[t], size});
     return good;
   }
   *error = static_cast<float>(
       ErrorAndSignal(*training_->network,
                      {{layer.z[t], size}, {a, size}, {TargetOf(sample), size}},
-                     {layer.signal[t], size}));
+                     {layer.signal[t], size}, WeightOf(sample)));
   if (OutputOf(sample) != nullptr) std::copy_n(a, size, OutputOf(sample));
   return std::isfinite(*error);
 }
 
 // signal^t below = f′ ∘ (Wᵀ·signal^t + Σ_{s<t} a^s·(u^s·signal^t)), from the
-// pivot down; u = −α·signal, so u^s·signal^t is −α·gram of the signals.
+// pivot down; u = −α·signal, so u^s·signal^t is −α^s·gram of the
+// signals.
 void BlockTrainer::BackwardEarlier(Window window) {
   for (size_t k = pivot_; k > 0; --k) {
     const Layer& above = layers_[k];
@@ -316,12 +330,12 @@ void BlockTrainer::BackwardEarlier(Window window) {
     const MutableRows products{moved_.data, Padded(window.end)};
     Gram(above.signal, window, above.w.rows, products, scratch_);
     for (size_t t = window.begin; t < window.end; ++t) {
-      for (size_t s = 0; s < t; ++s)
-        products[t][s] *= -training_->learning_rate;
+      for (size_t s = 0; s < t; ++s) products[t][s] *= -rates_[s];
     }
     AddEarlier(products, above.a, window, size, layer.signal, scratch_);
     for (size_t t = window.begin; t < window.end; ++t) {
-      MultiplyByDerivative(layer.activation, above.a[t], layer.signal[t], size);
+      MultiplyByDerivative(*layer.spec, {layer.z[t], size}, {above.a[t], size},
+                           {layer.signal[t], size});
       MakeFactor(layer, t, true);
     }
   }

@@ -33,7 +33,8 @@ namespace backprop {
 // Scratch memory and state of one call of Train; reused. One thread at a time.
 class BlockTrainer {
  public:
-  // Whether Train can do it: steps of one sample, by plain SGD.
+  // Whether Train can do it: steps of one sample, by plain SGD, without dropout
+  // and clipping.
   static bool Takes(const Training& training);
 
   // As Trainer::Train. REQUIRES: Takes(training).
@@ -44,7 +45,7 @@ class BlockTrainer {
   struct Layer {
     Matrix w;  // the weights at the block's start
     const float* bias;
-    Activation activation;
+    const LayerSpec* spec;
     MutableRows a;     // what the layer sees
     MutableRows base;  // a·Wᵀ + bias with those weights
     MutableRows z;     // pre-activations with the weights of the sample's step
@@ -80,6 +81,8 @@ class BlockTrainer {
   size_t DirectBegin() const;
   float* RowOf(size_t sample) const;
   const float* TargetOf(size_t sample) const;
+  float WeightOf(size_t sample) const;
+  float RateOf(size_t sample) const;
   float* OutputOf(size_t sample) const;  // null if nobody wants it
 
   // Constant over a call.
@@ -89,6 +92,7 @@ class BlockTrainer {
   size_t pivot_ = 0;  // its number; layers from pivot_ + 1 on are direct
 
   std::vector<Layer> layers_;  // up to the pivot
+  std::vector<float> rates_;   // α of each of the block's steps
   std::vector<char> broken_;   // per sample of the block, in this sweep
   size_t window_ = 0;          // samples of the next window
   size_t most_window_ = 0;
