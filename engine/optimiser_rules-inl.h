@@ -28,25 +28,34 @@ struct Scalars {
   float rate = 0, l2 = 0, l1 = 0, decay = 0, clip = 0;
   float own[kMostScalars - kCommonScalars] = {};
 
+  // row: a scalar row, `count` long; not read with Rule::kNone.
+  static Scalars Of(Rule rule, const float* row, size_t count) {
+    Scalars scalars;
+    if (rule == Rule::kNone) return scalars;
+    scalars = {row[0], row[1], row[2], row[3], row[4]};
+    for (size_t i = kCommonScalars; i < count; ++i) {
+      scalars.own[i - kCommonScalars] = row[i];
+    }
+    return scalars;
+  }
+
   // Whether anything is to be done beside the rule itself.
   bool Regularise() const {
     return l2 != 0 || l1 != 0 || decay != 0 || clip != 0;
   }
 };
 
-// One row of the matrices.
-struct Row {
-  const float* u;  // of the first sample
-  float* w;
-  float* m;  // state vector 0
-  float* v;  // state vector 1
-  float* delta;
-  float* z;  // of the next product
+// A vector of each of the optimiser's state vectors, in the contract's order;
+// what a rule doesn't have is not read.
+template <class V>
+struct State {
+  V first;
+  V second;
 };
 
 // x, but 0 where |x| < smallest: subnormal numbers cost 2 to 10 times as much.
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE V Flushed(D d, V x, float smallest) {
+HWY_INLINE V ZeroBelow(D d, V x, float smallest) {
   return hn::IfThenElseZero(hn::Ge(hn::Abs(x), hn::Set(d, smallest)), x);
 }
 
@@ -59,7 +68,7 @@ HWY_INLINE V Regularised(D d, const Scalars& scalars, V g, V w) {
   }
   if (scalars.l2 != 0) {
     g = hn::Add(g, hn::Mul(hn::Set(d, scalars.l2), w));
-    g = Flushed(d, g, kSmallestMoment);
+    g = ZeroBelow(d, g, kSmallestMoment);
   }
   if (scalars.l1 != 0) {
     const V signed_l1 = hn::CopySign(hn::Set(d, scalars.l1), w);
@@ -68,59 +77,57 @@ HWY_INLINE V Regularised(D d, const Scalars& scalars, V g, V w) {
   return g;
 }
 
-// fl(fl(factor·state) + term), 0 where it is small, stored.
+// fl(fl(factor·state) + term), 0 where it is small.
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE V Decayed(D d, float factor, V term, float smallest, float* state) {
-  const V sum = hn::Add(hn::Mul(hn::Set(d, factor), hn::LoadU(d, state)), term);
-  const V next = Flushed(d, sum, smallest);
-  hn::StoreU(next, d, state);
-  return next;
+HWY_INLINE V Decayed(D d, float factor, V state, V term, float smallest) {
+  const V sum = hn::Add(hn::Mul(hn::Set(d, factor), state), term);
+  return ZeroBelow(d, sum, smallest);
 }
 
-// p of the columns from j on; moves the state on.
+// p; moves the state on.
 template <Rule rule, class D, class V = hn::Vec<D>>
-HWY_INLINE V Direction(D d, const float* own, V g, const Row& row, size_t j) {
-  const auto divide = [d](V by, V root_of, float epsilon) {
+HWY_INLINE V Direction(D d, const float* own, V g, State<V>& state) {
+  const auto divide = [d](V by, V root_of, float epsilon) HWY_ATTR {
     return hn::Div(by, hn::Add(hn::Sqrt(root_of), hn::Set(d, epsilon)));
   };
+  V& first = state.first;
+  V& second = state.second;
   if constexpr (rule == Rule::kMomentum) {
-    return Decayed(d, own[0], g, kSmallestMoment, row.m + j);
+    first = Decayed(d, own[0], first, g, kSmallestMoment);
+    return first;
   } else if constexpr (rule == Rule::kNesterov) {
-    const V next = Decayed(d, own[0], g, kSmallestMoment, row.m + j);
-    return hn::Add(g, hn::Mul(hn::Set(d, own[0]), next));
+    first = Decayed(d, own[0], first, g, kSmallestMoment);
+    return hn::Add(g, hn::Mul(hn::Set(d, own[0]), first));
   } else if constexpr (rule == Rule::kAdagrad) {
-    const V sum = hn::Add(hn::LoadU(d, row.m + j), hn::Mul(g, g));
-    hn::StoreU(sum, d, row.m + j);
-    return divide(g, sum, own[0]);
+    first = hn::Add(first, hn::Mul(g, g));
+    return divide(g, first, own[0]);
   } else if constexpr (rule == Rule::kRmsProp) {
     const V term = hn::Mul(hn::Set(d, own[1]), hn::Mul(g, g));
-    return divide(g, Decayed(d, own[0], term, kSmallestSquare, row.m + j),
-                  own[2]);
+    first = Decayed(d, own[0], first, term, kSmallestSquare);
+    return divide(g, first, own[2]);
   } else if constexpr (rule == Rule::kAdam) {
-    const V first = Decayed(d, own[0], hn::Mul(hn::Set(d, own[1]), g),
-                            kSmallestMoment, row.m + j);
+    const V share = hn::Mul(hn::Set(d, own[1]), g);
+    first = Decayed(d, own[0], first, share, kSmallestMoment);
     const V term = hn::Mul(hn::Set(d, own[3]), hn::Mul(g, g));
-    return divide(first, Decayed(d, own[2], term, kSmallestSquare, row.v + j),
-                  own[4]);
+    second = Decayed(d, own[2], second, term, kSmallestSquare);
+    return divide(first, second, own[4]);
   } else {
     return g;
   }
 }
 
-// D of the columns from j on; moves the state on. regularise:
+// D of weights w with gradient g; moves the state on. regularise:
 // scalars.Regularise(), known to the compiler.
 template <Rule rule, bool regularise, class D, class V = hn::Vec<D>>
-HWY_INLINE V Delta(D d, const Scalars& scalars, V g, const Row& row, size_t j) {
+HWY_INLINE V Delta(D d, const Scalars& scalars, V g, V w, State<V>& state) {
   if constexpr (rule == Rule::kNone) return g;
-  if constexpr (regularise) {
-    g = Regularised(d, scalars, g, hn::LoadU(d, row.w + j));
-  }
-  const V p = Direction<rule>(d, scalars.own, g, row, j);
+  if constexpr (regularise) g = Regularised(d, scalars, g, w);
+  const V p = Direction<rule>(d, scalars.own, g, state);
   const V delta = hn::Mul(hn::Set(d, -scalars.rate), p);
   if constexpr (regularise) {
     if (scalars.decay == 0) return delta;
-    const V decay = hn::Mul(hn::Set(d, scalars.decay), hn::LoadU(d, row.w + j));
-    return Flushed(d, hn::Sub(delta, decay), kSmallestDelta);
+    const V decay = hn::Mul(hn::Set(d, scalars.decay), w);
+    return ZeroBelow(d, hn::Sub(delta, decay), kSmallestDelta);
   }
   return delta;
 }

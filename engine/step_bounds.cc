@@ -22,7 +22,6 @@
 
 #include <algorithm>
 
-#include "engine/delta.h"
 #include "engine/vector_activation.h"
 
 namespace backprop {

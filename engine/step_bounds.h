@@ -7,6 +7,7 @@
 #include <limits>
 #include <span>
 
+#include "engine/delta.h"
 #include "engine/optimiser.h"
 #include "engine/weight_pass.h"
 
@@ -24,6 +25,11 @@ class StepBounds {
   // before the step. Whether the step may be applied; the caller then does.
   bool Allow(Rule rule, std::span<const float> scalars, double gradient,
              std::span<const float> weights, std::span<const float> state);
+
+  // As Allow, by the bounds carried along alone: false is not the last word.
+  bool AllowUnseen(Rule rule, std::span<const float> scalars, double gradient) {
+    return gradient <= kLargestDelta && Advance(rule, scalars, gradient);
+  }
 
  private:
   bool Advance(Rule rule, std::span<const float> scalars, double gradient);

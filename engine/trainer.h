@@ -37,19 +37,19 @@ bool IsPlainDescent(const Training& training);
 // steps is errors.size(), at most training.rate->StepsUntilDecision() with
 // training.ahead; B is layout->batch_size().
 struct TrainRun {
-  std::span<const float> inputs;          // (steps·B, input_size), finite
-  std::span<const float> targets;         // (steps·B, output_size), finite
-  std::span<const float> sample_weights;  // (steps·B) or empty: all 1
-  std::span<float> weights;               // (weight_count), updated in place
-  std::span<float> state;    // (StateCount, weight_count), likewise
-  std::span<float> errors;   // (steps): mean over B, before the update
-  std::span<float> deltas;   // (steps, delta_row_length)
-  std::span<float> scalars;  // (steps, ScalarCount)
-  std::span<float> outputs;  // (steps·B, output_size) or empty
-  std::span<float>
-      gradient_norms;  // (steps), filled if optimiser->max_norm > 0
-  std::span<float>
-      full_deltas;  // D of each step: (steps, weight_count) or empty
+  std::span<const float> inputs = {};   // (steps·B, input_size), finite
+  std::span<const float> targets = {};  // (steps·B, output_size), finite
+  std::span<const float> sample_weights = {};  // (steps·B) or empty: all 1
+  std::span<float> weights = {};  // (weight_count), updated in place
+  std::span<float> state = {};    // (StateCount, weight_count), likewise
+  std::span<float> errors = {};   // (steps): mean over B, before the update
+  std::span<float> deltas = {};   // (steps, delta_row_length)
+  std::span<float> scalars = {};  // (steps, ScalarCount)
+  std::span<float> outputs = {};  // (steps·B, output_size) or empty
+  // (steps); filled, and needed, if optimiser->max_norm > 0.
+  std::span<float> gradient_norms = {};
+  // D of each step: (steps, weight_count) or empty. Takes the slow way.
+  std::span<float> full_deltas = {};
 };
 
 // Scratch memory for training; grows to the largest net it has seen and is

@@ -44,6 +44,13 @@ struct PassTargets {
 void RunPass(Rule rule, std::span<const float> scalars, const Factors& factors,
              const PassTargets& targets);
 
+// A step for each sample, in their order, with the bits that as many calls of
+// RunPass would give, but with one read of weights and state.
+// scalars: (factors.samples, ScalarCount); not read with kNone. Of targets,
+// neither delta nor next may be set, and add must be.
+void RunSteps(Rule rule, std::span<const float> scalars, const Factors& factors,
+              const PassTargets& targets);
+
 // next.z = W·next.x by itself, with the bits that a pass gives it.
 void RunProduct(const float* weights, size_t rows, size_t columns,
                 const NextProduct& next);
