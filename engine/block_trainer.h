@@ -34,9 +34,9 @@ namespace backprop {
 // Scratch memory and state of one call of Train; reused. One thread at a time.
 class BlockTrainer {
  public:
-  // Whether Train can do it: steps of one sample by an optimiser that is linear
-  // in the gradient, without dropout and clipping. Small networks only by plain
-  // SGD.
+  // Whether Train should do it: steps of one sample by plain SGD, or by another
+  // optimiser that is linear in the gradient where that is faster than one step
+  // after another; without dropout and clipping.
   static bool Takes(const Training& training);
 
   // As Trainer::Train. REQUIRES: Takes(training).
