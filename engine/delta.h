@@ -6,6 +6,7 @@
 #ifndef BACKPROP_ENGINE_DELTA_H_
 #define BACKPROP_ENGINE_DELTA_H_
 
+#include <cstddef>
 #include <span>
 
 #include "engine/factors.h"
@@ -45,6 +46,14 @@ void ApplyDelta(const Layout& layout, const Optimiser& optimiser,
                 const StepDelta& step, std::span<float> weights,
                 std::span<float> state, std::span<float> delta = {},
                 const NextProduct& next = {});
+
+// `steps` steps one after another, with the bits of as many calls of
+// ApplyDelta; faster where steps are of one sample, as weights are then read
+// once for all. run: rows after rows, each as in StepDelta, in the steps'
+// order.
+void ApplyDeltas(const Layout& layout, const Optimiser& optimiser,
+                 const StepDelta& run, size_t steps, std::span<float> weights,
+                 std::span<float> state);
 
 }  // namespace backprop
 
