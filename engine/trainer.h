@@ -52,6 +52,10 @@ struct TrainRun {
       full_deltas;  // D of each step: (steps, weight_count) or empty
 };
 
+// Steps first … first + count − 1 of the run.
+TrainRun PartOf(const Training& training, const TrainRun& run, size_t first,
+                size_t count);
+
 // Scratch memory for training; grows to the largest net it has seen and is
 // reused, so that steps allocate nothing. Owned by one thread at a time;
 // belongs to a thread, not to a session.
