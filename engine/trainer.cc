@@ -10,9 +10,17 @@
 namespace backprop {
 namespace {
 
-// Steps first … first + count − 1 of the run.
-TrainRun Part(const Training& training, const TrainRun& run, size_t first,
-              size_t count) {
+Training From(Training training, size_t first) {
+  training.ahead += first;
+  training.first_step += first;
+  training.state_age += first;
+  return training;
+}
+
+}  // namespace
+
+TrainRun PartOf(const Training& training, const TrainRun& run, size_t first,
+                size_t count) {
   const Layout& layout = *training.layout;
   const auto rows = [&](auto panel, size_t length) {
     return panel.empty() ? panel
@@ -32,15 +40,6 @@ TrainRun Part(const Training& training, const TrainRun& run, size_t first,
           .full_deltas = rows(run.full_deltas, layout.weight_count())};
 }
 
-Training From(Training training, size_t first) {
-  training.ahead += first;
-  training.first_step += first;
-  training.state_age += first;
-  return training;
-}
-
-}  // namespace
-
 struct Trainer::Scratch {
   BlockTrainer block;
   BatchTrainer batch;
@@ -55,10 +54,10 @@ size_t Trainer::Scratch::TrainBatches(const Training& training,
   size_t done = 0;
   while (done < steps) {
     done += batch.Train(From(training, done),
-                        Part(training, run, done, steps - done));
+                        PartOf(training, run, done, steps - done));
     // What the batch trainer leaves is looked at number by number.
     if (done == steps ||
-        step.Train(From(training, done), Part(training, run, done, 1)) == 0) {
+        step.Train(From(training, done), PartOf(training, run, done, 1)) == 0) {
       break;
     }
     ++done;

@@ -52,6 +52,10 @@ struct TrainRun {
   std::span<float> full_deltas = {};
 };
 
+// Steps first … first + count − 1 of the run.
+TrainRun PartOf(const Training& training, const TrainRun& run, size_t first,
+                size_t count);
+
 // Scratch memory for training; grows to the largest net it has seen and is
 // reused, so that steps allocate nothing. Owned by one thread at a time;
 // belongs to a thread, not to a session.

@@ -40,9 +40,10 @@ absl::Status CheckWeights(std::string_view bytes, const Layout& layout) {
 }
 
 // Of what must be equal for a request to be the same request.
-uint64_t Fingerprint(const SessionSpec& spec, std::string_view weights) {
+uint64_t Fingerprint(const SessionSpec& spec, const Layout& layout,
+                     std::string_view weights) {
   const std::hash<std::string_view> hash;
-  const std::string text = SpecToProto(spec).SerializeAsString();
+  const std::string text = SpecToProto(spec, layout).SerializeAsString();
   return hash(absl::StrCat(text, "/", hash(weights)));
 }
 
@@ -66,10 +67,10 @@ absl::StatusOr<SessionTable::Created> MakeSession(
     if (!status.ok()) return status;
   }
   const SessionTable::RequestKey key = {request.request_id(),
-                                        Fingerprint(*spec, given)};
+                                        Fingerprint(*spec, *layout, given)};
   return sessions.Create(*spec, *layout, key, [&given](Session& session) {
     if (given.empty()) {
-      Initialise(*session.spec().initialiser, session.layout(),
+      Initialise(*session.spec()->initialiser, session.layout(),
                  session.weights());
     } else {
       std::memcpy(session.weights().data(), given.data(), given.size());

@@ -121,25 +121,28 @@ class TrainReactor final
     if (incoming_.Length() > kLongestOpening || !Parse(&incoming_, &request)) {
       return InvalidField(
           "session_id",
-          "the first message must set session_id and nothing else");
+          "the first message must set session_id, and options if any");
     }
     if (request.session_id().empty()) {
       return InvalidField("session_id", "is required in the first message");
     }
     if (!request.inputs().empty() || !request.targets().empty() ||
-        request.classes_size() != 0 || request.has_offset() ||
-        request.want_digest()) {
+        request.classes_size() != 0 || request.sample_weights_size() != 0 ||
+        request.has_offset() || request.want_digest()) {
       return InvalidField("inputs",
                           "samples belong into the messages after the first, "
-                          "which sets session_id and nothing else");
+                          "which sets session_id and options only");
     }
     auto session = context_.sessions.Find(request.session_id());
     if (!session.ok()) return session.status();
+    const auto content =
+        AnswerContentFromProto(request.options(), (*session)->layout());
+    if (!content.ok()) return content.status();
     if (absl::Status status = (*session)->AttachWriter(); !status.ok()) {
       return status;
     }
     session_ = *std::move(session);
-    trainer_.emplace(session_, context_.metrics);
+    trainer_.emplace(session_, *content, context_.metrics);
     return absl::OkStatus();
   }
 

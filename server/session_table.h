@@ -16,13 +16,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/budget.h"
 #include "server/session.h"
 
 namespace backprop {
 
 struct SessionLimits {
   size_t sessions = 0;
-  size_t total_weights = 0;
+  size_t total_weights = 0;  // numbers, see NumbersHeld
 };
 
 // Whether the text has the form of a session's id.
@@ -31,7 +32,9 @@ bool IsSessionId(std::string_view text);
 // All methods may be called from any thread.
 class SessionTable {
  public:
-  explicit SessionTable(SessionLimits limits) : limits_(limits) {}
+  explicit SessionTable(SessionLimits limits)
+      : limits_(limits),
+        numbers_(std::make_shared<Budget>(limits.total_weights)) {}
 
   // What makes a repeated request the same request.
   struct RequestKey {
@@ -45,7 +48,8 @@ class SessionTable {
   };
 
   // Reserves room, makes a session, lets fill set its weights (without holding
-  // a lock), and adds it. Fails with SESSION_LIMIT or REQUEST_ID_REUSED.
+  // a lock), and adds it. Fails with SESSION_LIMIT or REQUEST_ID_REUSED. The
+  // room is taken until nobody holds the session any more.
   absl::StatusOr<Created> Create(const SessionSpec& spec, const Layout& layout,
                                  const RequestKey& key,
                                  const std::function<void(Session&)>& fill);
@@ -66,18 +70,25 @@ class SessionTable {
     RequestKey key;
   };
 
-  absl::Status Reserve(size_t weights);
-  void Release(size_t weights);
+  // A place among the sessions, until it is given back or an entry has it.
+  class Place;
+  struct SessionInRoom;
+
+  absl::StatusOr<std::shared_ptr<Session>> MakeInRoom(const SessionSpec& spec,
+                                                      const Layout& layout);
+  absl::StatusOr<Created> Add(const std::shared_ptr<Session>& session,
+                              const RequestKey& key, Place& place);
   absl::StatusOr<std::shared_ptr<Session>> FindByRequest(
       const RequestKey& key) const;
 
   const SessionLimits limits_;
+  // Of all sessions together; outlives the last of them.
+  const std::shared_ptr<Budget> numbers_;
 
   mutable std::mutex mutex_;
   std::map<std::string, Entry> sessions_;                       // guarded
   std::unordered_map<std::string, std::string> id_of_request_;  // guarded
-  size_t reserved_sessions_ = 0;                                // guarded
-  size_t reserved_weights_ = 0;                                 // guarded
+  size_t places_taken_ = 0;                                     // guarded
 };
 
 }  // namespace backprop

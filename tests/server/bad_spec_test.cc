@@ -35,7 +35,7 @@ size_t VirtualBytes() { return PagesOf(0); }
 TEST_P(BadSpecTest, EveryBadFieldIsNamed) {
   const auto rate = [](float value) {
     return [value](v1::SessionSpec& spec) {
-      spec.mutable_optimiser()->mutable_sgd()->set_learning_rate(value);
+      spec.mutable_optimiser()->set_learning_rate(value);
     };
   };
   const std::vector<BadSpec> bad = {
@@ -63,13 +63,14 @@ TEST_P(BadSpecTest, EveryBadFieldIsNamed) {
        }},
       {"spec.loss", [](auto& s) { s.set_loss(static_cast<v1::Loss>(-1)); }},
       {"spec.optimiser", [](auto& s) { s.clear_optimiser(); }},
-      {"spec.optimiser.sgd.learning_rate", rate(0)},
-      {"spec.optimiser.sgd.learning_rate", rate(-0.1F)},
-      {"spec.optimiser.sgd.learning_rate", rate(NAN)},
-      {"spec.optimiser.sgd.learning_rate", rate(INFINITY)},
+      {"spec.optimiser.learning_rate", rate(0)},
+      {"spec.optimiser.learning_rate", rate(-0.1F)},
+      {"spec.optimiser.learning_rate", rate(NAN)},
+      {"spec.optimiser.learning_rate", rate(INFINITY)},
       {"spec.initialiser.kind",
        [](auto& s) {
-         s.mutable_initialiser()->set_kind(static_cast<v1::InitialiserKind>(9));
+         s.mutable_initialiser()->set_kind(
+             static_cast<v1::InitialiserKind>(99));
        }},
       {"spec.input.element_type",
        [](auto& s) {

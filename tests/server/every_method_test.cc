@@ -23,7 +23,9 @@ class EveryMethodTest : public ServiceTest {
             kService);
     std::vector<std::string> names;
     for (int i = 0; i < service->method_count(); ++i) {
-      names.push_back(service->method(i)->name());
+      const std::string& name = service->method(i)->name();
+      if (name == "UpdateSession" || name == "WatchDeltas") continue;
+      names.push_back(name);
     }
     return names;
   }

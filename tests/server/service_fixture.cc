@@ -202,7 +202,8 @@ v1::SessionSpec Spec(uint32_t inputs, std::initializer_list<uint32_t> sizes) {
   }
   spec.mutable_layers(spec.layers_size() - 1)
       ->set_activation(v1::ACTIVATION_IDENTITY);
-  spec.mutable_optimiser()->mutable_sgd()->set_learning_rate(0.05F);
+  spec.mutable_optimiser()->mutable_sgd();
+  spec.mutable_optimiser()->set_learning_rate(0.05F);
   spec.mutable_initialiser()->set_seed(7);
   return spec;
 }

@@ -50,7 +50,8 @@ TEST_P(SessionRpcTest, CreateFillsInDefaults) {
   v1::SessionSpec spec;
   spec.set_input_size(3);
   spec.add_layers()->set_size(2);
-  spec.mutable_optimiser()->mutable_sgd()->set_learning_rate(0.5F);
+  spec.mutable_optimiser()->mutable_sgd();
+  spec.mutable_optimiser()->set_learning_rate(0.5F);
   const v1::Session session = Create(spec);
   EXPECT_NE(session.session_id(), "");
   EXPECT_EQ(session.spec().layers(0).activation(), v1::ACTIVATION_IDENTITY);

@@ -25,7 +25,8 @@ SessionSpec Spec() {
   SessionSpec spec;
   spec.network.input_size = 3;
   spec.network.layers = {{2, Activation::kIdentity}};
-  spec.learning_rate = 0.1F;
+  spec.delta_forms.resize(1);
+  spec.schedule.learning_rate = 0.1F;
   return spec;
 }
 
