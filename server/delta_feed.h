@@ -81,8 +81,10 @@ class DeltaFeed : public std::enable_shared_from_this<DeltaFeed> {
 
  private:
   void Spread();            // tells the readers; on another thread
-  void WakeLocked();        // REQUIRES mutex_
-  void DropOldestLocked();  // REQUIRES mutex_
+  // REQUIRES mutex_.
+  void HoldFromLocked(uint64_t step);
+  void DropOldestLocked();
+  void WakeLocked();
 
   const size_t max_bytes_;
   const Later later_;

@@ -68,6 +68,10 @@ constexpr std::array kFlags = {
          "Requests that may wait in one Train stream before the server stops "
          "reading from it",
          NumberField{&ServerOptions::max_queued_bytes, 1, size_t{1} << 40}},
+    Flag{"max-watched-bytes", "BYTES",
+         "Recent deltas held for each session that is watched: how far a "
+         "watcher may fall behind",
+         NumberField{&ServerOptions::max_watched_bytes, 1, size_t{1} << 40}},
     Flag{"max-pending-calls", "COUNT",
          "Unary calls and evaluation messages that may wait for a thread at "
          "once",

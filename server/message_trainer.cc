@@ -3,13 +3,15 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "server/input_translation.h"
 #include "server/message_limits.h"
+#include "server/number_bytes.h"
 #include "server/rejection.h"
 #include "server/rpc_status.h"
+#include "server/watched_steps.h"
 
 namespace backprop {
 namespace {
@@ -37,18 +39,6 @@ size_t NumbersAStep(const SessionSpec& spec, const Layout& layout,
   if (content.outputs) numbers += layout.batch_size() * layout.output_size();
   if (spec.optimiser.max_norm > 0) ++numbers;
   return numbers + (kDigestNumbers - 1) / spec.digest_every + 1;
-}
-
-// Whether all rows hold the same bits. At least one row.
-bool RowsAreEqual(std::span<const float> rows, size_t length) {
-  const size_t others = rows.size() - length;
-  return std::memcmp(rows.data(), rows.data() + length,
-                     others * sizeof(float)) == 0;
-}
-
-void SetNumbers(std::span<const float> numbers, std::string* bytes) {
-  bytes->assign(reinterpret_cast<const char*>(numbers.data()),
-                numbers.size() * sizeof(float));
 }
 
 }  // namespace
@@ -167,6 +157,8 @@ absl::Status MessageTrainer::LearnPart(Worker& worker,
   session_->Learn(inputs);
   next_ += samples;
   const auto spec = session_->spec();
+  TellWatchers(*session_,
+               {.learnt_standardisation = !AwaitsStandardisation(*spec)});
   if (AwaitsStandardisation(*spec)) return absl::OkStatus();
   StandardisationToProto(*spec, response->mutable_standardisation());
   if (next_ == count_) return absl::OkStatus();
@@ -218,6 +210,14 @@ absl::Status MessageTrainer::TrainPart(const SessionSpec& spec, Worker& worker,
 
   const size_t applied =
       static_cast<size_t>(outcome.after.step - outcome.before.step);
+  const size_t row_bytes =
+      run.inputs.size() / steps * ElementSize(spec.input.element_type);
+  TellWatchers(*session_, {.run = &run,
+                           .steps = applied,
+                           .inputs = std::string_view(request_.inputs())
+                                         .substr(next_ / batch * row_bytes,
+                                                 applied * row_bytes),
+                           .outcome = &outcome});
   next_ += applied * batch;
   metrics_.RecordTurn(
       {run.errors.first(applied), applied * batch, seconds.count()});
@@ -244,11 +244,9 @@ void MessageTrainer::FillResponse(const SessionSpec& spec, const TrainRun& run,
   if (content_.deltas == v1::DELTA_DETAIL_FACTORS) {
     SetNumbers(run.deltas.first(steps * layout.delta_row_length()),
                response->mutable_deltas());
-    if (const size_t length = ScalarCount(spec.optimiser); length != 0) {
-      const auto rows = run.scalars.first(steps * length);
-      SetNumbers(RowsAreEqual(rows, length) ? rows.first(length) : rows,
-                 response->mutable_scalars());
-    }
+    const size_t length = ScalarCount(spec.optimiser);
+    SetScalars(run.scalars.first(steps * length), length,
+               response->mutable_scalars());
   } else if (content_.deltas == v1::DELTA_DETAIL_DENSE) {
     SetNumbers(run.full_deltas.first(steps * layout.weight_count()),
                response->mutable_deltas());

@@ -229,6 +229,8 @@ struct Metrics::State {
                                          "Weights held now by all sessions.");
   Gauge& train_streams =
       all.MakeGauge("backprop_train_streams", "Train streams open now.");
+  Gauge& watch_streams =
+      all.MakeGauge("backprop_watch_streams", "WatchDeltas streams open now.");
   Gauge& queued_bytes = all.MakeGauge(
       "backprop_queued_bytes", "Request bytes that wait for a turn now.");
   RpcFamilies rpc_families{
@@ -300,6 +302,10 @@ void Metrics::RecordSentBytes(size_t bytes) {
 
 void Metrics::AddQueuedBytes(int64_t change) {
   state_->queued_bytes.Increment(static_cast<double>(change));
+}
+
+void Metrics::AddWatchStreams(int change) {
+  state_->watch_streams.Increment(change);
 }
 
 void Metrics::AddTrainStreams(int change) {

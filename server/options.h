@@ -41,6 +41,11 @@ struct ServerOptions {
   // a stream.
   size_t max_queued_bytes = size_t{1} << 20;
 
+  // Bytes of recent deltas held in memory for each session that is watched: how
+  // far a watcher may fall behind before it has to start from the weights
+  // again.
+  size_t max_watched_bytes = size_t{4} << 20;
+
   // Unary calls (and evaluation messages) that may wait for a thread at once;
   // further ones are refused with QUEUE_LIMIT.
   size_t max_pending_calls = 4096;

@@ -32,6 +32,8 @@ constexpr std::array<CodeOfReason, 11> kCodes = {{
     {kOffsetGap, absl::StatusCode::kOutOfRange},
     {kNonFiniteStep, absl::StatusCode::kFailedPrecondition},
     {kNotReady, absl::StatusCode::kFailedPrecondition},
+    {kStepNotHeld, absl::StatusCode::kOutOfRange},
+    {kStepNotReached, absl::StatusCode::kOutOfRange},
     {kShuttingDown, absl::StatusCode::kUnavailable},
 }};
 

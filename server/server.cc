@@ -13,10 +13,10 @@
 #include "backprop/v1/training_service.grpc.pb.h"
 #include "server/address.h"
 #include "server/compute_pool.h"
+#include "server/open_streams.h"
 #include "server/service_call.h"
 #include "server/service_pulse.h"
 #include "server/service_reflection.h"
-#include "server/service_train.h"
 #include "server/service_training.h"
 #include "server/session_table.h"
 
@@ -62,7 +62,8 @@ std::vector<std::string> ReflectedServices() {
 struct Server::State {
   State(const ServerOptions& options_, Metrics& metrics)
       : options(options_),
-        sessions({options.max_sessions, options.max_total_weights}),
+        sessions({options.max_sessions, options.max_total_weights},
+                 [this] { return NewFeed(); }),
         context(options, metrics, sessions, pool),
         pool(options.compute_threads,
              [&metrics](double waited) { metrics.RecordQueueWait(waited); }),
@@ -71,7 +72,7 @@ struct Server::State {
 
   const ServerOptions options;
   SessionTable sessions;
-  TrainStreams streams;
+  OpenStreams streams;
   ServiceContext context;
   ComputePool pool;  // below what turns use: it joins before that goes
   const std::unique_ptr<grpc::Service> training;
@@ -82,6 +83,7 @@ struct Server::State {
   std::atomic<bool> ready = false;
 
   void Drain(seconds grace);
+  std::shared_ptr<DeltaFeed> NewFeed();
 };
 
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -133,6 +135,13 @@ std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
 }
 
 void Server::Drain() { state_->Drain(seconds(state_->options.drain_seconds)); }
+
+std::shared_ptr<DeltaFeed> Server::State::NewFeed() {
+  return std::make_shared<DeltaFeed>(
+      options.max_watched_bytes, [this](std::function<void()> tell) {
+        pool.Submit([tell = std::move(tell)](Worker&) { tell(); });
+      });
+}
 
 void Server::State::Drain(seconds grace) {
   if (!ready.exchange(false)) return;

@@ -37,23 +37,24 @@ size_t QueuedBytes(const grpc::ByteBuffer& message) {
 // nothing is left to do.
 class TrainReactor final
     : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+      public OpenStream,
       public std::enable_shared_from_this<TrainReactor> {
  public:
-  TrainReactor(ServiceContext& context, TrainStreams& streams)
+  TrainReactor(ServiceContext& context, OpenStreams& streams)
       : context_(context),
         streams_(streams),
         call_(context, Metrics::RpcType::kBidiStream, "Train") {
-    context_.metrics.AddTrainStreams(1);
+    context_.metrics.AddOpenStreams(1);
   }
 
-  ~TrainReactor() override { context_.metrics.AddTrainStreams(-1); }
+  ~TrainReactor() override { context_.metrics.AddOpenStreams(-1); }
 
   void Begin() {
     streams_.Add(shared_from_this());
     Update([this] { end_ = MaybeEnd(Admit(context_)); });
   }
 
-  void SayGoodbye() {
+  void SayGoodbye() override {
     Update([this] { leaving_ = true; });
   }
 
@@ -294,7 +295,7 @@ class TrainReactor final
 
   // Constant after construction.
   ServiceContext& context_;
-  TrainStreams& streams_;
+  OpenStreams& streams_;
 
   // Set by Open before the first turn, constant from then on.
   std::shared_ptr<Session> session_;
@@ -324,33 +325,8 @@ class TrainReactor final
   std::optional<absl::Status> end_;  // how the stream will end
 };
 
-void TrainStreams::Add(const std::shared_ptr<TrainReactor>& stream) {
-  std::lock_guard lock(mutex_);
-  streams_.insert(stream);
-}
-
-void TrainStreams::Remove(const std::shared_ptr<TrainReactor>& stream) {
-  std::lock_guard lock(mutex_);
-  streams_.erase(stream);
-  if (streams_.empty()) changed_.notify_all();
-}
-
-void TrainStreams::AwaitEnd(std::chrono::system_clock::time_point deadline) {
-  std::unique_lock lock(mutex_);
-  changed_.wait_until(lock, deadline, [this] { return streams_.empty(); });
-}
-
-void TrainStreams::SayGoodbye() {
-  std::vector<std::shared_ptr<TrainReactor>> streams;
-  {
-    std::lock_guard lock(mutex_);
-    streams.assign(streams_.begin(), streams_.end());
-  }
-  for (const auto& stream : streams) stream->SayGoodbye();
-}
-
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* OpenTrainStream(
-    ServiceContext& context, TrainStreams& streams) {
+    ServiceContext& context, OpenStreams& streams) {
   const auto stream = std::make_shared<TrainReactor>(context, streams);
   stream->Begin();
   return stream.get();

@@ -14,7 +14,9 @@
 #include "server/rejection.h"
 #include "server/row_predictor.h"
 #include "server/service_evaluate.h"
+#include "server/service_train.h"
 #include "server/service_unary.h"
+#include "server/service_watch.h"
 #include "server/service_weights.h"
 #include "server/single_step.h"
 #include "server/spec_translation.h"
@@ -47,7 +49,8 @@ using RawMethods = v1::TrainingService::WithRawCallbackMethod_CreateSession<
         v1::TrainingService::WithRawCallbackMethod_TrainStep<
             v1::TrainingService::WithRawCallbackMethod_Predict<
                 v1::TrainingService::WithRawCallbackMethod_Evaluate<
-                    Service>>>>>;
+                    v1::TrainingService::WithRawCallbackMethod_WatchDeltas<
+                        Service>>>>>>;
 
 absl::StatusOr<Work> PlanCreate(ServiceContext& context,
                                 const v1::CreateSessionRequest& request,
@@ -150,7 +153,7 @@ void PresentMethods(Metrics& metrics) {
 class TrainingService final
     : public SmallMethods<RawMethods<v1::TrainingService::Service>> {
  public:
-  TrainingService(ServiceContext& context, TrainStreams& streams)
+  TrainingService(ServiceContext& context, OpenStreams& streams)
       : context_(context), streams_(streams) {
     PresentMethods(context.metrics);
   }
@@ -218,6 +221,11 @@ class TrainingService final
     return OpenWeightsStream(context_, rpc, *request);
   }
 
+  grpc::ServerWriteReactor<ByteBuffer>* WatchDeltas(
+      Rpc*, const ByteBuffer* request) noexcept override {
+    return OpenWatchStream(context_, streams_, *request);
+  }
+
  private:
   template <typename Request, typename Response>
   Unary* InTurns(Rpc* rpc, const char* method, const ByteBuffer* request,
@@ -232,13 +240,13 @@ class TrainingService final
   }
 
   ServiceContext& context_;
-  TrainStreams& streams_;
+  OpenStreams& streams_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> MakeTrainingService(ServiceContext& context,
-                                                   TrainStreams& streams) {
+                                                   OpenStreams& streams) {
   return std::make_unique<TrainingService>(context, streams);
 }
 

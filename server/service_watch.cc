@@ -10,9 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "backprop/v1/training_service.pb.h"
 #include "server/delta_feed.h"
+#include "server/input_translation.h"
 #include "server/rejection.h"
 #include "server/service_bytes.h"
-#include "server/spec_translation.h"
 
 namespace backprop {
 namespace {
@@ -149,9 +149,9 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
       response.set_next_offset(progress.next_offset -
                                (progress.step - after) *
                                    session_->layout().batch_size());
-      StandardisationToProto(*session_, response.mutable_standardisation());
-      if (response.standardisation().mean().empty()) {
-        response.clear_standardisation();
+      const auto spec = session_->spec();
+      if (!spec->input.mean.empty()) {
+        StandardisationToProto(*spec, response.mutable_standardisation());
       }
     }
     Update([this, &status, &place, &response, after] {

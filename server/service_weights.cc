@@ -87,6 +87,7 @@ class WeightsStream final
     chunk_.set_step(progress.step);
     chunk_.set_next_offset(progress.next_offset);
     chunk_.set_weight_count(weights.size());
+    session_->feed().Anchor(progress.step, DeltaFeed::Clock::now());
     spec_ = session_->spec();
     session_.reset();  // it may be deleted while its weights are sent
     context_.pool.Submit([this](Worker&) { BeginToSend(); });

@@ -51,10 +51,12 @@ Session::Numbers Session::AllocateZeroed(size_t count) {
   return Numbers(static_cast<float*>(memory));
 }
 
-Session::Session(std::string id, SessionSpec spec, Layout layout)
+Session::Session(std::string id, SessionSpec spec, Layout layout,
+                 std::shared_ptr<DeltaFeed> feed)
     : id_(std::move(id)),
       layout_(std::move(layout)),
       created_(std::chrono::system_clock::now()),
+      feed_(std::move(feed)),
       state_size_(StateCount(spec.optimiser) * layout_.weight_count()),
       weights_(AllocateZeroed(layout_.weight_count())),
       state_(AllocateZeroed(state_size_)),
@@ -112,6 +114,7 @@ absl::Status Session::Close() {
                                   "that stream, then delete"));
   }
   closed_ = true;
+  feed_->Close();
   return absl::OkStatus();
 }
 

@@ -21,6 +21,7 @@
 #include "engine/standardiser.h"
 #include "engine/trainer.h"
 #include "server/compute_pool.h"
+#include "server/delta_feed.h"
 #include "server/session_spec.h"
 
 namespace backprop {
@@ -51,7 +52,8 @@ absl::Status NonFiniteStep(const Progress& before,
 class Session {
  public:
   // Allocates weights and optimiser state, all zero.
-  Session(std::string id, SessionSpec spec, Layout layout);
+  Session(std::string id, SessionSpec spec, Layout layout,
+          std::shared_ptr<DeltaFeed> feed);
 
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -60,6 +62,7 @@ class Session {
   const Layout& layout() const { return layout_; }
   std::chrono::system_clock::time_point created() const { return created_; }
   const std::shared_ptr<Lane>& lane() const { return lane_; }
+  DeltaFeed& feed() const { return *feed_; }
 
   // Any thread.
   // Replaced, never changed: what has been got stays as it is.
@@ -119,6 +122,7 @@ class Session {
   const Layout layout_;
   const std::chrono::system_clock::time_point created_;
   const std::shared_ptr<Lane> lane_ = std::make_shared<Lane>();
+  const std::shared_ptr<DeltaFeed> feed_;
   const size_t state_size_;
 
   // Owned by the lane's turn.

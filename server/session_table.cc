@@ -92,7 +92,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::MakeInRoom(
                      " (--max-total-weights): delete some sessions"));
   }
   try {
-    made->session.emplace(NewId(), spec, layout);
+    made->session.emplace(NewId(), spec, layout, new_feed_());
   } catch (const std::bad_alloc&) {
     return Rejection(kSessionLimit,
                      absl::StrCat("the machine has no memory left for ",

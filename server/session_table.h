@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -32,8 +33,11 @@ bool IsSessionId(std::string_view text);
 // All methods may be called from any thread.
 class SessionTable {
  public:
-  explicit SessionTable(SessionLimits limits)
+  // new_feed: makes each session's feed.
+  SessionTable(SessionLimits limits,
+               std::function<std::shared_ptr<DeltaFeed>()> new_feed)
       : limits_(limits),
+        new_feed_(std::move(new_feed)),
         numbers_(std::make_shared<Budget>(limits.total_weights)) {}
 
   // What makes a repeated request the same request.
@@ -82,6 +86,7 @@ class SessionTable {
       const RequestKey& key) const;
 
   const SessionLimits limits_;
+  const std::function<std::shared_ptr<DeltaFeed>()> new_feed_;
   // Of all sessions together; outlives the last of them.
   const std::shared_ptr<Budget> numbers_;
 

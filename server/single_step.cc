@@ -11,6 +11,7 @@
 #include "server/message_limits.h"
 #include "server/rejection.h"
 #include "server/sample_decoder.h"
+#include "server/watched_steps.h"
 
 namespace backprop {
 namespace {
@@ -162,6 +163,13 @@ absl::Status TakeSingleStep(Session& session,
     return NonFiniteStep(outcome.after, "nothing was applied");
   }
   metrics.RecordTurn({run.errors, batch, seconds.count()});
+  TellWatchers(session,
+               {.run = &run,
+                .steps = 1,
+                .inputs = {reinterpret_cast<const char*>(inputs.data()),
+                           inputs.size_bytes()},
+                .inputs_are_values = true,
+                .outcome = &outcome});
   response->set_step(outcome.after.step);
   response->set_error(run.errors[0]);
   response->mutable_outputs()->Add(run.outputs.begin(), run.outputs.end());

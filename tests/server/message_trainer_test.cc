@@ -31,8 +31,9 @@ std::shared_ptr<Session> MakeSession(uint64_t seed) {
   spec.schedule.learning_rate = 0.05F;
   const std::vector<size_t> sizes = {8, kOutputs};
   Layout layout = Layout::Create(kInputs, sizes, 1, 10'000).value();
-  auto session =
-      std::make_shared<Session>("s", std::move(spec), std::move(layout));
+  auto session = std::make_shared<Session>(
+      "s", std::move(spec), std::move(layout),
+      std::make_shared<DeltaFeed>(0, [](const auto&) {}));
   Initialise({.seed = seed}, session->layout(), session->weights());
   return session;
 }
