@@ -210,14 +210,7 @@ absl::Status MessageTrainer::TrainPart(const SessionSpec& spec, Worker& worker,
 
   const size_t applied =
       static_cast<size_t>(outcome.after.step - outcome.before.step);
-  const size_t row_bytes =
-      run.inputs.size() / steps * ElementSize(spec.input.element_type);
-  TellWatchers(*session_, {.run = &run,
-                           .steps = applied,
-                           .inputs = std::string_view(request_.inputs())
-                                         .substr(next_ / batch * row_bytes,
-                                                 applied * row_bytes),
-                           .outcome = &outcome});
+  if (applied > 0) TellOf(run, applied, outcome);
   next_ += applied * batch;
   metrics_.RecordTurn(
       {run.errors.first(applied), applied * batch, seconds.count()});
@@ -232,6 +225,20 @@ absl::Status MessageTrainer::TrainPart(const SessionSpec& spec, Worker& worker,
                          "it and what follows in its message were not applied");
   }
   return absl::OkStatus();
+}
+
+// next_: the first sample of the steps.
+void MessageTrainer::TellOf(const TrainRun& run, size_t steps,
+                            const TrainOutcome& outcome) {
+  const size_t row_bytes = session_->layout().input_size() *
+                           ElementSize(session_->spec()->input.element_type);
+  const size_t batch = session_->layout().batch_size();
+  TellWatchers(*session_, {.run = &run,
+                           .steps = steps,
+                           .inputs = std::string_view(request_.inputs())
+                                         .substr(next_ * row_bytes,
+                                                 steps * batch * row_bytes),
+                           .outcome = &outcome});
 }
 
 void MessageTrainer::FillResponse(const SessionSpec& spec, const TrainRun& run,

@@ -64,6 +64,7 @@ class MessageTrainer {
   // steps: of the run, that were applied.
   void FillResponse(const SessionSpec& spec, const TrainRun& run, size_t steps,
                     v1::TrainResponse* response) const;
+  void TellOf(const TrainRun& run, size_t steps, const TrainOutcome& outcome);
   SampleBytes Samples() const;
 
   const std::shared_ptr<Session> session_;

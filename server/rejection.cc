@@ -21,7 +21,7 @@ struct CodeOfReason {
   absl::StatusCode code;
 };
 
-constexpr std::array<CodeOfReason, 11> kCodes = {{
+constexpr std::array<CodeOfReason, 13> kCodes = {{
     {kSessionNotFound, absl::StatusCode::kNotFound},
     {kSessionHasWriter, absl::StatusCode::kFailedPrecondition},
     {kSessionBusy, absl::StatusCode::kFailedPrecondition},

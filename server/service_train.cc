@@ -44,10 +44,10 @@ class TrainReactor final
       : context_(context),
         streams_(streams),
         call_(context, Metrics::RpcType::kBidiStream, "Train") {
-    context_.metrics.AddOpenStreams(1);
+    context_.metrics.AddTrainStreams(1);
   }
 
-  ~TrainReactor() override { context_.metrics.AddOpenStreams(-1); }
+  ~TrainReactor() override { context_.metrics.AddTrainStreams(-1); }
 
   void Begin() {
     streams_.Add(shared_from_this());

@@ -41,8 +41,7 @@ using SmallMethods = v1::TrainingService::WithCallbackMethod_GetSession<
         v1::TrainingService::WithCallbackMethod_DeleteSession<
             v1::TrainingService::WithCallbackMethod_UpdateSession<
                 v1::TrainingService::WithCallbackMethod_GetWeights<
-                    v1::TrainingService::WithCallbackMethod_WatchDeltas<
-                        Service>>>>>>;
+                    Service>>>>>;
 template <class Service>
 using RawMethods = v1::TrainingService::WithRawCallbackMethod_CreateSession<
     v1::TrainingService::WithRawCallbackMethod_Train<

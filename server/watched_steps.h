@@ -15,7 +15,7 @@ namespace backprop {
 struct WatchedSteps {
   const TrainRun* run = nullptr;   // of the steps; null: there were none
   size_t steps = 0;                // of run, from its first on
-  std::string_view inputs;         // the input rows of those steps' samples, as
+  std::string_view inputs = {};    // the input rows of those steps' samples, as
                                    // they came, or ...
   bool inputs_are_values = false;  // ... float32 as the network saw them
   const TrainOutcome* outcome = nullptr;  // digests and where it began; or null
