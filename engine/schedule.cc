@@ -130,10 +130,13 @@ std::vector<FieldViolation> Validate(const Schedule& schedule) {
   return std::move(check).Violations();
 }
 
-LearningRate::LearningRate(const Schedule& schedule)
+LearningRate::LearningRate(const Schedule& schedule, uint64_t age)
     : schedule_(schedule),
+      age_(age),
       period_{0, schedule.steps},
-      plateau_rate_(schedule.learning_rate) {}
+      plateau_rate_(schedule.learning_rate) {
+  if (schedule.kind == ScheduleKind::kCosine) period_ = PeriodAt(KindAge(0));
+}
 
 uint64_t LearningRate::KindAge(uint64_t ahead) const {
   const uint64_t age = SumOrEver(age_, ahead);

@@ -39,6 +39,8 @@ struct Schedule {
   float period_factor = 1;    // kCosine
   uint32_t patience = 10;     // kPlateau
   float threshold = 1e-4F;    // kPlateau
+
+  friend bool operator==(const Schedule&, const Schedule&) = default;
 };
 
 // All violations; field names are those of v1.Schedule and its messages, e.g.
@@ -49,8 +51,9 @@ std::vector<FieldViolation> Validate(const Schedule& schedule);
 class LearningRate {
  public:
   LearningRate() = default;
-  // The schedule's age begins at 0. It must be valid.
-  explicit LearningRate(const Schedule& schedule);
+  // The schedule must be valid; age: steps of it that count as done already,
+  // though with kPlateau none of their errors is known.
+  explicit LearningRate(const Schedule& schedule, uint64_t age = 0);
 
   // α of the step that comes `ahead` steps after the last one recorded (0: the
   // next step). Valid while ahead < StepsUntilDecision().
@@ -65,6 +68,7 @@ class LearningRate {
   void Record(std::span<const float> errors);
 
   const Schedule& schedule() const { return schedule_; }
+  uint64_t age() const { return age_; }  // steps recorded, or counted as done
 
  private:
   // Of kCosine, in steps after the warm-up.
@@ -81,8 +85,8 @@ class LearningRate {
   void EndWindow();
 
   Schedule schedule_;
-  uint64_t age_ = 0;  // steps recorded
-  Period period_;     // kCosine only: the next step's
+  uint64_t age_ = 0;
+  Period period_;  // kCosine only: the next step's
   // kPlateau only.
   double window_sum_ = 0;
   uint64_t window_steps_ = 0;

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "backprop/v1/training_service.grpc.pb.h"
+#include "server/hyperparameter_update.h"
 #include "server/new_session.h"
 #include "server/rejection.h"
 #include "server/row_predictor.h"
@@ -39,23 +40,27 @@ template <class Service>
 using SmallMethods = v1::TrainingService::WithCallbackMethod_GetSession<
     v1::TrainingService::WithCallbackMethod_ListSessions<
         v1::TrainingService::WithCallbackMethod_DeleteSession<
-            v1::TrainingService::WithCallbackMethod_UpdateSession<
-                v1::TrainingService::WithCallbackMethod_GetWeights<
-                    Service>>>>>;
+            v1::TrainingService::WithCallbackMethod_GetWeights<Service>>>>;
 template <class Service>
 using RawMethods = v1::TrainingService::WithRawCallbackMethod_CreateSession<
-    v1::TrainingService::WithRawCallbackMethod_Train<
-        v1::TrainingService::WithRawCallbackMethod_TrainStep<
-            v1::TrainingService::WithRawCallbackMethod_Predict<
-                v1::TrainingService::WithRawCallbackMethod_Evaluate<
-                    v1::TrainingService::WithRawCallbackMethod_WatchDeltas<
-                        Service>>>>>>;
+    v1::TrainingService::WithRawCallbackMethod_UpdateSession<
+        v1::TrainingService::WithRawCallbackMethod_Train<
+            v1::TrainingService::WithRawCallbackMethod_TrainStep<
+                v1::TrainingService::WithRawCallbackMethod_Predict<
+                    v1::TrainingService::WithRawCallbackMethod_Evaluate<
+                        v1::TrainingService::WithRawCallbackMethod_WatchDeltas<
+                            Service>>>>>>>;
 
 absl::StatusOr<Work> PlanCreate(ServiceContext& context,
                                 const v1::CreateSessionRequest& request,
                                 v1::CreateSessionResponse* response) {
+  std::shared_ptr<Lane> lane;  // the origin's; else of its own
+  if (const auto origin = context.sessions.Find(request.fork().session_id());
+      request.has_fork() && origin.ok()) {
+    lane = (*origin)->lane();
+  }
   return Work{
-      nullptr, [&context, &request, response](Worker&) {
+      std::move(lane), [&context, &request, response](Worker&) {
         auto created = MakeSession(context.options, request, context.sessions);
         if (!created.ok()) return created.status();
         const Session& session = *created->session;
@@ -65,6 +70,17 @@ absl::StatusOr<Work> PlanCreate(ServiceContext& context,
         SessionToProto(session, response->mutable_session());
         return absl::OkStatus();
       }};
+}
+
+absl::StatusOr<Work> PlanUpdate(ServiceContext& context,
+                                const v1::UpdateSessionRequest& request,
+                                v1::UpdateSessionResponse* response) {
+  auto session = FindSession(context, request.session_id());
+  if (!session.ok()) return session.status();
+  return Work{(*session)->lane(),
+              [&request, response, session = *std::move(session)](Worker&) {
+                return UpdateHyperparameters(request, *session, response);
+              }};
 }
 
 absl::StatusOr<Work> PlanStep(ServiceContext& context,
@@ -191,6 +207,12 @@ class TrainingService final
       context_.metrics.SessionDeleted((*session)->layout().weight_count());
       return absl::OkStatus();
     });
+  }
+
+  Unary* UpdateSession(Rpc* rpc, const ByteBuffer* request,
+                       ByteBuffer* response) noexcept override {
+    return InTurns<v1::UpdateSessionRequest, v1::UpdateSessionResponse>(
+        rpc, "UpdateSession", request, response, PlanUpdate);
   }
 
   grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>* Train(

@@ -120,6 +120,28 @@ absl::Status Session::Close() {
 
 uint64_t Session::WeightsDigest() { return Digest(weights()); }
 
+void Session::ForkFrom(Session& origin, bool with_state) {
+  forked_from_ = origin.id_;
+  std::ranges::copy(origin.weights(), weights_.get());
+  if (!with_state) return;
+  std::ranges::copy(origin.state(), state_.get());
+  state_age_ = origin.state_age_;
+  const Schedule& schedule = rate_.schedule();
+  rate_ = schedule == origin.rate_.schedule()
+              ? origin.rate_
+              : LearningRate(schedule, origin.rate_.age());
+  std::lock_guard lock(mutex_);
+  learning_rate_ = rate_.Rate(0);
+}
+
+void Session::Update(SessionSpec spec, bool restarts_schedule) {
+  auto updated = std::make_shared<const SessionSpec>(std::move(spec));
+  if (restarts_schedule) rate_ = LearningRate(updated->schedule);
+  std::lock_guard lock(mutex_);
+  spec_ = std::move(updated);
+  learning_rate_ = rate_.Rate(0);
+}
+
 TrainOutcome Session::Train(Trainer& trainer, TrainRun run) {
   const auto spec = this->spec();
   TrainOutcome outcome;

@@ -63,6 +63,7 @@ class Session {
   std::chrono::system_clock::time_point created() const { return created_; }
   const std::shared_ptr<Lane>& lane() const { return lane_; }
   DeltaFeed& feed() const { return *feed_; }
+  const std::string& forked_from() const { return forked_from_; }
 
   // Any thread.
   // Replaced, never changed: what has been got stays as it is.
@@ -95,6 +96,15 @@ class Session {
   std::span<float> state() { return {state_.get(), state_size_}; }
   uint64_t WeightsDigest();
 
+  // Before others know the session; within a turn of the origin's lane. Takes
+  // over its weights, and with_state all that its optimiser and schedule know
+  // (their state vectors must be as many, of the same optimiser).
+  void ForkFrom(Session& origin, bool with_state);
+
+  // What the next step is trained with. Must keep the layout (state_count and
+  // factor_kind included). restarts_schedule: its age begins anew.
+  void Update(SessionSpec spec, bool restarts_schedule);
+
   // Trains run.errors.size() steps; run.weights and run.state are set by the
   // session. Fewer steps in the outcome mean what they mean in Trainer::Train.
   // Requires !AwaitsStandardisation(*spec()).
@@ -124,6 +134,9 @@ class Session {
   const std::shared_ptr<Lane> lane_ = std::make_shared<Lane>();
   const std::shared_ptr<DeltaFeed> feed_;
   const size_t state_size_;
+
+  // Constant once others know the session.
+  std::string forked_from_;  // empty: none
 
   // Owned by the lane's turn.
   Numbers weights_;

@@ -116,15 +116,15 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindByRequest(
   return entry.session;
 }
 
+absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindMade(
+    const RequestKey& key) const {
+  std::lock_guard lock(mutex_);
+  return FindByRequest(key);
+}
+
 absl::StatusOr<SessionTable::Created> SessionTable::Create(
     const SessionSpec& spec, const Layout& layout, const RequestKey& key,
     const std::function<void(Session&)>& fill) {
-  {
-    std::lock_guard lock(mutex_);
-    auto earlier = FindByRequest(key);
-    if (!earlier.ok()) return earlier.status();
-    if (*earlier != nullptr) return Created{*std::move(earlier), false};
-  }
   Place place(*this);
   if (!place.taken()) {
     return Rejection(

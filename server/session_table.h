@@ -43,7 +43,7 @@ class SessionTable {
   // What makes a repeated request the same request.
   struct RequestKey {
     std::string request_id;    // empty: none
-    uint64_t fingerprint = 0;  // of the effective spec and the given weights
+    uint64_t fingerprint = 0;  // of the spec and the weights given
   };
 
   struct Created {
@@ -57,6 +57,11 @@ class SessionTable {
   absl::StatusOr<Created> Create(const SessionSpec& spec, const Layout& layout,
                                  const RequestKey& key,
                                  const std::function<void(Session&)>& fill);
+
+  // The session that an earlier request with this key made; null if none.
+  // Fails with REQUEST_ID_REUSED.
+  absl::StatusOr<std::shared_ptr<Session>> FindMade(
+      const RequestKey& key) const;
 
   // Fails with SESSION_NOT_FOUND.
   absl::StatusOr<std::shared_ptr<Session>> Find(const std::string& id) const;
@@ -82,6 +87,7 @@ class SessionTable {
                                                       const Layout& layout);
   absl::StatusOr<Created> Add(const std::shared_ptr<Session>& session,
                               const RequestKey& key, Place& place);
+  // mutex_ held.
   absl::StatusOr<std::shared_ptr<Session>> FindByRequest(
       const RequestKey& key) const;
 

@@ -124,6 +124,7 @@ void SessionToProto(const Session& session, v1::Session* proto) {
   proto->set_next_offset(progress.next_offset);
   proto->set_learning_rate(session.learning_rate());
   proto->set_has_writer(session.has_writer());
+  proto->set_forked_from(session.forked_from());
   using std::chrono::nanoseconds;
   using std::chrono::seconds;
   const auto since_epoch = session.created().time_since_epoch();
