@@ -10,7 +10,7 @@
 #include "engine/delta.h"
 #include "engine/trainer.h"
 #include "tests/engine/problem.h"
-#include "tests/engine/reference_delta.h"
+#include "tests/engine/replay.h"
 
 namespace backprop::testing {
 namespace {
@@ -32,18 +32,10 @@ Problem RandomProblem(uint32_t seed, size_t widest = 40) {
                                          : DeltaForm::kDense);
   }
   shape.sizes.back() += 1;  // softmax of one number is 1: nothing to learn
-  const NetworkSpec network =
-      MakeNetwork(shape, functions.hidden, functions.output, functions.loss);
+  const NetworkSpec network = MakeNetwork(shape, functions);
   const size_t batch_size = 1 + random.Below(5);
   return MakeProblem(network, MakeLayout(network, batch_size, forms),
                      random.Uniform(0.001F, 0.05F), kSteps, seed);
-}
-
-// The problem's weights plus all of the run's deltas.
-std::vector<float> Replayed(const Problem& problem, const Results& results) {
-  std::vector<float> weights = problem.weights;
-  ApplyReferenceDeltas(problem.layout, results.deltas, problem.inputs, weights);
-  return weights;
 }
 
 // 60 small networks, and 12 whose weights a fast engine treats as large.
@@ -64,8 +56,7 @@ TEST(TrainerDeltaTest, WeightsAreThoseBeforePlusTheDeltasBitForBit) {
     const Results results = Train(trainer, problem);
     ASSERT_EQ(results.applied, kSteps) << problem.name();
     EXPECT_NE(Bits(results.weights), Bits(problem.weights)) << problem.name();
-    EXPECT_EQ(Bits(results.weights), Bits(Replayed(problem, results)))
-        << problem.name();
+    ExpectReplayed(problem, results);
   }
 }
 
@@ -74,10 +65,10 @@ TEST(TrainerDeltaTest, WeightsAreTheDeltasSumHoweverTheStepsFormCalls) {
   for (uint32_t seed = 200; seed < 206; ++seed) {
     const Problem problem = RandomProblem(seed, seed % 2 == 0 ? 40 : 150);
     for (const size_t steps_a_call : {1, 7, 64}) {
-      const Results results = TrainInPieces(trainer, problem, steps_a_call);
+      const Results results =
+          Train(trainer, problem, {.lengths = {steps_a_call}});
       ASSERT_EQ(results.applied, kSteps) << problem.name();
-      EXPECT_EQ(Bits(results.weights), Bits(Replayed(problem, results)))
-          << problem.name() << " by " << steps_a_call;
+      ExpectReplayed(problem, results);
     }
   }
 }
@@ -88,8 +79,8 @@ TEST(TrainerDeltaTest, TheSameCallsGiveTheSameBits) {
   for (uint32_t seed = 300; seed < 306; ++seed) {
     const Problem problem = RandomProblem(seed, seed % 2 == 0 ? 40 : 150);
     Trainer fresh;
-    const Results expected = TrainInPieces(fresh, problem, 13);
-    const Results got = TrainInPieces(used, problem, 13);
+    const Results expected = Train(fresh, problem, {.lengths = {13}});
+    const Results got = Train(used, problem, {.lengths = {13}});
     EXPECT_EQ(Bits(got.weights), Bits(expected.weights)) << problem.name();
     EXPECT_EQ(Bits(got.errors), Bits(expected.errors)) << problem.name();
     EXPECT_EQ(Bits(got.deltas), Bits(expected.deltas)) << problem.name();
@@ -102,12 +93,13 @@ TEST(TrainerDeltaTest, HowStepsFormCallsChangesRoundingAtMost) {
   Trainer trainer;
   for (const Shape& shape : {Shape{20, {30, 4}}, Shape{20, {120, 100, 4}}}) {
     const NetworkSpec network = MakeNetwork(
-        shape, Activation::kTanh, Activation::kSoftmax, Loss::kCrossEntropy);
+        shape, {Activation::kTanh, Activation::kSoftmax, Loss::kCrossEntropy});
     const Problem problem =
         MakeProblem(network, MakeLayout(network, 1), 0.05F, kSteps, 9);
     const Results whole = Train(trainer, problem);
     for (const size_t steps_a_call : {1, 3, 10}) {
-      const Results pieces = TrainInPieces(trainer, problem, steps_a_call);
+      const Results pieces =
+          Train(trainer, problem, {.lengths = {steps_a_call}});
       ASSERT_EQ(pieces.applied, kSteps);
       for (size_t t = 0; t < kSteps; ++t) {
         EXPECT_NEAR(pieces.errors[t], whole.errors[t], 0x1p-15F);
@@ -123,15 +115,17 @@ TEST(TrainerDeltaTest, OutputsNeedNotBeAskedFor) {
   const Problem problem = RandomProblem(3);
   Trainer trainer;
   const Results expected = Train(trainer, problem);
+  const LearningRate rate(problem.schedule);
   std::vector<float> weights = problem.weights;
   std::vector<float> errors(kSteps);
   std::vector<float> deltas(expected.deltas.size());
-  const TrainRun run{problem.inputs, problem.targets, weights,
-                     errors,         deltas,          {}};
-  EXPECT_EQ(
-      trainer.Train({&problem.network, &problem.layout, problem.learning_rate},
-                    run),
-      kSteps);
+  TrainRun run;
+  run.inputs = problem.inputs;
+  run.targets = problem.targets;
+  run.weights = weights;
+  run.errors = errors;
+  run.deltas = deltas;
+  EXPECT_EQ(trainer.Train(TrainingOf(problem, rate), run), kSteps);
   EXPECT_EQ(Bits(weights), Bits(expected.weights));
   EXPECT_EQ(Bits(errors), Bits(expected.errors));
 }
@@ -141,22 +135,20 @@ TEST(TrainerDeltaTest, NoStepsChangeNothing) {
   problem.inputs.clear();
   problem.targets.clear();
   Trainer trainer;
-  const Results results = TrainInPieces(trainer, problem, 1);
-  EXPECT_EQ(results.applied, 0);
+  const LearningRate rate(problem.schedule);
   std::vector<float> weights = problem.weights;
-  EXPECT_EQ(
-      trainer.Train({&problem.network, &problem.layout, problem.learning_rate},
-                    {{}, {}, weights, {}, {}, {}}),
-      0);
+  TrainRun run;
+  run.weights = weights;
+  EXPECT_EQ(trainer.Train(TrainingOf(problem, rate), run), 0);
   EXPECT_EQ(Bits(weights), Bits(problem.weights));
 }
 
 TEST(TrainerDeltaTest, SmallFactorsAreSentAsPositiveZero) {
   // Two sigmoid layers so far to the left that a = e^z lies around 2^−60, and
   // so does what a(1 − a) leaves of the signal.
-  const NetworkSpec network =
-      MakeNetwork({2, {30, 3}}, Activation::kSigmoid, Activation::kIdentity,
-                  Loss::kHalfSquaredError);
+  const NetworkSpec network = MakeNetwork(
+      {2, {30, 3}},
+      {Activation::kSigmoid, Activation::kIdentity, Loss::kHalfSquaredError});
   const DeltaForm factored[] = {DeltaForm::kFactored, DeltaForm::kFactored};
   for (const size_t batch_size : {1, 2}) {
     const Layout layout = MakeLayout(network, batch_size, factored);
@@ -177,7 +169,7 @@ TEST(TrainerDeltaTest, SmallFactorsAreSentAsPositiveZero) {
     }
     EXPECT_GT(zeros, 20u);
     EXPECT_LT(zeros, results.deltas.size() / 2);
-    EXPECT_EQ(Bits(results.weights), Bits(Replayed(problem, results)));
+    ExpectReplayed(problem, results);
   }
 }
 
