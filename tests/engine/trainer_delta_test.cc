@@ -10,6 +10,7 @@
 #include "engine/delta.h"
 #include "engine/trainer.h"
 #include "tests/engine/problem.h"
+#include "tests/engine/random_problem.h"
 #include "tests/engine/replay.h"
 
 namespace backprop::testing {
@@ -17,35 +18,19 @@ namespace {
 
 constexpr size_t kSteps = 100;
 
-// A network of random depth, sizes up to `widest`, forms, functions and batch
-// size.
-Problem RandomProblem(uint32_t seed, size_t widest = 40) {
-  Random random(seed);
-  const std::vector<Functions> all = AllFunctions();
-  const Functions functions = all[random.Below(all.size())];
-  Shape shape{1 + random.Below(widest), {}};
-  std::vector<DeltaForm> forms;
-  const size_t depth = 1 + random.Below(4);
-  for (size_t k = 0; k < depth; ++k) {
-    shape.sizes.push_back(1 + random.Below(widest));
-    forms.push_back(random.Below(2) == 0 ? DeltaForm::kFactored
-                                         : DeltaForm::kDense);
-  }
-  shape.sizes.back() += 1;  // softmax of one number is 1: nothing to learn
-  const NetworkSpec network = MakeNetwork(shape, functions);
-  const size_t batch_size = 1 + random.Below(5);
-  return MakeProblem(network, MakeLayout(network, batch_size, forms),
-                     random.Uniform(0.001F, 0.05F), kSteps, seed);
-}
-
-// 60 small networks, and 12 whose weights a fast engine treats as large.
+// 60 small networks, 12 whose weights a fast engine treats as large, and 60
+// with any optimiser and dropout.
 std::vector<Problem> RandomProblems() {
   std::vector<Problem> problems;
   for (uint32_t seed = 0; seed < 60; ++seed) {
-    problems.push_back(RandomProblem(seed));
+    problems.push_back(RandomProblem(seed, {}));
   }
   for (uint32_t seed = 100; seed < 112; ++seed) {
-    problems.push_back(RandomProblem(seed, 200));
+    problems.push_back(RandomProblem(seed, {.widest = 200}));
+  }
+  for (uint32_t seed = 400; seed < 460; ++seed) {
+    problems.push_back(RandomProblem(
+        seed, {.any_optimiser = true, .dropout = true, .largest_rate = 0.03F}));
   }
   return problems;
 }
@@ -63,7 +48,8 @@ TEST(TrainerDeltaTest, WeightsAreThoseBeforePlusTheDeltasBitForBit) {
 TEST(TrainerDeltaTest, WeightsAreTheDeltasSumHoweverTheStepsFormCalls) {
   Trainer trainer;
   for (uint32_t seed = 200; seed < 206; ++seed) {
-    const Problem problem = RandomProblem(seed, seed % 2 == 0 ? 40 : 150);
+    const Problem problem =
+        RandomProblem(seed, {.widest = seed % 2 == 0 ? size_t{40} : 150});
     for (const size_t steps_a_call : {1, 7, 64}) {
       const Results results =
           Train(trainer, problem, {.lengths = {steps_a_call}});
@@ -75,9 +61,10 @@ TEST(TrainerDeltaTest, WeightsAreTheDeltasSumHoweverTheStepsFormCalls) {
 
 TEST(TrainerDeltaTest, TheSameCallsGiveTheSameBits) {
   Trainer used;
-  Train(used, RandomProblem(1, 200));
+  Train(used, RandomProblem(1, {.widest = 200}));
   for (uint32_t seed = 300; seed < 306; ++seed) {
-    const Problem problem = RandomProblem(seed, seed % 2 == 0 ? 40 : 150);
+    const Problem problem =
+        RandomProblem(seed, {.widest = seed % 2 == 0 ? size_t{40} : 150});
     Trainer fresh;
     const Results expected = Train(fresh, problem, {.lengths = {13}});
     const Results got = Train(used, problem, {.lengths = {13}});
@@ -112,7 +99,7 @@ TEST(TrainerDeltaTest, HowStepsFormCallsChangesRoundingAtMost) {
 }
 
 TEST(TrainerDeltaTest, OutputsNeedNotBeAskedFor) {
-  const Problem problem = RandomProblem(3);
+  const Problem problem = RandomProblem(3, {});
   Trainer trainer;
   const Results expected = Train(trainer, problem);
   const LearningRate rate(problem.schedule);
@@ -122,6 +109,7 @@ TEST(TrainerDeltaTest, OutputsNeedNotBeAskedFor) {
   TrainRun run;
   run.inputs = problem.inputs;
   run.targets = problem.targets;
+  run.sample_weights = problem.sample_weights;
   run.weights = weights;
   run.errors = errors;
   run.deltas = deltas;
@@ -131,7 +119,7 @@ TEST(TrainerDeltaTest, OutputsNeedNotBeAskedFor) {
 }
 
 TEST(TrainerDeltaTest, NoStepsChangeNothing) {
-  Problem problem = RandomProblem(4);
+  Problem problem = RandomProblem(4, {});
   problem.inputs.clear();
   problem.targets.clear();
   Trainer trainer;

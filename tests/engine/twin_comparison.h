@@ -18,8 +18,9 @@ enum class Weights {
   kOwn,   // the twin goes its own way, and rounding adds up
 };
 
-// Largest differences over a run, each divided by the twin's number where that
-// is larger than 1; infinite where one is NaN.
+// Largest differences over a run, those of a vector (a sample's activations in
+// a layer, say) divided by its largest number, where that is more than 1;
+// infinite where one is NaN.
 struct Deviation {
   double outputs = 0;
   double error = 0;
@@ -31,8 +32,7 @@ struct Deviation {
   // a kink (ReLU's at 0) that rounding decides the derivative.
   size_t kinks = 0;
 
-  // Whether every difference is at most `bound`.
-  bool Within(double bound) const;
+  double Largest() const;
 };
 
 std::ostream& operator<<(std::ostream& out, const Deviation& deviation);
@@ -53,7 +53,7 @@ struct Bounds {
 // if one strays beyond the bounds, or if more than a twentieth of all steps
 // could not be compared because of kinks.
 void ExpectNearTwin(const std::vector<Problem>& problems, Weights weights,
-                    const Bounds& bounds, const Calls& calls = {});
+                    const Bounds& bounds);
 
 // Step t's samples, from 0, as the twin takes them; with the step's dropout.
 std::vector<Sample> SamplesOfStep(const Problem& problem, size_t t);
