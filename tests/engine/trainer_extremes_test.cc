@@ -7,6 +7,7 @@
 #include <cmath>
 #include <vector>
 
+#include "engine/step_trainer.h"
 #include "engine/trainer.h"
 #include "tests/engine/problem.h"
 #include "tests/engine/twin_comparison.h"
@@ -145,6 +146,42 @@ TEST(TrainerExtremesTest, SubnormalWeightsAreKept) {
   const Results results = Train(trainer, problem);
   EXPECT_EQ(results.applied, kSteps);
   EXPECT_EQ(Bits(results.weights), Bits(problem.weights));
+}
+
+// The first step's two products are beyond what one bound for all weights lets
+// pass, but cancel out: DENSE layers are then looked at number by number, and
+// the run goes on with the next step's rate and sample weights.
+TEST(TrainerExtremesTest, AStepThatMustBeLookedAtDoesNotDisturbTheNextOnes) {
+  Problem problem =
+      Make(MakeNetwork({1, {1}}, {Activation::kIdentity, Activation::kIdentity,
+                                  Loss::kHalfSquaredError}),
+           DeltaForm::kDense, 2);
+  problem.weights = {0, 0};
+  const size_t looked_at = 3;
+  for (size_t t = 0; t < looked_at; ++t) {  // change nothing
+    problem.targets[2 * t] = problem.targets[2 * t + 1] = 0;
+  }
+  problem.inputs[2 * looked_at] = 0x1p60F;
+  problem.inputs[2 * looked_at + 1] = -0x1p60F;
+  problem.targets[2 * looked_at] = 0x1p40F;
+  problem.targets[2 * looked_at + 1] = 0x1p40F;
+  problem.schedule = {.kind = ScheduleKind::kExponential,
+                      .learning_rate = 0.5F,
+                      .factor = 0.9F};
+  problem.sample_weights = Random(3).Uniforms(2 * kSteps, 0.5F, 1);
+  problem.sample_weights[2 * looked_at] = 0.5F;
+  problem.sample_weights[2 * looked_at + 1] = 0.5F;
+  Trainer trainer;
+  StepTrainer steps;
+  const Results expected = Train(steps, problem);
+  const Results results = Train(trainer, problem);
+  ASSERT_EQ(results.applied, kSteps);
+  ASSERT_EQ(expected.applied, kSteps);
+  EXPECT_GT(results.weights[1], 1e6) << "the bias has moved by 2^40·α/2";
+  for (size_t i = 0; i < results.deltas.size(); ++i) {
+    const float d = expected.deltas[i];
+    EXPECT_NEAR(results.deltas[i], d, 1e-5F * std::fabs(d) + 1e4F) << i;
+  }
 }
 
 }  // namespace
