@@ -13,14 +13,15 @@
 
 namespace backprop::testing {
 
+// From which a problem is drawn.
 struct Range {
   size_t widest = 40;          // inputs and layers
   size_t deepest = 4;          // layers
   size_t largest_batch = 5;    // samples of a step
-  size_t steps = 100;          //
+  size_t steps = 100;          // of the run
   bool any_optimiser = false;  // else plain descent
-  bool dropout = false;        // may be
-  float largest_rate = 0.3F;   // α times the squares of what a layer sees
+  bool dropout = false;        // in some layers
+  float largest_rate = 0.3F;   // α times Σa² of what a layer sees
 };
 
 Problem RandomProblem(uint32_t seed, const Range& range);

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
 #include <vector>
 
 #include "engine/delta.h"
@@ -33,6 +36,19 @@ void ExpectSame(const Problem& problem, const Results& results,
       << problem.name() << " by " << by;
 }
 
+// (5): what FACTORED layers send is +0 or at least 2^−60.
+void ExpectFlushed(const Problem& problem, const StepDelta& step) {
+  for (const LayerLayout& layer : problem.layout.layers()) {
+    if (layer.form == DeltaForm::kDense) continue;
+    for (const float factor :
+         step.row.subspan(layer.delta_begin, layer.delta_length)) {
+      const bool zero = std::bit_cast<uint32_t>(factor) == 0;
+      ASSERT_TRUE(zero || std::fabs(factor) >= 0x1p-60F)
+          << problem.name() << ": " << factor;
+    }
+  }
+}
+
 }  // namespace
 
 void ExpectReplayed(const Problem& problem, const Results& results) {
@@ -41,6 +57,7 @@ void ExpectReplayed(const Problem& problem, const Results& results) {
   const size_t count = problem.weights.size();
   for (size_t t = 0; t < results.applied; ++t) {
     const StepDelta step = StepOf(problem, results, t);
+    ExpectFlushed(problem, step);
     ApplyDelta(problem.layout, problem.optimiser, step, engine.weights,
                engine.state);
     const std::vector<float> delta =

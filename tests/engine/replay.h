@@ -11,7 +11,8 @@ namespace backprop::testing {
 // Fails the test unless the problem's weights, with the run's applied steps
 // added one by one, are the run's weights bit for bit: added by ApplyDelta, and
 // by the contract's formulas. Likewise the optimiser's state, where all layers
-// are FACTORED, and each step's full delta, where the run has them.
+// are FACTORED, and each step's full delta, where the run has them. No factor
+// may be smaller than the contract allows.
 void ExpectReplayed(const Problem& problem, const Results& results);
 
 }  // namespace backprop::testing
