@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "hwy/highway.h"
+#include "tests/engine/every_target.h"
 #include "tests/engine/problem.h"
 
 namespace backprop::testing {
@@ -64,21 +64,6 @@ float Product(const Case& at, size_t s, size_t i, size_t j) {
   return product;
 }
 
-// Calls test for every instruction set, with the engine bound to it.
-template <class Test>
-void WithEveryTarget(const Test& test) {
-  const int64_t all = hwy::SupportedTargets();
-  for (int64_t rest = all; rest != 0; rest &= rest - 1) {
-    const int64_t target = rest & -rest;
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    SCOPED_TRACE(hwy::TargetName(target));
-    test();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-}
-
 TEST(RankUpdateTest, StepsAreAddedOneAfterTheOther) {
   for (const Sizes& sizes : kSizes) {
     Case expected(sizes);
@@ -90,7 +75,7 @@ TEST(RankUpdateTest, StepsAreAddedOneAfterTheOther) {
         expected.bias[i] += expected.u[s * sizes.outputs + i];
       }
     }
-    WithEveryTarget([&] {
+    OnEveryTarget([&] {
       Case got(sizes);
       Panel scratch;
       ApplySteps(got.factors(), got.w.data(), got.bias.data(), scratch);
@@ -117,7 +102,7 @@ TEST(RankUpdateTest, OneStepsSamplesAreSummedBeforeTheyAreAdded) {
       }
       expected.bias[i] += g;
     }
-    WithEveryTarget([&] {
+    OnEveryTarget([&] {
       Case got(sizes);
       Panel scratch;
       ApplyOneStep(got.factors(), got.w.data(), got.bias.data(), scratch);
@@ -129,7 +114,7 @@ TEST(RankUpdateTest, OneStepsSamplesAreSummedBeforeTheyAreAdded) {
 
 TEST(RankUpdateTest, ADenseDeltaIsWhatIsAdded) {
   for (const Sizes& sizes : kSizes) {
-    WithEveryTarget([&] {
+    OnEveryTarget([&] {
       const Case before(sizes);
       Case got(sizes);
       Panel scratch;

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/engine/replay.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "engine/delta.h"
+#include "tests/engine/reference_delta.h"
+
+namespace backprop::testing {
+namespace {
+
+struct Replica {
+  std::vector<float> weights;
+  std::vector<float> state;
+};
+
+// A DENSE layer's receiver keeps no state.
+bool KeepsAllState(const Layout& layout) {
+  return std::ranges::all_of(layout.layers(), [](const LayerLayout& layer) {
+    return layer.form == DeltaForm::kFactored;
+  });
+}
+
+void ExpectSame(const Problem& problem, const Results& results,
+                const Replica& replica, const char* by) {
+  EXPECT_EQ(Bits(results.weights), Bits(replica.weights))
+      << problem.name() << " by " << by;
+  if (!KeepsAllState(problem.layout)) return;
+  EXPECT_EQ(Bits(results.state), Bits(replica.state))
+      << problem.name() << " by " << by;
+}
+
+// (5): what FACTORED layers send is +0 or at least 2^−60.
+void ExpectFlushed(const Problem& problem, const StepDelta& step) {
+  for (const LayerLayout& layer : problem.layout.layers()) {
+    if (layer.form == DeltaForm::kDense) continue;
+    for (const float factor :
+         step.row.subspan(layer.delta_begin, layer.delta_length)) {
+      const bool zero = std::bit_cast<uint32_t>(factor) == 0;
+      ASSERT_TRUE(zero || std::fabs(factor) >= 0x1p-60F)
+          << problem.name() << ": " << factor;
+    }
+  }
+}
+
+}  // namespace
+
+void ExpectReplayed(const Problem& problem, const Results& results) {
+  Replica engine{problem.weights, problem.state};
+  Replica reference = engine;
+  const size_t count = problem.weights.size();
+  for (size_t t = 0; t < results.applied; ++t) {
+    const StepDelta step = StepOf(problem, results, t);
+    ExpectFlushed(problem, step);
+    ApplyDelta(problem.layout, problem.optimiser, step, engine.weights,
+               engine.state);
+    const std::vector<float> delta =
+        ApplyReferenceStep(problem.layout, problem.optimiser, step,
+                           reference.weights, reference.state);
+    if (results.full_deltas.empty()) continue;
+    ASSERT_EQ(Bits(std::span(results.full_deltas).subspan(t * count, count)),
+              Bits(delta))
+        << problem.name() << ", step " << t;
+  }
+  ExpectSame(problem, results, engine, "ApplyDelta");
+  ExpectSame(problem, results, reference, "the contract's formulas");
+}
+
+}  // namespace backprop::testing
