@@ -397,17 +397,22 @@ class FakeServicer(stubs.TrainingServiceServicer):
         self.watch_requests.append(request)
         session = self.session(request.session_id, context)
         at = request.after_step if request.HasField("after_step") else session.info.step
-        if at < session.forgotten or at > session.info.step:
+        if at < session.forgotten:
             abort(context, grpc.StatusCode.OUT_OF_RANGE, "STEP_NOT_HELD")
+        if at > session.info.step:
+            abort(context, grpc.StatusCode.OUT_OF_RANGE, "STEP_NOT_REACHED")
         batch = session.info.spec.batch_size
-        yield rpc.WatchDeltasResponse(base_step=at, step=at, next_offset=at * batch)
+        first = rpc.WatchDeltasResponse(base_step=at, step=at, next_offset=at * batch)
+        if session.info.spec.input.standardisation.mean:
+            first.standardisation.CopyFrom(session.info.spec.input.standardisation)
+        yield first
         while context.is_active():
             with self.lock:
                 end, behind = session.info.step, at < session.forgotten
                 steps = [] if behind else session.journal[at:end]
                 digest = session.digest
             if behind:
-                yield rpc.WatchDeltasResponse(base_step=at, step=at, resync=True)
+                yield rpc.WatchDeltasResponse(base_step=at, step=end, resync=True)
                 return
             if steps:
                 response = rpc.WatchDeltasResponse(base_step=at, step=end, next_offset=end * batch)

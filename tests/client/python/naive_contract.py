@@ -85,10 +85,9 @@ def move_weight(optimiser: pb.Optimiser, w: F, g: F, state: list[F], s: list[F])
     if clip != 0:
         g = min(max(g, -clip), clip)
     if l2 != 0:
-        g = F(g + F(l2 * w))
+        g = zero_below(60, F(g + F(l2 * w)))
     if l1 != 0 and w != 0:
         g = F(g + l1) if w > 0 else F(g - l1)
-    g = zero_below(60, g)
     kind = optimiser.WhichOneof("kind")
     if kind == "sgd" and len(s) == 5:
         p = g

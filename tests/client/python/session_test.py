@@ -112,6 +112,22 @@ def test_updates_name_their_fields(client: TrainingClient, servicer: FakeService
             session.update(**wrong)
 
 
+def test_none_clears_a_field(client: TrainingClient, servicer: FakeServicer, spec: pb.SessionSpec) -> None:
+    session = client.create(spec)
+    session.update(schedule=None, clipping=None, momentum=None, class_weights=None)
+    sent = servicer.updates[-1]
+    assert list(sent.update_mask.paths) == [
+        "optimiser.schedule",
+        "optimiser.clipping",
+        "optimiser.sgd.momentum",
+        "class_weights",
+    ]
+    assert not sent.spec.optimiser.HasField("schedule")
+    assert not sent.spec.optimiser.HasField("clipping")
+    with pytest.raises(ValueError, match="has no beta1"):
+        session.update(beta1=None)
+
+
 def test_predict_and_evaluate(client: TrainingClient, spec: pb.SessionSpec) -> None:
     session = client.create(spec)
     assert session.predict(X).shape == (6, 2)

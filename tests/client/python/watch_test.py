@@ -140,7 +140,7 @@ def test_closing_ends_the_iteration_from_another_thread(session: Session) -> Non
     closer.join()
 
 
-def test_what_a_learnt_standardisation_is_the_anchor_tells(
+def test_what_a_learnt_standardisation_is_the_first_response_tells(
     client: TrainingClient, servicer: FakeServicer, spec: pb.SessionSpec
 ) -> None:
     spec.input.standardisation.learn_samples = 2
@@ -150,9 +150,43 @@ def test_what_a_learnt_standardisation_is_the_anchor_tells(
     known.mean.extend([0.5, 0.25, 0])
     known.factor.extend([2, 1, 3])
     session.train(X, Y)
+    anchors = servicer.anchors
     with session.watch(replica) as watch:
         catch_up(watch, session)
+    assert servicer.anchors == anchors
     assert replica.verify(session.weights()) is None
+
+
+def test_a_standardisation_learnt_meanwhile_comes_with_its_response(
+    client: TrainingClient, spec: pb.SessionSpec
+) -> None:
+    spec.input.standardisation.learn_samples = 2
+    session = client.create(spec)
+    replica = session.replica()
+    watch = WatchState(session.spec, session.layout, [replica], None)
+    learnt = pb.Standardisation(mean=[0.5, 0.25, 0], factor=[2, 1, 3])
+    assert watch.take(rpc.WatchDeltasResponse()) is None
+    assert not replica.knows_inputs
+    assert watch.take(rpc.WatchDeltasResponse(next_offset=2, standardisation=learnt)) is None
+    assert replica.knows_inputs
+
+
+def test_a_step_that_the_session_has_not_reached_is_replaced_by_an_anchor(
+    session: Session, servicer: FakeServicer
+) -> None:
+    session.train(X, Y)
+    ahead = session.replica()
+    fake = servicer.sessions[session.session_id]
+    fake.info.step, fake.info.next_offset, fake.journal = 4, 4, fake.journal[:4]
+    trainer = threading.Timer(0.1, lambda: session.train(X, Y))
+    trainer.start()
+    with session.watch(ahead) as watch:
+        batch = next(watch)
+        trainer.join()
+        assert batch.resynced
+        if batch.step < 12:
+            catch_up(watch, session)
+    assert ahead.verify(session.weights(with_state=True)) is None
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ from backpropd.errors import (
     SessionNotFoundError,
     ShuttingDownError,
     StepNotHeldError,
+    StepNotReachedError,
 )
 from backpropd.replica import Replica
 from backpropd.requests import Evaluation, StepResult, TrainResult
@@ -76,6 +77,7 @@ __all__ = [
     "SessionNotFoundError",
     "ShuttingDownError",
     "StepNotHeldError",
+    "StepNotReachedError",
     "StepResult",
     "TrainResult",
     "TrainStream",

@@ -129,9 +129,15 @@ class NotReadyError(BackpropdError):
 
 
 class StepNotHeldError(BackpropdError):
-    """The server does not hold that step's delta; start from an anchor."""
+    """The server no longer holds the deltas that follow that step; start from an anchor."""
 
     REASON = "STEP_NOT_HELD"
+
+
+class StepNotReachedError(BackpropdError):
+    """The session has not come as far as that step."""
+
+    REASON = "STEP_NOT_REACHED"
 
 
 class ShuttingDownError(ServerUnavailableError):
@@ -170,6 +176,7 @@ _BY_REASON: dict[str, type[BackpropdError]] = {
         NonFiniteStepError,
         NotReadyError,
         StepNotHeldError,
+        StepNotReachedError,
         ShuttingDownError,
     )
 }

@@ -95,7 +95,7 @@ class HandTypedSamples:
         outputs = spec.layers[-1].size
         if given.dtype.kind in "iu" and given.size == len(rows) and outputs > 1:
             numbers = given.reshape(-1).tolist()
-            return cls([rpc.Sample(inputs=row, **{"class": c}) for row, c in zip(rows.tolist(), numbers, strict=True)])
+            return cls([rpc.Sample(inputs=row, class_number=c) for row, c in zip(rows.tolist(), numbers, strict=True)])
         targets = np.asarray(given, dtype=np.float32).reshape(len(rows), outputs).tolist()
         return cls([rpc.Sample(inputs=row, targets=d) for row, d in zip(rows.tolist(), targets, strict=True)])
 
@@ -169,7 +169,9 @@ def update_request(session: rpc.Session, changes: dict[str, Any]) -> rpc.UpdateS
         changes: name to new value: learning_rate, schedule, l2, l1,
             decoupled_decay, clipping, digest_every, label_smoothing,
             class_weights, huber_delta; momentum, epsilon, decay, beta1, beta2
-            of the optimiser's kind; dropout, one number for each layer.
+            of the optimiser's kind; dropout, one number for each layer. None
+            clears a field or brings its default back: schedule=None is a
+            constant rate, clipping=None no clipping.
 
     Raises:
         ValueError: nothing is to be changed, or a name is unknown.
@@ -187,15 +189,10 @@ def update_request(session: rpc.Session, changes: dict[str, Any]) -> rpc.UpdateS
         target: Any = request.spec
         for part in parts[:-1]:
             target = getattr(target, part)
-        if name == "class_weights":
-            target.class_weights.extend(value)
-        elif name in ("schedule", "clipping"):
-            getattr(target, name).CopyFrom(value)
-        else:
-            try:
-                setattr(target, parts[-1], value)
-            except AttributeError:
-                raise ValueError(f"{kind} has no {name}.") from None
+        if parts[-1] not in target.DESCRIPTOR.fields_by_name:
+            raise ValueError(f"{kind} has no {name}.")
+        if value is not None:
+            _set_field(target, parts[-1], value)
         request.update_mask.paths.append(".".join(parts))
     return request
 
@@ -208,6 +205,15 @@ def _path(name: str, kind: str) -> str:
     if name in ("digest_every", "label_smoothing", "class_weights", "huber_delta"):
         return name
     raise ValueError(f"A session has no {name!r} that could be updated.")
+
+
+def _set_field(message: Any, name: str, value: Any) -> None:  # noqa: ANN401  each field has its type
+    if name == "class_weights":
+        message.class_weights.extend(value)
+    elif name in ("schedule", "clipping"):
+        getattr(message, name).CopyFrom(value)
+    else:
+        setattr(message, name, value)
 
 
 def _set_dropout(request: rpc.UpdateSessionRequest, spec: pb.SessionSpec, shares: Sequence[float]) -> None:

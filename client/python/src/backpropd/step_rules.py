@@ -132,10 +132,10 @@ def move(rule: Rule, w: Float32, g: Float32, state: Float32, scalars: Float32, s
     if l2 != 0:
         np.multiply(w, l2, out=scratch)
         np.add(g, scratch, out=g)
+        _drop_tiny(g, _TINY_GRADIENT, scratch)
     if l1 != 0:
         np.add(g, l1, out=g, where=w > 0)
         np.subtract(g, l1, out=g, where=w < 0)
-    _drop_tiny(g, _TINY_GRADIENT, scratch)
     p = rule(g, state, scalars, scratch)
     delta = np.multiply(p, -rate, out=p)  # −fl(rate·p), rounding being symmetric
     if decay != 0:

@@ -16,11 +16,10 @@ from backpropd.errors import (
     BackpropdError,
     ServerUnavailableError,
     ShuttingDownError,
-    StepNotHeldError,
     error_from_call,
 )
 from backpropd.replica import Replica
-from backpropd.watch_state import Event, WatchState
+from backpropd.watch_state import STEPS_MISSED, Event, WatchState
 
 if TYPE_CHECKING:
     from backpropd.session import Session
@@ -31,7 +30,7 @@ class Watch:
 
     Steps come in order and without gaps. Where the server does not hold them
     any more, the replicas are reset from an anchor and the next batch is marked
-    `resynced`. A broken connection or a server that shuts down is waited for,
+    `resynced`; so where its step is ahead of the session's. A broken connection or a server that shuts down is waited for,
     with backoff. The iteration ends when the session is deleted or the watch is
     closed.
 
@@ -85,10 +84,11 @@ class Watch:
             except BackpropdError as error:
                 if self._closed:
                     return
-                if not isinstance(error, StepNotHeldError) and not is_passing(error):
+                missed = isinstance(error, STEPS_MISSED)
+                if not missed and not is_passing(error):
                     raise
                 self._session.client.wait(self._backoff, error)
-                if isinstance(error, StepNotHeldError):
+                if missed:
                     self._state.missed()
                 continue
             if event is Event.DELETED:
@@ -109,9 +109,6 @@ class Watch:
         try:
             for response in self._call:
                 event = self._state.classify(response)
-                if event is Event.UNKNOWN_INPUTS:
-                    self._state.learnt(self._session.weights())
-                    event = Event.STEPS
                 batch = self._state.take(response)
                 if batch is not None:
                     self._backoff.succeeded()

@@ -9,11 +9,15 @@ from dataclasses import replace
 
 from backpropd.anchor import Anchor
 from backpropd.deltas import DeltaBatch, batch_from_watch
-from backpropd.errors import ReplicaGapError
+from backpropd.errors import ReplicaGapError, StepNotHeldError, StepNotReachedError
 from backpropd.replica import Replica
 from backpropd.replica_feed import feed_replica
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
+
+
+STEPS_MISSED = (StepNotHeldError, StepNotReachedError)
+"""Errors after which a watch has to begin anew: its step is too old, or one that the session went back behind."""
 
 
 class Event(enum.Enum):
@@ -21,8 +25,6 @@ class Event(enum.Enum):
 
     STEPS = enum.auto()
     """Some steps, or the first response; more will come."""
-    UNKNOWN_INPUTS = enum.auto()
-    """Steps whose inputs a replica can't form yet: fetch an anchor first, for its standardisation."""
     RESYNC = enum.auto()
     """The last: fetch an anchor and watch from its step."""
     DELETED = enum.auto()
@@ -71,12 +73,6 @@ class WatchState:
         self._step = anchor.step
         self.needs_anchor = False
 
-    def learnt(self, anchor: Anchor) -> None:
-        """Tells the replicas what input standardisation the session has learnt."""
-        if anchor.standardisation is not None:
-            for replica in self._replicas:
-                replica.standardise(anchor.standardisation)
-
     def classify(self, response: rpc.WatchDeltasResponse) -> Event:
         """What the response is; it changes the state if steps were missed."""
         if response.session_deleted:
@@ -86,9 +82,6 @@ class WatchState:
             return Event.RESYNC
         if response.goodbye:
             return Event.GOODBYE
-        raw_inputs = response.inputs and not response.inputs_are_values
-        if raw_inputs and any(not replica.knows_inputs for replica in self._replicas):
-            return Event.UNKNOWN_INPUTS
         return Event.STEPS
 
     def take(self, response: rpc.WatchDeltasResponse) -> DeltaBatch | None:
@@ -105,6 +98,9 @@ class WatchState:
             self._step = response.base_step
         if response.base_step != self._step:
             raise ReplicaGapError(f"Steps from {response.base_step} where the watch is at step {self._step}.")
+        if response.HasField("standardisation"):
+            for replica in self._replicas:
+                replica.standardise(response.standardisation)
         if response.step <= response.base_step:
             return None
         batch = batch_from_watch(response, self._spec, self._layout)

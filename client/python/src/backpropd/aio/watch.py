@@ -15,11 +15,10 @@ from backpropd.errors import (
     BackpropdError,
     ServerUnavailableError,
     ShuttingDownError,
-    StepNotHeldError,
     error_from_call,
 )
 from backpropd.replica import Replica
-from backpropd.watch_state import Event, WatchState
+from backpropd.watch_state import STEPS_MISSED, Event, WatchState
 
 if TYPE_CHECKING:
     from backpropd.aio.session import AsyncSession
@@ -37,9 +36,6 @@ async def follow(session: AsyncSession, *replicas: Replica, after_step: int | No
         try:
             async for response in call:
                 event = state.classify(response)
-                if event is Event.UNKNOWN_INPUTS:
-                    state.learnt(await session.weights())
-                    event = Event.STEPS
                 batch = state.take(response)
                 if batch is not None:
                     backoff.succeeded()
@@ -55,7 +51,7 @@ async def follow(session: AsyncSession, *replicas: Replica, after_step: int | No
             return
         if failure is None:
             continue
-        if isinstance(failure, StepNotHeldError):
+        if isinstance(failure, STEPS_MISSED):
             state.missed()
         elif not is_passing(failure):
             raise failure

@@ -151,13 +151,14 @@ class PredictResponse(_message.Message):
     def __init__(self, step: _Optional[int] = ..., outputs: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Sample(_message.Message):
-    __slots__ = ["inputs", "targets"]
-    CLASS_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ["class_number", "inputs", "targets"]
+    CLASS_NUMBER_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
+    class_number: int
     inputs: _containers.RepeatedScalarFieldContainer[float]
     targets: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, inputs: _Optional[_Iterable[float]] = ..., targets: _Optional[_Iterable[float]] = ..., **kwargs) -> None: ...
+    def __init__(self, inputs: _Optional[_Iterable[float]] = ..., targets: _Optional[_Iterable[float]] = ..., class_number: _Optional[int] = ...) -> None: ...
 
 class Session(_message.Message):
     __slots__ = ["create_time", "forked_from", "has_writer", "layout", "learning_rate", "next_offset", "session_id", "spec", "step"]
@@ -292,7 +293,7 @@ class WatchDeltasRequest(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., after_step: _Optional[int] = ...) -> None: ...
 
 class WatchDeltasResponse(_message.Message):
-    __slots__ = ["base_step", "deltas", "digests", "errors", "goodbye", "inputs", "inputs_are_values", "next_offset", "resync", "scalars", "session_deleted", "step"]
+    __slots__ = ["base_step", "deltas", "digests", "errors", "goodbye", "inputs", "inputs_are_values", "next_offset", "resync", "scalars", "session_deleted", "standardisation", "step"]
     BASE_STEP_FIELD_NUMBER: _ClassVar[int]
     DELTAS_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
@@ -304,6 +305,7 @@ class WatchDeltasResponse(_message.Message):
     RESYNC_FIELD_NUMBER: _ClassVar[int]
     SCALARS_FIELD_NUMBER: _ClassVar[int]
     SESSION_DELETED_FIELD_NUMBER: _ClassVar[int]
+    STANDARDISATION_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     base_step: int
     deltas: bytes
@@ -316,8 +318,9 @@ class WatchDeltasResponse(_message.Message):
     resync: bool
     scalars: bytes
     session_deleted: bool
+    standardisation: _network_pb2.Standardisation
     step: int
-    def __init__(self, base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., scalars: _Optional[bytes] = ..., inputs: _Optional[bytes] = ..., inputs_are_values: bool = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., resync: bool = ..., session_deleted: bool = ..., goodbye: bool = ...) -> None: ...
+    def __init__(self, base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., scalars: _Optional[bytes] = ..., inputs: _Optional[bytes] = ..., inputs_are_values: bool = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., resync: bool = ..., session_deleted: bool = ..., goodbye: bool = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ...) -> None: ...
 
 class DeltaDetail(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
