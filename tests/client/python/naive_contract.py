@@ -48,7 +48,7 @@ def layout_of(spec: pb.SessionSpec) -> pb.Layout:
     extras = optimiser.l2 or optimiser.l1 or optimiser.decoupled_decay or optimiser.clipping.max_value
     layout.factor_kind = pb.FACTOR_KIND_DELTA if plain and not extras else pb.FACTOR_KIND_GRADIENT
     if layout.factor_kind == pb.FACTOR_KIND_GRADIENT:
-        layout.scalar_count = {"sgd": 5 if plain else 6, "adagrad": 6, "rms_prop": 8, "adam": 10}[str(kind)]
+        layout.scalar_count = {"sgd": 6, "adagrad": 6, "rms_prop": 8, "adam": 10}[str(kind)]
     layout.state_count = 0 if plain else 2 if kind == "adam" else 1
     return layout
 
@@ -58,7 +58,7 @@ def scalars_of(optimiser: pb.Optimiser, age: int) -> list[float]:
     rate = float(optimiser.learning_rate)
     kind = optimiser.WhichOneof("kind")
     row = [rate, optimiser.l2, optimiser.l1, rate * optimiser.decoupled_decay, optimiser.clipping.max_value]
-    if kind == "sgd" and optimiser.sgd.momentum:
+    if kind == "sgd":
         row += [optimiser.sgd.momentum]
     elif kind == "adagrad":
         row += [optimiser.adagrad.epsilon or 1e-10]
@@ -89,7 +89,7 @@ def move_weight(optimiser: pb.Optimiser, w: F, g: F, state: list[F], s: list[F])
     if l1 != 0 and w != 0:
         g = F(g + l1) if w > 0 else F(g - l1)
     kind = optimiser.WhichOneof("kind")
-    if kind == "sgd" and len(s) == 5:
+    if kind == "sgd" and optimiser.sgd.momentum == 0:
         p = g
     elif kind == "sgd":
         m = zero_below(60, F(F(s[5] * state[0]) + g))

@@ -101,7 +101,7 @@ def rule_for(optimiser: pb.Optimiser) -> tuple[Rule, int, int]:
     """The rule of an optimiser, with how many scalars and state vectors it needs."""
     kind = optimiser.WhichOneof("kind")
     if kind == "sgd" and optimiser.sgd.momentum == 0:
-        return _plain, 5, 0
+        return _plain, 6, 0
     if kind == "sgd":
         return (_nesterov if optimiser.sgd.nesterov else _momentum), 6, 1
     if kind == "adagrad":
