@@ -208,7 +208,6 @@ def test_a_watcher_in_another_client_follows_all_kinds_of_steps(target: str, cli
         with followed.watch(replica) as watch:
             session.train(X, CLASSES)
             session.train_step(X[0], int(CLASSES[0]))
-            session.update(learning_rate=0.01, momentum=0.25)
             session.train(X, CLASSES)
             for batch in watch:
                 if batch.step == 481:
@@ -216,6 +215,23 @@ def test_a_watcher_in_another_client_follows_all_kinds_of_steps(target: str, cli
             assert replica.verify(session.weights(with_state=True)) is None
             session.delete()
             assert list(watch) == []
+
+
+def test_updates_hold_from_the_next_step_on(client: TrainingClient) -> None:
+    schedule = pb.Schedule(exponential=pb.ExponentialDecay(factor=0.5))
+    session = client.create(spec_of(sgd(0.1, momentum=0.5, schedule=schedule)))
+    replica = session.replica()
+    session.train(X, CLASSES, replicas=[replica])
+    assert session.update(schedule=None, learning_rate=0.01, momentum=0.25, digest_every=8) == 241
+    optimiser = session.refresh().spec.optimiser
+    assert (optimiser.learning_rate, optimiser.sgd.momentum) == pytest.approx((0.01, 0.25))
+    assert not optimiser.HasField("schedule")
+    assert session.info.learning_rate == pytest.approx(0.01)
+    result = session.train(X, CLASSES, replicas=[replica])
+    assert list(result.digests) == list(range(248, 481, 8))
+    assert replica.verify(session.weights(with_state=True)) is None
+    with pytest.raises(InvalidRequestError):
+        session.update(momentum=0)
 
 
 def test_a_fork_with_state_goes_on_as_its_origin(client: TrainingClient) -> None:

@@ -13,18 +13,21 @@ if [[ $# -ne 2 ]]; then
   echo "usage: $0 VENV_DIR BACKPROPD" >&2
   exit 2
 fi
-venv="$1"
+venv="$(realpath --canonicalize-missing "$1")"
 BACKPROPD="$(realpath "$2")"
 export BACKPROPD
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 readonly package=client/python tests=tests/client/python
 
-if [[ ! -x "${venv}/bin/python" ]]; then
-  "${PYTHON:-python3}" -m venv "${venv}"
+# What the package needs changes with its pyproject.toml only ...
+if ! cmp --silent "${package}/pyproject.toml" "${venv}/pyproject.toml"; then
+  "${PYTHON:-python3}" -m venv --clear "${venv}"
+  "${venv}/bin/pip" install --quiet --disable-pip-version-check \
+    "./${package}[progress,test]"
+  cp "${package}/pyproject.toml" "${venv}/pyproject.toml"
 fi
-# The package itself is always built anew: its version says nothing of changes.
-"${venv}/bin/pip" install --quiet --disable-pip-version-check "./${package}[progress,test]"
+# ... but the package itself is built anew: its version says nothing of changes.
 "${venv}/bin/pip" install --quiet --disable-pip-version-check \
   --force-reinstall --no-deps "./${package}"
 

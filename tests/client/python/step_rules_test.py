@@ -11,7 +11,7 @@ from backpropd.step_rules import move, rule_for
 from backpropd.v1 import network_pb2 as pb
 from naive_contract import move_weight, scalars_of
 
-COUNT = 1500
+COUNT = 600
 RNG = np.random.default_rng(11)
 KINDS = {
     "sgd": pb.Optimiser(sgd=pb.Sgd()),

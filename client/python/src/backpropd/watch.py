@@ -29,10 +29,10 @@ class Watch:
     """An iterator over the steps of a session, as they are made; it feeds replicas before it gives them out.
 
     Steps come in order and without gaps. Where the server does not hold them
-    any more, the replicas are reset from an anchor and the next batch is marked
-    `resynced`; so where its step is ahead of the session's. A broken connection or a server that shuts down is waited for,
-    with backoff. The iteration ends when the session is deleted or the watch is
-    closed.
+    any more, or the watch is ahead of a session that went back, the replicas
+    are reset from an anchor and the next batch is marked `resynced`. A broken
+    connection or a server that shuts down is waited for, with backoff. The
+    iteration ends when the session is deleted or the watch is closed.
 
     Made by Session.watch(); a context manager. Threads: one iterates; any may
     close().

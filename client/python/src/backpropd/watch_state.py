@@ -15,7 +15,6 @@ from backpropd.replica_feed import feed_replica
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 
-
 STEPS_MISSED = (StepNotHeldError, StepNotReachedError)
 """Errors after which a watch has to begin anew: its step is too old, or one that the session went back behind."""
 
