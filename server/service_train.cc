@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/service_train.h"
 
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -12,6 +13,7 @@
 #include "backprop/v1/training_service.pb.h"
 #include "server/message_trainer.h"
 #include "server/rejection.h"
+#include "server/response_merge.h"
 #include "server/service_bytes.h"
 
 namespace backprop {
@@ -20,6 +22,10 @@ namespace {
 // An opening message holds a session's id; anything longer is a mistake, and is
 // not parsed within the reaction.
 constexpr size_t kLongestOpening = 4096;
+
+// Long enough that handing over costs nothing beside it, short enough that
+// others don't wait long for theirs.
+constexpr std::chrono::milliseconds kLongestTurn{2};
 
 // What a message costs while it waits, however short it is.
 constexpr size_t kQueuedMessageBytes = 256;
@@ -143,16 +149,19 @@ class TrainReactor final
       return status;
     }
     session_ = *std::move(session);
+    coalesce_ = request.options().coalesce();
+    scalar_count_ = ScalarCount(session_->spec()->optimiser);
     trainer_.emplace(session_, *content, context_.metrics);
     return absl::OkStatus();
   }
 
+  // What others wait for comes first.
   void Proceed() {
     if (finished_) return;
-    MaybeRead();
     MaybeSubmitTurn();
     MaybeEndWell();
     MaybeWrite();
+    MaybeRead();
     MaybeFinish();
   }
 
@@ -166,6 +175,12 @@ class TrainReactor final
   bool HasWork() const {
     if (session_ == nullptr) return false;
     return !opened_ || in_message_ || (!leaving_ && !inbox_.empty());
+  }
+
+  // Whether the turn under way may go on with what has come meanwhile.
+  bool MayGoOn() const {
+    return !cancelled_ && !end_ && HasWork() &&
+           outbox_bytes_ < context_.options.max_queued_bytes;
   }
 
   void MaybeSubmitTurn() {
@@ -190,6 +205,7 @@ class TrainReactor final
         goodbye.set_base_step(progress.step);
         goodbye.set_step(progress.step);
         goodbye.set_next_offset(progress.next_offset);
+        FlushMerged();
         Send(Serialize(goodbye));
       }
       // Before its opening a stream has nothing to say goodbye to.
@@ -209,8 +225,31 @@ class TrainReactor final
     outbox_.push_back(std::move(buffer));
   }
 
+  // Sends a turn's response, or keeps it to be merged with what follows while
+  // another is being sent.
+  void SendOrMerge(v1::TrainResponse& response) {
+    if (!coalesce_ || !writing_) return Send(Serialize(response));
+    if (merged_ == nullptr) {
+      merged_ = std::make_unique<v1::TrainResponse>();
+    } else if (MergeResponse(response, scalar_count_, merged_.get())) {
+      return;
+    } else {
+      FlushMerged();
+      merged_ = std::make_unique<v1::TrainResponse>();
+    }
+    merged_->Swap(&response);
+  }
+
+  void FlushMerged() {
+    if (merged_ == nullptr) return;
+    Send(Serialize(*merged_));
+    merged_.reset();
+  }
+
   void MaybeWrite() {
-    if (writing_ || cancelled_ || outbox_.empty()) return;
+    if (writing_ || cancelled_) return;
+    if (outbox_.empty()) FlushMerged();
+    if (outbox_.empty()) return;
     writing_ = true;
     call_.MessageSent();
     StartWrite(&outbox_.front());
@@ -218,7 +257,7 @@ class TrainReactor final
 
   void MaybeFinish() {
     if (turn_pending_ || writing_) return;
-    if (!cancelled_ && !(end_ && outbox_.empty())) return;
+    if (!cancelled_ && !(end_ && outbox_.empty() && !merged_)) return;
     finished_ = true;
     context_.metrics.AddQueuedBytes(-static_cast<int64_t>(inbox_bytes_));
     inbox_.clear();
@@ -228,8 +267,16 @@ class TrainReactor final
     Finish(call_.End(cancelled_ ? absl::CancelledError("cancelled") : *end_));
   }
 
-  // A turn of the session's lane, on a pool thread; takes mutex_ itself.
+  // A turn of the session's lane, on a pool thread; takes mutex_ itself. Goes
+  // on with messages that have come meanwhile, as long as a turn may last.
   void TakeTurn(Worker& worker) {
+    const auto until = std::chrono::steady_clock::now() + kLongestTurn;
+    while (TakePart(worker, until)) {
+    }
+  }
+
+  // One part of a message. False when the turn is over, which is known then.
+  bool TakePart(Worker& worker, std::chrono::steady_clock::time_point until) {
     // Of the thread, not of the stream: an idle stream holds no large buffer.
     thread_local v1::TrainResponse response;
     response.Clear();
@@ -243,9 +290,11 @@ class TrainReactor final
         inbox_.pop_front();
       }
     }
-    if (abandoned) return Update([this] { turn_pending_ = false; });
+    if (abandoned) {
+      Update([this] { turn_pending_ = false; });
+      return false;
+    }
     absl::Status status;
-    grpc::ByteBuffer answer;
     if (message) status = BeginMessage(&*message);
     if (status.ok()) {
       if (opened_) {
@@ -253,20 +302,23 @@ class TrainReactor final
       } else {
         AnswerOpening(&response);
       }
-      answer = Serialize(response);
     }
     if (response.message_done()) trainer_->End();
-    Update([this, &status, &answer, done = response.message_done()] {
-      turn_pending_ = false;
-      if (!status.ok()) {
+    const bool late = std::chrono::steady_clock::now() >= until;
+    bool goes_on = false;
+    Update([&, done = response.message_done()] {
+      if (status.ok()) {
+        opened_ = true;
+        in_message_ = !done;
+        if (done) ReleaseMessage();
+        SendOrMerge(response);
+      } else {
         end_ = status;
-        return;
       }
-      opened_ = true;
-      in_message_ = !done;
-      if (done) ReleaseMessage();
-      Send(std::move(answer));
+      goes_on = !late && MayGoOn();
+      turn_pending_ = goes_on;
     });
+    return goes_on;
   }
 
   absl::Status BeginMessage(grpc::ByteBuffer* message) {
@@ -299,6 +351,8 @@ class TrainReactor final
 
   // Set by Open before the first turn, constant from then on.
   std::shared_ptr<Session> session_;
+  bool coalesce_ = false;
+  size_t scalar_count_ = 0;
 
   // Owned by the turn.
   std::optional<MessageTrainer> trainer_;
@@ -313,6 +367,8 @@ class TrainReactor final
   size_t inbox_bytes_ = 0;               // inbox_ and the message begun
   std::deque<grpc::ByteBuffer> outbox_;  // its front is being written
   size_t outbox_bytes_ = 0;
+  // Waits for what follows, behind outbox_; null: none.
+  std::unique_ptr<v1::TrainResponse> merged_;
   bool reading_ = false;
   bool reads_done_ = false;
   bool turn_pending_ = false;  // submitted or running

@@ -139,8 +139,10 @@ absl::Status TrainStream::Match(TrainAnswer* answer) {
   const v1::TrainResponse& response = answer->response;
   answer->request = nullptr;
   answer->inputs = {};
+  answer->joined = nullptr;
   answer->detail = detail_;
   std::lock_guard lock(mutex_);
+  if (response.first_message_number() != 0) return MatchSeveral(answer);
   if (unanswered_.empty() ||
       unanswered_.front().number != response.message_number()) {
     if (response.goodbye() && response.step() == response.base_step())
@@ -165,11 +167,53 @@ absl::Status TrainStream::Match(TrainAnswer* answer) {
   answer->inputs =
       std::string_view(inputs).substr(oldest.input_bytes_answered, answered);
   oldest.input_bytes_answered += answered;
-  if (response.message_done()) {
-    unanswered_bytes_ -= oldest.bytes;
-    unanswered_.pop_front();
-    changed_.notify_all();
+  if (response.message_done()) DropOldest();
+  return absl::OkStatus();
+}
+
+void TrainStream::DropOldest() {
+  unanswered_bytes_ -= unanswered_.front().bytes;
+  unanswered_.pop_front();
+  changed_.notify_all();
+}
+
+absl::Status TrainStream::MatchSeveral(TrainAnswer* answer) {
+  const v1::TrainResponse& response = answer->response;
+  const uint64_t last = response.message_number();
+  if (unanswered_.empty() || response.step() < response.base_step() ||
+      unanswered_.front().number != response.first_message_number() ||
+      last < response.first_message_number() ||
+      last > unanswered_.back().number)
+    return absl::InternalError(absl::StrFormat(
+        "the server answers messages %d to %d, which are not the oldest "
+        "unanswered",
+        response.first_message_number(), last));
+  const size_t row_bytes = batch_size_ * sample_bytes_;
+  uint64_t steps = response.step() - response.base_step();
+  auto joined = std::make_shared<std::string>();
+  while (true) {
+    Unanswered& oldest = unanswered_.front();
+    const std::string& inputs = oldest.request->inputs();
+    const bool whole = oldest.number < last || response.message_done();
+    const uint64_t left =
+        (inputs.size() - oldest.input_bytes_answered) / row_bytes;
+    const uint64_t taken = whole ? left : std::min(left, steps);
+    if (taken > steps || (oldest.number == last && taken != steps))
+      return absl::InternalError(
+          absl::StrFormat("the server answers steps %d to %d, which are not "
+                          "those of messages %d to %d",
+                          response.base_step(), response.step(),
+                          response.first_message_number(), last));
+    joined->append(inputs, oldest.input_bytes_answered, taken * row_bytes);
+    oldest.input_bytes_answered += taken * row_bytes;
+    steps -= taken;
+    answer->request = oldest.request;
+    const bool at_last = oldest.number == last;
+    if (whole) DropOldest();
+    if (at_last) break;
   }
+  answer->inputs = *joined;
+  answer->joined = std::move(joined);
   return absl::OkStatus();
 }
 

@@ -23,6 +23,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -42,12 +43,15 @@ struct SendWindow {
 // One response, with what the client knows about it.
 struct TrainAnswer {
   v1::TrainResponse response;
-  // The request it answers; null for a goodbye that answers none.
+  // The request it answers, the last of them with TrainOptions.coalesce; null
+  // for a goodbye that answers none.
   std::shared_ptr<const v1::TrainRequest> request;
-  // The input rows (within *request) of the samples whose steps the response
-  // holds: what Replica::Apply wants. Samples that input standardisation was
-  // learnt from are not among them.
+  // The input rows of the samples whose steps the response holds: what
+  // Replica::Apply wants. They lie within *request or *joined. Samples that
+  // input standardisation was learnt from are not among them.
   std::string_view inputs;
+  // Of several requests, one after the other; null if there is one.
+  std::shared_ptr<const std::string> joined;
   // How the response tells the deltas: as the stream was opened.
   v1::DeltaDetail detail = v1::DELTA_DETAIL_FACTORS;
 };
@@ -116,6 +120,9 @@ class TrainStream {
   // Finds the request that `answer` belongs to and its inputs. Not OK: the
   // server broke the protocol.
   absl::Status Match(TrainAnswer* answer);
+  // The same of a response that answers several. REQUIRES mutex_.
+  absl::Status MatchSeveral(TrainAnswer* answer);
+  void DropOldest();  // REQUIRES mutex_
   // Passes over the samples of the oldest request that a response skipped, and
   // those that standardisation was learnt from.
   absl::Status PassOver(const v1::TrainResponse& response, Unanswered* oldest);
