@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -39,9 +40,11 @@ class TrainReactor final
     : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
       public std::enable_shared_from_this<TrainReactor> {
  public:
-  TrainReactor(ServiceContext& context, TrainStreams& streams)
+  TrainReactor(ServiceContext& context, TrainStreams& streams,
+               grpc::CallbackServerContext* rpc)
       : context_(context),
         streams_(streams),
+        rpc_(rpc),
         call_(context, Metrics::RpcType::kBidiStream, "Train") {
     context_.metrics.AddTrainStreams(1);
   }
@@ -62,6 +65,8 @@ class TrainReactor final
       reading_ = false;
       if (!ok) {
         reads_done_ = true;
+        // A read that fails may come before OnCancel.
+        if (rpc_->IsCancelled()) cancelled_ = true;
       } else if (!end_ && !cancelled_) {
         Receive();
       }
@@ -224,6 +229,8 @@ class TrainReactor final
     // Before the client can see the end, so that it may open the next stream
     // at once.
     if (session_ != nullptr) session_->DetachWriter();
+    trainer_.reset();
+    session_.reset();
     Finish(call_.End(cancelled_ ? absl::CancelledError("cancelled") : *end_));
   }
 
@@ -245,17 +252,17 @@ class TrainReactor final
     if (abandoned) return Update([this] { turn_pending_ = false; });
     absl::Status status;
     grpc::ByteBuffer answer;
-    if (message) status = BeginMessage(&*message);
-    if (status.ok()) {
-      if (opened_) {
-        trainer_->Next(worker, &response);
-      } else {
-        AnswerOpening(&response);
-      }
-      answer = Serialize(response);
+    bool done = false;
+    try {
+      if (message) status = BeginMessage(&*message);
+      if (status.ok()) answer = Answer(worker, &response);
+      done = response.message_done();
+      if (done) trainer_->End();
+    } catch (const std::bad_alloc&) {
+      // What was applied is counted: the client goes on from next_offset.
+      status = OutOfMemory();
     }
-    if (response.message_done()) trainer_->End();
-    Update([this, &status, &answer, done = response.message_done()] {
+    Update([this, &status, &answer, done] {
       turn_pending_ = false;
       if (!status.ok()) {
         end_ = status;
@@ -266,6 +273,15 @@ class TrainReactor final
       if (done) ReleaseMessage();
       Send(std::move(answer));
     });
+  }
+
+  grpc::ByteBuffer Answer(Worker& worker, v1::TrainResponse* response) {
+    if (opened_) {
+      trainer_->Next(worker, response);
+    } else {
+      AnswerOpening(response);
+    }
+    return Serialize(*response);
   }
 
   absl::Status BeginMessage(grpc::ByteBuffer* message) {
@@ -295,8 +311,9 @@ class TrainReactor final
   // Constant after construction.
   ServiceContext& context_;
   TrainStreams& streams_;
+  grpc::CallbackServerContext* const rpc_;
 
-  // Set by Open before the first turn, constant from then on.
+  // Set by Open before the first turn, constant from then on until the end.
   std::shared_ptr<Session> session_;
 
   // Owned by the turn.
@@ -350,8 +367,9 @@ void TrainStreams::SayGoodbye() {
 }
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* OpenTrainStream(
-    ServiceContext& context, TrainStreams& streams) {
-  const auto stream = std::make_shared<TrainReactor>(context, streams);
+    ServiceContext& context, TrainStreams& streams,
+    grpc::CallbackServerContext* rpc) {
+  const auto stream = std::make_shared<TrainReactor>(context, streams, rpc);
   stream->Begin();
   return stream.get();
 }

@@ -4,6 +4,7 @@
 #ifndef BACKPROP_SERVER_SERVICE_TRAIN_H_
 #define BACKPROP_SERVER_SERVICE_TRAIN_H_
 
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
@@ -39,7 +40,8 @@ class TrainStreams {
 
 // For one call of Train. context and streams must outlive it; it frees itself.
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* OpenTrainStream(
-    ServiceContext& context, TrainStreams& streams);
+    ServiceContext& context, TrainStreams& streams,
+    grpc::CallbackServerContext* rpc);
 
 }  // namespace backprop
 
