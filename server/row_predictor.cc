@@ -56,6 +56,20 @@ absl::Status RowPredictor::Check() {
   return absl::OkStatus();
 }
 
+size_t RowPredictor::answer_bytes() const {
+  constexpr size_t kOtherBytes = 64;
+  const size_t columns = session_->layout().input_size();
+  const size_t element = ElementSize(session_->spec()->input.element_type);
+  const size_t rows = std::max(request_.inputs().size() / element,
+                               static_cast<size_t>(request_.values_size())) /
+                      columns;
+  const size_t row_bytes = session_->layout().output_size() * sizeof(float);
+  // More than that is refused.
+  const size_t most =
+      std::max(std::min(most_bytes_, kLargestAnswer), row_bytes);
+  return kOtherBytes + std::min(rows, most / row_bytes) * row_bytes;
+}
+
 std::optional<absl::Status> RowPredictor::Next(Worker& worker) {
   if (rows_ == 0) {
     spec_ = session_->spec();

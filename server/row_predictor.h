@@ -29,6 +29,9 @@ class RowPredictor {
         most_bytes_(most_bytes),
         response_(*response) {}
 
+  // What the answer takes at most; any thread, before the first turn.
+  size_t answer_bytes() const;
+
   // Does a turn's worth of rows. Call until it returns a status:
   // INVALID_REQUEST if the request is at fault, NOT_READY, else OK.
   std::optional<absl::Status> Next(Worker& worker);

@@ -38,10 +38,15 @@ constexpr milliseconds kClientPingInterval = seconds(10);
 // clients while they have no call.
 constexpr seconds kCutOff(5);
 
-void SetKeepalive(grpc::ServerBuilder& builder) {
+// Calls of one connection at once, open Train streams among them. Each costs
+// the server some kilobytes however little it does.
+constexpr int kMostCallsOfAConnection = 4096;
+
+void SetConnectionLimits(grpc::ServerBuilder& builder) {
   const auto set = [&builder](const char* argument, int64_t value) {
     builder.AddChannelArgument(argument, static_cast<int>(value));
   };
+  set(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMostCallsOfAConnection);
   set(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTime.count());
   set(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeout.count());
   set(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
@@ -105,7 +110,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   // Else a second server would share the port, and with it the clients.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
-  SetKeepalive(builder);
+  SetConnectionLimits(builder);
   builder.RegisterService(state->training.get());
   builder.RegisterService(state->reflection.get());
   state->server = builder.BuildAndStart();

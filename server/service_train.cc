@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -46,9 +47,11 @@ class TrainReactor final
       public OpenStream,
       public std::enable_shared_from_this<TrainReactor> {
  public:
-  TrainReactor(ServiceContext& context, OpenStreams& streams)
+  TrainReactor(ServiceContext& context, OpenStreams& streams,
+               grpc::CallbackServerContext* rpc)
       : context_(context),
         streams_(streams),
+        rpc_(rpc),
         call_(context, Metrics::RpcType::kBidiStream, "Train") {
     context_.metrics.AddTrainStreams(1);
   }
@@ -69,6 +72,8 @@ class TrainReactor final
       reading_ = false;
       if (!ok) {
         reads_done_ = true;
+        // A read that fails may come before OnCancel.
+        if (rpc_->IsCancelled()) cancelled_ = true;
       } else if (!end_ && !cancelled_) {
         Receive();
       }
@@ -228,7 +233,15 @@ class TrainReactor final
   // Sends a turn's response, or keeps it to be merged with what follows while
   // another is being sent.
   void SendOrMerge(v1::TrainResponse& response) {
-    if (!coalesce_ || !writing_) return Send(Serialize(response));
+    try {
+      Merge(response);
+    } catch (const std::bad_alloc&) {
+      end_ = OutOfMemory();
+    }
+  }
+
+  void Merge(v1::TrainResponse& response) {
+    if (!writing_) return Send(Serialize(response));
     if (merged_ == nullptr) {
       merged_ = std::make_unique<v1::TrainResponse>();
     } else if (MergeResponse(response, scalar_count_, merged_.get())) {
@@ -242,7 +255,11 @@ class TrainReactor final
 
   void FlushMerged() {
     if (merged_ == nullptr) return;
-    Send(Serialize(*merged_));
+    try {
+      Send(Serialize(*merged_));
+    } catch (const std::bad_alloc&) {
+      end_ = OutOfMemory();
+    }
     merged_.reset();
   }
 
@@ -264,6 +281,8 @@ class TrainReactor final
     // Before the client can see the end, so that it may open the next stream
     // at once.
     if (session_ != nullptr) session_->DetachWriter();
+    trainer_.reset();
+    session_.reset();
     Finish(call_.End(cancelled_ ? absl::CancelledError("cancelled") : *end_));
   }
 
@@ -295,23 +314,30 @@ class TrainReactor final
       return false;
     }
     absl::Status status;
-    if (message) status = BeginMessage(&*message);
-    if (status.ok()) {
-      if (opened_) {
-        trainer_->Next(worker, &response);
-      } else {
-        AnswerOpening(&response);
-      }
+    std::optional<grpc::ByteBuffer> answer;
+    bool done = false;
+    try {
+      if (message) status = BeginMessage(&*message);
+      if (status.ok()) Answer(worker, &response);
+      if (status.ok() && !coalesce_) answer = Serialize(response);
+      done = response.message_done();
+      if (done) trainer_->End();
+    } catch (const std::bad_alloc&) {
+      // What was applied is counted: the client goes on from next_offset.
+      status = OutOfMemory();
     }
-    if (response.message_done()) trainer_->End();
     const bool late = std::chrono::steady_clock::now() >= until;
     bool goes_on = false;
-    Update([&, done = response.message_done()] {
+    Update([&] {
       if (status.ok()) {
         opened_ = true;
         in_message_ = !done;
         if (done) ReleaseMessage();
-        SendOrMerge(response);
+        if (answer) {
+          Send(*std::move(answer));
+        } else {
+          SendOrMerge(response);
+        }
       } else {
         end_ = status;
       }
@@ -319,6 +345,14 @@ class TrainReactor final
       turn_pending_ = goes_on;
     });
     return goes_on;
+  }
+
+  void Answer(Worker& worker, v1::TrainResponse* response) {
+    if (opened_) {
+      trainer_->Next(worker, response);
+    } else {
+      AnswerOpening(response);
+    }
   }
 
   absl::Status BeginMessage(grpc::ByteBuffer* message) {
@@ -348,8 +382,9 @@ class TrainReactor final
   // Constant after construction.
   ServiceContext& context_;
   OpenStreams& streams_;
+  grpc::CallbackServerContext* const rpc_;
 
-  // Set by Open before the first turn, constant from then on.
+  // Set by Open before the first turn, constant from then on until the end.
   std::shared_ptr<Session> session_;
   bool coalesce_ = false;
   size_t scalar_count_ = 0;
@@ -382,8 +417,9 @@ class TrainReactor final
 };
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* OpenTrainStream(
-    ServiceContext& context, OpenStreams& streams) {
-  const auto stream = std::make_shared<TrainReactor>(context, streams);
+    ServiceContext& context, OpenStreams& streams,
+    grpc::CallbackServerContext* rpc) {
+  const auto stream = std::make_shared<TrainReactor>(context, streams, rpc);
   stream->Begin();
   return stream.get();
 }

@@ -4,6 +4,7 @@
 #ifndef BACKPROP_SERVER_SERVICE_TRAIN_H_
 #define BACKPROP_SERVER_SERVICE_TRAIN_H_
 
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
@@ -14,7 +15,8 @@ namespace backprop {
 
 // For one call of Train. context and streams must outlive it; it frees itself.
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* OpenTrainStream(
-    ServiceContext& context, OpenStreams& streams);
+    ServiceContext& context, OpenStreams& streams,
+    grpc::CallbackServerContext* rpc);
 
 }  // namespace backprop
 

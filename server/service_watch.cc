@@ -74,13 +74,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     Update([this] { cancelled_ = true; });
   }
 
-  void OnDone() noexcept override {
-    const auto self = shared_from_this();
-    if (session_ != nullptr) {
-      session_->feed().RemoveReader(this, DeltaFeed::Clock::now());
-    }
-    streams_.Remove(self);
-  }
+  void OnDone() noexcept override { streams_.Remove(shared_from_this()); }
 
  private:
   template <typename Change>
@@ -220,6 +214,10 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   void End(const absl::Status& status) {
     finished_ = true;
+    if (session_ != nullptr) {
+      session_->feed().RemoveReader(this, DeltaFeed::Clock::now());
+      session_.reset();  // it may be deleted, and its room given to others
+    }
     Finish(call_.End(status));
   }
 
@@ -228,7 +226,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   OpenStreams& streams_;
 
   std::mutex mutex_;
-  // Guarded by mutex_; session_ is constant once it is set.
+  // Guarded by mutex_; session_ is constant from Enter to End.
   ServiceCall call_;
   std::shared_ptr<Session> session_;
   grpc::ByteBuffer first_;     // the first response, until it is written

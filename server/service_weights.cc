@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -37,7 +38,7 @@ class WeightsStream final
     absl::Status status = Admit(context_);
     if (status.ok()) status = Enter(request);
     if (!status.ok()) return End(status);
-    context_.pool.Submit([this](Worker&) { Allocate(); });
+    Submit(std::make_shared<Lane>(), &WeightsStream::Allocate);
   }
 
   void OnWriteDone(bool ok) noexcept override {
@@ -67,10 +68,21 @@ class WeightsStream final
     return absl::OkStatus();
   }
 
+  void Submit(const std::shared_ptr<Lane>& lane,
+              void (WeightsStream::*turn)()) {
+    context_.pool.Submit(lane, [this, turn](Worker&) {
+      try {
+        (this->*turn)();
+      } catch (const std::bad_alloc&) {
+        End(OutOfMemory());
+      }
+    });
+  }
+
   // A turn of its own: training waits for no page of the copy.
   void Allocate() {
     numbers_.resize(reserved_);
-    context_.pool.Submit(session_->lane(), [this](Worker&) { Copy(); });
+    Submit(session_->lane(), &WeightsStream::Copy);
   }
 
   // A turn of the session's lane.
@@ -90,7 +102,7 @@ class WeightsStream final
     session_->feed().Anchor(progress.step, DeltaFeed::Clock::now());
     spec_ = session_->spec();
     session_.reset();  // it may be deleted while its weights are sent
-    context_.pool.Submit([this](Worker&) { BeginToSend(); });
+    Submit(std::make_shared<Lane>(), &WeightsStream::BeginToSend);
   }
 
   // A turn of its own.

@@ -128,6 +128,13 @@ void FillDeltas(const Layout& layout, std::span<const float> delta,
 
 }  // namespace
 
+size_t SingleStepBytes(const Layout& layout) {
+  constexpr size_t kOtherBytes = 64;  // of the answer, and of each layer
+  return (layout.weight_count() + layout.batch_size() * layout.output_size()) *
+             sizeof(float) +
+         (1 + layout.layers().size()) * kOtherBytes;
+}
+
 absl::Status TakeSingleStep(Session& session,
                             const v1::TrainStepRequest& request,
                             Metrics& metrics, Worker& worker,
