@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/activation.h"
 #include "tests/engine/function_names.h"
+#include "tests/engine/problem.h"
 #include "tests/engine/reference_functions.h"
 
 namespace backprop::testing {
@@ -79,10 +80,6 @@ Sample MakeSample(const NetworkSpec& network) {
   sample.outputs.resize(sample.z.size());
   Activate(network.layers[0], sample.z, sample.outputs);
   return sample;
-}
-
-std::vector<double> Doubles(const std::vector<float>& numbers) {
-  return {numbers.begin(), numbers.end()};
 }
 
 constexpr size_t kSizes[] = {1, 2, 3, 4, 5, 10, 63, 64, 65, 200};

@@ -49,15 +49,27 @@ void ExpectFlushed(const Problem& problem, const StepDelta& step) {
   }
 }
 
+// The row that step t, from 0, must have.
+std::vector<float> ScalarsOf(const Problem& problem, const LearningRate& rates,
+                             size_t t) {
+  std::vector<float> scalars(ScalarCount(problem.optimiser));
+  StepScalars(problem.optimiser, rates.Rate(t), problem.state_age + t + 1,
+              scalars);
+  return scalars;
+}
+
 }  // namespace
 
 void ExpectReplayed(const Problem& problem, const Results& results) {
   Replica engine{problem.weights, problem.state};
   Replica reference = engine;
   const size_t count = problem.weights.size();
+  const LearningRate rates(problem.schedule);
   for (size_t t = 0; t < results.applied; ++t) {
     const StepDelta step = StepOf(problem, results, t);
     ExpectFlushed(problem, step);
+    ASSERT_EQ(Bits(step.scalars), Bits(ScalarsOf(problem, rates, t)))
+        << problem.name() << ", step " << t;
     ApplyDelta(problem.layout, problem.optimiser, step, engine.weights,
                engine.state);
     const std::vector<float> delta =

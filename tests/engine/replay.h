@@ -12,7 +12,8 @@ namespace backprop::testing {
 // added one by one, are the run's weights bit for bit: added by ApplyDelta, and
 // by the contract's formulas. Likewise the optimiser's state, where all layers
 // are FACTORED, and each step's full delta, where the run has them. No factor
-// may be smaller than the contract allows.
+// may be smaller than the contract allows, and scalar rows must be those of the
+// schedule's rates and the state's age.
 void ExpectReplayed(const Problem& problem, const Results& results);
 
 }  // namespace backprop::testing
