@@ -16,7 +16,7 @@ def main() -> None:
     with TrainingClient(target) as client:
         session = client.get(session_id)
         replica = session.replica()
-        print(f"begins at step {replica.step}")
+        print(f"begins at step {replica.step}", flush=True)
         steps, error, printed = 0, 0.0, 0
         with session.watch(replica) as watch:
             for batch in watch:

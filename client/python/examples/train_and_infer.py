@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains on the server, infers here: two spirals, told apart by a replica.
 
-usage: train_and_infer.py [HOST:PORT]
+usage: train_and_infer.py [--wait] [HOST:PORT]
 
-While it runs, follow.py can follow the session from another process.
+While it runs, follow.py can follow the session from another process; with
+--wait it begins when Enter is pressed, so that there is time to start that one.
 """
 
 import sys
@@ -26,13 +27,16 @@ def spirals(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def main() -> None:
     """Trains for some epochs, watching points that are not trained on."""
-    target = sys.argv[1] if len(sys.argv) > 1 else "localhost:50051"
+    wait = "--wait" in sys.argv
+    target = next((word for word in sys.argv[1:] if word != "--wait"), "localhost:50051")
     x, spiral = spirals(2000, seed=1)
     unseen, answer = spirals(500, seed=2)
     spec = network(2, [(48, "tanh"), (24, "tanh"), (2, "softmax")], adam(0.003), loss="cross_entropy", seed=1)
     with TrainingClient(target) as client:
         session = client.create(spec)
         print(f"session {session.session_id}", flush=True)
+        if wait:
+            sys.stdin.readline()
         replica = session.replica()
         for epoch in range(1, 11):
             result = session.train(x, spiral, shuffle_seed=epoch, replicas=[replica])

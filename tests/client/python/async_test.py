@@ -62,6 +62,20 @@ def test_no_sample_is_lost_or_repeated(
     assert clock.waits == pytest.approx([0.1, 0.1])
 
 
+def test_a_replica_is_current_though_the_last_answer_was_lost(
+    server: FakeServer, servicer: FakeServicer, spec: pb.SessionSpec
+) -> None:
+    servicer.faults.lose_answer_of.add(5)
+
+    async def body(client: AsyncTrainingClient) -> None:
+        session = await client.create(spec)
+        replica = await session.replica()
+        await send_all(session, replica, 1)
+        assert replica.verify(await session.weights()) is None
+
+    run(server, body)
+
+
 def test_refusals_are_raised_and_the_stream_goes_on(
     server: FakeServer, servicer: FakeServicer, spec: pb.SessionSpec
 ) -> None:

@@ -299,17 +299,21 @@ def test_asyncio(target: str) -> None:
 
 def test_the_examples_run(target: str) -> None:
     options: dict[str, Any] = {
+        "stdin": subprocess.PIPE,
         "stdout": subprocess.PIPE,
         "text": True,
         "env": {**os.environ, "PYTHONPATH": str(pathlib.Path(backpropd.__file__).parents[1])},
     }
-    with subprocess.Popen([sys.executable, EXAMPLES / "train_and_infer.py", target], **options) as trainer:
+    with subprocess.Popen([sys.executable, EXAMPLES / "train_and_infer.py", "--wait", target], **options) as trainer:
         assert trainer.stdout is not None
         name, session_id = trainer.stdout.readline().split() or ["nothing", ""]
         assert name == "session"
-        follow = [sys.executable, EXAMPLES / "follow.py", target, session_id]
-        follower = subprocess.run(follow, timeout=120, check=False, **options)
-        rest, _ = trainer.communicate(timeout=120)
+        with subprocess.Popen([sys.executable, EXAMPLES / "follow.py", target, session_id], **options) as follower:
+            assert follower.stdout is not None
+            assert follower.stdout.readline() == "begins at step 0\n"
+            trained, _ = trainer.communicate("\n", timeout=120)
+            followed, _ = follower.communicate(timeout=120)
     assert (trainer.returncode, follower.returncode) == (0, 0)
-    assert "identical" in rest
-    assert "identical" in follower.stdout
+    digest = trained.split()[-1]
+    assert f"replica and server: identical, digest {digest}" in trained
+    assert f"deleted after step 20000: identical to the end, digest {digest}" in followed

@@ -128,7 +128,7 @@ class Recording:
         end = self.anchor()
         request = rpc.WatchDeltasRequest(session_id=self.session.session_id, after_step=anchor.step)
         responses = []
-        call = self.session.client.stub.WatchDeltas(request)
+        call: Any = self.session.client.stub.WatchDeltas(request)
         for response in call:
             responses.append(response)
             if response.step == end.step:

@@ -94,6 +94,12 @@ def fused_products(mover: Any, place: Any, layer: Any, u: Any, a: Any) -> None:
         bias += column
 
 
+def fused_fade(mean: Any, keep: Any, news: Any, limit: Any, scratch: Any) -> None:
+    """As step_rules._fade with one rounding for product and sum."""
+    mean[:] = np.float64(keep) * mean.astype("f8") + news
+    DROP_TINY(mean, limit, scratch)
+
+
 def backward_sums(mover: Any, place: Any, u: Any, a: Any) -> Any:
     """As WeightMover._sum_products with the samples in another order."""
     return SUM_PRODUCTS(mover, place, u[::-1], a[::-1])
@@ -118,6 +124,7 @@ DROP_TINY = backpropd.step_rules._drop_tiny
 SUM_PRODUCTS = backpropd.weight_mover.WeightMover._sum_products
 FAULTS = {
     "fused multiply-add": (backpropd.weight_mover.WeightMover, "_add_products", fused_products),
+    "fused multiply-add in means": (backpropd.step_rules, "_fade", fused_fade),
     "samples in another order": (backpropd.weight_mover.WeightMover, "_sum_products", backward_sums),
     "a reciprocal for a division": (backpropd.step_rules, "_over_root", fused_root),
     "tiny gradients and means kept": (

@@ -94,6 +94,17 @@ def test_answers_that_were_lost_are_told_and_the_replica_fetches_an_anchor(
     assert servicer.faults.messages == 6  # it was not sent again
 
 
+@pytest.mark.parametrize("fault", ["lose_answer_of", "half_answer_of"])
+def test_a_replica_is_current_though_the_last_answer_was_lost(
+    session: Session, servicer: FakeServicer, fault: str
+) -> None:
+    replica = session.replica()
+    getattr(servicer.faults, fault).add(5)
+    send_all(session, replica, window=1)
+    assert replica.step == 24
+    assert replica.verify(session.weights(with_state=True)) is None
+
+
 def test_reconnecting_waits_longer_each_time_with_a_bound(
     session: Session, servicer: FakeServicer, clock: FakeClock
 ) -> None:

@@ -292,7 +292,7 @@ class TrainStream:
             self._backoff.succeeded()
         self._finished.extend(applied)
         for replica in self._replicas:
-            if replica.step > opening.step:  # of a session that went back since
+            if replica.step != opening.step:  # deltas were lost, or the session went back
                 replica.reset(self._session.weights(with_state=True))
         self._send_unsent()
 
