@@ -162,6 +162,24 @@ TEST_P(StandardisationTest, IsLearntFromTheFirstSamplesOfSeveralMessages) {
   EXPECT_TRUE(Step(id).ok());
 }
 
+TEST_P(StandardisationTest, IsLearntFromAMessageOfManyPartsOnceEach) {
+  constexpr size_t kSamples = 110'000;  // more than two responses' worth
+  const v1::Session session = Create(LearningSpec(kSamples));
+  const v1::TrainRequest all = Samples(session, kSamples);
+  v1::TrainRequest first = all;
+  first.mutable_inputs()->resize(10 * kColumns * sizeof(float));
+  first.mutable_targets()->resize(10 * 2 * sizeof(float));
+  TrainCall call(stub(), session);
+  EXPECT_EQ(call.Exchange(first).next_offset(), 10u);
+  v1::TrainRequest again = all;
+  again.set_offset(0);
+  const auto answer = call.Exchange(again);
+  EXPECT_EQ(answer.skipped_samples(), 10u);
+  EXPECT_EQ(answer.next_offset(), kSamples);
+  EXPECT_EQ(answer.step(), 0u);
+  ExpectNear(answer.standardisation(), Expected(all, kSamples));
+}
+
 TEST_P(StandardisationTest, UntilItIsLearntWhatNeedsItIsNotReady) {
   const v1::Session session = Create(LearningSpec(4));
   const std::string id = session.session_id();

@@ -185,6 +185,20 @@ TEST_P(TrainOptionsTest, ASampleWeightMultipliesTheError) {
   EXPECT_FLOAT_EQ(weights.errors(0), alone.errors(0));
 }
 
+TEST_P(TrainOptionsTest, SampleWeightsFollowTheirSamplesThroughAllParts) {
+  const v1::Session session = Create(Spec(100, {40, 3}));
+  constexpr int kSamples = 3000;  // several responses
+  v1::TrainRequest request = RandomSamples(session, kSamples, random_);
+  for (int i = 0; i < kSamples; ++i) {
+    request.add_sample_weights(i % 7 == 3 ? 0.001F : 0.0F);
+  }
+  const auto answer = TrainCall(stub(), session).Exchange(request);
+  ASSERT_EQ(answer.errors_size(), kSamples);
+  for (int i = 0; i < kSamples; ++i) {
+    EXPECT_EQ(answer.errors(i) > 0, i % 7 == 3) << i;
+  }
+}
+
 TEST_P(TrainOptionsTest, BadSampleWeightsRefuseTheMessageWhole) {
   const v1::Session session = Create(Spec(3, {2}));
   TrainCall call(stub(), session);
