@@ -37,8 +37,9 @@ struct Case {
     };
     u = fill(sizes.samples * sizes.outputs, 0.01F);
     a = fill(sizes.samples * sizes.inputs, 1);
-    w = fill(sizes.outputs * sizes.inputs, 1);
-    bias = fill(sizes.outputs, 1);
+    // Of the order of what is added, so that no rounding of that is lost.
+    w = fill(sizes.outputs * sizes.inputs, 0.02F);
+    bias = fill(sizes.outputs, 0.02F);
     // −0 + 0·u must come out as the contract says, too.
     w.front() = -0.0F;
     a.front() = 0;
