@@ -6,7 +6,7 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <ostream>
 #include <random>
 #include <string>
 #include <vector>
@@ -41,10 +41,13 @@ class Numbers {
 };
 
 struct Case {
+  std::string name;
   std::string optimiser;  // text of v1::Optimiser; empty: plain descent
   // l2, l1, decay, clip: 0 or not, as the scalar rows shall have them.
   bool decays = false;
 };
+
+void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
 
 // Scalars that an optimiser could have: all in (0, 1), so no square overflows.
 std::vector<float> ScalarRow(const v1::Session& session, bool decays,
@@ -59,8 +62,8 @@ std::vector<float> ScalarRow(const v1::Session& session, bool decays,
 }
 
 v1::Session SessionOf(const Case& test, uint32_t batch_size) {
-  // Layer 0 is FACTORED for batches up to 3, layer 1 too, layer 2 is DENSE.
-  v1::Session session = SessionMessage(12, {11, 9, 2}, batch_size);
+  // Layer 0 is FACTORED for batches up to 4, layer 1 too, layer 2 is DENSE.
+  v1::Session session = SessionMessage(12, {11, 9, 1}, batch_size);
   EXPECT_EQ(session.layout().layers(0).delta_form(), v1::DELTA_FORM_FACTORED);
   EXPECT_EQ(session.layout().layers(1).delta_form(), v1::DELTA_FORM_FACTORED);
   EXPECT_EQ(session.layout().layers(2).delta_form(), v1::DELTA_FORM_DENSE);
@@ -143,13 +146,15 @@ TEST_P(ReplicaContractTest, WatcherGetsTheSameBits) { Follow(2, false, true); }
 
 INSTANTIATE_TEST_SUITE_P(
     Optimisers, ReplicaContractTest,
-    ::testing::Values(Case{""}, Case{"sgd {} l2: 0.1", true},
-                      Case{"sgd { momentum: 0.9 }"},
-                      Case{"sgd { momentum: 0.9 nesterov: true }", true},
-                      Case{"adagrad {}"}, Case{"adagrad {}", true},
-                      Case{"rms_prop {}", true}, Case{"adam {}"},
-                      Case{"adam {} decoupled_decay: 0.01", true}),
-    [](const auto& info) { return "Number" + std::to_string(info.index); });
+    ::testing::Values(
+        Case{"Plain", ""}, Case{"PlainWithDecay", "sgd {} l2: 0.1", true},
+        Case{"Momentum", "sgd { momentum: 0.9 }"},
+        Case{"NesterovWithDecay", "sgd { momentum: 0.9 nesterov: true }", true},
+        Case{"Adagrad", "adagrad {}"},
+        Case{"AdagradWithDecay", "adagrad {}", true},
+        Case{"RmsPropWithDecay", "rms_prop {}", true}, Case{"Adam", "adam {}"},
+        Case{"AdamW", "adam {} decoupled_decay: 0.01", true}),
+    [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace backprop
