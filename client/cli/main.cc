@@ -89,6 +89,7 @@ int Main(int argc, char** argv) {
   AddPredictCommand(app, flags, action);
   AddEvaluateCommand(app, flags, action);
   AddSessionCommand(app, flags, action);
+  AddWatchCommand(app, flags, action);
   AddWeightsCommand(app, flags, action);
   absl::Status status;
   try {
