@@ -29,6 +29,10 @@ std::string Wrapped(const std::string& text, size_t width) {
   return wrapped;
 }
 
+std::string HelpFormat::make_description(const CLI::App* command) const {
+  return Wrapped(CLI::Formatter::make_description(command), kColumns);
+}
+
 std::string HelpFormat::make_group(
     std::string group, bool is_positional,
     std::vector<const CLI::Option*> options) const {

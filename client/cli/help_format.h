@@ -11,6 +11,7 @@ namespace backprop::cli {
 // --help in 80 columns: descriptions are wrapped beside their options' names.
 class HelpFormat : public CLI::Formatter {
  public:
+  std::string make_description(const CLI::App* command) const override;
   std::string make_group(
       std::string group, bool is_positional,
       std::vector<const CLI::Option*> options) const override;

@@ -66,8 +66,9 @@ class Replica {
 
   // Whether this is what the server has: anchor is one of the same step().
   // DATA_LOSS names the first number that differs, e.g.
-  // layers[1].weights[3][17] or layers[0].bias[2]; state is compared if the
-  // anchor has it. FAILED_PRECONDITION: it is of another step.
+  // layers[1].weights[3][17] or layers[0].bias[2]; the state of FACTORED layers
+  // is compared too if the anchor has it. FAILED_PRECONDITION: it is of another
+  // step.
   absl::Status Verify(const Weights& anchor) const;
 
   // The step that the weights are at.
@@ -104,6 +105,8 @@ class Replica {
                                 const InputFormat& format);
   void ApplyStep(const Delivery& delivery, size_t number);
   absl::Status CheckDigest(uint64_t expected);
+
+  absl::Status VerifyState(const Weights& anchor) const;
 
   bool NeedsInputs(const Delivery& delivery) const;
   size_t ElementsPerStep() const;

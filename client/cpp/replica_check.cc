@@ -168,14 +168,30 @@ absl::Status Replica::Verify(const Weights& anchor) const {
         "after step %d the replica differs, first in %s: %.9g here, %.9g on "
         "the server",
         step_, PlaceOf(*at), weights_[*at], anchor.values[*at]));
+  return VerifyState(anchor);
+}
+
+// Of DENSE layers a replica keeps no state.
+absl::Status Replica::VerifyState(const Weights& anchor) const {
   if (!needs_state_ || !state_current_ || anchor.state.size() != state_.size())
     return absl::OkStatus();
-  if (const auto at = FirstDifference(state_, anchor.state))
-    return absl::DataLossError(absl::StrFormat(
-        "after step %d the replica's state %d differs, first in %s: %.9g here, "
-        "%.9g on the server",
-        step_, *at / layout_.weight_count(),
-        PlaceOf(*at % layout_.weight_count()), state_[*at], anchor.state[*at]));
+  const size_t count = layout_.weight_count();
+  for (size_t vector = 0; vector < state_.size() / count; ++vector) {
+    for (const LayerLayout& layer : layout_.layers()) {
+      if (layer.form == DeltaForm::kDense) continue;
+      const size_t begin = vector * count + layer.weights_begin;
+      const size_t length = layer.outputs * (layer.inputs + 1);
+      const auto at =
+          FirstDifference(std::span(state_).subspan(begin, length),
+                          std::span(anchor.state).subspan(begin, length));
+      if (!at.has_value()) continue;
+      return absl::DataLossError(absl::StrFormat(
+          "after step %d the replica's state %d differs, first in %s: %.9g "
+          "here, %.9g on the server",
+          step_, vector, PlaceOf(layer.weights_begin + *at),
+          state_[begin + *at], anchor.state[begin + *at]));
+    }
+  }
   return absl::OkStatus();
 }
 

@@ -401,6 +401,23 @@ TEST_F(ReplicaTest, VerificationFindsStateAndDeeperLayersToo) {
               HasSubstr("layers[1].bias[1]: 0 here, -0 on the server"));
 }
 
+TEST_F(ReplicaTest, StateOfDenseLayersIsTheServersAlone) {
+  v1::Optimiser momentum;
+  momentum.mutable_sgd()->set_momentum(0.5F);
+  const v1::Session session =
+      WithOptimiser(SessionMessage(3, {3, 1}), momentum);
+  ASSERT_EQ(session.layout().layers(1).delta_form(), v1::DELTA_FORM_DENSE);
+  Weights anchor{.values = std::vector<float>(16),
+                 .state = std::vector<float>(16)};
+  absl::StatusOr<Replica> replica = Replica::Create(session, anchor);
+  ASSERT_TRUE(replica.ok()) << replica.status();
+  anchor.state[12] = 1;
+  EXPECT_TRUE(replica->Verify(anchor).ok());
+  anchor.state[11] = 1;
+  EXPECT_THAT(std::string(replica->Verify(anchor).message()),
+              HasSubstr("state 0 differs, first in layers[0].bias[2]"));
+}
+
 TEST_F(ReplicaTest, HostileLayoutIsRefused) {
   v1::Session session = SessionMessage(3, {3});
   session.mutable_layout()->mutable_layers(0)->set_delta_length(1000);
