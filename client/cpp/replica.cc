@@ -16,10 +16,11 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "weights and deltas travel little-endian and are copied as such");
 
-// Element `number` of an array of rows that travels as bytes.
-void CopyRow(std::string_view rows, size_t number, std::span<float> row) {
-  std::memcpy(row.data(), rows.data() + number * row.size_bytes(),
-              row.size_bytes());
+// Rows from number `first` on, `length` numbers each, of what travels as bytes.
+void CopyRows(std::string_view bytes, size_t first, size_t length,
+              std::span<float> rows) {
+  std::memcpy(rows.data(), bytes.data() + first * length * sizeof(float),
+              rows.size_bytes());
 }
 
 absl::StatusOr<Layout> DenseTwin(const Layout& layout) {
@@ -130,26 +131,32 @@ absl::Status Replica::ConvertInputRows(const Delivery& delivery,
              : absl::InvalidArgumentError("an input is not a finite number");
 }
 
-void Replica::ApplyStep(const Delivery& delivery, size_t number) {
-  CopyRow(delivery.deltas, number, row_);
+void Replica::ApplySteps(const Delivery& delivery, size_t first, size_t count) {
+  const Layout& layout = delivery.dense ? dense_layout_ : layout_;
+  const size_t row = layout.delta_row_length();
+  rows_.resize(count * row);
+  CopyRows(delivery.deltas, first, row, rows_);
   if (delivery.dense) {
-    ApplyDelta(dense_layout_, Optimiser(),
-               {.row = row_, .inputs = {}, .scalars = {}}, weights_, {});
+    ApplyDeltas(layout, Optimiser(),
+                {.row = rows_, .inputs = {}, .scalars = {}}, count, weights_,
+                {});
     return;
   }
+  scalars_.resize(count * scalar_count_);
   // A single row of scalars holds for all steps.
-  if (!scalars_.empty())
-    CopyRow(
-        delivery.scalars,
-        delivery.scalars.size() == scalars_.size() * sizeof(float) ? 0 : number,
-        scalars_);
+  const bool one = delivery.scalars.size() == scalar_count_ * sizeof(float);
+  for (size_t t = 0; t < count && scalar_count_ > 0; ++t) {
+    CopyRows(delivery.scalars, one ? 0 : first + t, scalar_count_,
+             std::span(scalars_).subspan(t * scalar_count_, scalar_count_));
+  }
   std::span<const float> inputs;
-  if (NeedsInputs(delivery))
-    inputs = std::span(inputs_).subspan(number * ElementsPerStep(),
-                                        ElementsPerStep());
-  ApplyDelta(layout_, optimiser_,
-             {.row = row_, .inputs = inputs, .scalars = scalars_}, weights_,
-             state_);
+  if (NeedsInputs(delivery)) {
+    inputs = std::span(inputs_).subspan(first * ElementsPerStep(),
+                                        count * ElementsPerStep());
+  }
+  ApplyDeltas(layout, optimiser_,
+              {.row = rows_, .inputs = inputs, .scalars = scalars_}, count,
+              weights_, state_);
 }
 
 absl::Status Replica::CheckDigest(uint64_t expected) {
@@ -178,19 +185,24 @@ absl::Status Replica::Apply(const Delivery& delivery) {
   }
   const size_t steps = delivery.steps();
   if (delivery.dense && steps > 0) state_current_ = false;
-  row_.resize((delivery.dense ? dense_layout_ : layout_).delta_row_length());
+  // In runs that end where a digest has to be compared.
   auto digest = delivery.digests->begin();
-  for (size_t i = 0;; ++i) {
+  size_t done = 0;
+  while (true) {
     if (digest != delivery.digests->end() && digest->step() == step_) {
       status = CheckDigest(digest->digest());
       if (!status.ok()) return status;
       ++digest;
+      continue;
     }
-    if (i == steps) break;
-    ApplyStep(delivery, i);
-    ++step_;
+    if (done == steps) return absl::OkStatus();
+    const size_t next = digest == delivery.digests->end()
+                            ? steps
+                            : digest->step() - delivery.base_step;
+    ApplySteps(delivery, done, next - done);
+    step_ += next - done;
+    done = next;
   }
-  return absl::OkStatus();
 }
 
 uint64_t Replica::digest() const { return Digest(weights_); }

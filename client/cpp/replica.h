@@ -103,7 +103,8 @@ class Replica {
   // Reads the delivery's inputs into inputs_.
   absl::Status ConvertInputRows(const Delivery& delivery,
                                 const InputFormat& format);
-  void ApplyStep(const Delivery& delivery, size_t number);
+  // Steps first … first + count − 1 of the delivery's.
+  void ApplySteps(const Delivery& delivery, size_t first, size_t count);
   absl::Status CheckDigest(uint64_t expected);
 
   absl::Status VerifyState(const Weights& anchor) const;
@@ -129,8 +130,8 @@ class Replica {
   bool sound_ = true;
 
   // Scratch memory of Apply, kept so that steps allocate nothing.
-  std::vector<float> row_;      // (delta_row_length) or (weight_count)
-  std::vector<float> scalars_;  // (scalar_count)
+  std::vector<float> rows_;     // delta rows
+  std::vector<float> scalars_;  // scalar rows
   std::vector<float> inputs_;   // (steps, batch_size, input_size)
 };
 

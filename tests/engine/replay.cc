@@ -58,6 +58,13 @@ std::vector<float> ScalarsOf(const Problem& problem, const LearningRate& rates,
   return scalars;
 }
 
+// All steps of the run, as StepOf has one.
+StepDelta RunOf(const Problem& problem, const Results& results) {
+  return {.row = results.deltas,
+          .inputs = problem.inputs,
+          .scalars = results.scalars};
+}
+
 }  // namespace
 
 void ExpectReplayed(const Problem& problem, const Results& results) {
@@ -80,6 +87,10 @@ void ExpectReplayed(const Problem& problem, const Results& results) {
               Bits(delta))
         << problem.name() << ", step " << t;
   }
+  Replica at_once{problem.weights, problem.state};
+  ApplyDeltas(problem.layout, problem.optimiser, RunOf(problem, results),
+              results.applied, at_once.weights, at_once.state);
+  ExpectSame(problem, results, at_once, "ApplyDeltas");
   ExpectSame(problem, results, engine, "ApplyDelta");
   ExpectSame(problem, results, reference, "the contract's formulas");
 }
