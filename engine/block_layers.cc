@@ -4,6 +4,10 @@
 #include <algorithm>
 
 #include "engine/activation.h"
+#include "engine/direct_layers.h"
+#include "engine/factors.h"
+#include "engine/rank_update.h"
+#include "engine/weight_pass.h"
 
 namespace backprop {
 namespace {
@@ -144,6 +148,66 @@ void BlockLayers::Push(MutableRows rows, Window window, size_t size) const {
     const float push = recurrence_.push(t);
     const float* const from = spare(size)[t - window.begin];
     for (size_t i = 0; i < size; ++i) rows[t][i] += push * from[i];
+  }
+}
+
+float* BlockLayers::RowOf(size_t sample) const {
+  return run_->deltas.data() + sample * training_->layout->delta_row_length();
+}
+
+void BlockLayers::Apply(size_t first, size_t accepted) {
+  for (size_t k = 0; k < layers_.size(); ++k) {
+    if (plain_) {
+      ApplyLayer(k, first, accepted);
+    } else {
+      ApplyOptimiser(k, first, accepted);
+    }
+  }
+}
+
+void BlockLayers::ApplyLayer(size_t k, size_t first, size_t accepted) {
+  const BlockLayer& layer = layers_[k];
+  const LayerLayout& at = training_->layout->layers()[k];
+  for (size_t t = 0; t < accepted; ++t) {
+    WriteFactors(at, k, layer.u[t], layer.a[t], RowOf(first + t));
+  }
+  ApplySteps({layer.u, layer.a, accepted, at.outputs, at.inputs},
+             run_->weights.data() + at.weights_begin,
+             run_->weights.data() + at.bias_begin, scratch_);
+}
+
+void BlockLayers::ApplyOptimiser(size_t k, size_t first, size_t accepted) {
+  const BlockLayer& layer = layers_[k];
+  const LayerLayout& at = training_->layout->layers()[k];
+  const Rule rule = RuleOf(*training_->optimiser);
+  const size_t count = ScalarCount(*training_->optimiser);
+  const auto scalars = run_->scalars.subspan(first * count, accepted * count);
+  const Factors factors{layer.u.data, layer.u.stride, layer.a.data,
+                        layer.a.stride, accepted};
+  const auto targets = [this](size_t rows, size_t columns, size_t begin) {
+    PassTargets at_begin{rows, columns, run_->weights.data() + begin, {}};
+    if (!run_->state.empty()) at_begin.state[0] = run_->state.data() + begin;
+    return at_begin;
+  };
+  const PassTargets matrix = targets(at.outputs, at.inputs, at.weights_begin);
+  const PassTargets bias = targets(1, at.outputs, at.bias_begin);
+  if (at.form == DeltaForm::kFactored) {
+    for (size_t t = 0; t < accepted; ++t) {
+      WriteFactors(at, k, layer.u[t], layer.a[t], RowOf(first + t));
+    }
+    RunSteps(rule, scalars, factors, matrix);
+    RunSteps(rule, scalars, BiasFactors(factors), bias);
+    return;
+  }
+  for (size_t t = 0; t < accepted; ++t) {  // D itself is wanted
+    const Factors one{layer.u[t], 0, layer.a[t], 0, 1};
+    float* const d = RowOf(first + t) + at.delta_begin;
+    PassTargets with_d = matrix;
+    with_d.delta = d;
+    RunPass(rule, scalars.subspan(t * count, count), one, with_d);
+    with_d = bias;
+    with_d.delta = d + at.outputs * at.inputs;
+    RunPass(rule, scalars.subspan(t * count, count), BiasFactors(one), with_d);
   }
 }
 

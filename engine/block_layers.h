@@ -54,6 +54,11 @@ class BlockLayers {
   // The signal of layer k − 1 in the window, from layer k's.
   void Propagate(size_t k, Window window);
 
+  // Writes those layers' delta rows of the block's first `accepted` samples,
+  // which are the run's from `first` on, and brings weights and state to where
+  // their steps leave them.
+  void Apply(size_t first, size_t accepted);
+
   // What makes a step's u of its signal.
   float scale(size_t t) const { return plain_ ? -rates_[t] : 1; }
   float rate(size_t t) const { return rates_[t]; }
@@ -68,6 +73,10 @@ class BlockLayers {
   void Keep(MutableRows rows, Window window, size_t size) const;
   // rows += push(t)·spare, in the window.
   void Push(MutableRows rows, Window window, size_t size) const;
+
+  float* RowOf(size_t sample) const;
+  void ApplyLayer(size_t k, size_t first, size_t accepted);
+  void ApplyOptimiser(size_t k, size_t first, size_t accepted);
 
   const Training* training_ = nullptr;
   const TrainRun* run_ = nullptr;

@@ -6,7 +6,6 @@
 
 #include "engine/activation.h"
 #include "engine/delta.h"
-#include "engine/factors.h"
 #include "engine/loss.h"
 #include "engine/panel_product.h"
 #include "engine/rank_update.h"
@@ -370,60 +369,9 @@ void BlockTrainer::AcceptDirect(size_t first, Window window, size_t accepted) {
 
 // Writes the delta rows and brings weights and state to the block's end.
 void BlockTrainer::Apply(size_t first, size_t accepted) {
-  for (size_t k = 0; k <= pivot_; ++k) {
-    if (rule_ == Rule::kNone) {
-      ApplyLayer(k, first, accepted);
-    } else {
-      ApplyOptimiser(k, first, accepted);
-    }
-  }
+  layers_.Apply(first, accepted);
   std::copy(direct_weights_.begin(), direct_weights_.end(),
             run_->weights.begin() + DirectBegin());
-}
-
-void BlockTrainer::ApplyLayer(size_t k, size_t first, size_t accepted) {
-  const BlockLayer& layer = layers_[k];
-  const LayerLayout& at = training_->layout->layers()[k];
-  for (size_t t = 0; t < accepted; ++t) {
-    WriteFactors(at, k, layer.u[t], layer.a[t], RowOf(first + t));
-  }
-  ApplySteps({layer.u, layer.a, accepted, at.outputs, at.inputs},
-             run_->weights.data() + at.weights_begin,
-             run_->weights.data() + at.bias_begin, scratch_);
-}
-
-void BlockTrainer::ApplyOptimiser(size_t k, size_t first, size_t accepted) {
-  const BlockLayer& layer = layers_[k];
-  const LayerLayout& at = training_->layout->layers()[k];
-  const size_t count = ScalarCount(*training_->optimiser);
-  const auto scalars = run_->scalars.subspan(first * count, accepted * count);
-  const Factors factors{layer.u.data, layer.u.stride, layer.a.data,
-                        layer.a.stride, accepted};
-  const auto targets = [this](size_t rows, size_t columns, size_t begin) {
-    PassTargets at_begin{rows, columns, run_->weights.data() + begin, {}};
-    if (!run_->state.empty()) at_begin.state[0] = run_->state.data() + begin;
-    return at_begin;
-  };
-  const PassTargets matrix = targets(at.outputs, at.inputs, at.weights_begin);
-  const PassTargets bias = targets(1, at.outputs, at.bias_begin);
-  if (at.form == DeltaForm::kFactored) {
-    for (size_t t = 0; t < accepted; ++t) {
-      WriteFactors(at, k, layer.u[t], layer.a[t], RowOf(first + t));
-    }
-    RunSteps(rule_, scalars, factors, matrix);
-    RunSteps(rule_, scalars, BiasFactors(factors), bias);
-    return;
-  }
-  for (size_t t = 0; t < accepted; ++t) {  // D itself is wanted
-    const Factors one{layer.u[t], 0, layer.a[t], 0, 1};
-    float* const d = RowOf(first + t) + at.delta_begin;
-    PassTargets with_d = matrix;
-    with_d.delta = d;
-    RunPass(rule_, scalars.subspan(t * count, count), one, with_d);
-    with_d = bias;
-    with_d.delta = d + at.outputs * at.inputs;
-    RunPass(rule_, scalars.subspan(t * count, count), BiasFactors(one), with_d);
-  }
 }
 
 }  // namespace backprop

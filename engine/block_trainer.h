@@ -65,8 +65,6 @@ class BlockTrainer {
   size_t Allowed(size_t first, Window window);
   void AcceptDirect(size_t first, Window window, size_t accepted);
   void Apply(size_t first, size_t accepted);
-  void ApplyLayer(size_t k, size_t first, size_t accepted);
-  void ApplyOptimiser(size_t k, size_t first, size_t accepted);
 
   size_t DirectBegin() const;
   float* RowOf(size_t sample) const;
