@@ -50,9 +50,10 @@ double ClassTerm(const NetworkSpec& network, const Vector& targets, size_t i) {
 
 double CrossEntropy(const NetworkSpec& network, const Vector& z,
                     const Vector& targets) {
+  const double log_sum = LogSumExp(z);
   double error = 0;
   for (size_t i = 0; i < z.size(); ++i) {
-    error -= ClassTerm(network, targets, i) * (z[i] - LogSumExp(z));
+    error -= ClassTerm(network, targets, i) * (z[i] - log_sum);
   }
   return error;
 }
@@ -72,11 +73,12 @@ double BinaryCrossEntropy(const NetworkSpec& network, const Vector& z,
 // ∂E/∂z_i = softmax(z)_i·Σ c·t − c_i·t_i
 Vector CrossEntropySignal(const NetworkSpec& network, const Vector& z,
                           const Vector& targets) {
+  const double log_sum = LogSumExp(z);
   double sum = 0;
   for (size_t i = 0; i < z.size(); ++i) sum += ClassTerm(network, targets, i);
   Vector signal;
   for (size_t i = 0; i < z.size(); ++i) {
-    const double y = std::exp(z[i] - LogSumExp(z));
+    const double y = std::exp(z[i] - log_sum);
     signal.push_back(y * sum - ClassTerm(network, targets, i));
   }
   return signal;
@@ -161,11 +163,12 @@ double ReferenceDerivative(const LayerSpec& layer, double z) {
 }
 
 Vector ReferenceOutputs(const LayerSpec& layer, const Vector& z) {
+  const bool softmax = layer.activation == Activation::kSoftmax;
+  const double log_sum = softmax ? LogSumExp(z) : 0;
   Vector outputs;
   for (const double value : z) {
-    outputs.push_back(layer.activation == Activation::kSoftmax
-                          ? std::exp(value - LogSumExp(z))
-                          : ReferenceValue(layer, value));
+    outputs.push_back(softmax ? std::exp(value - log_sum)
+                              : ReferenceValue(layer, value));
   }
   return outputs;
 }
