@@ -183,12 +183,14 @@ class Session(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., layout: _Optional[_Union[_network_pb2.Layout, _Mapping]] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., has_writer: bool = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., learning_rate: _Optional[float] = ..., forked_from: _Optional[str] = ...) -> None: ...
 
 class TrainOptions(_message.Message):
-    __slots__ = ["deltas", "want_outputs"]
+    __slots__ = ["coalesce", "deltas", "want_outputs"]
+    COALESCE_FIELD_NUMBER: _ClassVar[int]
     DELTAS_FIELD_NUMBER: _ClassVar[int]
     WANT_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    coalesce: bool
     deltas: DeltaDetail
     want_outputs: bool
-    def __init__(self, deltas: _Optional[_Union[DeltaDetail, str]] = ..., want_outputs: bool = ...) -> None: ...
+    def __init__(self, deltas: _Optional[_Union[DeltaDetail, str]] = ..., want_outputs: bool = ..., coalesce: bool = ...) -> None: ...
 
 class TrainRequest(_message.Message):
     __slots__ = ["classes", "inputs", "offset", "options", "sample_weights", "session_id", "targets", "want_digest"]
@@ -211,11 +213,12 @@ class TrainRequest(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., offset: _Optional[int] = ..., inputs: _Optional[bytes] = ..., targets: _Optional[bytes] = ..., classes: _Optional[_Iterable[int]] = ..., want_digest: bool = ..., sample_weights: _Optional[_Iterable[float]] = ..., options: _Optional[_Union[TrainOptions, _Mapping]] = ...) -> None: ...
 
 class TrainResponse(_message.Message):
-    __slots__ = ["base_step", "deltas", "digests", "errors", "goodbye", "gradient_norms", "message_done", "message_number", "next_offset", "outputs", "rejection", "scalars", "skipped_samples", "standardisation", "step"]
+    __slots__ = ["base_step", "deltas", "digests", "errors", "first_message_number", "goodbye", "gradient_norms", "message_done", "message_number", "next_offset", "outputs", "rejection", "scalars", "skipped_samples", "standardisation", "step"]
     BASE_STEP_FIELD_NUMBER: _ClassVar[int]
     DELTAS_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
     ERRORS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_MESSAGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     GOODBYE_FIELD_NUMBER: _ClassVar[int]
     GRADIENT_NORMS_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_DONE_FIELD_NUMBER: _ClassVar[int]
@@ -231,6 +234,7 @@ class TrainResponse(_message.Message):
     deltas: bytes
     digests: _containers.RepeatedCompositeFieldContainer[_delta_pb2.StepDigest]
     errors: _containers.RepeatedScalarFieldContainer[float]
+    first_message_number: int
     goodbye: bool
     gradient_norms: _containers.RepeatedScalarFieldContainer[float]
     message_done: bool
@@ -242,7 +246,7 @@ class TrainResponse(_message.Message):
     skipped_samples: int
     standardisation: _network_pb2.Standardisation
     step: int
-    def __init__(self, message_number: _Optional[int] = ..., message_done: bool = ..., base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., skipped_samples: _Optional[int] = ..., rejection: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., goodbye: bool = ..., scalars: _Optional[bytes] = ..., outputs: _Optional[bytes] = ..., gradient_norms: _Optional[_Iterable[float]] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ...) -> None: ...
+    def __init__(self, message_number: _Optional[int] = ..., message_done: bool = ..., base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., skipped_samples: _Optional[int] = ..., rejection: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., goodbye: bool = ..., scalars: _Optional[bytes] = ..., outputs: _Optional[bytes] = ..., gradient_norms: _Optional[_Iterable[float]] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., first_message_number: _Optional[int] = ...) -> None: ...
 
 class TrainStepRequest(_message.Message):
     __slots__ = ["samples", "session_id"]
