@@ -21,7 +21,7 @@ Usage: deploy/quickstart.sh [--keep] [--help]
 Installs what is missing from Debian's packages (it says what; root or sudo),
 builds backpropd into build/, starts it on free ports of the loopback interface,
 trains a 784-128-10 network on Fashion-MNIST through gRPC, and stops it. Exits
-with 0 only if all of that went well and the test accuracy is at least 0.85.
+with 0 only if all of that went well and the test accuracy is at least 0.87.
 
   --keep   leave the server running, and say where it is
   --help   print this
@@ -78,7 +78,9 @@ clean_up() {
   exit "${status}"
 }
 
-# Further arguments go to the command.
+# 480,000 steps of one sample each. The rate falls in a straight line to 0:
+# accuracy is then about 0.015 higher than with a constant one. Further
+# arguments go to the command.
 train() {
   "${client}" --address "$(serving_field grpc_address)" train \
     --images "${data}/train-images-idx3-ubyte.gz" \
@@ -86,8 +88,8 @@ train() {
     --test-images "${data}/t10k-images-idx3-ubyte.gz" \
     --test-labels "${data}/t10k-labels-idx1-ubyte.gz" \
     --layers 128:relu,10:softmax --loss cross-entropy \
-    --learning-rate 0.003 --epochs 4 --samples-per-message 32 \
-    --require-accuracy 0.85 "$@"
+    --learning-rate 0.01 --schedule polynomial --epochs 8 \
+    --samples-per-message 64 --require-accuracy 0.87 "$@"
 }
 
 # Leaves the server to whoever called, and forgets it.

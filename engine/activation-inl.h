@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Activations and their derivatives on vectors. Included once a Highway target.
-//
-// Accuracy: Highway's Exp is within 1 ulp and its Tanh within 4; the sigmoid
-// adds two roundings. tests/engine/vector_activation_test.cc holds them to it.
+// Activations and their derivatives on vectors; compiled once for each kind of
+// CPU. Accuracy: see engine/activation.h.
 #if defined(BACKPROP_ENGINE_ACTIVATION_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef BACKPROP_ENGINE_ACTIVATION_INL_H_
 #undef BACKPROP_ENGINE_ACTIVATION_INL_H_
@@ -11,100 +9,216 @@
 #define BACKPROP_ENGINE_ACTIVATION_INL_H_
 #endif
 
-#include <cstddef>
-
-#include "engine/delta.h"
+#include "engine/elementary-inl.h"
 #include "engine/network.h"
-#include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace backprop {
 namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
 
-// 1/(1 + e^−z) by way of e^−|z|, which cannot overflow. NaN stays NaN, so that
-// a broken step is seen.
-template <class D, class V>
-HWY_INLINE V Sigmoid(D d, V z) {
-  namespace hn = hwy::HWY_NAMESPACE;
-  const V one = hn::Set(d, 1.0F);
-  const V e = hn::Exp(d, hn::Neg(hn::Abs(z)));
-  const V numerator = hn::IfThenElse(hn::Lt(z, hn::Zero(d)), e, one);
-  const V a = hn::Div(numerator, hn::Add(one, e));
-  return hn::IfThenElse(hn::Eq(z, z), a, z);
-}
-
-template <class D, class V>
-HWY_INLINE V HyperbolicTangent(D d, V z) {
-  namespace hn = hwy::HWY_NAMESPACE;
-  return hn::IfThenElse(hn::Eq(z, z), hn::Tanh(d, z), z);
-}
-
-// f(z) of those activations that work on each number alone.
-template <class D, class V>
-HWY_INLINE V Activated(D d, Activation activation, V z) {
-  namespace hn = hwy::HWY_NAMESPACE;
-  switch (activation) {
-    case Activation::kSigmoid:
-      return Sigmoid(d, z);
-    case Activation::kTanh:
-      return HyperbolicTangent(d, z);
-    case Activation::kRelu:  // lets NaN pass
-      return hn::IfThenElse(hn::Lt(z, hn::Zero(d)), hn::Zero(d), z);
-    default:
-      return z;
-  }
-}
-
-// signal · f′(z), where a = f(z).
-template <class D, class V>
-HWY_INLINE V TimesDerivative(D d, Activation activation, V a, V signal) {
-  namespace hn = hwy::HWY_NAMESPACE;
-  const V one = hn::Set(d, 1.0F);
-  switch (activation) {
-    case Activation::kSigmoid:
-      return hn::Mul(signal, hn::Mul(a, hn::Sub(one, a)));
-    case Activation::kTanh:
-      return hn::Mul(signal, hn::Sub(one, hn::Mul(a, a)));
-    case Activation::kRelu:
-      return hn::IfThenElse(hn::Gt(a, hn::Zero(d)), signal, hn::Zero(d));
-    default:
-      return signal;
-  }
-}
-
-// Entries below kSmallestFactor in magnitude become 0; NaN stays.
-template <class D, class V>
-HWY_INLINE V Flushed(D d, V factor) {
-  namespace hn = hwy::HWY_NAMESPACE;
-  const auto small = hn::Lt(hn::Abs(factor), hn::Set(d, kSmallestFactor));
-  return hn::IfThenElse(small, hn::Zero(d), factor);
-}
-
-// Finds the largest magnitude of many vectors; NaN if any number is infinite or
-// NaN.
 template <class D>
-class LargestOf {
- public:
-  HWY_INLINE explicit LargestOf(D d)
-      : largest_(hwy::HWY_NAMESPACE::Zero(d)), odd_(largest_) {}
+HWY_INLINE hn::Vec<D> One(D d) {
+  return hn::Set(d, 1.0F);
+}
 
-  HWY_INLINE void See(hwy::HWY_NAMESPACE::Vec<D> v) {
-    namespace hn = hwy::HWY_NAMESPACE;
-    largest_ = hn::Max(largest_, hn::Abs(v));
-    odd_ = hn::Add(odd_, hn::Sub(v, v));  // 0, or NaN
+// Not IfNegativeThenElse: on SSSE3 Highway 1.0.3's looks at more than the sign.
+template <class D, class V>
+HWY_INLINE hn::Mask<D> IsBelowZero(D d, V z) {
+  return hn::Lt(z, hn::Zero(d));
+}
+
+struct IdentityOf {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V z) const {
+    return z;
   }
-
-  HWY_INLINE float Get(D d) const {
-    namespace hn = hwy::HWY_NAMESPACE;
-    return hn::GetLane(hn::MaxOfLanes(d, largest_)) +
-           hn::GetLane(hn::SumOfLanes(d, odd_));
-  }
-
- private:
-  hwy::HWY_NAMESPACE::Vec<D> largest_;
-  hwy::HWY_NAMESPACE::Vec<D> odd_;
 };
+
+// With e = e^−|z|: 1/(1 + e) for z ≥ 0, else e/(1 + e).
+struct SigmoidOf {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V z) const {
+    const V e = Exp(d, hn::Neg(hn::Abs(z)));
+    const V numerator = hn::IfThenElse(IsBelowZero(d, z), e, One(d));
+    return KeepNan(z, hn::Div(numerator, hn::Add(One(d), e)));
+  }
+};
+
+// With m = e^(−2|z|) − 1: tanh |z| = −m/(2 + m).
+struct TanhOf {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V z) const {
+    const V m = Expm1(d, hn::Mul(hn::Abs(z), hn::Set(d, -2.0F)));
+    const V size = hn::Div(hn::Neg(m), hn::Add(m, hn::Set(d, 2.0F)));
+    return KeepNan(z, hn::CopySign(size, z));
+  }
+};
+
+// Not a maximum, which might make 0 of NaN and hide a broken step.
+struct ReluOf {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V z) const {
+    return hn::IfThenElse(IsBelowZero(d, z), hn::Zero(d), z);
+  }
+};
+
+struct LeakyReluOf {
+  float c;
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V z) const {
+    return hn::IfThenElse(hn::Gt(z, hn::Zero(d)), z, hn::Mul(z, hn::Set(d, c)));
+  }
+};
+
+struct EluOf {
+  float c;
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V z) const {
+    const V below = hn::Mul(Expm1(d, hn::Min(z, hn::Zero(d))), hn::Set(d, c));
+    return KeepNan(z, hn::IfThenElse(hn::Gt(z, hn::Zero(d)), z, below));
+  }
+};
+
+// Below −15 z·Φ(z) rounds to −0, and above 15 to z.
+template <class D, class V>
+HWY_INLINE Normal<D> NormalAt(D d, V z) {
+  return NormalTail(d, hn::Min(hn::Abs(z), hn::Set(d, 15.0F)));
+}
+
+template <class D, class V>
+HWY_INLINE V Phi(D d, V z, V tail) {
+  return hn::IfThenElse(IsBelowZero(d, z), tail, hn::Sub(One(d), tail));
+}
+
+struct GeluOf {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V z) const {
+    const V phi = Phi(d, z, NormalAt(d, z).tail);
+    // Not −∞·0.
+    return KeepNan(z, hn::Mul(hn::Max(z, hn::Set(d, -15.0F)), phi));
+  }
+};
+
+struct SoftplusOf {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V z) const {
+    const V rest = Log1p(d, Exp(d, hn::Neg(hn::Abs(z))));
+    return KeepNan(z, hn::Add(hn::Max(z, hn::Zero(d)), rest));
+  }
+};
+
+// signal · f′(z), from z or a = f(z), whichever it takes less to get it from.
+struct SigmoidSignal {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V, V a, V signal) const {
+    return hn::Mul(signal, hn::Mul(a, hn::Sub(One(d), a)));
+  }
+};
+
+struct TanhSignal {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V, V a, V signal) const {
+    return hn::Mul(signal, hn::NegMulAdd(a, a, One(d)));
+  }
+};
+
+struct ReluSignal {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V z, V, V signal) const {
+    return hn::IfThenElseZero(hn::Gt(z, hn::Zero(d)), signal);
+  }
+};
+
+struct LeakyReluSignal {
+  float c;
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V z, V, V signal) const {
+    return hn::IfThenElse(hn::Gt(z, hn::Zero(d)), signal,
+                          hn::Mul(signal, hn::Set(d, c)));
+  }
+};
+
+struct EluSignal {
+  float c;
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V z, V, V signal) const {
+    const V slope = hn::Mul(Exp(d, hn::Min(z, hn::Zero(d))), hn::Set(d, c));
+    return hn::IfThenElse(hn::Gt(z, hn::Zero(d)), signal,
+                          hn::Mul(signal, slope));
+  }
+};
+
+// f′(z) = Φ(z) + z·φ(z)
+struct GeluSignal {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V z, V, V signal) const {
+    const Normal<D> normal = NormalAt(d, z);
+    const V bounded =
+        hn::Max(hn::Set(d, -15.0F), hn::Min(hn::Set(d, 15.0F), z));
+    const V slope = hn::MulAdd(bounded, normal.density, Phi(d, z, normal.tail));
+    return hn::Mul(signal, KeepNan(z, slope));
+  }
+};
+
+struct SoftplusSignal {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V z, V, V signal) const {
+    return hn::Mul(signal, SigmoidOf()(d, z));
+  }
+};
+
+// Calls visit(f) with f(d, z) = f(z), for all that work on each number alone.
+template <class Visit>
+HWY_INLINE void WithActivation(const LayerSpec& layer, const Visit& visit) {
+  const float c = layer.negative_scale;
+  switch (layer.activation) {
+    case Activation::kIdentity:
+    case Activation::kSoftmax:
+      return visit(IdentityOf());
+    case Activation::kSigmoid:
+      return visit(SigmoidOf());
+    case Activation::kTanh:
+      return visit(TanhOf());
+    case Activation::kRelu:
+      return visit(ReluOf());
+    case Activation::kLeakyRelu:
+      return visit(LeakyReluOf{c});
+    case Activation::kElu:
+      return visit(EluOf{c});
+    case Activation::kGelu:
+      return visit(GeluOf());
+    case Activation::kSoftplus:
+      return visit(SoftplusOf());
+  }
+}
+
+// Calls visit(f) with f(d, z, a, signal) = signal · f′(z), or not at all where
+// f′ is 1 (identity) or the loss has it (softmax).
+template <class Visit>
+HWY_INLINE void WithDerivative(const LayerSpec& layer, const Visit& visit) {
+  const float c = layer.negative_scale;
+  switch (layer.activation) {
+    case Activation::kIdentity:
+    case Activation::kSoftmax:
+      return;
+    case Activation::kSigmoid:
+      return visit(SigmoidSignal());
+    case Activation::kTanh:
+      return visit(TanhSignal());
+    case Activation::kRelu:
+      return visit(ReluSignal());
+    case Activation::kLeakyRelu:
+      return visit(LeakyReluSignal{c});
+    case Activation::kElu:
+      return visit(EluSignal{c});
+    case Activation::kGelu:
+      return visit(GeluSignal());
+    case Activation::kSoftplus:
+      return visit(SoftplusSignal());
+  }
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace backprop

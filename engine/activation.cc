@@ -1,63 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/activation.h"
 
-#include <algorithm>
-#include <cmath>
+#include "engine/softmax.h"
 
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "engine/activation.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+// After foreach_target.h.
+#include "engine/activation-inl.h"
+#include "engine/vector_loop-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
 namespace backprop {
-namespace {
+namespace HWY_NAMESPACE {
 
-void Softmax(std::span<const float> z, std::span<float> a) {
-  const float largest = *std::max_element(z.begin(), z.end());
-  float sum = 0;
-  for (size_t i = 0; i < z.size(); ++i) {
-    a[i] = std::exp(z[i] - largest);
-    sum += a[i];
+void ActivateAll(const LayerSpec& layer, const float* z, float* a,
+                 size_t size) {
+  if (layer.activation == Activation::kSoftmax) {
+    return Softmax({z, size}, {a, size});
   }
-  for (float& value : a) value /= sum;
+  WithActivation(layer, [=](auto f) HWY_ATTR {
+    ForEach(z, size, 0, [=](Vector part, size_t i, size_t n) HWY_ATTR {
+      StoreFirst(f(Floats(), part), a + i, n);
+    });
+  });
 }
 
-}  // namespace
+void MultiplyAll(const LayerSpec& layer, const float* z, const float* a,
+                 float* signal, size_t size) {
+  WithDerivative(layer, [=](auto f) HWY_ATTR {
+    ForEach(z, size, 0, [=](Vector part, size_t i, size_t n) HWY_ATTR {
+      const Vector activation = LoadFirst(a + i, n, 0);
+      const Vector before = LoadFirst(signal + i, n, 0);
+      StoreFirst(f(Floats(), part, activation, before), signal + i, n);
+    });
+  });
+}
 
-void Activate(Activation activation, std::span<const float> z,
+}  // namespace HWY_NAMESPACE
+}  // namespace backprop
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace backprop {
+
+HWY_EXPORT(ActivateAll);
+HWY_EXPORT(MultiplyAll);
+
+void Activate(const LayerSpec& layer, std::span<const float> z,
               std::span<float> a) {
-  switch (activation) {
-    case Activation::kIdentity:
-      std::copy(z.begin(), z.end(), a.begin());
-      return;
-    case Activation::kSigmoid:
-      for (size_t i = 0; i < z.size(); ++i) a[i] = 1 / (1 + std::exp(-z[i]));
-      return;
-    case Activation::kTanh:
-      for (size_t i = 0; i < z.size(); ++i) a[i] = std::tanh(z[i]);
-      return;
-    case Activation::kRelu:
-      // Not std::max, which would make 0 of NaN and hide a broken step.
-      for (size_t i = 0; i < z.size(); ++i) a[i] = z[i] < 0 ? 0 : z[i];
-      return;
-    case Activation::kSoftmax:
-      Softmax(z, a);
-      return;
-  }
+  HWY_DYNAMIC_DISPATCH(ActivateAll)(layer, z.data(), a.data(), z.size());
 }
 
-void MultiplyByDerivative(Activation activation, std::span<const float> a,
-                          std::span<float> signal) {
-  switch (activation) {
-    case Activation::kIdentity:
-    case Activation::kSoftmax:
-      return;
-    case Activation::kSigmoid:
-      for (size_t i = 0; i < a.size(); ++i) signal[i] *= a[i] * (1 - a[i]);
-      return;
-    case Activation::kTanh:
-      for (size_t i = 0; i < a.size(); ++i) signal[i] *= 1 - a[i] * a[i];
-      return;
-    case Activation::kRelu:
-      for (size_t i = 0; i < a.size(); ++i)
-        signal[i] = a[i] > 0 ? signal[i] : 0;
-      return;
-  }
+void MultiplyByDerivative(const LayerSpec& layer, std::span<const float> z,
+                          std::span<const float> a, std::span<float> signal) {
+  HWY_DYNAMIC_DISPATCH(MultiplyAll)
+  (layer, z.data(), a.data(), signal.data(), signal.size());
 }
 
 }  // namespace backprop
+#endif  // HWY_ONCE

@@ -4,12 +4,17 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/activation.h"
 #include "engine/delta.h"
 #include "engine/loss.h"
 #include "engine/rank_update.h"
 #include "engine/vector_activation.h"
 
 namespace backprop {
+
+bool BatchTrainer::Takes(const Training& training) {
+  return IsPlainDescent(training);
+}
 
 size_t BatchTrainer::Train(const Training& training, const TrainRun& run) {
   Prepare(training, run.weights);
@@ -20,8 +25,12 @@ size_t BatchTrainer::Train(const Training& training, const TrainRun& run) {
                       layout.input_size()};
     Forward(inputs);
     const auto error = static_cast<float>(
-        LastSignal(run.targets.subspan(t * target_row, target_row)));
-    if (!std::isfinite(error) || !Backward(inputs)) return t;
+        LastSignal(run.targets.subspan(t * target_row, target_row),
+                   run.sample_weights.empty()
+                       ? run.sample_weights
+                       : run.sample_weights.subspan(t * batch_, batch_)));
+    const float rate = training.rate->Rate(training.ahead + t);
+    if (!std::isfinite(error) || !Backward(inputs, rate)) return t;
     run.errors[t] = error;
     if (!run.outputs.empty()) {
       for (size_t s = 0; s < batch_; ++s) {
@@ -57,7 +66,7 @@ void BatchTrainer::Prepare(const Training& training, std::span<float> weights) {
         {.at = at,
          .w = {weights.data() + at.weights_begin, at.outputs, at.inputs},
          .bias = weights.data() + at.bias_begin,
-         .activation = training.network->layers[layers_.size()].activation,
+         .spec = &training.network->layers[layers_.size()],
          .z = take(at.outputs),
          .a = take(at.outputs),
          .signal = take(at.outputs)});
@@ -68,15 +77,15 @@ void BatchTrainer::Forward(Rows below) {
   for (const Layer& layer : layers_) {
     backprop::Forward(below, batch_, layer.w, layer.bias, layer.z);
     for (size_t s = 0; s < batch_; ++s) {
-      ActivateAndFlush(layer.activation, layer.z[s], layer.a[s],
-                       layer.at.outputs);
+      ActivateAndFlush(*layer.spec, layer.z[s], layer.a[s], layer.at.outputs);
     }
     below = layer.a;
   }
 }
 
 // The step's error; fills the last layer's signal.
-double BatchTrainer::LastSignal(std::span<const float> targets) {
+double BatchTrainer::LastSignal(std::span<const float> targets,
+                                std::span<const float> sample_weights) {
   const Layer& last = layers_.back();
   const size_t size = last.at.outputs;
   double error = 0;
@@ -84,15 +93,15 @@ double BatchTrainer::LastSignal(std::span<const float> targets) {
     error += ErrorAndSignal(
         *training_->network,
         {{last.z[s], size}, {last.a[s], size}, targets.subspan(s * size, size)},
-        {last.signal[s], size});
+        {last.signal[s], size}, sample_weights.empty() ? 1 : sample_weights[s]);
   }
   return error / static_cast<double>(batch_);
 }
 
 // Fills all signals, then makes factors of them. False: some |D| might exceed
 // kLargestDelta.
-bool BatchTrainer::Backward(Rows inputs) {
-  const float scale = -training_->learning_rate / static_cast<float>(batch_);
+bool BatchTrainer::Backward(Rows inputs, float rate) {
+  const float scale = -rate / static_cast<float>(batch_);
   for (size_t k = layers_.size(); k-- > 0;) {
     const Layer& layer = layers_[k];
     const Rows below = k == 0 ? inputs : Rows(layers_[k - 1].a);
@@ -100,8 +109,9 @@ bool BatchTrainer::Backward(Rows inputs) {
       const Layer& lower = layers_[k - 1];
       backprop::Backward(layer.signal, batch_, layer.w, lower.signal);
       for (size_t s = 0; s < batch_; ++s) {
-        MultiplyByDerivative(lower.activation, lower.a[s], lower.signal[s],
-                             lower.at.outputs);
+        const size_t size = lower.at.outputs;
+        MultiplyByDerivative(*lower.spec, {lower.z[s], size},
+                             {lower.a[s], size}, {lower.signal[s], size});
       }
     }
     double bound = 0;

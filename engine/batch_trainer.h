@@ -19,6 +19,9 @@ namespace backprop {
 // Scratch memory of one call of Train; reused. One thread at a time.
 class BatchTrainer {
  public:
+  // Whether Train can do it: plain SGD, without dropout and clipping.
+  static bool Takes(const Training& training);
+
   // As Trainer::Train, but also stops before a step whose |D| can't be bounded
   // by its factors' sizes: those of a DENSE layer must be looked at.
   size_t Train(const Training& training, const TrainRun& run);
@@ -29,7 +32,7 @@ class BatchTrainer {
     LayerLayout at;
     Matrix w;
     const float* bias;
-    Activation activation;
+    const LayerSpec* spec;
     MutableRows z;
     MutableRows a;       // f(z)
     MutableRows signal;  // ∂E/∂z, then the factor u
@@ -37,8 +40,9 @@ class BatchTrainer {
 
   void Prepare(const Training& training, std::span<float> weights);
   void Forward(Rows inputs);
-  double LastSignal(std::span<const float> targets);
-  bool Backward(Rows inputs);
+  double LastSignal(std::span<const float> targets,
+                    std::span<const float> sample_weights);
+  bool Backward(Rows inputs, float rate);
   void Apply(Rows inputs, std::span<float> row, std::span<float> weights);
   void WriteFactors(const Layer& layer, const Rows* below, float* part) const;
 

@@ -22,6 +22,12 @@ int Int(size_t size) { return static_cast<int>(size); }
 
 }  // namespace
 
+void MultiplyVector(Matrix m, size_t rows, size_t cols, const float* x,
+                    float beta, float* y) {
+  cblas_sgemv(CblasRowMajor, Transposition(m.take), Int(rows), Int(cols), 1.0F,
+              m.data, Int(m.stride), x, 1, beta, y, 1);
+}
+
 void Multiply(size_t m, size_t n, size_t k, float alpha, Matrix a, Matrix b,
               float beta, float* c, size_t c_stride) {
   cblas_sgemm(CblasRowMajor, Transposition(a.take), Transposition(b.take),

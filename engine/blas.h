@@ -20,6 +20,11 @@ struct Matrix {
   Take take = Take::kAsIs;
 };
 
+// y ← M·x + beta·y for M (rows, cols); with kTransposed y ← Mᵀ·x + beta·y,
+// x (rows), y (cols).
+void MultiplyVector(Matrix m, size_t rows, size_t cols, const float* x,
+                    float beta, float* y);
+
 // C ← alpha·op(A)·op(B) + beta·C for op(A) (m, k), op(B) (k, n), C (m, n) with
 // c_stride numbers from row to row.
 void Multiply(size_t m, size_t n, size_t k, float alpha, Matrix a, Matrix b,

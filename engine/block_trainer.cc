@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/activation.h"
 #include "engine/delta.h"
 #include "engine/loss.h"
 #include "engine/panel_product.h"
@@ -16,6 +17,13 @@ namespace {
 // Direct layers' weights, in numbers: what half the usual first-level cache
 // holds, and what a sample can go through three times without waiting.
 constexpr size_t kDirectWeights = 8192;
+
+// From so many weights on, and up to so many layers, a block of steps by an
+// optimiser with state or decay is faster than its steps one by one: 1.0 to 1.3
+// times. In deeper networks each sweep costs two products more than the passes
+// over the weights that it saves (engine/README.md).
+constexpr size_t kLinearWeights = size_t{1} << 16;
+constexpr size_t kLinearLayers = 2;
 
 // Samples of a block. The Gram matrix costs samples/2 products an input where
 // the layer costs `outputs`, and loading and storing the weights 1/samples of
@@ -55,7 +63,14 @@ size_t Padded(size_t size) { return RoundedUp(size, kLine); }
 }  // namespace
 
 bool BlockTrainer::Takes(const Training& training) {
-  return training.layout->batch_size() == 1;
+  if (training.layout->batch_size() != 1) return false;
+  if (IsPlainDescent(training)) return true;
+  const auto& layers = training.network->layers;
+  return Recurrence::Covers(*training.optimiser) &&
+         layers.size() <= kLinearLayers &&
+         training.layout->weight_count() >= kLinearWeights &&
+         std::all_of(layers.begin(), layers.end(),
+                     [](const LayerSpec& layer) { return layer.dropout == 0; });
 }
 
 float* BlockTrainer::RowOf(size_t sample) const {
@@ -64,6 +79,14 @@ float* BlockTrainer::RowOf(size_t sample) const {
 
 const float* BlockTrainer::TargetOf(size_t sample) const {
   return run_->targets.data() + sample * training_->layout->output_size();
+}
+
+float BlockTrainer::WeightOf(size_t sample) const {
+  return run_->sample_weights.empty() ? 1 : run_->sample_weights[sample];
+}
+
+float BlockTrainer::RateOf(size_t sample) const {
+  return training_->rate->Rate(training_->ahead + sample);
 }
 
 float* BlockTrainer::OutputOf(size_t sample) const {
@@ -75,7 +98,10 @@ size_t BlockTrainer::Train(const Training& training, const TrainRun& run) {
   training_ = &training;
   run_ = &run;
   depth_ = training.layout->layers().size();
-  const size_t first_direct = FirstDirect(*training.layout);
+  rule_ = RuleOf(*training.optimiser);
+  // Layers that each sample updates at once know no rule.
+  const size_t first_direct =
+      rule_ == Rule::kNone ? FirstDirect(*training.layout) : depth_;
   if (first_direct == 0) return TrainDirect();
   pivot_ = first_direct - 1;
   Prepare();
@@ -94,7 +120,8 @@ size_t BlockTrainer::Train(const Training& training, const TrainRun& run) {
 size_t BlockTrainer::TrainDirect() {
   const size_t size = training_->layout->input_size();
   const size_t samples = run_->errors.size();
-  const MutableRows inputs{memory_.Get(kBlock * Padded(size)), Padded(size)};
+  const MutableRows inputs{direct_inputs_.Get(kBlock * Padded(size)),
+                           Padded(size)};
   std::fill_n(inputs.data, kBlock * inputs.stride, 0.0F);
   direct_.Load(*training_, 0, run_->weights);
   size_t t = 0;
@@ -104,9 +131,9 @@ size_t BlockTrainer::TrainDirect() {
         std::copy_n(run_->inputs.data() + s * size, size, inputs[s % kBlock]);
       }
     }
-    if (!direct_.Step(
-            {inputs[t % kBlock], TargetOf(t), RowOf(t), OutputOf(t), nullptr},
-            &run_->errors[t])) {
+    if (!direct_.Step({inputs[t % kBlock], TargetOf(t), RowOf(t), OutputOf(t),
+                       nullptr, RateOf(t), WeightOf(t)},
+                      &run_->errors[t])) {
       break;
     }
   }
@@ -115,59 +142,59 @@ size_t BlockTrainer::TrainDirect() {
 }
 
 void BlockTrainer::Prepare() {
-  const auto& all = training_->layout->layers();
-  const bool large =
-      pivot_ > 0 && training_->layout->weight_count() > kCachedWeights;
+  const Layout& layout = *training_->layout;
+  const bool large = pivot_ > 0 && layout.weight_count() > kCachedWeights;
   const size_t block = large ? kLargeBlock : kBlock;
   const size_t rows = std::min(run_->errors.size(), block);
   most_window_ = pivot_ == 0 || large ? block : kWindow;
   window_ = most_window_;
   broken_.resize(rows);
-  size_t numbers = 0;
-  size_t widest = std::max(Padded(rows), Padded(all[pivot_].outputs));
-  for (size_t k = 0; k <= pivot_; ++k) {
-    widest = std::max(widest, Padded(all[k].outputs));
-    numbers += rows * (Padded(all[k].inputs) + 4 * Padded(all[k].outputs) +
-                       Padded(rows));
-  }
-  float* next = memory_.Get(numbers + (rows + 1) * widest);
-  const auto take = [&](size_t size) {
-    const MutableRows panel{next, Padded(size)};
-    next += rows * panel.stride;
-    return panel;
-  };
-  layers_.clear();
-  for (size_t k = 0; k <= pivot_; ++k) {
-    const LayerLayout& at = all[k];
-    const float* const weights = run_->weights.data();
-    layers_.push_back({.w = {weights + at.weights_begin, at.outputs, at.inputs},
-                       .bias = weights + at.bias_begin,
-                       .activation = training_->network->layers[k].activation,
-                       .a = take(at.inputs),
-                       .base = take(at.outputs),
-                       .z = take(at.outputs),
-                       .signal = take(at.outputs),
-                       .u = take(at.outputs),
-                       .gram = take(rows)});
-  }
-  moved_ = take(widest);
-  next_ = {next, widest};
-  std::fill_n(next, widest, 0.0F);
+  bounds_.resize(rows);
+  step_bounds_ = {};
+  layers_.Prepare(*training_, *run_, pivot_, rows);
+  const size_t size = Padded(layout.layers()[pivot_].outputs);
+  std::fill_n(next_.Get(size), size, 0.0F);
 }
 
 BlockTrainer::Outcome BlockTrainer::TrainBlock(size_t first, size_t count) {
-  LoadBlock(first, count);
+  layers_.Load(first, count);
+  const auto direct = run_->weights.subspan(DirectBegin());
+  direct_weights_.assign(direct.begin(), direct.end());
   Outcome block;
   while (block.accepted < count && !block.broken) {
     const Window window{block.accepted,
                         std::min(block.accepted + window_, count)};
     const Outcome outcome = TrainWindow(first, window);
-    AcceptDirect(first, window, outcome.accepted);
-    block.accepted += outcome.accepted;
+    const size_t allowed =
+        Allowed(first, {window.begin, window.begin + outcome.accepted});
+    AcceptDirect(first, window, allowed);
+    block.accepted += allowed;
+    if (allowed < outcome.accepted) {
+      block.broken = block.accepted == 0;
+      return block;
+    }
     block.broken = outcome.broken;
     if (pivot_ > 0) AdaptWindow(outcome, window.size());
   }
   return block;
+}
+
+// How many steps of the window delta.proto (6) lets pass, as far as the block
+// can tell: the weights themselves can be looked at only before its first step.
+size_t BlockTrainer::Allowed(size_t first, Window window) {
+  if (rule_ == Rule::kNone) return window.size();  // MakeFactor has looked
+  const size_t count = ScalarCount(*training_->optimiser);
+  for (size_t t = window.begin; t < window.end; ++t) {
+    const auto scalars = run_->scalars.subspan((first + t) * count, count);
+    if (step_bounds_.AllowUnseen(rule_, scalars, bounds_[t])) continue;
+    if (t == 0 && step_bounds_.Allow(rule_, scalars, bounds_[t], run_->weights,
+                                     run_->state)) {
+      continue;
+    }
+    step_bounds_ = {};
+    return t - window.begin;
+  }
+  return window.size();
 }
 
 BlockTrainer::Outcome BlockTrainer::TrainWindow(size_t first, Window window) {
@@ -178,6 +205,7 @@ BlockTrainer::Outcome BlockTrainer::TrainWindow(size_t first, Window window) {
   Outcome outcome;
   for (;; ++outcome.sweeps) {
     std::fill(broken_.begin() + window.begin, broken_.begin() + window.end, 0);
+    std::fill(bounds_.begin() + window.begin, bounds_.begin() + window.end, 0);
     ForwardEarlier(window);
     SweepPivot(first, window);
     BackwardEarlier(window);
@@ -203,18 +231,6 @@ void BlockTrainer::AdaptWindow(const Outcome& outcome, size_t tried) {
   }
 }
 
-void BlockTrainer::LoadBlock(size_t first, size_t count) {
-  Layer& layer = layers_.front();
-  const size_t size = layer.w.cols;
-  for (size_t t = 0; t < count; ++t) {
-    std::copy_n(run_->inputs.data() + (first + t) * size, size, layer.a[t]);
-  }
-  Forward(layer.a, count, layer.w, layer.bias, layer.base);
-  Correlate(0, {0, count});
-  const auto direct = run_->weights.subspan(DirectBegin());
-  direct_weights_.assign(direct.begin(), direct.end());
-}
-
 // Where the direct layers begin in the weight vector.
 size_t BlockTrainer::DirectBegin() const {
   return pivot_ + 1 < depth_
@@ -222,61 +238,51 @@ size_t BlockTrainer::DirectBegin() const {
              : training_->layout->weight_count();
 }
 
-// gram[t][s] ← a^t·a^s + 1 for layer k; the 1 is the bias' part.
-void BlockTrainer::Correlate(size_t k, Window window) {
-  const Layer& layer = layers_[k];
-  Gram(layer.a, window, layer.w.cols, layer.gram, scratch_);
-  for (size_t t = window.begin; t < window.end; ++t) {
-    for (size_t s = 0; s < t; ++s) layer.gram[t][s] += 1;
-  }
-}
-
-// z^t = W·a^t + bias + Σ_{s<t} u^s·(a^s·a^t + 1), in the window with u of the
-// last sweep.
+// z^t with the weights that the steps before t leave, in the window with u of
+// the last sweep; from the first layer up to the pivot's base.
 void BlockTrainer::ForwardEarlier(Window window) {
   for (size_t k = 0; k < pivot_; ++k) {
-    Layer& layer = layers_[k];
-    Layer& above = layers_[k + 1];
+    const BlockLayer& layer = layers_[k];
+    const BlockLayer& above = layers_[k + 1];
     const size_t size = layer.w.rows;
-    for (size_t t = window.begin; t < window.end; ++t) {
-      std::copy_n(layer.base[t], size, layer.z[t]);
-    }
-    AddEarlier(layer.gram, layer.u, window, size, layer.z, scratch_);
+    layers_.Correct(k, window, layer.z);
     for (size_t t = window.begin; t < window.end; ++t) {
       const float largest =
-          ActivateAndFlush(layer.activation, layer.z[t], above.a[t], size);
+          ActivateAndFlush(*layer.spec, layer.z[t], above.a[t], size);
       if (largest <= kLargestDelta) continue;
       // A sample that later sweeps may mend, or the end of the run. Its zeros
       // disturb none of the samples before it.
       broken_[t] = 1;
       std::fill_n(above.a[t], size, 0.0F);
     }
-    Forward({above.a[window.begin], above.a.stride}, window.size(), above.w,
-            above.bias, {above.base[window.begin], above.base.stride});
-    Correlate(k + 1, window);
+    layers_.Correlate(k + 1, window);
   }
 }
 
 void BlockTrainer::SweepPivot(size_t first, Window window) {
-  Layer& layer = layers_[pivot_];
-  if (pivot_ + 1 < depth_)
+  const BlockLayer& layer = layers_[pivot_];
+  if (pivot_ + 1 < depth_) {
     direct_.Load(*training_, pivot_ + 1, direct_weights_);
+  }
   for (size_t t = window.begin; t < window.end; ++t) {
     std::copy_n(layer.base[t], layer.w.rows, layer.z[t]);
     AddSum(layer.gram[t], layer.u, t, layer.w.rows, layer.z[t]);
     const bool good = StepPivot(first + t, t);
-    MakeFactor(layer, t, good);
+    MakeFactor(pivot_, t, good);
     if (broken_[t] && pivot_ == 0) return;  // Nothing will mend it.
   }
 }
 
-// u = −α·signal of row t; zeros, and the row broken, if it makes no step.
-void BlockTrainer::MakeFactor(const Layer& layer, size_t t, bool good) {
-  const float u = ScaleAndFlush(-training_->learning_rate, layer.signal[t],
-                                layer.u[t], layer.w.rows);
-  const double a = Largest(layer.a[t], layer.w.cols);
+// u of row t; zeros, and the row broken, if it makes no step.
+void BlockTrainer::MakeFactor(size_t k, size_t t, bool good) {
+  const BlockLayer& layer = layers_[k];
+  const float u = ScaleAndFlush(layers_.scale(t), layer.signal[t], layer.u[t],
+                                layer.w.rows);
   // 1 is for the bias; in this order std::max keeps NaN.
-  if (good && u * std::max(a, 1.0) <= kLargestDelta) return;
+  const double bound =
+      u * std::max(double{Largest(layer.a[t], layer.w.cols)}, 1.0);
+  bounds_[t] = std::max(bounds_[t], bound);
+  if (good && bound <= kLargestDelta) return;
   broken_[t] = 1;
   std::fill_n(layer.u[t], layer.w.rows, 0.0F);
   std::fill_n(layer.signal[t], layer.w.rows, 0.0F);
@@ -284,45 +290,33 @@ void BlockTrainer::MakeFactor(const Layer& layer, size_t t, bool good) {
 
 // Everything above the pivot's z of row t: error, outputs, the pivot's signal.
 bool BlockTrainer::StepPivot(size_t sample, size_t t) {
-  Layer& layer = layers_[pivot_];
+  const BlockLayer& layer = layers_[pivot_];
   const size_t size = layer.w.rows;
-  float* const a = next_.data;
-  ActivateAndFlush(layer.activation, layer.z[t], a, size);
+  float* const a = next_.Get(Padded(size));
+  ActivateAndFlush(*layer.spec, layer.z[t], a, size);
   float* const error = &run_->errors[sample];
   if (pivot_ + 1 < depth_) {
-    const bool good = direct_.Step(
-        {a, TargetOf(sample), RowOf(sample), OutputOf(sample), layer.signal[t]},
-        error);
-    MultiplyByDerivative(layer.activation, a, layer.signal[t], size);
+    const bool good =
+        direct_.Step({a, TargetOf(sample), RowOf(sample), OutputOf(sample),
+                      layer.signal[t], layers_.rate(t), WeightOf(sample)},
+                     error);
+    MultiplyByDerivative(*layer.spec, {layer.z[t], size}, {a, size},
+                         {layer.signal[t], size});
     return good;
   }
   *error = static_cast<float>(
       ErrorAndSignal(*training_->network,
                      {{layer.z[t], size}, {a, size}, {TargetOf(sample), size}},
-                     {layer.signal[t], size}));
+                     {layer.signal[t], size}, WeightOf(sample)));
   if (OutputOf(sample) != nullptr) std::copy_n(a, size, OutputOf(sample));
   return std::isfinite(*error);
 }
 
-// signal^t below = f′ ∘ (Wᵀ·signal^t + Σ_{s<t} a^s·(u^s·signal^t)), from the
-// pivot down; u = −α·signal, so u^s·signal^t is −α·gram of the signals.
 void BlockTrainer::BackwardEarlier(Window window) {
   for (size_t k = pivot_; k > 0; --k) {
-    const Layer& above = layers_[k];
-    Layer& layer = layers_[k - 1];
-    const size_t size = layer.w.rows;
-    Backward({above.signal[window.begin], above.signal.stride}, window.size(),
-             above.w, {layer.signal[window.begin], layer.signal.stride});
-    const MutableRows products{moved_.data, Padded(window.end)};
-    Gram(above.signal, window, above.w.rows, products, scratch_);
+    layers_.Propagate(k, window);
     for (size_t t = window.begin; t < window.end; ++t) {
-      for (size_t s = 0; s < t; ++s)
-        products[t][s] *= -training_->learning_rate;
-    }
-    AddEarlier(products, above.a, window, size, layer.signal, scratch_);
-    for (size_t t = window.begin; t < window.end; ++t) {
-      MultiplyByDerivative(layer.activation, above.a[t], layer.signal[t], size);
-      MakeFactor(layer, t, true);
+      MakeFactor(k - 1, t, true);
     }
   }
 }
@@ -333,13 +327,10 @@ size_t BlockTrainer::Converged(Window window) {
   const auto begin = broken_.begin();
   window.end = std::find(begin + window.begin, begin + window.end, 1) - begin;
   for (size_t k = 0; k < pivot_; ++k) {
-    const Layer& layer = layers_[k];
+    const BlockLayer& layer = layers_[k];
     const size_t size = layer.w.rows;
-    const MutableRows moved{moved_.data, Padded(size)};
-    for (size_t t = window.begin; t < window.end; ++t) {
-      std::copy_n(layer.base[t], size, moved[t]);
-    }
-    AddEarlier(layer.gram, layer.u, window, size, moved, scratch_);
+    const MutableRows moved = layers_.spare(size);
+    layers_.Correct(k, window, moved);
     for (size_t t = window.begin; t < window.end; ++t) {
       const float bound =
           kTolerance * std::max(1.0F, Largest(layer.z[t], size));
@@ -376,18 +367,9 @@ void BlockTrainer::AcceptDirect(size_t first, Window window, size_t accepted) {
   }
 }
 
-// Writes the delta rows and brings the weights to the block's end.
+// Writes the delta rows and brings weights and state to the block's end.
 void BlockTrainer::Apply(size_t first, size_t accepted) {
-  for (size_t k = 0; k <= pivot_; ++k) {
-    const Layer& layer = layers_[k];
-    const LayerLayout& at = training_->layout->layers()[k];
-    for (size_t t = 0; t < accepted; ++t) {
-      WriteFactors(at, k, layer.u[t], layer.a[t], RowOf(first + t));
-    }
-    ApplySteps({layer.u, layer.a, accepted, at.outputs, at.inputs},
-               run_->weights.data() + at.weights_begin,
-               run_->weights.data() + at.bias_begin, scratch_);
-  }
+  layers_.Apply(first, accepted);
   std::copy(direct_weights_.begin(), direct_weights_.end(),
             run_->weights.begin() + DirectBegin());
 }

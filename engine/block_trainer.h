@@ -21,38 +21,28 @@
 #include <span>
 #include <vector>
 
+#include "engine/block_layers.h"
 #include "engine/direct_layers.h"
-#include "engine/layer_product.h"
-#include "engine/layout.h"
 #include "engine/panel_product.h"
 #include "engine/rows.h"
+#include "engine/step_bounds.h"
 #include "engine/trainer.h"
+#include "engine/weight_pass.h"
 
 namespace backprop {
 
 // Scratch memory and state of one call of Train; reused. One thread at a time.
 class BlockTrainer {
  public:
-  // Whether Train can do it: steps of one sample, by plain SGD.
+  // Whether Train should do it: steps of one sample by plain SGD, or by another
+  // optimiser that is linear in the gradient where that is faster than one step
+  // after another; without dropout and clipping.
   static bool Takes(const Training& training);
 
   // As Trainer::Train. REQUIRES: Takes(training).
   size_t Train(const Training& training, const TrainRun& run);
 
  private:
-  // What a block holds for a layer that is not direct; a row a sample.
-  struct Layer {
-    Matrix w;  // the weights at the block's start
-    const float* bias;
-    Activation activation;
-    MutableRows a;     // what the layer sees
-    MutableRows base;  // a·Wᵀ + bias with those weights
-    MutableRows z;     // pre-activations with the weights of the sample's step
-    MutableRows signal;  // δ = ∂E/∂z
-    MutableRows u;       // factor
-    MutableRows gram;    // a^t·a^s + 1: how much step s moves z of sample t
-  };
-
   // How far a window came. broken: the sample after the accepted ones must not
   // become a step.
   struct Outcome {
@@ -66,20 +56,21 @@ class BlockTrainer {
   Outcome TrainBlock(size_t first, size_t count);
   Outcome TrainWindow(size_t first, Window window);
   void AdaptWindow(const Outcome& outcome, size_t tried);
-  void LoadBlock(size_t first, size_t count);
   void ForwardEarlier(Window window);
   void SweepPivot(size_t first, Window window);
   bool StepPivot(size_t sample, size_t t);
-  void MakeFactor(const Layer& layer, size_t t, bool good);
+  void MakeFactor(size_t k, size_t t, bool good);
   void BackwardEarlier(Window window);
-  void Correlate(size_t k, Window window);
   size_t Converged(Window window);
+  size_t Allowed(size_t first, Window window);
   void AcceptDirect(size_t first, Window window, size_t accepted);
   void Apply(size_t first, size_t accepted);
 
   size_t DirectBegin() const;
   float* RowOf(size_t sample) const;
   const float* TargetOf(size_t sample) const;
+  float WeightOf(size_t sample) const;
+  float RateOf(size_t sample) const;
   float* OutputOf(size_t sample) const;  // null if nobody wants it
 
   // Constant over a call.
@@ -88,17 +79,20 @@ class BlockTrainer {
   size_t depth_ = 0;
   size_t pivot_ = 0;  // its number; layers from pivot_ + 1 on are direct
 
-  std::vector<Layer> layers_;  // up to the pivot
-  std::vector<char> broken_;   // per sample of the block, in this sweep
-  size_t window_ = 0;          // samples of the next window
+  Rule rule_ = Rule::kNone;
+
+  BlockLayers layers_;          // up to the pivot
+  std::vector<char> broken_;    // per sample of the block, in this sweep
+  std::vector<double> bounds_;  // likewise: of |D|, or |g| with a rule
+  size_t window_ = 0;           // samples of the next window
   size_t most_window_ = 0;
+  StepBounds step_bounds_;  // with a rule
   DirectLayers direct_;
   // The direct layers' part of the weight vector, as the accepted samples left
   // it.
   std::vector<float> direct_weights_;
-  MutableRows next_{};   // the pivot's activations; a row
-  MutableRows moved_{};  // z of the layer at hand, moved by the new factors
-  Panel memory_;         // all of the above
+  Panel next_;           // the pivot's activations; a row
+  Panel direct_inputs_;  // of a network of direct layers alone
   Panel scratch_;        // of kernels
 };
 

@@ -6,34 +6,54 @@
 #ifndef BACKPROP_ENGINE_DELTA_H_
 #define BACKPROP_ENGINE_DELTA_H_
 
+#include <cstddef>
 #include <span>
 
+#include "engine/factors.h"
 #include "engine/layout.h"
+#include "engine/optimiser.h"
 
 namespace backprop {
 
 // Entries of u and a smaller in magnitude than this become 0.
 inline constexpr float kSmallestFactor = 0x1p-60f;
 
-// Largest |D| and largest given |w|; see delta.proto (6).
+// Largest |D| and largest given |w|, and largest |g| that enters an optimiser;
+// see delta.proto (6).
 inline constexpr float kLargestDelta = 0x1p96f;
+inline constexpr float kLargestGradient = 0x1p48f;
 
 // Sets entries below kSmallestFactor in magnitude to zero, in place.
 void FlushSmall(std::span<float> factors);
 
-// w ← fl(w + D) for one step.
-// row: (layout.delta_row_length()), the step's delta row.
-// inputs: (batch_size, input_size) row-major, the step's inputs x as the
-//   network saw them; read only if the first layer is FACTORED.
-// weights: (layout.weight_count()).
-// Threads: none but the caller's; no state.
-void ApplyDelta(const Layout& layout, std::span<const float> row,
-                std::span<const float> inputs, std::span<float> weights);
+// What a step brings; the same for server and replica.
+struct StepDelta {
+  std::span<const float> row;      // (layout.delta_row_length())
+  std::span<const float> inputs;   // (batch_size, input_size), the x that the
+                                   // network saw; read only if the first layer
+                                   // is FACTORED
+  std::span<const float> scalars;  // (ScalarCount(optimiser))
+};
 
-// D itself, in full: what ApplyDelta adds. delta: (layout.weight_count()), in
-// layout order. For people who want to read it, and for tests.
-void ExpandDelta(const Layout& layout, std::span<const float> row,
-                 std::span<const float> inputs, std::span<float> delta);
+// w ← fl(w + D) for one step, and the optimiser's state with it.
+// weights: (layout.weight_count()). state: (StateCount(optimiser),
+// weight_count); of DENSE layers it is not touched.
+// delta: (weight_count), receives D in layout order; or empty.
+// next: the first layer's product that the trainer wants from the new weights
+// (engine/factors.h); only if that layer is FACTORED.
+// Threads: none but the caller's.
+void ApplyDelta(const Layout& layout, const Optimiser& optimiser,
+                const StepDelta& step, std::span<float> weights,
+                std::span<float> state, std::span<float> delta = {},
+                const NextProduct& next = {});
+
+// `steps` steps one after another, with the bits of as many calls of
+// ApplyDelta; faster where steps are of one sample, as weights are then read
+// once for all. run: rows after rows, each as in StepDelta, in the steps'
+// order.
+void ApplyDeltas(const Layout& layout, const Optimiser& optimiser,
+                 const StepDelta& run, size_t steps, std::span<float> weights,
+                 std::span<float> state);
 
 }  // namespace backprop
 

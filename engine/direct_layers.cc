@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/activation.h"
 #include "engine/delta.h"
 #include "engine/loss.h"
+#include "engine/softmax.h"
 #include "engine/vector_activation.h"
 
 #define HWY_DISABLED_TARGETS \
@@ -18,6 +18,7 @@
 // After highway.h, once a target.
 #include "engine/activation-inl.h"
 #include "engine/dot-inl.h"
+#include "engine/factor-inl.h"
 
 #ifndef BACKPROP_ENGINE_DIRECT_LAYERS_ONCE_
 #define BACKPROP_ENGINE_DIRECT_LAYERS_ONCE_
@@ -115,14 +116,15 @@ HWY_INLINE hn::Vec<Wide> Dots(const DirectLayer& layer, size_t i) {
 }
 
 // z ← W·a + bias; next ← f(z), flushed.
-HWY_INLINE void ForwardLayer(const DirectLayer& layer) {
+template <class F>
+HWY_INLINE void ForwardWith(const DirectLayer& layer, const F& f) {
   const Wide d;
   const size_t n = hn::Lanes(d);
   const size_t padded = RoundedUp(layer.outputs, kLine);
   for (size_t i = 0; i < padded; i += n) {
     const auto z = hn::Add(Dots(layer, i), hn::Load(d, layer.bias + i));
     hn::Store(z, d, layer.z + i);
-    auto a = Flushed(d, Activated(d, layer.activation, z));
+    auto a = Flushed(d, f(d, z));
     // In the register: a load of what lies in two stores waits for both.
     if (i + n > layer.outputs) {
       const size_t real = layer.outputs - std::min(i, layer.outputs);
@@ -130,6 +132,11 @@ HWY_INLINE void ForwardLayer(const DirectLayer& layer) {
     }
     hn::Store(a, d, layer.next + i);
   }
+}
+
+HWY_INLINE void ForwardLayer(const DirectLayer& layer) {
+  WithActivation(*layer.spec,
+                 [&layer](auto f) HWY_ATTR { ForwardWith(layer, f); });
 }
 
 // u ← scale·signal, flushed.
@@ -165,14 +172,17 @@ HWY_INLINE void BackwardLayer(const DirectLayer& layer, float* below) {
   }
 }
 
-HWY_INLINE void DeriveLayer(Activation activation, const float* a, size_t size,
-                            float* signal) {
-  const Wide d;
-  for (size_t j = 0; j < size; j += hn::Lanes(d)) {
-    hn::Store(TimesDerivative(d, activation, hn::Load(d, a + j),
-                              hn::Load(d, signal + j)),
-              d, signal + j);
-  }
+// signal ← signal ∘ f′(z)
+HWY_INLINE void DeriveLayer(const DirectLayer& layer) {
+  WithDerivative(*layer.spec, [&layer](auto f) HWY_ATTR {
+    const Wide d;
+    for (size_t i = 0; i < layer.outputs; i += hn::Lanes(d)) {
+      const auto signal =
+          f(d, hn::Load(d, layer.z + i), hn::Load(d, layer.next + i),
+            hn::Load(d, layer.signal + i));
+      hn::Store(signal, d, layer.signal + i);
+    }
+  });
 }
 
 // w ← fl(w + fl(u·a)): the delta contract, hence no MulAdd.
@@ -199,23 +209,23 @@ bool StepLayers(const Training& training, std::span<const DirectLayer> layers,
   for (const DirectLayer& layer : layers) ForwardLayer(layer);
   const DirectLayer& last = layers.back();
   float* const outputs = last.next;
-  if (last.activation == Activation::kSoftmax) {
-    Activate(last.activation, {last.z, last.outputs}, {outputs, last.outputs});
+  if (last.spec->activation == Activation::kSoftmax) {
+    Softmax({last.z, last.outputs}, {outputs, last.outputs});
     FlushSmall({outputs, last.outputs});
   }
   *error = static_cast<float>(ErrorAndSignal(*training.network,
                                              {{last.z, last.outputs},
                                               {outputs, last.outputs},
                                               {sample.target, last.outputs}},
-                                             {last.signal, last.outputs}));
+                                             {last.signal, last.outputs},
+                                             sample.weight));
   Bound bound;
   for (size_t k = depth; k-- > 0;) {
     const DirectLayer& layer = layers[k];
-    MakeFactors(layer, -training.learning_rate, &bound);
+    MakeFactors(layer, -sample.rate, &bound);
     if (k > 0) {
       BackwardLayer(layer, layers[k - 1].signal);
-      DeriveLayer(layers[k - 1].activation, layer.a, layer.inputs,
-                  layers[k - 1].signal);
+      DeriveLayer(layers[k - 1]);
     } else if (sample.below != nullptr) {
       BackwardLayer(layer, sample.below);
     }
@@ -282,11 +292,10 @@ void DirectLayers::Load(const Training& training, size_t first,
     const size_t stride = Padded(from.inputs);
     const size_t padded = Padded(from.outputs);
     const float* const below = k == 0 ? nullptr : layers_.back().next;
-    layers_.push_back({training.network->layers[first + k].activation,
-                       from.inputs, from.outputs, stride,
-                       take(RoundedUp(from.outputs, 4) * stride), take(padded),
-                       take(padded), take(padded), take(padded), below,
-                       take(padded)});
+    layers_.push_back(
+        {&training.network->layers[first + k], from.inputs, from.outputs,
+         stride, take(RoundedUp(from.outputs, 4) * stride), take(padded),
+         take(padded), take(padded), take(padded), below, take(padded)});
     const DirectLayer& layer = layers_.back();
     const float* const w = weights.data() + from.weights_begin - begin_;
     for (size_t i = 0; i < from.outputs; ++i) {

@@ -26,6 +26,8 @@ struct DirectSample {
   float* row;           // the step's delta row
   float* output;        // (output_size) or null
   float* below;         // ∂E/∂input, laid out as the input; or null
+  float rate;           // α of its step
+  float weight;         // of the sample
 };
 
 // Writes layer k's part of a step's delta row, for a step of one sample.
@@ -35,7 +37,7 @@ void WriteFactors(const LayerLayout& layer, size_t k, const float* u,
 
 // A layer's copy. Strides and lengths are padded with zeros.
 struct DirectLayer {
-  Activation activation;
+  const LayerSpec* spec;
   size_t inputs;
   size_t outputs;
   size_t stride;   // numbers from row to row of w

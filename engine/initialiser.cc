@@ -2,69 +2,116 @@
 #include "engine/initialiser.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+
+#include "engine/normal_quantile.h"
+#include "engine/orthogonal.h"
+#include "engine/philox.h"
 
 namespace backprop {
 namespace {
 
-// The paper's constants.
-constexpr uint32_t kMultiplier0 = 0xD2511F53;
-constexpr uint32_t kMultiplier1 = 0xCD9E8D57;
-constexpr uint32_t kWeyl0 = 0x9E3779B9;
-constexpr uint32_t kWeyl1 = 0xBB67AE85;
-constexpr int kRounds = 10;
-
-uint32_t Low(uint64_t x) { return static_cast<uint32_t>(x); }
-uint32_t High(uint64_t x) { return static_cast<uint32_t>(x >> 32); }
-
-float Limit(InitialiserKind kind, const LayerLayout& layer) {
-  const auto in = static_cast<double>(layer.inputs);
-  const auto out = static_cast<double>(layer.outputs);
-  switch (kind) {
-    case InitialiserKind::kZeros:
-      return 0;
-    case InitialiserKind::kGlorotUniform:
-      return static_cast<float>(std::sqrt(6 / (in + out)));
-    case InitialiserKind::kHeUniform:
-      return static_cast<float>(std::sqrt(6 / in));
+// Calls use(i, n) for weight numbers i = begin … end − 1, n being the upper 24
+// bits of the weight's word.
+template <class Use>
+void ForEachWord(uint64_t seed, size_t begin, size_t end, Use use) {
+  constexpr size_t kPart = 1024;
+  std::array<uint32_t, kPart> words;
+  while (begin < end) {
+    const size_t n = std::min(kPart, end - begin);
+    PhiloxWords({}, PhiloxKeyOf(seed), begin, {words.data(), n});
+    for (size_t i = 0; i < n; ++i) use(begin + i, words[i] >> 8);
+    begin += n;
   }
-  return 0;
 }
 
-// fl(2r − 1) for weight number i.
-float Uniform(uint64_t seed, uint64_t i) {
-  const uint64_t block = i / 4;
-  const auto words =
-      Philox4x32({Low(block), High(block), 0, 0}, {Low(seed), High(seed)});
-  const uint32_t n = words[i % 4] >> 8;
-  const float r = static_cast<float>(n) * 0x1p-24F;  // exact
-  return 2 * r - 1;
+// fl(limit · fl(2r − 1)), r = n·2^-24
+void Uniform(uint64_t seed, double limit, size_t begin, size_t end,
+             std::span<float> weights) {
+  const auto rounded = static_cast<float>(limit);
+  ForEachWord(seed, begin, end, [=](size_t i, uint32_t n) {
+    const float r = static_cast<float>(static_cast<int32_t>(n)) * 0x1p-24F;
+    weights[i] = rounded * (2 * r - 1);
+  });
+}
+
+void Normal(uint64_t seed, double deviation, const LayerLayout& layer,
+            std::span<float> weights) {
+  ForEachWord(seed, layer.weights_begin, layer.bias_begin,
+              [=](size_t i, uint32_t n) {
+                weights[i] = static_cast<float>(deviation * NormalQuantile(n));
+              });
+}
+
+// The rows are made orthonormal, or the columns if they are fewer.
+void Orthogonal(uint64_t seed, double gain, const LayerLayout& layer,
+                std::span<float> weights) {
+  const bool rows = layer.outputs <= layer.inputs;
+  VectorSet vectors(std::min(layer.outputs, layer.inputs),
+                    std::max(layer.outputs, layer.inputs));
+  const auto number = [&](size_t i) -> double& {
+    const size_t row = (i - layer.weights_begin) / layer.inputs;
+    const size_t column = (i - layer.weights_begin) % layer.inputs;
+    return rows ? vectors.at(row)[column] : vectors.at(column)[row];
+  };
+  ForEachWord(seed, layer.weights_begin, layer.bias_begin,
+              [&](size_t i, uint32_t n) { number(i) = NormalQuantile(n); });
+  vectors.Orthonormalise();
+  for (size_t i = layer.weights_begin; i < layer.bias_begin; ++i) {
+    weights[i] = static_cast<float>(gain * number(i));
+  }
+}
+
+void InitialiseLayer(const Initialiser& initialiser, const LayerLayout& layer,
+                     std::span<float> weights) {
+  const auto in = static_cast<double>(layer.inputs);
+  const auto out = static_cast<double>(layer.outputs);
+  const uint64_t seed = initialiser.seed;
+  const auto value = double{initialiser.value};
+  const auto uniform = [&](double limit) {
+    Uniform(seed, limit, layer.weights_begin, layer.bias_begin, weights);
+  };
+  const auto normal = [&](double deviation) {
+    Normal(seed, deviation, layer, weights);
+  };
+  switch (initialiser.kind) {
+    case InitialiserKind::kZeros:
+      return;
+    case InitialiserKind::kGlorotUniform:
+      return uniform(std::sqrt(6 / (in + out)));
+    case InitialiserKind::kHeUniform:
+      return uniform(std::sqrt(6 / in));
+    case InitialiserKind::kConstant:
+      return std::fill(weights.begin() + layer.weights_begin,
+                       weights.begin() + layer.bias_begin, initialiser.value);
+    case InitialiserKind::kUniform:
+      return uniform(value);
+    case InitialiserKind::kNormal:
+      return normal(value);
+    case InitialiserKind::kGlorotNormal:
+      return normal(std::sqrt(2 / (in + out)));
+    case InitialiserKind::kHeNormal:
+      return normal(std::sqrt(2 / in));
+    case InitialiserKind::kLecunUniform:
+      return uniform(std::sqrt(3 / in));
+    case InitialiserKind::kLecunNormal:
+      return normal(std::sqrt(1 / in));
+    case InitialiserKind::kTorchLinear:
+      return Uniform(seed, 1 / std::sqrt(in), layer.weights_begin,
+                     layer.bias_begin + layer.outputs, weights);
+    case InitialiserKind::kOrthogonal:
+      return Orthogonal(seed, value, layer, weights);
+  }
 }
 
 }  // namespace
-
-std::array<uint32_t, 4> Philox4x32(std::array<uint32_t, 4> counter,
-                                   std::array<uint32_t, 2> key) {
-  for (int round = 0; round < kRounds; ++round) {
-    const uint64_t product0 = uint64_t{kMultiplier0} * counter[0];
-    const uint64_t product1 = uint64_t{kMultiplier1} * counter[2];
-    counter = {High(product1) ^ counter[1] ^ key[0], Low(product1),
-               High(product0) ^ counter[3] ^ key[1], Low(product0)};
-    key[0] += kWeyl0;
-    key[1] += kWeyl1;
-  }
-  return counter;
-}
 
 void Initialise(const Initialiser& initialiser, const Layout& layout,
                 std::span<float> weights) {
   std::fill(weights.begin(), weights.end(), 0.0F);
   for (const LayerLayout& layer : layout.layers()) {
-    const float limit = Limit(initialiser.kind, layer);
-    if (limit == 0) continue;
-    for (size_t i = layer.weights_begin; i < layer.bias_begin; ++i) {
-      weights[i] = limit * Uniform(initialiser.seed, i);
-    }
+    InitialiseLayer(initialiser, layer, weights);
   }
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Initial weights from a seed: the same on every machine (Initialiser in
-// proto/backprop/v1/network.proto gives the formula).
+// proto/backprop/v1/network.proto and engine/README.md give the formulas).
+// Built with -ffp-contract=off.
 #ifndef BACKPROP_ENGINE_INITIALISER_H_
 #define BACKPROP_ENGINE_INITIALISER_H_
 
-#include <array>
 #include <cstdint>
 #include <span>
 
@@ -13,19 +13,31 @@
 
 namespace backprop {
 
-enum class InitialiserKind : uint8_t { kZeros, kGlorotUniform, kHeUniform };
+enum class InitialiserKind : uint8_t {
+  kZeros,
+  kGlorotUniform,
+  kHeUniform,
+  kConstant,
+  kUniform,
+  kNormal,
+  kGlorotNormal,
+  kHeNormal,
+  kLecunUniform,
+  kLecunNormal,
+  kTorchLinear,
+  kOrthogonal,
+};
 
 struct Initialiser {
   InitialiserKind kind = InitialiserKind::kGlorotUniform;
   uint64_t seed = 0;
+  float value = 0;  // of kConstant, kUniform, kNormal, kOrthogonal (its gain)
 };
 
-// One block of Philox4x32-10 (Salmon et al., SC 2011, "Parallel random
-// numbers: as easy as 1, 2, 3").
-std::array<uint32_t, 4> Philox4x32(std::array<uint32_t, 4> counter,
-                                   std::array<uint32_t, 2> key);
-
-// weights: (layout.weight_count()). Biases become 0.
+// weights: (layout.weight_count()). Biases become 0, but uniform with
+// kTorchLinear. kOrthogonal takes 8 bytes a weight of its largest layer beside,
+// and for n × n weights 2·n³ multiplications and additions; all others take
+// nanoseconds a weight.
 void Initialise(const Initialiser& initialiser, const Layout& layout,
                 std::span<float> weights);
 

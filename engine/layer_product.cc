@@ -46,6 +46,10 @@ Tile BackwardTile(size_t samples, Matrix w) {
 void Forward(Rows a, size_t samples, Matrix w, const float* bias,
              MutableRows z) {
   for (size_t t = 0; t < samples; ++t) std::copy_n(bias, w.rows, z[t]);
+  if (samples == 1) {
+    blas::MultiplyVector({w.data, w.cols}, w.rows, w.cols, a[0], 1, z[0]);
+    return;
+  }
   const Tile tile = ForwardTile(samples, w);
   for (size_t i = 0; i < w.rows; i += tile.rows) {
     const size_t rows = std::min(tile.rows, w.rows - i);
@@ -62,6 +66,11 @@ void Forward(Rows a, size_t samples, Matrix w, const float* bias,
 }
 
 void Backward(Rows signal, size_t samples, Matrix w, MutableRows below) {
+  if (samples == 1) {
+    blas::MultiplyVector({w.data, w.cols, blas::Take::kTransposed}, w.rows,
+                         w.cols, signal[0], 0, below[0]);
+    return;
+  }
   const Tile tile = BackwardTile(samples, w);
   for (size_t i = 0; i < w.rows; i += tile.rows) {
     const size_t rows = std::min(tile.rows, w.rows - i);

@@ -57,7 +57,7 @@ Predictor::Panel Predictor::Forward(const NetworkSpec& network,
         {weights.data() + layer.weights_begin, layer.outputs, layer.inputs},
         weights.data() + layer.bias_begin, {z_.data(), layer.outputs});
     for (size_t s = 0; s < samples; ++s) {
-      Activate(network.layers[k].activation,
+      Activate(network.layers[k],
                {z_.data() + s * layer.outputs, layer.outputs},
                {a + s * layer.outputs, layer.outputs});
     }
@@ -100,7 +100,7 @@ Evaluation Predictor::Evaluate(const NetworkSpec& network, const Layout& layout,
       const LastLayer sample{panel.z.subspan(t * size, size),
                              panel.outputs.subspan(t * size, size),
                              targets.subspan((s + t) * size, size)};
-      evaluation.error_sum += Error(network, sample);
+      evaluation.error_sum += PlainError(network, sample);
       evaluation.correct += Correct(sample.outputs, sample.targets) ? 1 : 0;
     }
   }

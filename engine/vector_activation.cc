@@ -3,8 +3,7 @@
 
 #include <span>
 
-#include "engine/activation.h"
-#include "engine/delta.h"
+#include "engine/softmax.h"
 
 #define HWY_DISABLED_TARGETS \
   (HWY_SSSE3 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
@@ -14,6 +13,7 @@
 #include "hwy/highway.h"
 // After highway.h, once a target.
 #include "engine/activation-inl.h"
+#include "engine/factor-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace backprop {
@@ -41,24 +41,17 @@ HWY_INLINE float Visited(size_t size, const Visit& visit) {
   return last.Get(d1);
 }
 
-float ActivateVectors(Activation activation, const float* z, float* a,
+float ActivateVectors(const LayerSpec& layer, const float* z, float* a,
                       size_t size) {
-  return Visited(size, [=](auto d, size_t i) HWY_ATTR {
-    const auto value =
-        Flushed(d, Activated(d, activation, hn::LoadU(d, z + i)));
-    hn::StoreU(value, d, a + i);
-    return value;
+  float largest = 0;
+  WithActivation(layer, [=, &largest](auto f) HWY_ATTR {
+    largest = Visited(size, [=](auto d, size_t i) HWY_ATTR {
+      const auto value = Flushed(d, f(d, hn::LoadU(d, z + i)));
+      hn::StoreU(value, d, a + i);
+      return value;
+    });
   });
-}
-
-void DeriveVectors(Activation activation, const float* a, float* signal,
-                   size_t size) {
-  Visited(size, [=](auto d, size_t i) HWY_ATTR {
-    const auto value = TimesDerivative(d, activation, hn::LoadU(d, a + i),
-                                       hn::LoadU(d, signal + i));
-    hn::StoreU(value, d, signal + i);
-    return value;
-  });
+  return largest;
 }
 
 float ScaleVectors(float scale, const float* signal, float* u, size_t size) {
@@ -91,26 +84,19 @@ namespace backprop {
 namespace {
 
 HWY_EXPORT(ActivateVectors);
-HWY_EXPORT(DeriveVectors);
 HWY_EXPORT(ScaleVectors);
 HWY_EXPORT(LargestVectors);
 HWY_EXPORT(DifferVectors);
 
 }  // namespace
 
-float ActivateAndFlush(Activation activation, const float* z, float* a,
+float ActivateAndFlush(const LayerSpec& layer, const float* z, float* a,
                        size_t size) {
-  if (activation == Activation::kSoftmax) {
-    Activate(activation, {z, size}, {a, size});
+  if (layer.activation == Activation::kSoftmax) {
+    Softmax({z, size}, {a, size});
     z = a;
-    activation = Activation::kIdentity;
   }
-  return HWY_DYNAMIC_DISPATCH(ActivateVectors)(activation, z, a, size);
-}
-
-void MultiplyByDerivative(Activation activation, const float* a, float* signal,
-                          size_t size) {
-  HWY_DYNAMIC_DISPATCH(DeriveVectors)(activation, a, signal, size);
+  return HWY_DYNAMIC_DISPATCH(ActivateVectors)(layer, z, a, size);
 }
 
 float ScaleAndFlush(float scale, const float* signal, float* u, size_t size) {

@@ -13,12 +13,8 @@ namespace backprop {
 
 // a ← f(z), entries below kSmallestFactor set to 0. z, a: (size), which may be
 // the same memory. Returns the largest |a|, or NaN if any is not finite.
-float ActivateAndFlush(Activation activation, const float* z, float* a,
+float ActivateAndFlush(const LayerSpec& layer, const float* z, float* a,
                        size_t size);
-
-// signal ← signal · f′(z), where a = f(z). Both: (size).
-void MultiplyByDerivative(Activation activation, const float* a, float* signal,
-                          size_t size);
 
 // u ← scale · signal, entries below kSmallestFactor set to 0. Both: (size).
 // Returns the largest |u|, or NaN if any is not finite.

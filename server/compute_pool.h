@@ -30,6 +30,9 @@ struct Worker {
   std::vector<float> targets;  // panel of target rows
   std::vector<float> errors;
   std::vector<float> deltas;
+  std::vector<float> full_deltas;
+  std::vector<float> scalars;
+  std::vector<float> gradient_norms;
   std::vector<float> outputs;
 };
 

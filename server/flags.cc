@@ -55,9 +55,12 @@ constexpr std::array kFlags = {
          AddressField{&ServerOptions::http_address}},
     Flag{"max-sessions", "COUNT", "Sessions held at once",
          NumberField{&ServerOptions::max_sessions, 1, 1'000'000'000}},
-    Flag{"max-session-weights", "COUNT", "Weights of one session, 4 bytes each",
+    Flag{"max-session-weights", "COUNT",
+         "Weights of one session, 4 bytes each, without optimiser state",
          NumberField{&ServerOptions::max_session_weights, 1, size_t{1} << 40}},
-    Flag{"max-total-weights", "COUNT", "Weights of all sessions together",
+    Flag{"max-total-weights", "COUNT",
+         "Weights of all sessions together, optimiser state and input "
+         "standardisation included: numbers of 4 bytes",
          NumberField{&ServerOptions::max_total_weights, 1, size_t{1} << 44}},
     Flag{"max-message-bytes", "BYTES", "Largest request message",
          NumberField{&ServerOptions::max_message_bytes, 1024, kLargestMessage}},
@@ -65,6 +68,10 @@ constexpr std::array kFlags = {
          "Requests that may wait in one Train stream before the server stops "
          "reading from it",
          NumberField{&ServerOptions::max_queued_bytes, 1, size_t{1} << 40}},
+    Flag{"max-watched-bytes", "BYTES",
+         "Recent deltas held for each session that is watched: how far a "
+         "watcher may fall behind",
+         NumberField{&ServerOptions::max_watched_bytes, 1, size_t{1} << 40}},
     Flag{"max-pending-calls", "COUNT",
          "Unary calls and evaluation messages that may wait for a thread at "
          "once",

@@ -50,6 +50,7 @@ constexpr std::array kReasons = {
     "SESSION_NOT_FOUND", "SESSION_HAS_WRITER", "SESSION_BUSY",
     "SESSION_LIMIT",     "QUEUE_LIMIT",        "REQUEST_ID_REUSED",
     "INVALID_REQUEST",   "OFFSET_GAP",         "NON_FINITE_STEP",
+    "NOT_READY",         "STEP_NOT_HELD",      "STEP_NOT_REACHED",
     "SHUTTING_DOWN",     kOtherReason};
 
 // gRPC's codes 0 to 16, as Go names them.
@@ -228,6 +229,8 @@ struct Metrics::State {
                                          "Weights held now by all sessions.");
   Gauge& train_streams =
       all.MakeGauge("backprop_train_streams", "Train streams open now.");
+  Gauge& watch_streams =
+      all.MakeGauge("backprop_watch_streams", "WatchDeltas streams open now.");
   Gauge& queued_bytes = all.MakeGauge(
       "backprop_queued_bytes", "Request bytes that wait for a turn now.");
   RpcFamilies rpc_families{
@@ -299,6 +302,10 @@ void Metrics::RecordSentBytes(size_t bytes) {
 
 void Metrics::AddQueuedBytes(int64_t change) {
   state_->queued_bytes.Increment(static_cast<double>(change));
+}
+
+void Metrics::AddWatchStreams(int change) {
+  state_->watch_streams.Increment(change);
 }
 
 void Metrics::AddTrainStreams(int change) {

@@ -44,6 +44,7 @@ class Metrics {
   // change may be negative.
   void AddQueuedBytes(int64_t change);
   void AddTrainStreams(int change);
+  void AddWatchStreams(int change);
   // reason: one of ErrorInfo's reasons.
   void RecordRejection(std::string_view reason);
 

@@ -12,9 +12,10 @@
 namespace backprop {
 
 // Makes the session, or finds the one that an equal request made. Allocates
-// nothing for a request that it refuses: INVALID_REQUEST, SESSION_LIMIT or
-// REQUEST_ID_REUSED. Takes as long as the weights take to be filled: a second
-// for some 100 million.
+// nothing for a request that it refuses: INVALID_REQUEST, SESSION_NOT_FOUND (of
+// a fork's origin), SESSION_LIMIT or REQUEST_ID_REUSED. Takes as long as the
+// weights take to be filled: a second for some 100 million. With request.fork,
+// only within a turn of the origin's lane, if there is such a session.
 absl::StatusOr<SessionTable::Created> MakeSession(
     const ServerOptions& options, const v1::CreateSessionRequest& request,
     SessionTable& sessions);

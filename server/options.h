@@ -18,14 +18,17 @@ struct ServerOptions {
   // Where /metrics, /healthz and /readyz are served, host:port.
   std::string http_address = "127.0.0.1:9464";
 
-  // Sessions held at once. One costs its weights (4 bytes each) and about
-  // 2 KiB.
+  // Sessions held at once. One costs its weights and optimiser state (4 bytes a
+  // number) and about 2 KiB.
   size_t max_sessions = 10'000;
 
-  // Weights of one session; 64 Mi weights are 256 MiB.
+  // Weights of one session, without optimiser state; 64 Mi weights are 256 MiB.
   size_t max_session_weights = size_t{64} << 20;
 
-  // Weights of all sessions together; 1 Gi weights are 4 GiB.
+  // Numbers of all sessions together: weights, optimiser state (as many again
+  // with momentum, Adagrad and RMSprop, twice as many with Adam) and input
+  // standardisation; 1 Gi numbers are 4 GiB. The copies that GetWeights sends
+  // may take as many again.
   size_t max_total_weights = size_t{1} << 30;
 
   // Largest request message, in bytes. Bounds given initial weights too, and
@@ -37,6 +40,11 @@ struct ServerOptions {
   // stops reading from it. Larger: fewer stalls behind slow turns, more memory
   // a stream.
   size_t max_queued_bytes = size_t{1} << 20;
+
+  // Bytes of recent deltas held in memory for each session that is watched: how
+  // far a watcher may fall behind before it has to start from the weights
+  // again.
+  size_t max_watched_bytes = size_t{4} << 20;
 
   // Unary calls (and evaluation messages) that may wait for a thread at once;
   // further ones are refused with QUEUE_LIMIT.

@@ -21,7 +21,7 @@ struct CodeOfReason {
   absl::StatusCode code;
 };
 
-constexpr std::array<CodeOfReason, 10> kCodes = {{
+constexpr std::array<CodeOfReason, 13> kCodes = {{
     {kSessionNotFound, absl::StatusCode::kNotFound},
     {kSessionHasWriter, absl::StatusCode::kFailedPrecondition},
     {kSessionBusy, absl::StatusCode::kFailedPrecondition},
@@ -31,6 +31,9 @@ constexpr std::array<CodeOfReason, 10> kCodes = {{
     {kInvalidRequest, absl::StatusCode::kInvalidArgument},
     {kOffsetGap, absl::StatusCode::kOutOfRange},
     {kNonFiniteStep, absl::StatusCode::kFailedPrecondition},
+    {kNotReady, absl::StatusCode::kFailedPrecondition},
+    {kStepNotHeld, absl::StatusCode::kOutOfRange},
+    {kStepNotReached, absl::StatusCode::kOutOfRange},
     {kShuttingDown, absl::StatusCode::kUnavailable},
 }};
 

@@ -25,6 +25,9 @@ inline constexpr std::string_view kRequestIdReused = "REQUEST_ID_REUSED";
 inline constexpr std::string_view kInvalidRequest = "INVALID_REQUEST";
 inline constexpr std::string_view kOffsetGap = "OFFSET_GAP";
 inline constexpr std::string_view kNonFiniteStep = "NON_FINITE_STEP";
+inline constexpr std::string_view kNotReady = "NOT_READY";
+inline constexpr std::string_view kStepNotHeld = "STEP_NOT_HELD";
+inline constexpr std::string_view kStepNotReached = "STEP_NOT_REACHED";
 inline constexpr std::string_view kShuttingDown = "SHUTTING_DOWN";
 
 // reason must be one of the above; it decides the status code.

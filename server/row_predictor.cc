@@ -37,8 +37,7 @@ absl::Status RowPredictor::Check() {
     absl::Status status = CheckValues();
     if (!status.ok()) return status;
   } else {
-    const auto rows =
-        CheckInputs(session_->spec(), "inputs", request_.inputs());
+    const auto rows = CheckInputs(*spec_, "inputs", request_.inputs());
     if (!rows.ok()) return rows.status();
     rows_ = *rows;
   }
@@ -57,9 +56,25 @@ absl::Status RowPredictor::Check() {
   return absl::OkStatus();
 }
 
+size_t RowPredictor::answer_bytes() const {
+  constexpr size_t kOtherBytes = 64;
+  const size_t columns = session_->layout().input_size();
+  const size_t element = ElementSize(session_->spec()->input.element_type);
+  const size_t rows = std::max(request_.inputs().size() / element,
+                               static_cast<size_t>(request_.values_size())) /
+                      columns;
+  const size_t row_bytes = session_->layout().output_size() * sizeof(float);
+  // More than that is refused.
+  const size_t most =
+      std::max(std::min(most_bytes_, kLargestAnswer), row_bytes);
+  return kOtherBytes + std::min(rows, most / row_bytes) * row_bytes;
+}
+
 std::optional<absl::Status> RowPredictor::Next(Worker& worker) {
   if (rows_ == 0) {
-    absl::Status status = Check();
+    spec_ = session_->spec();
+    absl::Status status = CheckReady(*spec_);
+    if (status.ok()) status = Check();
     if (!status.ok()) return status;
     response_.set_step(session_->progress().step);
   }
@@ -71,13 +86,13 @@ std::optional<absl::Status> RowPredictor::Next(Worker& worker) {
     std::copy(begin, begin + inputs.size(), inputs.begin());
     FlushSmall(inputs);
   } else {
-    DecodeInputs(session_->spec(), request_.inputs(), next_, count, inputs);
+    DecodeInputs(*spec_, request_.inputs(), next_, count, inputs);
   }
   const std::span<float> outputs(response_.mutable_outputs()->mutable_data() +
                                      next_ * layout.output_size(),
                                  count * layout.output_size());
-  worker.predictor.Predict(session_->spec().network, layout,
-                           session_->weights(), inputs, outputs);
+  worker.predictor.Predict(spec_->network, layout, session_->weights(), inputs,
+                           outputs);
   next_ += count;
   if (next_ < rows_) return std::nullopt;
   return absl::OkStatus();

@@ -29,8 +29,11 @@ class RowPredictor {
         most_bytes_(most_bytes),
         response_(*response) {}
 
+  // What the answer takes at most; any thread, before the first turn.
+  size_t answer_bytes() const;
+
   // Does a turn's worth of rows. Call until it returns a status:
-  // INVALID_REQUEST if the request is at fault, else OK.
+  // INVALID_REQUEST if the request is at fault, NOT_READY, else OK.
   std::optional<absl::Status> Next(Worker& worker);
 
  private:
@@ -42,8 +45,9 @@ class RowPredictor {
   const v1::PredictRequest& request_;
   const size_t most_bytes_;
   v1::PredictResponse& response_;
-  size_t rows_ = 0;  // 0: not checked yet
-  size_t next_ = 0;  // first row without outputs
+  std::shared_ptr<const SessionSpec> spec_;  // of the first turn
+  size_t rows_ = 0;                          // 0: not checked yet
+  size_t next_ = 0;                          // first row without outputs
 };
 
 }  // namespace backprop

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/rejection.h"
@@ -20,6 +21,10 @@ static_assert(std::endian::native == std::endian::little,
 constexpr size_t kMostPanelNumbers = 256 * 1024;
 // Of weights and activations: some milliseconds on one core.
 constexpr size_t kMostProducts = size_t{1} << 27;
+
+// Numbers that are standardised at once to be looked at: they stay in the
+// cache.
+constexpr size_t kCheckedNumbers = 4096;
 
 float LoadFloat(std::string_view bytes, size_t i) {
   float value;
@@ -53,8 +58,30 @@ absl::Status NonFinite(std::string_view field, size_t position,
   return InvalidField(
       field, absl::StrCat("row ", position / row_length, ", column ",
                           position % row_length,
-                          " is NaN, infinite, or becomes so when scaled; "
+                          " is NaN, infinite, or becomes so when scaled or "
+                          "standardised; "
                           "nothing was applied"));
+}
+
+// The same of rows that are standardised too.
+size_t FirstNonFiniteRow(const InputFormat& format, std::string_view bytes,
+                         size_t row_length) {
+  const size_t row_bytes = row_length * ElementSize(format.element_type);
+  const size_t rows = bytes.size() / row_bytes;
+  const size_t block = std::max<size_t>(1, kCheckedNumbers / row_length);
+  std::vector<float> x(std::min(block, rows) * row_length);
+  for (size_t row = 0; row < rows; row += block) {
+    const size_t count = std::min(block, rows - row);
+    const std::span<float> values(x.data(), count * row_length);
+    if (ConvertInputs(format, bytes.substr(row * row_bytes, count * row_bytes),
+                      values)) {
+      continue;
+    }
+    const auto bad = std::find_if(values.begin(), values.end(),
+                                  [](float v) { return !std::isfinite(v); });
+    return row * row_length + static_cast<size_t>(bad - values.begin());
+  }
+  return rows * row_length;
 }
 
 absl::Status CheckClasses(std::span<const uint32_t> classes, size_t samples,
@@ -75,8 +102,9 @@ absl::Status CheckClasses(std::span<const uint32_t> classes, size_t samples,
   return absl::OkStatus();
 }
 
-absl::Status CheckTargets(std::string_view targets, size_t samples,
-                          size_t outputs) {
+absl::Status CheckTargets(const NetworkSpec& network, std::string_view targets,
+                          size_t samples) {
+  const size_t outputs = network.output_size();
   if (targets.size() % sizeof(float) != 0 ||
       targets.size() / sizeof(float) / outputs != samples ||
       targets.size() / sizeof(float) % outputs != 0) {
@@ -88,6 +116,33 @@ absl::Status CheckTargets(std::string_view targets, size_t samples,
   }
   const size_t bad = FirstNonFinite(targets, 1.0F);
   if (bad < samples * outputs) return NonFinite("targets", bad, outputs);
+  if (network.loss != Loss::kBinaryCrossEntropy) return absl::OkStatus();
+  for (size_t i = 0; i < samples * outputs; ++i) {
+    const float target = LoadFloat(targets, i);
+    if (target >= 0 && target <= 1) continue;
+    return InvalidField(
+        "targets", absl::StrCat("row ", i / outputs, ", column ", i % outputs,
+                                " is ", target,
+                                "; must be in [0, 1] under "
+                                "BINARY_CROSS_ENTROPY; nothing was applied"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSampleWeights(std::span<const float> weights,
+                                size_t samples) {
+  if (weights.empty()) return absl::OkStatus();
+  if (weights.size() != samples) {
+    return InvalidField("sample_weights",
+                        absl::StrCat("has ", weights.size(), " numbers for ",
+                                     samples, " input rows"));
+  }
+  for (size_t i = 0; i < weights.size(); ++i) {
+    if (std::isfinite(weights[i]) && weights[i] >= 0) continue;
+    return InvalidField(
+        absl::StrCat("sample_weights[", i, "]"),
+        absl::StrCat("is ", weights[i], "; must be finite and not negative"));
+  }
   return absl::OkStatus();
 }
 
@@ -112,13 +167,15 @@ absl::StatusOr<size_t> CheckInputs(const SessionSpec& spec,
                                 : " float32",
                             " each)"));
   }
-  if (spec.input.element_type == ElementType::kFloat32) {
-    const size_t bad = FirstNonFinite(bytes, spec.input.scale);
-    if (bad < bytes.size() / sizeof(float)) {
-      return NonFinite(field, bad, row_length);
-    }
+  const size_t rows = bytes.size() / row_bytes;
+  size_t bad = rows * row_length;
+  if (!spec.input.mean.empty()) {
+    bad = FirstNonFiniteRow(spec.input, bytes, row_length);
+  } else if (spec.input.element_type == ElementType::kFloat32) {
+    bad = FirstNonFinite(bytes, spec.input.scale);
   }
-  return bytes.size() / row_bytes;
+  if (bad < rows * row_length) return NonFinite(field, bad, row_length);
+  return rows;
 }
 
 absl::StatusOr<size_t> CheckSamples(const SessionSpec& spec,
@@ -128,10 +185,11 @@ absl::StatusOr<size_t> CheckSamples(const SessionSpec& spec,
   if (samples.targets.empty() == samples.classes.empty()) {
     return InvalidField("targets", "set exactly one of targets and classes");
   }
-  const size_t outputs = spec.network.output_size();
-  const absl::Status status =
-      samples.targets.empty() ? CheckClasses(samples.classes, *count, outputs)
-                              : CheckTargets(samples.targets, *count, outputs);
+  absl::Status status =
+      samples.targets.empty()
+          ? CheckClasses(samples.classes, *count, spec.network.output_size())
+          : CheckTargets(spec.network, samples.targets, *count);
+  if (status.ok()) status = CheckSampleWeights(samples.weights, *count);
   if (!status.ok()) return status;
   return count;
 }

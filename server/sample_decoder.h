@@ -12,7 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "server/session.h"
+#include "server/session_spec.h"
 
 namespace backprop {
 
@@ -21,10 +21,12 @@ struct SampleBytes {
   std::string_view inputs;
   std::string_view targets;
   std::span<const uint32_t> classes;
+  std::span<const float> weights;  // empty: all 1
 };
 
 // Number of input rows. Fails with INVALID_REQUEST naming `field` if bytes are
-// no whole rows, none at all, or hold a number that is not finite once scaled.
+// no whole rows, none at all, or hold a number that is not finite once scaled
+// and, if that is known already, standardised.
 absl::StatusOr<size_t> CheckInputs(const SessionSpec& spec,
                                    std::string_view field,
                                    std::string_view bytes);
@@ -41,8 +43,8 @@ absl::Status CheckFinite(std::string_view field, std::span<const float> values);
 // turn's length and its thread's panels.
 size_t RowsInTurn(const Layout& layout);
 
-// Rows first … first + count − 1 of checked input bytes.
-// inputs: (count, input_size).
+// Rows first … first + count − 1 of checked input bytes, standardised if that
+// is known already. inputs: (count, input_size).
 void DecodeInputs(const SessionSpec& spec, std::string_view bytes, size_t first,
                   size_t count, std::span<float> inputs);
 

@@ -13,7 +13,8 @@ SampleBytes Samples(const v1::EvaluateRequest& request) {
   return {
       request.inputs(),
       request.targets(),
-      {request.classes().data(), static_cast<size_t>(request.classes_size())}};
+      {request.classes().data(), static_cast<size_t>(request.classes_size())},
+      {}};
 }
 
 }  // namespace
@@ -24,7 +25,9 @@ void SampleEvaluator::Begin(const v1::EvaluateRequest* request) {
 }
 
 absl::Status SampleEvaluator::Check() {
-  const auto count = CheckSamples(session_->spec(), Samples(*request_));
+  spec_ = session_->spec();
+  if (absl::Status status = CheckReady(*spec_); !status.ok()) return status;
+  const auto count = CheckSamples(*spec_, Samples(*request_));
   if (!count.ok()) return count.status();
   count_ = *count;
   last_step_ = session_->progress().step;
@@ -41,10 +44,10 @@ std::optional<absl::Status> SampleEvaluator::Next(Worker& worker) {
   const size_t count = std::min(RowsInTurn(layout), count_ - next_);
   const auto inputs = Panel(worker.inputs, count * layout.input_size());
   const auto targets = Panel(worker.targets, count * layout.output_size());
-  DecodeInputs(session_->spec(), request_->inputs(), next_, count, inputs);
-  DecodeTargets(session_->spec(), Samples(*request_), next_, count, targets);
+  DecodeInputs(*spec_, request_->inputs(), next_, count, inputs);
+  DecodeTargets(*spec_, Samples(*request_), next_, count, targets);
   const Evaluation part = worker.predictor.Evaluate(
-      session_->spec().network, layout, session_->weights(), inputs, targets);
+      spec_->network, layout, session_->weights(), inputs, targets);
   total_.samples += part.samples;
   total_.error_sum += part.error_sum;
   total_.correct += part.correct;

@@ -30,7 +30,7 @@ class SampleEvaluator {
 
   // Does a turn's worth of them. Call, in turns of the session's lane with
   // nothing of that lane between them, until it returns a status:
-  // INVALID_REQUEST if the message is at fault, else OK.
+  // INVALID_REQUEST if the message is at fault, NOT_READY, else OK.
   std::optional<absl::Status> Next(Worker& worker);
 
   // The sums over all messages. Fails with INVALID_REQUEST if there were no
@@ -46,6 +46,7 @@ class SampleEvaluator {
   uint64_t last_step_ = 0;   // of the last one
 
   const v1::EvaluateRequest* request_ = nullptr;
+  std::shared_ptr<const SessionSpec> spec_;  // of the message's moment
   size_t count_ = 0;  // samples in the message; 0: not checked yet
   size_t next_ = 0;   // first sample not yet evaluated
 };

@@ -13,10 +13,10 @@
 #include "backprop/v1/training_service.grpc.pb.h"
 #include "server/address.h"
 #include "server/compute_pool.h"
+#include "server/open_streams.h"
 #include "server/service_call.h"
 #include "server/service_pulse.h"
 #include "server/service_reflection.h"
-#include "server/service_train.h"
 #include "server/service_training.h"
 #include "server/session_table.h"
 
@@ -38,10 +38,15 @@ constexpr milliseconds kClientPingInterval = seconds(10);
 // clients while they have no call.
 constexpr seconds kCutOff(5);
 
-void SetKeepalive(grpc::ServerBuilder& builder) {
+// Calls of one connection at once, open Train streams among them. Each costs
+// the server some kilobytes however little it does.
+constexpr int kMostCallsOfAConnection = 4096;
+
+void SetConnectionLimits(grpc::ServerBuilder& builder) {
   const auto set = [&builder](const char* argument, int64_t value) {
     builder.AddChannelArgument(argument, static_cast<int>(value));
   };
+  set(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMostCallsOfAConnection);
   set(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTime.count());
   set(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeout.count());
   set(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
@@ -62,7 +67,8 @@ std::vector<std::string> ReflectedServices() {
 struct Server::State {
   State(const ServerOptions& options_, Metrics& metrics)
       : options(options_),
-        sessions({options.max_sessions, options.max_total_weights}),
+        sessions({options.max_sessions, options.max_total_weights},
+                 [this] { return NewFeed(); }),
         context(options, metrics, sessions, pool),
         pool(options.compute_threads,
              [&metrics](double waited) { metrics.RecordQueueWait(waited); }),
@@ -71,7 +77,7 @@ struct Server::State {
 
   const ServerOptions options;
   SessionTable sessions;
-  TrainStreams streams;
+  OpenStreams streams;
   ServiceContext context;
   ComputePool pool;  // below what turns use: it joins before that goes
   const std::unique_ptr<grpc::Service> training;
@@ -82,6 +88,7 @@ struct Server::State {
   std::atomic<bool> ready = false;
 
   void Drain(seconds grace);
+  std::shared_ptr<DeltaFeed> NewFeed();
 };
 
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -103,7 +110,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   // Else a second server would share the port, and with it the clients.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
-  SetKeepalive(builder);
+  SetConnectionLimits(builder);
   builder.RegisterService(state->training.get());
   builder.RegisterService(state->reflection.get());
   state->server = builder.BuildAndStart();
@@ -133,6 +140,13 @@ std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
 }
 
 void Server::Drain() { state_->Drain(seconds(state_->options.drain_seconds)); }
+
+std::shared_ptr<DeltaFeed> Server::State::NewFeed() {
+  return std::make_shared<DeltaFeed>(
+      options.max_watched_bytes, [this](std::function<void()> tell) {
+        pool.Submit([tell = std::move(tell)](Worker&) { tell(); });
+      });
+}
 
 void Server::State::Drain(seconds grace) {
   if (!ready.exchange(false)) return;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/service_call.h"
 
+#include <algorithm>
+
+#include "server/message_limits.h"
 #include "server/rejection.h"
 #include "server/rpc_status.h"
 
@@ -9,6 +12,17 @@ namespace {
 
 // As many of the largest requests as may wait together.
 constexpr size_t kLargestRequestsPending = 16;
+
+// For answers that no limit names: a page of sessions, a session's spec.
+constexpr size_t kOtherAnswerBytes = size_t{4} << 20;
+
+// Any single answer fits: Predict's are no longer than the largest request.
+size_t AnswerBytes(const ServerOptions& options) {
+  const size_t weights =
+      std::min(options.max_session_weights, kMostNumbersInMessage);
+  return kLargestRequestsPending * options.max_message_bytes +
+         2 * weights * sizeof(float) + kOtherAnswerBytes;
+}
 
 // Details travel in the trailer grpc-status-details-bin.
 grpc::Status ToGrpcStatus(const absl::Status& status) {
@@ -28,6 +42,7 @@ ServiceContext::ServiceContext(const ServerOptions& options_, Metrics& metrics_,
       pool(pool_),
       pending_calls(options_.max_pending_calls),
       pending_bytes(kLargestRequestsPending * options_.max_message_bytes),
+      answer_bytes(AnswerBytes(options_)),
       snapshot_weights(options_.max_total_weights) {}
 
 ServiceCall::ServiceCall(ServiceContext& context, Metrics::RpcType type,
@@ -60,6 +75,27 @@ absl::StatusOr<std::shared_ptr<Session>> FindSession(
     const ServiceContext& context, const std::string& session_id) {
   if (session_id.empty()) return InvalidField("session_id", "is required");
   return context.sessions.Find(session_id);
+}
+
+absl::Status OutOfMemory() {
+  return absl::ResourceExhaustedError(
+      "the server is out of memory: try again with backoff");
+}
+
+absl::StatusOr<std::unique_ptr<AnswerRoom>> AnswerRoom::Take(
+    ServiceContext& context, size_t bytes) {
+  if (!context.answer_bytes.Take(bytes)) {
+    return Rejection(kQueueLimit,
+                     "too many bytes of answers wait for clients that don't "
+                     "read them: read them, and try again with backoff");
+  }
+  return std::unique_ptr<AnswerRoom>(new AnswerRoom(context, bytes));
+}
+
+void AnswerRoom::ShrinkTo(size_t bytes) {
+  if (bytes >= bytes_) return;
+  context_.answer_bytes.Return(bytes_ - bytes);
+  bytes_ = bytes;
 }
 
 absl::StatusOr<std::unique_ptr<PendingCall>> PendingCall::Enter(

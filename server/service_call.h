@@ -34,6 +34,7 @@ struct ServiceContext {
   std::atomic<bool> draining = false;
   Budget pending_calls;     // waiting for or in a turn
   Budget pending_bytes;     // of those calls' requests
+  Budget answer_bytes;      // of unary answers, until they have been sent
   Budget snapshot_weights;  // copied for GetWeights, not yet sent
 };
 
@@ -65,6 +66,31 @@ absl::Status Admit(const ServiceContext& context);
 // Fails with INVALID_REQUEST if the id is empty, else as SessionTable::Find.
 absl::StatusOr<std::shared_ptr<Session>> FindSession(
     const ServiceContext& context, const std::string& session_id);
+
+// What a call ends with whose memory could not be had.
+absl::Status OutOfMemory();
+
+// Room for a unary answer until it has been sent: a client that doesn't read
+// can't pile up more than there is. Given back when destroyed.
+class AnswerRoom {
+ public:
+  // Fails with QUEUE_LIMIT when there is too little left.
+  static absl::StatusOr<std::unique_ptr<AnswerRoom>> Take(
+      ServiceContext& context, size_t bytes);
+  ~AnswerRoom() { context_.answer_bytes.Return(bytes_); }
+  AnswerRoom(const AnswerRoom&) = delete;
+  AnswerRoom& operator=(const AnswerRoom&) = delete;
+
+  // Gives back what the answer turned out not to need.
+  void ShrinkTo(size_t bytes);
+
+ private:
+  AnswerRoom(ServiceContext& context, size_t bytes)
+      : context_(context), bytes_(bytes) {}
+
+  ServiceContext& context_;
+  size_t bytes_;
+};
 
 // A place among the requests that wait for the pool; given back when destroyed.
 class PendingCall {

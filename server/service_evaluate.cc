@@ -2,6 +2,7 @@
 #include "server/service_evaluate.h"
 
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -38,7 +39,8 @@ class EvaluateStream final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
     if (!pending.ok()) return End(pending.status());
     pending_ = *std::move(pending);
     // Not in the session's lane: which that is stands in the first message.
-    context_.pool.Submit([this](Worker&) { TakeMessage(); });
+    context_.pool.Submit(
+        [this](Worker&) { OrOutOfMemory([this] { TakeMessage(); }); });
   }
 
   void OnDone() noexcept override { delete this; }
@@ -56,7 +58,22 @@ class EvaluateStream final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
     if (opens && empty) return ReadOn();
     evaluator_->Begin(&request_);
     context_.pool.Submit(evaluator_->session()->lane(),
-                         [this](Worker& worker) { Evaluate(worker); });
+                         [this](Worker& worker) { TakeTurn(worker); });
+  }
+
+  void TakeTurn(Worker& worker) {
+    OrOutOfMemory([this, &worker] { Evaluate(worker); });
+  }
+
+  // step ends in the call's end or in what goes on with it, and needs no memory
+  // after that.
+  template <typename Step>
+  void OrOutOfMemory(Step step) {
+    try {
+      step();
+    } catch (const std::bad_alloc&) {
+      End(OutOfMemory());
+    }
   }
 
   absl::Status Open() {
@@ -77,7 +94,7 @@ class EvaluateStream final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
     const std::optional<absl::Status> status = evaluator_->Next(worker);
     if (!status) {
       context_.pool.SubmitNext(evaluator_->session()->lane(),
-                               [this](Worker& next) { Evaluate(next); });
+                               [this](Worker& next) { TakeTurn(next); });
     } else if (status->ok()) {
       ReadOn();
     } else {
@@ -110,6 +127,7 @@ class EvaluateStream final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
   // *this may be gone afterwards.
   void End(const absl::Status& status) {
     pending_.reset();
+    evaluator_.reset();  // before the client can see the end
     Finish(call_.End(status));
   }
 

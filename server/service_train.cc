@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/service_train.h"
 
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -12,6 +14,7 @@
 #include "backprop/v1/training_service.pb.h"
 #include "server/message_trainer.h"
 #include "server/rejection.h"
+#include "server/response_merge.h"
 #include "server/service_bytes.h"
 
 namespace backprop {
@@ -20,6 +23,10 @@ namespace {
 // An opening message holds a session's id; anything longer is a mistake, and is
 // not parsed within the reaction.
 constexpr size_t kLongestOpening = 4096;
+
+// Long enough that handing over costs nothing beside it, short enough that
+// others don't wait long for theirs.
+constexpr std::chrono::milliseconds kLongestTurn{2};
 
 // What a message costs while it waits, however short it is.
 constexpr size_t kQueuedMessageBytes = 256;
@@ -37,11 +44,14 @@ size_t QueuedBytes(const grpc::ByteBuffer& message) {
 // nothing is left to do.
 class TrainReactor final
     : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+      public OpenStream,
       public std::enable_shared_from_this<TrainReactor> {
  public:
-  TrainReactor(ServiceContext& context, TrainStreams& streams)
+  TrainReactor(ServiceContext& context, OpenStreams& streams,
+               grpc::CallbackServerContext* rpc)
       : context_(context),
         streams_(streams),
+        rpc_(rpc),
         call_(context, Metrics::RpcType::kBidiStream, "Train") {
     context_.metrics.AddTrainStreams(1);
   }
@@ -53,7 +63,7 @@ class TrainReactor final
     Update([this] { end_ = MaybeEnd(Admit(context_)); });
   }
 
-  void SayGoodbye() {
+  void SayGoodbye() override {
     Update([this] { leaving_ = true; });
   }
 
@@ -62,6 +72,8 @@ class TrainReactor final
       reading_ = false;
       if (!ok) {
         reads_done_ = true;
+        // A read that fails may come before OnCancel.
+        if (rpc_->IsCancelled()) cancelled_ = true;
       } else if (!end_ && !cancelled_) {
         Receive();
       }
@@ -121,34 +133,40 @@ class TrainReactor final
     if (incoming_.Length() > kLongestOpening || !Parse(&incoming_, &request)) {
       return InvalidField(
           "session_id",
-          "the first message must set session_id and nothing else");
+          "the first message must set session_id, and options if any");
     }
     if (request.session_id().empty()) {
       return InvalidField("session_id", "is required in the first message");
     }
     if (!request.inputs().empty() || !request.targets().empty() ||
-        request.classes_size() != 0 || request.has_offset() ||
-        request.want_digest()) {
+        request.classes_size() != 0 || request.sample_weights_size() != 0 ||
+        request.has_offset() || request.want_digest()) {
       return InvalidField("inputs",
                           "samples belong into the messages after the first, "
-                          "which sets session_id and nothing else");
+                          "which sets session_id and options only");
     }
     auto session = context_.sessions.Find(request.session_id());
     if (!session.ok()) return session.status();
+    const auto content =
+        AnswerContentFromProto(request.options(), (*session)->layout());
+    if (!content.ok()) return content.status();
     if (absl::Status status = (*session)->AttachWriter(); !status.ok()) {
       return status;
     }
     session_ = *std::move(session);
-    trainer_.emplace(session_, context_.metrics);
+    coalesce_ = request.options().coalesce();
+    scalar_count_ = ScalarCount(session_->spec()->optimiser);
+    trainer_.emplace(session_, *content, context_.metrics);
     return absl::OkStatus();
   }
 
+  // What others wait for comes first.
   void Proceed() {
     if (finished_) return;
-    MaybeRead();
     MaybeSubmitTurn();
     MaybeEndWell();
     MaybeWrite();
+    MaybeRead();
     MaybeFinish();
   }
 
@@ -162,6 +180,12 @@ class TrainReactor final
   bool HasWork() const {
     if (session_ == nullptr) return false;
     return !opened_ || in_message_ || (!leaving_ && !inbox_.empty());
+  }
+
+  // Whether the turn under way may go on with what has come meanwhile.
+  bool MayGoOn() const {
+    return !cancelled_ && !end_ && HasWork() &&
+           outbox_bytes_ < context_.options.max_queued_bytes;
   }
 
   void MaybeSubmitTurn() {
@@ -186,6 +210,7 @@ class TrainReactor final
         goodbye.set_base_step(progress.step);
         goodbye.set_step(progress.step);
         goodbye.set_next_offset(progress.next_offset);
+        FlushMerged();
         Send(Serialize(goodbye));
       }
       // Before its opening a stream has nothing to say goodbye to.
@@ -205,8 +230,43 @@ class TrainReactor final
     outbox_.push_back(std::move(buffer));
   }
 
+  // Sends a turn's response, or keeps it to be merged with what follows while
+  // another is being sent.
+  void SendOrMerge(v1::TrainResponse& response) {
+    try {
+      Merge(response);
+    } catch (const std::bad_alloc&) {
+      end_ = OutOfMemory();
+    }
+  }
+
+  void Merge(v1::TrainResponse& response) {
+    if (!writing_) return Send(Serialize(response));
+    if (merged_ == nullptr) {
+      merged_ = std::make_unique<v1::TrainResponse>();
+    } else if (MergeResponse(response, scalar_count_, merged_.get())) {
+      return;
+    } else {
+      FlushMerged();
+      merged_ = std::make_unique<v1::TrainResponse>();
+    }
+    merged_->Swap(&response);
+  }
+
+  void FlushMerged() {
+    if (merged_ == nullptr) return;
+    try {
+      Send(Serialize(*merged_));
+    } catch (const std::bad_alloc&) {
+      end_ = OutOfMemory();
+    }
+    merged_.reset();
+  }
+
   void MaybeWrite() {
-    if (writing_ || cancelled_ || outbox_.empty()) return;
+    if (writing_ || cancelled_) return;
+    if (outbox_.empty()) FlushMerged();
+    if (outbox_.empty()) return;
     writing_ = true;
     call_.MessageSent();
     StartWrite(&outbox_.front());
@@ -214,18 +274,28 @@ class TrainReactor final
 
   void MaybeFinish() {
     if (turn_pending_ || writing_) return;
-    if (!cancelled_ && !(end_ && outbox_.empty())) return;
+    if (!cancelled_ && !(end_ && outbox_.empty() && !merged_)) return;
     finished_ = true;
     context_.metrics.AddQueuedBytes(-static_cast<int64_t>(inbox_bytes_));
     inbox_.clear();
     // Before the client can see the end, so that it may open the next stream
     // at once.
     if (session_ != nullptr) session_->DetachWriter();
+    trainer_.reset();
+    session_.reset();
     Finish(call_.End(cancelled_ ? absl::CancelledError("cancelled") : *end_));
   }
 
-  // A turn of the session's lane, on a pool thread; takes mutex_ itself.
+  // A turn of the session's lane, on a pool thread; takes mutex_ itself. Goes
+  // on with messages that have come meanwhile, as long as a turn may last.
   void TakeTurn(Worker& worker) {
+    const auto until = std::chrono::steady_clock::now() + kLongestTurn;
+    while (TakePart(worker, until)) {
+    }
+  }
+
+  // One part of a message. False when the turn is over, which is known then.
+  bool TakePart(Worker& worker, std::chrono::steady_clock::time_point until) {
     // Of the thread, not of the stream: an idle stream holds no large buffer.
     thread_local v1::TrainResponse response;
     response.Clear();
@@ -239,30 +309,50 @@ class TrainReactor final
         inbox_.pop_front();
       }
     }
-    if (abandoned) return Update([this] { turn_pending_ = false; });
-    absl::Status status;
-    grpc::ByteBuffer answer;
-    if (message) status = BeginMessage(&*message);
-    if (status.ok()) {
-      if (opened_) {
-        trainer_->Next(worker, &response);
-      } else {
-        AnswerOpening(&response);
-      }
-      answer = Serialize(response);
+    if (abandoned) {
+      Update([this] { turn_pending_ = false; });
+      return false;
     }
-    if (response.message_done()) trainer_->End();
-    Update([this, &status, &answer, done = response.message_done()] {
-      turn_pending_ = false;
-      if (!status.ok()) {
+    absl::Status status;
+    std::optional<grpc::ByteBuffer> answer;
+    bool done = false;
+    try {
+      if (message) status = BeginMessage(&*message);
+      if (status.ok()) Answer(worker, &response);
+      if (status.ok() && !coalesce_) answer = Serialize(response);
+      done = response.message_done();
+      if (done) trainer_->End();
+    } catch (const std::bad_alloc&) {
+      // What was applied is counted: the client goes on from next_offset.
+      status = OutOfMemory();
+    }
+    const bool late = std::chrono::steady_clock::now() >= until;
+    bool goes_on = false;
+    Update([&] {
+      if (status.ok()) {
+        opened_ = true;
+        in_message_ = !done;
+        if (done) ReleaseMessage();
+        if (answer) {
+          Send(*std::move(answer));
+        } else {
+          SendOrMerge(response);
+        }
+      } else {
         end_ = status;
-        return;
       }
-      opened_ = true;
-      in_message_ = !done;
-      if (done) ReleaseMessage();
-      Send(std::move(answer));
+      goes_on = !late && MayGoOn();
+      turn_pending_ = goes_on;
     });
+    return goes_on;
+  }
+
+  void Answer(Worker& worker, v1::TrainResponse* response) {
+    if (opened_) {
+      trainer_->Next(worker, response);
+    } else {
+      AnswerOpening(response);
+    }
   }
 
   absl::Status BeginMessage(grpc::ByteBuffer* message) {
@@ -291,10 +381,13 @@ class TrainReactor final
 
   // Constant after construction.
   ServiceContext& context_;
-  TrainStreams& streams_;
+  OpenStreams& streams_;
+  grpc::CallbackServerContext* const rpc_;
 
-  // Set by Open before the first turn, constant from then on.
+  // Set by Open before the first turn, constant from then on until the end.
   std::shared_ptr<Session> session_;
+  bool coalesce_ = false;
+  size_t scalar_count_ = 0;
 
   // Owned by the turn.
   std::optional<MessageTrainer> trainer_;
@@ -309,6 +402,8 @@ class TrainReactor final
   size_t inbox_bytes_ = 0;               // inbox_ and the message begun
   std::deque<grpc::ByteBuffer> outbox_;  // its front is being written
   size_t outbox_bytes_ = 0;
+  // Waits for what follows, behind outbox_; null: none.
+  std::unique_ptr<v1::TrainResponse> merged_;
   bool reading_ = false;
   bool reads_done_ = false;
   bool turn_pending_ = false;  // submitted or running
@@ -321,34 +416,10 @@ class TrainReactor final
   std::optional<absl::Status> end_;  // how the stream will end
 };
 
-void TrainStreams::Add(const std::shared_ptr<TrainReactor>& stream) {
-  std::lock_guard lock(mutex_);
-  streams_.insert(stream);
-}
-
-void TrainStreams::Remove(const std::shared_ptr<TrainReactor>& stream) {
-  std::lock_guard lock(mutex_);
-  streams_.erase(stream);
-  if (streams_.empty()) changed_.notify_all();
-}
-
-void TrainStreams::AwaitEnd(std::chrono::system_clock::time_point deadline) {
-  std::unique_lock lock(mutex_);
-  changed_.wait_until(lock, deadline, [this] { return streams_.empty(); });
-}
-
-void TrainStreams::SayGoodbye() {
-  std::vector<std::shared_ptr<TrainReactor>> streams;
-  {
-    std::lock_guard lock(mutex_);
-    streams.assign(streams_.begin(), streams_.end());
-  }
-  for (const auto& stream : streams) stream->SayGoodbye();
-}
-
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* OpenTrainStream(
-    ServiceContext& context, TrainStreams& streams) {
-  const auto stream = std::make_shared<TrainReactor>(context, streams);
+    ServiceContext& context, OpenStreams& streams,
+    grpc::CallbackServerContext* rpc) {
+  const auto stream = std::make_shared<TrainReactor>(context, streams, rpc);
   stream->Begin();
   return stream.get();
 }

@@ -10,11 +10,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "backprop/v1/training_service.grpc.pb.h"
+#include "server/hyperparameter_update.h"
 #include "server/new_session.h"
 #include "server/rejection.h"
 #include "server/row_predictor.h"
 #include "server/service_evaluate.h"
+#include "server/service_train.h"
 #include "server/service_unary.h"
+#include "server/service_watch.h"
 #include "server/service_weights.h"
 #include "server/single_step.h"
 #include "server/spec_translation.h"
@@ -40,17 +43,44 @@ using SmallMethods = v1::TrainingService::WithCallbackMethod_GetSession<
             v1::TrainingService::WithCallbackMethod_GetWeights<Service>>>>;
 template <class Service>
 using RawMethods = v1::TrainingService::WithRawCallbackMethod_CreateSession<
-    v1::TrainingService::WithRawCallbackMethod_Train<
-        v1::TrainingService::WithRawCallbackMethod_TrainStep<
-            v1::TrainingService::WithRawCallbackMethod_Predict<
-                v1::TrainingService::WithRawCallbackMethod_Evaluate<
-                    Service>>>>>;
+    v1::TrainingService::WithRawCallbackMethod_UpdateSession<
+        v1::TrainingService::WithRawCallbackMethod_Train<
+            v1::TrainingService::WithRawCallbackMethod_TrainStep<
+                v1::TrainingService::WithRawCallbackMethod_Predict<
+                    v1::TrainingService::WithRawCallbackMethod_Evaluate<
+                        v1::TrainingService::WithRawCallbackMethod_WatchDeltas<
+                            Service>>>>>>>;
+
+// What a session's description takes at most, more or less: beside its spec,
+// the layout of so many layers ...
+size_t SessionBytes(size_t layers) {
+  constexpr size_t kLayerBytes = 128;
+  constexpr size_t kOtherBytes = 1024;
+  return kOtherBytes + layers * kLayerBytes;
+}
+
+// ... and with it.
+size_t SessionBytes(const Session& session) {
+  const Layout& layout = session.layout();
+  // Standardisation and class weights.
+  const size_t numbers = 2 * layout.input_size() + layout.output_size();
+  return SessionBytes(layout.layers().size()) + numbers * sizeof(float);
+}
 
 absl::StatusOr<Work> PlanCreate(ServiceContext& context,
                                 const v1::CreateSessionRequest& request,
                                 v1::CreateSessionResponse* response) {
+  std::shared_ptr<Lane> lane;  // the origin's; else of its own
+  size_t bytes =
+      request.spec().ByteSizeLong() +
+      SessionBytes(static_cast<size_t>(request.spec().layers_size()));
+  if (const auto origin = context.sessions.Find(request.fork().session_id());
+      request.has_fork() && origin.ok()) {
+    lane = (*origin)->lane();
+    bytes += SessionBytes(**origin);
+  }
   return Work{
-      nullptr, [&context, &request, response](Worker&) {
+      std::move(lane), bytes, [&context, &request, response](Worker&) {
         auto created = MakeSession(context.options, request, context.sessions);
         if (!created.ok()) return created.status();
         const Session& session = *created->session;
@@ -62,12 +92,23 @@ absl::StatusOr<Work> PlanCreate(ServiceContext& context,
       }};
 }
 
+absl::StatusOr<Work> PlanUpdate(ServiceContext& context,
+                                const v1::UpdateSessionRequest& request,
+                                v1::UpdateSessionResponse* response) {
+  auto session = FindSession(context, request.session_id());
+  if (!session.ok()) return session.status();
+  return Work{(*session)->lane(), SessionBytes(**session),
+              [&request, response, session = *std::move(session)](Worker&) {
+                return UpdateHyperparameters(request, *session, response);
+              }};
+}
+
 absl::StatusOr<Work> PlanStep(ServiceContext& context,
                               const v1::TrainStepRequest& request,
                               v1::TrainStepResponse* response) {
   auto session = FindSession(context, request.session_id());
   if (!session.ok()) return session.status();
-  return Work{(*session)->lane(),
+  return Work{(*session)->lane(), SingleStepBytes((*session)->layout()),
               [&context, &request, response,
                session = *std::move(session)](Worker& worker) {
                 return TakeSingleStep(*session, request, context.metrics,
@@ -82,7 +123,7 @@ absl::StatusOr<Work> PlanPredict(ServiceContext& context,
   if (!session.ok()) return session.status();
   const auto predictor = std::make_shared<RowPredictor>(
       *session, request, context.options.max_message_bytes, response);
-  return Work{(*session)->lane(),
+  return Work{(*session)->lane(), predictor->answer_bytes(),
               [predictor](Worker& worker) { return predictor->Next(worker); }};
 }
 
@@ -119,7 +160,8 @@ absl::StatusOr<Work> PlanList(ServiceContext& context,
     return InvalidField("page_token",
                         "must be an answer's next_page_token, or empty");
   }
-  return Work{nullptr, [&context, &request, response](Worker&) {
+  return Work{nullptr, 2 * kFullPageBytes,
+              [&context, &request, response](Worker&) {
                 return ListPage(context.sessions, request, response);
               }};
 }
@@ -147,7 +189,7 @@ void PresentMethods(Metrics& metrics) {
 class TrainingService final
     : public SmallMethods<RawMethods<v1::TrainingService::Service>> {
  public:
-  TrainingService(ServiceContext& context, TrainStreams& streams)
+  TrainingService(ServiceContext& context, OpenStreams& streams)
       : context_(context), streams_(streams) {
     PresentMethods(context.metrics);
   }
@@ -158,9 +200,9 @@ class TrainingService final
         rpc, "CreateSession", request, response, PlanCreate);
   }
 
-  Unary* GetSession(Rpc* rpc, const v1::GetSessionRequest* request,
+  Unary* GetSession(Rpc*, const v1::GetSessionRequest* request,
                     v1::GetSessionResponse* response) noexcept override {
-    return AnswerNow(context_, rpc, "GetSession", [&] {
+    return AnswerNow(context_, "GetSession", *response, [&] {
       const auto session = FindSession(context_, request->session_id());
       if (!session.ok()) return session.status();
       SessionToProto(**session, response->mutable_session());
@@ -172,12 +214,13 @@ class TrainingService final
                       v1::ListSessionsResponse* response) noexcept override {
     return AnswerInTurns(
         context_, rpc, "ListSessions", request->ByteSizeLong(),
-        [=, this] { return PlanList(context_, *request, response); });
+        [=, this] { return PlanList(context_, *request, response); },
+        [response] { return response->ByteSizeLong(); });
   }
 
-  Unary* DeleteSession(Rpc* rpc, const v1::DeleteSessionRequest* request,
-                       v1::DeleteSessionResponse*) noexcept override {
-    return AnswerNow(context_, rpc, "DeleteSession", [&] {
+  Unary* DeleteSession(Rpc*, const v1::DeleteSessionRequest* request,
+                       v1::DeleteSessionResponse* response) noexcept override {
+    return AnswerNow(context_, "DeleteSession", *response, [&] {
       if (request->session_id().empty()) {
         return InvalidField("session_id", "is required");
       }
@@ -188,9 +231,15 @@ class TrainingService final
     });
   }
 
+  Unary* UpdateSession(Rpc* rpc, const ByteBuffer* request,
+                       ByteBuffer* response) noexcept override {
+    return InTurns<v1::UpdateSessionRequest, v1::UpdateSessionResponse>(
+        rpc, "UpdateSession", request, response, PlanUpdate);
+  }
+
   grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>* Train(
-      Rpc*) noexcept override {
-    return OpenTrainStream(context_, streams_);
+      Rpc* rpc) noexcept override {
+    return OpenTrainStream(context_, streams_, rpc);
   }
 
   Unary* TrainStep(Rpc* rpc, const ByteBuffer* request,
@@ -215,6 +264,11 @@ class TrainingService final
     return OpenWeightsStream(context_, rpc, *request);
   }
 
+  grpc::ServerWriteReactor<ByteBuffer>* WatchDeltas(
+      Rpc*, const ByteBuffer* request) noexcept override {
+    return OpenWatchStream(context_, streams_, *request);
+  }
+
  private:
   template <typename Request, typename Response>
   Unary* InTurns(Rpc* rpc, const char* method, const ByteBuffer* request,
@@ -229,13 +283,13 @@ class TrainingService final
   }
 
   ServiceContext& context_;
-  TrainStreams& streams_;
+  OpenStreams& streams_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> MakeTrainingService(ServiceContext& context,
-                                                   TrainStreams& streams) {
+                                                   OpenStreams& streams) {
   return std::make_unique<TrainingService>(context, streams);
 }
 

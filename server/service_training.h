@@ -8,14 +8,14 @@
 
 #include <memory>
 
+#include "server/open_streams.h"
 #include "server/service_call.h"
-#include "server/service_train.h"
 
 namespace backprop {
 
 // context and streams must outlive the service.
 std::unique_ptr<grpc::Service> MakeTrainingService(ServiceContext& context,
-                                                   TrainStreams& streams);
+                                                   OpenStreams& streams);
 
 }  // namespace backprop
 

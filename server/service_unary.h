@@ -5,6 +5,7 @@
 #ifndef BACKPROP_SERVER_SERVICE_UNARY_H_
 #define BACKPROP_SERVER_SERVICE_UNARY_H_
 
+#include <google/protobuf/message.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
@@ -26,25 +27,28 @@ namespace backprop {
 // What a call does on the pool.
 struct Work {
   std::shared_ptr<Lane> lane;  // null: a lane of its own
+  // At most, more or less; room for so many is had before the work begins.
+  size_t answer_bytes = 0;
   // Called in turns of the lane, nothing else of the lane between them, until
   // it returns the call's status.
   std::function<std::optional<absl::Status>(Worker&)> part;
 };
 
-// Admits the call, runs body here, counts, finishes.
-grpc::ServerUnaryReactor* AnswerNow(ServiceContext& context,
-                                    grpc::CallbackServerContext* rpc,
-                                    const char* method,
+// Admits the call, runs body here, counts, finishes. answer: what body fills.
+grpc::ServerUnaryReactor* AnswerNow(ServiceContext& context, const char* method,
+                                    const google::protobuf::Message& answer,
                                     const std::function<absl::Status()>& body);
 
 // Admits the call, asks open what to do, and does that on the pool. open runs
-// here if the request's length is small, else in a turn. A call that the client
-// has given up is not gone on with. Refused with QUEUE_LIMIT when too many
-// wait.
+// here if the request's length is small, else in a turn. sent_bytes: of the
+// answer, asked once the work is done well. A call that the client has given up
+// is not gone on with. Refused with QUEUE_LIMIT when too many wait, or too much
+// has been answered that is not sent yet.
 grpc::ServerUnaryReactor* AnswerInTurns(
     ServiceContext& context, grpc::CallbackServerContext* rpc,
     const char* method, size_t request_bytes,
-    std::function<absl::StatusOr<Work>()> open);
+    std::function<absl::StatusOr<Work>()> open,
+    std::function<size_t()> sent_bytes);
 
 // The same for a method taken raw. plan(request, response) says what to do; its
 // work may use both messages for as long as it lasts.
@@ -70,15 +74,17 @@ grpc::ServerUnaryReactor* AnswerBytes(ServiceContext& context,
         absl::StatusOr<Work> work =
             plan(messages->request, &messages->response);
         if (!work.ok()) return work;
-        return Work{work->lane,
-                    [=, part = std::move(work->part)](Worker& worker) {
-                      std::optional<absl::Status> status = part(worker);
-                      if (status && status->ok()) {
-                        *response = Serialize(messages->response);
-                      }
-                      return status;
-                    }};
-      });
+        auto part = std::move(work->part);
+        work->part = [=, part = std::move(part)](Worker& worker) {
+          std::optional<absl::Status> status = part(worker);
+          if (status && status->ok()) {
+            *response = Serialize(messages->response);
+          }
+          return status;
+        };
+        return work;
+      },
+      [response] { return response->Length(); });
 }
 
 }  // namespace backprop

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One network being trained: its spec, weights and progress.
+// One network being trained: its spec, weights, optimiser state and progress.
 #ifndef BACKPROP_SERVER_SESSION_H_
 #define BACKPROP_SERVER_SESSION_H_
 
@@ -16,24 +16,15 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "engine/initialiser.h"
-#include "engine/input.h"
 #include "engine/layout.h"
-#include "engine/network.h"
+#include "engine/schedule.h"
+#include "engine/standardiser.h"
 #include "engine/trainer.h"
 #include "server/compute_pool.h"
+#include "server/delta_feed.h"
+#include "server/session_spec.h"
 
 namespace backprop {
-
-// The effective spec of a session: validated, all defaults filled in.
-struct SessionSpec {
-  NetworkSpec network;
-  float learning_rate = 0;
-  size_t batch_size = 1;
-  std::optional<Initialiser> initialiser;  // nullopt: weights were given
-  InputFormat input;
-  uint32_t digest_every = 1024;
-};
 
 // How far a session has come.
 struct Progress {
@@ -60,20 +51,25 @@ absl::Status NonFiniteStep(const Progress& before,
 
 class Session {
  public:
-  // Allocates the weights; they are zero until Initialise or SetWeights.
-  Session(std::string id, SessionSpec spec, Layout layout);
+  // Allocates weights and optimiser state, all zero.
+  Session(std::string id, SessionSpec spec, Layout layout,
+          std::shared_ptr<DeltaFeed> feed);
 
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   const std::string& id() const { return id_; }
-  const SessionSpec& spec() const { return spec_; }
   const Layout& layout() const { return layout_; }
   std::chrono::system_clock::time_point created() const { return created_; }
   const std::shared_ptr<Lane>& lane() const { return lane_; }
+  DeltaFeed& feed() const { return *feed_; }
+  const std::string& forked_from() const { return forked_from_; }
 
   // Any thread.
+  // Replaced, never changed: what has been got stays as it is.
+  std::shared_ptr<const SessionSpec> spec() const;
   Progress progress() const;
+  float learning_rate() const;  // that the next step will have
   bool has_writer() const;
 
   // Makes the caller the one writer. Fails with SESSION_HAS_WRITER, or with
@@ -96,31 +92,66 @@ class Session {
   std::span<float> weights() {
     return {weights_.get(), layout_.weight_count()};
   }
+  // The optimiser's: (StateCount, layout().weight_count())
+  std::span<float> state() { return {state_.get(), state_size_}; }
   uint64_t WeightsDigest();
 
-  // Trains run.errors.size() steps; run.weights is set by the session. Fewer
-  // steps in the outcome mean what they mean in Trainer::Train.
+  // Before others know the session; within a turn of the origin's lane. Takes
+  // over its weights, and with_state all that its optimiser and schedule know
+  // (their state vectors must be as many, of the same optimiser).
+  void ForkFrom(Session& origin, bool with_state);
+
+  // What the next step is trained with. Must keep the layout (state_count and
+  // factor_kind included). restarts_schedule: its age begins anew.
+  void Update(SessionSpec spec, bool restarts_schedule);
+
+  // Trains run.errors.size() steps; run.weights and run.state are set by the
+  // session. Fewer steps in the outcome mean what they mean in Trainer::Train.
+  // Requires !AwaitsStandardisation(*spec()).
   TrainOutcome Train(Trainer& trainer, TrainRun run);
+
+  // Samples that input standardisation has still to be learnt from.
+  uint64_t samples_to_learn() const;
+
+  // Learns from the next samples instead of training on them. rows: (n,
+  // input_size), scale · element, n ≤ samples_to_learn(). With the last of them
+  // the spec has the standardisation.
+  void Learn(std::span<const float> rows);
 
  private:
   struct Free {
-    void operator()(float* weights) const { std::free(weights); }
+    void operator()(float* numbers) const { std::free(numbers); }
   };
+  using Numbers = std::unique_ptr<float[], Free>;
+  static Numbers AllocateZeroed(size_t count);
+  // errors: of the steps that led to this progress.
+  void Advance(const Progress& progress, std::span<const float> errors);
 
   // Constant after construction.
   const std::string id_;
-  const SessionSpec spec_;
   const Layout layout_;
   const std::chrono::system_clock::time_point created_;
   const std::shared_ptr<Lane> lane_ = std::make_shared<Lane>();
+  const std::shared_ptr<DeltaFeed> feed_;
+  const size_t state_size_;
+
+  // Constant once others know the session.
+  std::string forked_from_;  // empty: none
 
   // Owned by the lane's turn.
-  std::unique_ptr<float[], Free> weights_;
+  Numbers weights_;
+  Numbers state_;
+  uint64_t state_age_ = 0;  // steps since the state was zero
+  LearningRate rate_;
+  std::optional<Standardiser> standardiser_;  // while it learns
 
   mutable std::mutex mutex_;
-  Progress progress_;        // guarded by mutex_; written in the lane's turn
-  bool has_writer_ = false;  // guarded by mutex_
-  bool closed_ = false;      // guarded by mutex_
+  // Guarded by mutex_; all but the last two written in the lane's turn.
+  std::shared_ptr<const SessionSpec> spec_;
+  Progress progress_;
+  float learning_rate_;
+  bool has_writer_ = false;
+  bool closed_ = false;
 };
 
 }  // namespace backprop

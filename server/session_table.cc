@@ -2,6 +2,7 @@
 #include "server/session_table.h"
 
 #include <new>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -34,30 +35,70 @@ bool IsSessionId(std::string_view text) {
          text.find_first_not_of("0123456789abcdef", 2) == text.npos;
 }
 
-absl::Status SessionTable::Reserve(size_t weights) {
-  std::lock_guard lock(mutex_);
-  if (reserved_sessions_ >= limits_.sessions) {
-    return Rejection(
-        kSessionLimit,
-        absl::StrCat("the server holds its maximum of ", limits_.sessions,
-                     " sessions (--max-sessions): delete some"));
+class SessionTable::Place {
+ public:
+  explicit Place(SessionTable& table) : table_(table) {
+    std::lock_guard lock(table_.mutex_);
+    taken_ = table_.places_taken_ < table_.limits_.sessions;
+    if (taken_) ++table_.places_taken_;
   }
-  if (weights > limits_.total_weights - reserved_weights_) {
+  ~Place() {
+    if (!taken_) return;
+    std::lock_guard lock(table_.mutex_);
+    --table_.places_taken_;
+  }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+  bool taken() const { return taken_; }
+  // An entry of the table has it from now on.
+  void Keep() { taken_ = false; }
+
+ private:
+  SessionTable& table_;
+  bool taken_ = false;
+};
+
+// A session and the numbers that it takes of the budget.
+struct SessionTable::SessionInRoom {
+  struct Room {
+    std::shared_ptr<Budget> budget;
+    size_t numbers = 0;  // 0: none was left
+    Room(std::shared_ptr<Budget> from, size_t wanted)
+        : budget(std::move(from)), numbers(budget->Take(wanted) ? wanted : 0) {}
+    ~Room() { budget->Return(numbers); }
+    Room(const Room&) = delete;
+    Room& operator=(const Room&) = delete;
+  };
+
+  SessionInRoom(std::shared_ptr<Budget> budget, size_t numbers)
+      : room(std::move(budget), numbers) {}
+
+  Room room;  // returned when the session's memory has been freed
+  std::optional<Session> session;
+};
+
+absl::StatusOr<std::shared_ptr<Session>> SessionTable::MakeInRoom(
+    const SessionSpec& spec, const Layout& layout) {
+  const size_t numbers = NumbersHeld(spec, layout);
+  const auto made = std::make_shared<SessionInRoom>(numbers_, numbers);
+  if (made->room.numbers == 0) {
     return Rejection(
         kSessionLimit,
-        absl::StrCat("the session's ", weights, " weights do not fit beside ",
-                     reserved_weights_, " others within ",
+        absl::StrCat("the session's ", numbers,
+                     " numbers (weights, optimiser state, standardisation) do "
+                     "not fit beside those of the others within ",
                      limits_.total_weights,
                      " (--max-total-weights): delete some sessions"));
   }
-  ++reserved_sessions_;
-  reserved_weights_ += weights;
-  return absl::OkStatus();
-}
-
-void SessionTable::Release(size_t weights) {
-  --reserved_sessions_;
-  reserved_weights_ -= weights;
+  try {
+    made->session.emplace(NewId(), spec, layout, new_feed_());
+  } catch (const std::bad_alloc&) {
+    return Rejection(kSessionLimit,
+                     absl::StrCat("the machine has no memory left for ",
+                                  numbers, " numbers: delete some sessions"));
+  }
+  return std::shared_ptr<Session>(made, &*made->session);
 }
 
 absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindByRequest(
@@ -75,44 +116,43 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindByRequest(
   return entry.session;
 }
 
+absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindMade(
+    const RequestKey& key) const {
+  std::lock_guard lock(mutex_);
+  return FindByRequest(key);
+}
+
 absl::StatusOr<SessionTable::Created> SessionTable::Create(
     const SessionSpec& spec, const Layout& layout, const RequestKey& key,
     const std::function<void(Session&)>& fill) {
-  {
-    std::lock_guard lock(mutex_);
-    auto earlier = FindByRequest(key);
-    if (!earlier.ok()) return earlier.status();
-    if (*earlier != nullptr) return Created{*std::move(earlier), false};
-  }
-  if (absl::Status status = Reserve(layout.weight_count()); !status.ok()) {
-    return status;
-  }
-  std::shared_ptr<Session> session;
-  try {
-    session = std::make_shared<Session>(NewId(), spec, layout);
-  } catch (const std::bad_alloc&) {
-    std::lock_guard lock(mutex_);
-    Release(layout.weight_count());
+  Place place(*this);
+  if (!place.taken()) {
     return Rejection(
         kSessionLimit,
-        absl::StrCat("the machine has no memory left for ",
-                     layout.weight_count(), " weights: delete some sessions"));
+        absl::StrCat("the server holds its maximum of ", limits_.sessions,
+                     " sessions (--max-sessions): delete some"));
   }
+  auto made = MakeInRoom(spec, layout);
+  if (!made.ok()) return made.status();
+  const std::shared_ptr<Session> session = *std::move(made);
   fill(*session);
+  return Add(session, key, place);
+}
 
+absl::StatusOr<SessionTable::Created> SessionTable::Add(
+    const std::shared_ptr<Session>& session, const RequestKey& key,
+    Place& place) {
   std::lock_guard lock(mutex_);
   // The same request may have come twice at once: the first to get here wins.
   auto earlier = FindByRequest(key);
-  if (!earlier.ok() || *earlier != nullptr) {
-    Release(layout.weight_count());
-    if (!earlier.ok()) return earlier.status();
-    return Created{*std::move(earlier), false};
-  }
+  if (!earlier.ok()) return earlier.status();
+  if (*earlier != nullptr) return Created{*std::move(earlier), false};
   sessions_.emplace(session->id(), Entry{session, key});
+  place.Keep();
   if (!key.request_id.empty()) {
     id_of_request_.emplace(key.request_id, session->id());
   }
-  return Created{std::move(session), true};
+  return Created{session, true};
 }
 
 absl::StatusOr<std::shared_ptr<Session>> SessionTable::Find(
@@ -143,7 +183,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::Delete(
   if (absl::Status status = session->Close(); !status.ok()) return status;
   id_of_request_.erase(found->second.key.request_id);
   sessions_.erase(found);
-  Release(session->layout().weight_count());
+  --places_taken_;
   return session;
 }
 

@@ -8,14 +8,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/delta.h"
+#include "server/message_limits.h"
 #include "server/rejection.h"
 #include "server/sample_decoder.h"
+#include "server/watched_steps.h"
 
 namespace backprop {
 namespace {
-
-// Protobuf's messages end at 2 GiB; some room for what is not numbers.
-constexpr size_t kMostNumbersInMessage = ((size_t{1} << 31) - (1u << 20)) / 4;
 
 absl::Status CheckCount(std::string_view field, int count, size_t expected) {
   if (static_cast<size_t>(count) == expected) return absl::OkStatus();
@@ -23,26 +22,38 @@ absl::Status CheckCount(std::string_view field, int count, size_t expected) {
       field, absl::StrCat("holds ", count, "; it must hold ", expected));
 }
 
-absl::Status CheckTargets(const v1::Sample& sample, const std::string& path,
-                          size_t outputs) {
-  if (sample.has_class_() == (sample.targets_size() != 0)) {
+absl::Status CheckTargets(const NetworkSpec& network, const v1::Sample& sample,
+                          const std::string& path) {
+  const size_t outputs = network.output_size();
+  if (sample.has_class_number() == (sample.targets_size() != 0)) {
     return InvalidField(path + ".targets",
-                        "set exactly one of targets and class");
+                        "set exactly one of targets and class_number");
   }
-  if (sample.has_class_()) {
-    if (sample.class_() < outputs) return absl::OkStatus();
+  if (sample.has_class_number()) {
+    if (sample.class_number() < outputs) return absl::OkStatus();
     return InvalidField(
-        path + ".class",
-        absl::StrCat("is ", sample.class_(), "; the network has ", outputs,
-                     " outputs, so it must be at most ", outputs - 1));
+        path + ".class_number",
+        absl::StrCat("is ", sample.class_number(), "; the network has ",
+                     outputs, " outputs, so it must be at most ", outputs - 1));
   }
   absl::Status status =
       CheckCount(path + ".targets", sample.targets_size(), outputs);
-  if (!status.ok()) return status;
-  return CheckFinite(path + ".targets", {sample.targets().data(), outputs});
+  if (status.ok()) {
+    status = CheckFinite(path + ".targets", {sample.targets().data(), outputs});
+  }
+  if (!status.ok() || network.loss != Loss::kBinaryCrossEntropy) return status;
+  for (int i = 0; i < sample.targets_size(); ++i) {
+    const float target = sample.targets(i);
+    if (target >= 0 && target <= 1) continue;
+    return InvalidField(
+        absl::StrCat(path, ".targets[", i, "]"),
+        absl::StrCat("is ", target,
+                     "; must be in [0, 1] under BINARY_CROSS_ENTROPY"));
+  }
+  return status;
 }
 
-absl::Status Check(const Session& session,
+absl::Status Check(const Session& session, const SessionSpec& spec,
                    const v1::TrainStepRequest& request) {
   const Layout& layout = session.layout();
   const size_t answer =
@@ -63,7 +74,7 @@ absl::Status Check(const Session& session,
       status = CheckFinite(path + ".inputs",
                            {sample.inputs().data(), layout.input_size()});
     }
-    if (status.ok()) status = CheckTargets(sample, path, layout.output_size());
+    if (status.ok()) status = CheckTargets(spec.network, sample, path);
   }
   return status;
 }
@@ -78,8 +89,8 @@ void Decode(const v1::TrainStepRequest& request, std::span<float> inputs,
   for (size_t i = 0; i < batch; ++i) {
     const v1::Sample& sample = request.samples(static_cast<int>(i));
     input = std::copy(sample.inputs().begin(), sample.inputs().end(), input);
-    if (sample.has_class_()) {
-      targets[i * outputs + sample.class_()] = 1.0F;
+    if (sample.has_class_number()) {
+      targets[i * outputs + sample.class_number()] = 1.0F;
     } else {
       std::copy(sample.targets().begin(), sample.targets().end(),
                 targets.begin() + i * outputs);
@@ -117,11 +128,20 @@ void FillDeltas(const Layout& layout, std::span<const float> delta,
 
 }  // namespace
 
+size_t SingleStepBytes(const Layout& layout) {
+  constexpr size_t kOtherBytes = 64;  // of the answer, and of each layer
+  return (layout.weight_count() + layout.batch_size() * layout.output_size()) *
+             sizeof(float) +
+         (1 + layout.layers().size()) * kOtherBytes;
+}
+
 absl::Status TakeSingleStep(Session& session,
                             const v1::TrainStepRequest& request,
                             Metrics& metrics, Worker& worker,
                             v1::TrainStepResponse* response) {
-  absl::Status status = Check(session, request);
+  const auto spec = session.spec();
+  absl::Status status = Check(session, *spec, request);
+  if (status.ok()) status = CheckReady(*spec);
   if (status.ok()) status = session.CheckNoWriter();
   if (!status.ok()) return status;
   const Layout& layout = session.layout();
@@ -136,7 +156,10 @@ absl::Status TakeSingleStep(Session& session,
   run.deltas = Panel(worker.deltas, layout.delta_row_length());
   run.outputs = Panel(worker.outputs, batch * layout.output_size());
 
+  run.scalars = Panel(worker.scalars, ScalarCount(spec->optimiser));
+  run.gradient_norms = Panel(worker.gradient_norms, 1);
   std::vector<float> delta(layout.weight_count());
+  run.full_deltas = delta;
   ReserveAnswer(layout, response);
 
   const auto start = std::chrono::steady_clock::now();
@@ -147,10 +170,16 @@ absl::Status TakeSingleStep(Session& session,
     return NonFiniteStep(outcome.after, "nothing was applied");
   }
   metrics.RecordTurn({run.errors, batch, seconds.count()});
+  TellWatchers(session,
+               {.run = &run,
+                .steps = 1,
+                .inputs = {reinterpret_cast<const char*>(inputs.data()),
+                           inputs.size_bytes()},
+                .inputs_are_values = true,
+                .outcome = &outcome});
   response->set_step(outcome.after.step);
   response->set_error(run.errors[0]);
   response->mutable_outputs()->Add(run.outputs.begin(), run.outputs.end());
-  ExpandDelta(layout, run.deltas, run.inputs, delta);
   FillDeltas(layout, delta, response);
   response->set_digest(session.WeightsDigest());
   return absl::OkStatus();

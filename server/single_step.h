@@ -12,8 +12,11 @@
 
 namespace backprop {
 
+// What the answer takes at most.
+size_t SingleStepBytes(const Layout& layout);
+
 // Only within a turn of the session's lane. Fails, having changed nothing, with
-// INVALID_REQUEST, SESSION_HAS_WRITER or NON_FINITE_STEP.
+// INVALID_REQUEST, NOT_READY, SESSION_HAS_WRITER or NON_FINITE_STEP.
 absl::Status TakeSingleStep(Session& session,
                             const v1::TrainStepRequest& request,
                             Metrics& metrics, Worker& worker,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Between the protocol's messages and the server's structs.
+// Between the protocol's SessionSpec and Session and the server's.
 #ifndef BACKPROP_SERVER_SPEC_TRANSLATION_H_
 #define BACKPROP_SERVER_SPEC_TRANSLATION_H_
 
@@ -15,10 +15,11 @@ namespace backprop {
 absl::StatusOr<SessionSpec> SpecFromProto(const v1::SessionSpec& proto,
                                           bool weights_given);
 
-v1::SessionSpec SpecToProto(const SessionSpec& spec);
+// layout: the spec's, see LayoutOf.
+v1::SessionSpec SpecToProto(const SessionSpec& spec, const Layout& layout);
 
 // Fails with INVALID_REQUEST if the net is larger than max_weights or its size
-// overflows.
+// overflows, or if a step's numbers are too many.
 absl::StatusOr<Layout> LayoutOf(const SessionSpec& spec, size_t max_weights);
 
 // The session as it is now. Any thread.

@@ -2,6 +2,7 @@
 #include "client/cli/command.h"
 
 #include <charconv>
+#include <cmath>
 #include <iostream>
 
 #include "absl/strings/cord.h"
@@ -12,6 +13,20 @@ namespace backprop::cli {
 namespace {
 
 constexpr char kUsagePayload[] = "backprop.cli/usage";
+
+// what: of which kind the number must be, e.g. "a number above 0".
+CLI::Validator NumberThat(const std::string& what,
+                          const std::function<bool(float)>& holds) {
+  const auto refusal = [=](const std::string& text) -> std::string {
+    float number = 0;
+    return absl::SimpleAtof(text, &number) && std::isfinite(number) &&
+                   holds(number)
+               ? ""
+               : absl::StrCat("'", text, "' is not ", what);
+  };
+  // No description: --help names the value already.
+  return CLI::Validator(refusal, "", "number");
+}
 
 }  // namespace
 
@@ -43,18 +58,26 @@ CLI::Validator WholeNumber(uint64_t smallest, uint64_t largest) {
     return absl::StrCat("'", text, "' is not a whole number from ", smallest,
                         " to ", largest);
   };
-  // No description: --help names the value already.
   return CLI::Validator(refusal, "", "whole number");
 }
 
 CLI::Validator RealNumber() {
-  const auto refusal = [](const std::string& text) -> std::string {
-    double number = 0;
-    return absl::SimpleAtod(text, &number)
-               ? ""
-               : absl::StrCat("'", text, "' is not a number");
-  };
-  return CLI::Validator(refusal, "", "number");
+  return NumberThat("a number", [](float) { return true; });
+}
+
+CLI::Validator NumberFrom(float smallest) {
+  return NumberThat(absl::StrCat("a number from ", smallest, " on"),
+                    [=](float number) { return number >= smallest; });
+}
+
+CLI::Validator AboveZero() {
+  return NumberThat("a number greater than 0",
+                    [](float number) { return number > 0; });
+}
+
+CLI::Validator ShareBelowOne() {
+  return NumberThat("a number from 0 to below 1",
+                    [](float number) { return number >= 0 && number < 1; });
 }
 
 void PrintJson(const Json& object) {

@@ -33,6 +33,7 @@ void AddEvaluateCommand(CLI::App& app, const GlobalFlags& flags,
                         Action& action);
 void AddSessionCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
 void AddWeightsCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
+void AddWatchCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
 
 // The positional argument that names a session; --session does as well.
 void AddSessionId(CLI::App& command, std::string* session_id);
@@ -44,9 +45,12 @@ absl::Status UsageError(const std::string& flag, const std::string& text);
 bool IsUsageError(const absl::Status& status);
 
 // Checks for options that hold numbers. CLI11's own conversion takes -1 for a
-// very large whole number.
+// very large whole number. Real numbers must be finite as float32.
 CLI::Validator WholeNumber(uint64_t smallest, uint64_t largest);
 CLI::Validator RealNumber();
+CLI::Validator NumberFrom(float smallest);
+CLI::Validator AboveZero();
+CLI::Validator ShareBelowOne();  // 0 ≤ x < 1
 
 // One line on standard output, flushed.
 void PrintJson(const Json& object);

@@ -14,6 +14,8 @@
 namespace backprop::cli {
 namespace {
 
+constexpr char kDataGroup[] = "Data";
+
 absl::StatusOr<IdxArray> LoadIdx(const std::string& path) {
   absl::StatusOr<std::string> bytes = ReadFile(path);
   if (!bytes.ok()) return bytes.status();
@@ -50,18 +52,6 @@ absl::Status Under(const std::string& flag, const absl::Status& status) {
                       absl::StrCat(flag, ": ", std::string(status.message())));
 }
 
-absl::Status StandardiseBy(const CsvFlags& flags, Dataset* dataset) {
-  absl::StatusOr<Dataset> model =
-      LoadCsv(flags.standardise_by, flags, Targets::kLeftOut);
-  if (!model.ok()) return model.status();
-  if (model->input_size != dataset->input_size)
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s has %d inputs a row, the data has %d", flags.standardise_by,
-        model->input_size, dataset->input_size));
-  Standardise(StatisticsOf(*model), dataset);
-  return absl::OkStatus();
-}
-
 absl::StatusOr<Dataset> LoadImages(const DataSource& source, Targets targets) {
   absl::StatusOr<IdxArray> images = LoadIdx(source.images);
   if (!images.ok()) return Under(source.prefix + "images", images.status());
@@ -87,7 +77,8 @@ void AddDataSource(CLI::App& app, DataSource* source) {
   const std::string what = source->prefix == "--" ? "" : "Test data: ";
   const auto add = [&](const char* name, std::string* path, const char* help) {
     app.add_option(source->prefix + name, *path, what + help)
-        ->type_name("FILE");
+        ->type_name("FILE")
+        ->group(kDataGroup);
   };
   add("images", &source->images, "IDX of images, may be .gz; '-': stdin");
   add("labels", &source->labels, "IDX of the images' classes, may be .gz");
@@ -98,19 +89,18 @@ void AddCsvFlags(CLI::App& app, CsvFlags* flags) {
   app.add_option("--target", flags->target,
                  "CSV column to be predicted: its name, or its number from 0 "
                  "(-1: the last)")
-      ->type_name("COLUMN");
+      ->type_name("COLUMN")
+      ->group(kDataGroup);
   app.add_flag("--regression", flags->regression,
-               "The CSV target is a number to be met, not a class");
+               "The CSV target is a number to be met, not a class")
+      ->group(kDataGroup);
   app.add_option("--classes", flags->classes,
                  "CSV class names in the order of their numbers, "
                  "comma-separated [found in the data]")
       ->type_name("NAME")
       ->delimiter(',')
-      ->allow_extra_args(false);
-  app.add_option("--standardise-by", flags->standardise_by,
-                 "Bring each CSV input to the mean and deviation that made "
-                 "those of this CSV file 0 and 1")
-      ->type_name("FILE");
+      ->allow_extra_args(false)
+      ->group(kDataGroup);
 }
 
 absl::Status CheckDataSource(const DataSource& source, const CsvFlags& flags,
@@ -128,9 +118,6 @@ absl::Status CheckDataSource(const DataSource& source, const CsvFlags& flags,
   if (source.images == "-" && source.labels == "-")
     return UsageError(prefix + "labels",
                       "images and labels cannot both be standard input");
-  if (!flags.standardise_by.empty() && source.csv.empty())
-    return UsageError("--standardise-by",
-                      "works on CSV data; pixels are scaled to 0…1 anyway");
   if (targets == Targets::kLeftOut) return absl::OkStatus();
   if (!source.images.empty() && source.labels.empty())
     return UsageError(prefix + "labels",
@@ -145,9 +132,6 @@ absl::StatusOr<Dataset> LoadData(const DataSource& source,
   if (source.csv.empty()) return LoadImages(source, targets);
   absl::StatusOr<Dataset> dataset = LoadCsv(source.csv, flags, targets);
   if (!dataset.ok()) return Under(source.prefix + "csv", dataset.status());
-  if (flags.standardise_by.empty()) return dataset;
-  absl::Status status = StandardiseBy(flags, &*dataset);
-  if (!status.ok()) return Under("--standardise-by", status);
   return dataset;
 }
 

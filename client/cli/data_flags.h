@@ -30,7 +30,6 @@ struct CsvFlags {
   std::string target;
   bool regression = false;
   std::vector<std::string> classes;
-  std::string standardise_by;  // path; empty: inputs stay as they are
 };
 
 // Whether the target's column and the labels are read.

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
-#include <cstring>
 #include <set>
 #include <utility>
 
@@ -124,46 +122,6 @@ absl::StatusOr<Dataset> DatasetFromCsv(const CsvTable& table,
     }
   }
   return dataset;
-}
-
-InputStatistics StatisticsOf(const Dataset& dataset) {
-  InputStatistics statistics;
-  statistics.mean.resize(dataset.input_size);
-  statistics.deviation.resize(dataset.input_size);
-  const auto value = [&](size_t sample, size_t input) {
-    float x = 0;
-    std::memcpy(&x,
-                dataset.inputs.data() +
-                    (sample * dataset.input_size + input) * sizeof(x),
-                sizeof(x));
-    return static_cast<double>(x);
-  };
-  const auto count = static_cast<double>(dataset.samples);
-  for (size_t i = 0; i < dataset.input_size; ++i) {
-    double sum = 0, squares = 0;
-    for (size_t s = 0; s < dataset.samples; ++s) sum += value(s, i);
-    const double mean = sum / count;
-    for (size_t s = 0; s < dataset.samples; ++s)
-      squares += (value(s, i) - mean) * (value(s, i) - mean);
-    statistics.mean[i] = mean;
-    // A constant input stays 0 whatever it is divided by.
-    const double deviation = std::sqrt(squares / count);
-    statistics.deviation[i] = deviation > 0 ? deviation : 1;
-  }
-  return statistics;
-}
-
-void Standardise(const InputStatistics& statistics, Dataset* dataset) {
-  char* at = dataset->inputs.data();
-  for (size_t s = 0; s < dataset->samples; ++s) {
-    for (size_t i = 0; i < dataset->input_size; ++i, at += sizeof(float)) {
-      float x = 0;
-      std::memcpy(&x, at, sizeof(x));
-      x = static_cast<float>((x - statistics.mean[i]) /
-                             statistics.deviation[i]);
-      std::memcpy(at, &x, sizeof(x));
-    }
-  }
 }
 
 uint32_t OutputSize(const v1::SessionSpec& spec) {

@@ -61,14 +61,6 @@ struct CsvTarget {
 absl::StatusOr<Dataset> DatasetFromCsv(const CsvTable& table,
                                        const CsvTarget& target);
 
-// Each input's mean and standard deviation over a data set of FLOAT32.
-struct InputStatistics {
-  std::vector<double> mean, deviation;  // (input_size); deviation is never 0
-};
-InputStatistics StatisticsOf(const Dataset& dataset);
-// x ← (x − mean) / deviation
-void Standardise(const InputStatistics& statistics, Dataset* dataset);
-
 // Outputs of the spec's last layer; 0 if it has no layers.
 uint32_t OutputSize(const v1::SessionSpec& spec);
 

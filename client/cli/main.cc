@@ -4,12 +4,14 @@
 // Exit codes: 0 done, 1 the server or the data failed, 2 wrong usage.
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/command.h"
+#include "client/cli/help_format.h"
 #include "client/cpp/call_status.h"
 
 namespace backprop::cli {
@@ -82,6 +84,8 @@ void AddGlobalFlags(CLI::App& app, GlobalFlags* flags) {
 
 int Main(int argc, char** argv) {
   CLI::App app("Trains neural networks on a backpropd.", "backprop");
+  // Subcommands take it over.
+  app.formatter(std::make_shared<HelpFormat>());
   GlobalFlags flags;
   Action action;
   AddGlobalFlags(app, &flags);
@@ -89,6 +93,7 @@ int Main(int argc, char** argv) {
   AddPredictCommand(app, flags, action);
   AddEvaluateCommand(app, flags, action);
   AddSessionCommand(app, flags, action);
+  AddWatchCommand(app, flags, action);
   AddWeightsCommand(app, flags, action);
   absl::Status status;
   try {

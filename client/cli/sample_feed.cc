@@ -17,15 +17,25 @@ SampleFeed::SampleFeed(const Dataset& dataset, size_t batch_size,
           std::max(batch_size, samples_per_message / batch_size * batch_size)),
       shuffle_seed_(shuffle_seed) {}
 
+std::vector<uint32_t> SampleFeed::NextOrder() const {
+  if (shuffle_seed_.has_value())
+    return ShuffledOrder(dataset_.samples, *shuffle_seed_, epoch_);
+  std::vector<uint32_t> order(dataset_.samples);
+  std::iota(order.begin(), order.end(), 0U);
+  return order;
+}
+
+void SampleFeed::BeginLearning(uint64_t samples) {
+  order_ = NextOrder();
+  order_.resize(std::min<uint64_t>(
+      samples, dataset_.samples / batch_size_ * batch_size_));
+  end_ = order_.size();
+  at_ = 0;
+}
+
 void SampleFeed::BeginEpoch() {
   order_.erase(order_.begin(), order_.begin() + static_cast<ptrdiff_t>(end_));
-  std::vector<uint32_t> order;
-  if (shuffle_seed_.has_value()) {
-    order = ShuffledOrder(dataset_.samples, *shuffle_seed_, epoch_);
-  } else {
-    order.resize(dataset_.samples);
-    std::iota(order.begin(), order.end(), 0U);
-  }
+  const std::vector<uint32_t> order = NextOrder();
   order_.insert(order_.end(), order.begin(), order.end());
   end_ = order_.size() / batch_size_ * batch_size_;
   at_ = 0;

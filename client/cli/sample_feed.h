@@ -23,6 +23,10 @@ class SampleFeed {
   SampleFeed(const Dataset& dataset, size_t batch_size,
              size_t samples_per_message, std::optional<uint64_t> shuffle_seed);
 
+  // Lays out messages of so many samples, a multiple of batch_size, or of as
+  // many whole steps as there are: those that the first epoch begins with. To
+  // be called before the first epoch.
+  void BeginLearning(uint64_t samples);
   // Lays out the next epoch's messages.
   void BeginEpoch();
   // Samples of this epoch's messages, the carried ones included.
@@ -35,6 +39,8 @@ class SampleFeed {
   size_t left_over() const { return order_.size() - end_; }
 
  private:
+  std::vector<uint32_t> NextOrder() const;
+
   // Constant after construction.
   const Dataset& dataset_;
   const size_t batch_size_;
@@ -42,7 +48,7 @@ class SampleFeed {
   const std::optional<uint64_t> shuffle_seed_;
 
   uint64_t epoch_ = 0;
-  std::vector<uint32_t> order_;  // this epoch's samples
+  std::vector<uint32_t> order_;  // what is laid out
   size_t end_ = 0;               // those before it fill whole steps
   size_t at_ = 0;                // the next message begins here
 };

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// backprop session create | list | describe | delete
-#include <google/protobuf/util/json_util.h>
-
+// backprop session create | list | describe | delete; the rest:
+// client/cli/session_change_command.h
 #include <iostream>
 #include <limits>
 #include <memory>
 
 #include "absl/strings/str_format.h"
 #include "client/cli/command.h"
+#include "client/cli/layer_text.h"
 #include "client/cli/number_text.h"
+#include "client/cli/session_change_command.h"
+#include "client/cli/session_json.h"
 #include "client/cli/spec_flags.h"
 #include "client/cpp/training_client.h"
 
@@ -22,17 +24,6 @@ struct CreateFlags {
   bool bytes = false;
   float scale = 1.0F;
 };
-
-// The session as the protocol's own JSON, with the proto's field names.
-std::string SessionJson(const v1::Session& session, bool one_line) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.preserve_proto_field_names = true;
-  options.always_print_primitive_fields = true;  // step 0 too
-  options.add_whitespace = !one_line;
-  std::string json;
-  (void)google::protobuf::util::MessageToJsonString(session, &json, options);
-  return json;
-}
 
 absl::Status Create(const GlobalFlags& global, const CreateFlags& flags) {
   v1::InputFormat format;
@@ -128,10 +119,12 @@ void AddWithId(CLI::App& parent, const char* name, const char* help,
 
 void AddSessionCommand(CLI::App& app, const GlobalFlags& global,
                        Action& action) {
-  CLI::App* session =
-      app.add_subcommand("session", "Make, list, describe, delete sessions");
+  CLI::App* session = app.add_subcommand(
+      "session", "Make, change, list, describe, delete sessions");
   session->fallthrough();
   AddCreate(*session, global, action);
+  AddSessionUpdate(*session, global, action);
+  AddSessionFork(*session, global, action);
   session->add_subcommand("list", "One line a session")
       ->callback(
           [&global, &action] { action = [&global] { return List(global); }; });

@@ -6,41 +6,53 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "backprop/v1/network.pb.h"
+#include "client/cli/loss_flags.h"
+#include "client/cli/optimiser_flags.h"
+#include "client/cli/schedule_flags.h"
 
 namespace backprop::cli {
 
 struct SpecFlags {
-  std::vector<std::string> layers;  // "128:relu", …; empty: by the data
-  std::string loss;                 // empty: by the last layer
-  std::string initialiser;          // empty: by the layers
-  float learning_rate = 0.01F;
+  std::vector<std::string> layers;      // ParseLayer; empty: by the data
+  std::vector<std::string> delta_form;  // one, or one a layer
+  std::string initialiser;              // empty: by the layers
+  std::optional<float> initialiser_value;
+  LossFlags loss;
+  OptimiserFlags optimiser;
+  ScheduleFlags schedule;
+  // "all", or a number of samples; empty: inputs stay as they are.
+  std::string standardise;
   uint32_t batch_size = 1;
   uint64_t seed = 0;
   uint32_t digest_every = 0;  // 0: the server's default
 };
 
-void AddSpecFlags(CLI::App& app, SpecFlags* flags);
-
 // What the data says about the network.
 struct DataShape {
   uint32_t input_size = 0;
-  uint32_t output_size =
-      0;  // used only where --layers is not given; 0: unknown
+  // Used only where --layers is not given; 0: unknown.
+  uint32_t output_size = 0;
   bool regression = false;
   v1::InputFormat format;
+  uint64_t samples = 0;        // 0: unknown
+  uint64_t train_samples = 0;  // that will be trained on; 0: unknown
 };
+
+void AddSpecFlags(CLI::App& app, SpecFlags* flags);
+
+// The first flag given that describes a session to be made, but for --seed,
+// which training uses too; empty if there is none.
+std::string FirstSpecFlag(const CLI::App& app);
 
 // Errors are usage errors that name the flag.
 absl::StatusOr<v1::SessionSpec> MakeSpec(const SpecFlags& flags,
                                          const DataShape& data);
-
-// "784-128:relu-10:softmax", for people.
-std::string NetworkText(const v1::SessionSpec& spec);
 
 }  // namespace backprop::cli
 

@@ -33,11 +33,17 @@ absl::StatusOr<v1::Session> Create(TrainingClient& client,
                                    const TrainFlags& flags,
                                    const TrainData& data) {
   const Dataset& training = data.training;
-  absl::StatusOr<v1::SessionSpec> spec = MakeSpec(
-      flags.spec, {.input_size = static_cast<uint32_t>(training.input_size),
-                   .output_size = static_cast<uint32_t>(training.output_size()),
-                   .regression = flags.csv.regression,
-                   .format = training.format});
+  absl::StatusOr<v1::SessionSpec> spec =
+      MakeSpec(flags.spec,
+               {.input_size = static_cast<uint32_t>(training.input_size),
+                .output_size = static_cast<uint32_t>(training.output_size()),
+                .regression = flags.csv.regression,
+                .format = training.format,
+                .samples = training.samples,
+                // --until-error may end it at any epoch.
+                .train_samples = flags.until_error.has_value()
+                                     ? 0
+                                     : flags.most_epochs() * training.samples});
   if (!spec.ok()) return spec.status();
   absl::Status fits = CheckFits(training, *spec, "the data");
   if (!fits.ok()) return UsageError("--layers", std::string(fits.message()));
@@ -72,22 +78,20 @@ absl::Status Forget(TrainingClient& client, const std::string& session_id) {
 absl::StatusOr<ReplicaCheck> CheckReplica(TrainingClient& client,
                                           const std::string& session_id,
                                           const Replica& replica) {
-  absl::StatusOr<Weights> weights = client.DownloadWeights(session_id);
+  absl::StatusOr<Weights> weights =
+      client.DownloadWeights(session_id, /*with_state=*/true);
   if (!weights.ok()) return weights.status();
-  ReplicaCheck check{.digest = replica.digest(),
-                     .server_digest = weights->digest};
-  check.identical = replica.sound() && check.digest == check.server_digest &&
-                    replica.step() == weights->step;
-  return check;
+  return ReplicaCheck{.verdict = replica.Verify(*weights),
+                      .digest = replica.digest(),
+                      .server_digest = weights->digest};
 }
 
 // Epoch after epoch, until there are enough or the error is small enough.
 absl::Status TrainEpochs(TrainingClient& client, const TrainFlags& flags,
                          const TrainData& data, const v1::Session& session,
                          const TrainReport& report, TrainingRun& run,
-                         TestResult* test) {
+                         Progress& progress, TestResult* test) {
   const size_t epochs = flags.most_epochs();
-  Progress progress;
   for (size_t epoch = 1; epoch <= epochs && !run.interrupted(); ++epoch) {
     auto result =
         run.Epoch(absl::StrFormat("epoch %d/%d", epoch, epochs), progress);
@@ -117,8 +121,11 @@ absl::Status TrainOn(TrainingClient& client, const TrainFlags& flags,
   auto run = TrainingRun::Open(client, session, feed, !flags.no_replica);
   if (!run.ok()) return run.status();
   TestResult test;
-  absl::Status status =
-      TrainEpochs(client, flags, data, session, report, **run, &test);
+  Progress progress;
+  absl::Status status = (*run)->Learn(progress);
+  if (!status.ok()) return status;
+  status =
+      TrainEpochs(client, flags, data, session, report, **run, progress, &test);
   if (!status.ok()) return status;
   std::optional<ReplicaCheck> check;
   if ((*run)->replica() != nullptr) {
@@ -134,8 +141,7 @@ absl::Status TrainOn(TrainingClient& client, const TrainFlags& flags,
   if ((*run)->interrupted())
     return absl::CancelledError(absl::StrFormat(
         "interrupted after %s steps", Grouped((*run)->totals().steps)));
-  if (check.has_value() && !check->identical)
-    return absl::DataLossError("the replica differs from the server's weights");
+  if (check.has_value() && !check->verdict.ok()) return check->verdict;
   if (flags.require_accuracy.has_value() && test.has_value() &&
       test->accuracy() < *flags.require_accuracy)
     return absl::FailedPreconditionError(absl::StrFormat(
@@ -163,9 +169,6 @@ absl::Status Train(const GlobalFlags& global, const TrainFlags& flags) {
   }
   if (absl::IsUnavailable(status) || absl::IsNotFound(status)) return status;
   report.Kept();
-  if (flags.standardise)
-    report.Note("its inputs are standardised: give --standardise-by " +
-                flags.training.csv + " to predict and evaluate");
   return status;
 }
 
@@ -181,7 +184,10 @@ void AddTrainCommand(CLI::App& app, const GlobalFlags& global, Action& action) {
       "  backprop train --images train-images-idx3-ubyte.gz \\\n"
       "    --labels train-labels-idx1-ubyte.gz --epochs 3\n"
       "  backprop train --csv iris.csv --target species --standardise \\\n"
-      "    --layers 8:tanh,3:softmax --until-error 0.1");
+      "    --layers 8:tanh,3:softmax --until-error 0.1\n"
+      "  backprop train --csv iris.csv --target species --epochs 50 \\\n"
+      "    --layers 16:leaky-relu=0.2:dropout=0.1,3:softmax \\\n"
+      "    --optimiser adamw --schedule cosine --warmup-steps 100");
   command->callback([&global, &action, command, flags] {
     action = [&global, command, flags] {
       absl::Status status = CheckTrainFlags(*command, *flags);

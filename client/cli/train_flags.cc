@@ -9,16 +9,13 @@
 namespace backprop::cli {
 namespace {
 
+constexpr char kRunGroup[] = "Run";
+
 // Where --until-error stops at the latest unless --epochs says otherwise.
 constexpr size_t kMostEpochs = 1000;
 
 // More epochs, or samples a message, are a mistake.
 constexpr uint64_t kMostOfAnything = 1'000'000'000;
-
-// These make a session; one that is there already keeps the spec it has.
-constexpr const char* kMakingFlags[] = {"--layers",      "--loss",
-                                        "--batch-size",  "--learning-rate",
-                                        "--initialiser", "--digest-every"};
 
 absl::Status CheckSources(const TrainFlags& flags) {
   absl::Status status =
@@ -35,17 +32,6 @@ absl::Status CheckSources(const TrainFlags& flags) {
   return absl::OkStatus();
 }
 
-absl::Status CheckStandardise(const TrainFlags& flags) {
-  if (!flags.standardise) return absl::OkStatus();
-  if (!flags.csv.standardise_by.empty())
-    return UsageError("--standardise", "give either this or --standardise-by");
-  if (flags.training.csv.empty() ||
-      (flags.test_given() && flags.test.csv.empty()))
-    return UsageError("--standardise",
-                      "works on CSV data; pixels are scaled to 0…1 anyway");
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 size_t TrainFlags::most_epochs() const {
@@ -57,47 +43,54 @@ void AddTrainFlags(CLI::App& command, TrainFlags* flags) {
   AddDataSource(command, &flags->training);
   AddDataSource(command, &flags->test);
   AddCsvFlags(command, &flags->csv);
-  command.add_flag("--standardise", flags->standardise,
-                   "Bring each CSV input to mean 0 and deviation 1, by the "
-                   "training data");
   AddSpecFlags(command, &flags->spec);
   command
       .add_option("--session", flags->session_id,
                   "Go on with this session; its spec is as it was made")
-      ->type_name("ID");
+      ->type_name("ID")
+      ->group(kRunGroup);
   command
       .add_option("--epochs", flags->epochs, "Times to go through the data [1]")
       ->check(WholeNumber(1, kMostOfAnything))
-      ->type_name("COUNT");
+      ->type_name("COUNT")
+      ->group(kRunGroup);
   command
       .add_option("--until-error", flags->until_error,
                   absl::StrFormat("Stop after the epoch whose mean error is "
                                   "this small [--epochs %d]",
                                   kMostEpochs))
       ->check(RealNumber())
-      ->type_name("ERROR");
+      ->type_name("ERROR")
+      ->group(kRunGroup);
   command
       .add_option("--samples-per-message", flags->samples_per_message,
                   "More: faster; fewer: answers come sooner")
       ->check(WholeNumber(1, kMostOfAnything))
       ->type_name("COUNT")
-      ->capture_default_str();
-  command.add_flag("--no-shuffle", flags->no_shuffle,
-                   "Samples in the data's order, not in another each epoch");
-  command.add_flag("--no-replica", flags->no_replica,
-                   "Do not keep a copy of the weights here");
-  command.add_flag("--keep-session", flags->keep_session,
-                   "Do not delete the session at the end");
+      ->capture_default_str()
+      ->group(kRunGroup);
+  command
+      .add_flag("--no-shuffle", flags->no_shuffle,
+                "Samples in the data's order, not in another each epoch")
+      ->group(kRunGroup);
+  command
+      .add_flag("--no-replica", flags->no_replica,
+                "Keep no copy of the weights here, and get no deltas")
+      ->group(kRunGroup);
+  command
+      .add_flag("--keep-session", flags->keep_session,
+                "Do not delete the session at the end")
+      ->group(kRunGroup);
   command
       .add_option("--require-accuracy", flags->require_accuracy,
                   "Fail (exit code 1) if the test accuracy, 0 to 1, is below")
       ->check(RealNumber())
-      ->type_name("SHARE");
+      ->type_name("SHARE")
+      ->group(kRunGroup);
 }
 
 absl::Status CheckTrainFlags(const CLI::App& command, const TrainFlags& flags) {
   absl::Status status = CheckSources(flags);
-  if (status.ok()) status = CheckStandardise(flags);
   if (!status.ok()) return status;
   if (flags.require_accuracy.has_value()) {
     if (!flags.test_given())
@@ -112,11 +105,13 @@ absl::Status CheckTrainFlags(const CLI::App& command, const TrainFlags& flags) {
                         "is for classes; of a number to be met only the error "
                         "says how well it is met");
   }
-  for (const char* flag : kMakingFlags)
-    if (!flags.session_id.empty() && command.count(flag) > 0)
-      return UsageError(flag,
-                        "a session keeps the spec that it was made with; leave "
-                        "this out, or leave --session out to make another");
+  if (flags.session_id.empty()) return absl::OkStatus();
+  const std::string flag = FirstSpecFlag(command);
+  if (!flag.empty())
+    return UsageError(flag,
+                      "a session keeps the spec that it was made with; leave "
+                      "this out, or leave --session out to make another. What "
+                      "can change: backprop session update --help");
   return absl::OkStatus();
 }
 
@@ -135,11 +130,6 @@ absl::StatusOr<TrainData> LoadTrainData(const TrainFlags& flags) {
           flags.test.name() +
           " has class names where the training data has class numbers");
     data.test = *std::move(test);
-  }
-  if (flags.standardise) {
-    const InputStatistics statistics = StatisticsOf(data.training);
-    Standardise(statistics, &data.training);
-    if (data.test.has_value()) Standardise(statistics, &*data.test);
   }
   return data;
 }

@@ -27,7 +27,6 @@ struct TrainFlags {
   size_t samples_per_message = 32;
   std::optional<double> until_error;
   std::optional<double> require_accuracy;
-  bool standardise = false;
   bool no_replica = false;
   bool no_shuffle = false;
   bool keep_session = false;

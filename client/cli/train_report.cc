@@ -6,8 +6,9 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/command.h"
+#include "client/cli/layer_text.h"
 #include "client/cli/number_text.h"
-#include "client/cli/spec_flags.h"
+#include "client/cli/optimiser_flags.h"
 
 namespace backprop::cli {
 namespace {
@@ -45,9 +46,9 @@ Json EndObject(const v1::Session& session, const TrainingTotals& totals,
                  {"delta_bytes", totals.delta_bytes},
                  {"dense_delta_bytes", DenseBytes(session, totals)}};
   AddTest(session, test, &object);
-  object["replica"] = !replica.has_value() ? "not kept"
-                      : replica->identical ? "identical"
-                                           : "different";
+  object["replica"] = !replica.has_value()    ? "not kept"
+                      : replica->verdict.ok() ? "identical"
+                                              : "different";
   if (replica.has_value()) {
     object["digest"] = DigestText(replica->digest);
     object["server_digest"] = DigestText(replica->server_digest);
@@ -59,7 +60,7 @@ void PrintReplica(const std::optional<ReplicaCheck>& replica) {
   std::cout << "replica:       ";
   if (!replica.has_value())
     std::cout << "not kept\n";
-  else if (replica->identical)
+  else if (replica->verdict.ok())
     std::cout << "identical (digest " << DigestText(replica->digest) << ")\n";
   else
     std::cout << "DIFFERENT (digest " << DigestText(replica->digest)
@@ -83,14 +84,18 @@ void TrainReport::Begin(const Dataset& dataset, bool created) const {
     return;
   }
   std::cout << absl::StrFormat(
-      "session %s: %s, %s weights, learning rate %g, %d sample%s a step%s\n",
+      "session %s: %s, %s weights, %s, %d sample%s a step%s\n",
       session_.session_id(), NetworkText(spec),
       Grouped(session_.layout().weight_count()),
-      spec.optimiser().sgd().learning_rate(), spec.batch_size(),
+      OptimiserText(spec.optimiser()), spec.batch_size(),
       spec.batch_size() == 1 ? "" : "s",
       created ? "" : ", at step " + Grouped(session_.step()));
   if (!dataset.class_names.empty())
     std::cout << "classes: " << absl::StrJoin(dataset.class_names, ",") << "\n";
+  if (spec.input().standardisation().learn_samples() > 0)
+    std::cout << "inputs are standardised as the first "
+              << Grouped(spec.input().standardisation().learn_samples())
+              << " samples were\n";
   std::cout << "training on " << Grouped(dataset.samples) << " samples"
             << std::endl;
 }
@@ -139,13 +144,16 @@ void TrainReport::End(const TrainingTotals& totals, const TestResult& test,
   std::cout << "steps:         " << Grouped(totals.steps) << "\n"
             << "samples/s:     "
             << Grouped(Rate(totals.samples, totals.seconds)) << "\n"
-            << "deltas:        "
-            << ByteText(static_cast<double>(totals.delta_bytes))
-            << " received; dense deltas would have been " << ByteText(dense);
-  if (totals.delta_bytes > 0)
-    std::cout << absl::StrFormat(
-        " (1/%.0f)", dense / static_cast<double>(totals.delta_bytes));
-  std::cout << "\n";
+            << "deltas:        ";
+  if (totals.delta_bytes == 0)
+    std::cout << "none received; dense ones would have been " << ByteText(dense)
+              << "\n";
+  else
+    std::cout << ByteText(static_cast<double>(totals.delta_bytes))
+              << " received; dense deltas would have been " << ByteText(dense)
+              << absl::StrFormat(
+                     " (1/%.0f)\n",
+                     dense / static_cast<double>(totals.delta_bytes));
   PrintReplica(replica);
   std::cout << std::flush;
 }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "backprop/v1/training_service.pb.h"
 #include "client/cli/dataset.h"
 #include "client/cli/training_run.h"
@@ -19,7 +20,7 @@ using TestResult = std::optional<v1::EvaluateResponse>;
 
 // Whether the replica holds the server's weights.
 struct ReplicaCheck {
-  bool identical = false;
+  absl::Status verdict;        // Replica::Verify's
   uint64_t digest = 0;         // the replica's
   uint64_t server_digest = 0;  // at the same step
 };

@@ -33,13 +33,16 @@ absl::Status Advised(const absl::Status& status) {
 absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Open(
     TrainingClient& client, const v1::Session& session, SampleFeed& feed,
     bool with_replica) {
-  auto stream = client.OpenTrain(session.session_id());
+  v1::TrainOptions options;
+  options.set_deltas(with_replica ? v1::DELTA_DETAIL_FACTORS
+                                  : v1::DELTA_DETAIL_NONE);
+  auto stream = client.OpenTrain(session.session_id(), options);
   if (!stream.ok()) return stream.status();
   std::unique_ptr<TrainingRun> run(new TrainingRun(*std::move(stream), feed));
   if (with_replica) {
     // The open stream keeps other writers out, so this is its anchor.
     absl::StatusOr<Weights> anchor =
-        client.DownloadWeights(session.session_id());
+        client.DownloadWeights(session.session_id(), /*with_state=*/true);
     if (!anchor.ok()) return anchor.status();
     absl::StatusOr<Replica> replica =
         Replica::Create(session, *std::move(anchor));
@@ -66,10 +69,11 @@ absl::Status TrainingRun::Take(const TrainAnswer& answer, double* error_sum,
   const v1::TrainResponse& response = answer.response;
   for (float error : response.errors()) *error_sum += error;
   totals_.steps += response.step() - response.base_step();
-  totals_.delta_bytes += response.deltas().size();
+  totals_.delta_bytes += response.deltas().size() + response.scalars().size();
   *samples += feed_.batch_size() * (response.step() - response.base_step());
   if (replica_.has_value()) {
-    absl::Status status = replica_->Apply(response, answer.inputs);
+    absl::Status status =
+        replica_->Apply(response, answer.inputs, answer.detail);
     if (!status.ok())
       return absl::Status(status.code(),
                           absl::StrCat("replica: ", status.message()));
@@ -106,16 +110,37 @@ absl::Status TrainingRun::ReadEpoch(EpochResult* result, Progress& progress) {
     }
   }
   result->seconds = SecondsSince(begin);
-  totals_.seconds += result->seconds;
-  totals_.samples += result->samples;
   if (totals_.steps != first_step)
     result->error = error_sum / static_cast<double>(totals_.steps - first_step);
   return status;
 }
 
+absl::Status TrainingRun::Learn(Progress& progress) {
+  while (!interrupted_ && stream_->samples_to_learn() > 0) {
+    const uint64_t before = stream_->samples_to_learn();
+    feed_.BeginLearning(before);
+    absl::Status status = SendAndRead("standardisation", progress).status();
+    if (!status.ok()) return status;
+    if (!interrupted_ && stream_->samples_to_learn() == before)
+      return absl::InternalError(
+          "the server took samples for the inputs' standardisation and learnt "
+          "nothing");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<EpochResult> TrainingRun::Epoch(const std::string& title,
                                                Progress& progress) {
   feed_.BeginEpoch();
+  absl::StatusOr<EpochResult> result = SendAndRead(title, progress);
+  if (!result.ok()) return result;
+  totals_.seconds += result->seconds;
+  totals_.samples += result->samples;
+  return result;
+}
+
+absl::StatusOr<EpochResult> TrainingRun::SendAndRead(const std::string& title,
+                                                     Progress& progress) {
   progress.Begin(title, feed_.epoch_samples());
   EpochResult result;
   std::thread writer([this] { SendEpoch(); });

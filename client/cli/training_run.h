@@ -25,7 +25,7 @@ struct TrainingTotals {
   uint64_t steps = 0;
   uint64_t samples = 0;
   double seconds = 0;        // of training: evaluation is left out
-  uint64_t delta_bytes = 0;  // of deltas received
+  uint64_t delta_bytes = 0;  // of deltas received, scalars included
 };
 
 struct EpochResult {
@@ -36,11 +36,15 @@ struct EpochResult {
 
 class TrainingRun {
  public:
-  // Opens the stream and, if with_replica, downloads the anchor. The
-  // references must outlive the run.
+  // Opens the stream and, if with_replica, downloads the anchor; without, the
+  // server sends no deltas. The references must outlive the run.
   static absl::StatusOr<std::unique_ptr<TrainingRun>> Open(
       TrainingClient& client, const v1::Session& session, SampleFeed& feed,
       bool with_replica);
+
+  // Sends what the session still has to learn its input standardisation from,
+  // if anything; trains on none of it.
+  absl::Status Learn(Progress& progress);
 
   // Trains on the feed's next epoch. When the user interrupts, what was sent
   // is answered first; interrupted() is then true.
@@ -62,6 +66,9 @@ class TrainingRun {
       : stream_(std::move(stream)), feed_(feed) {}
 
   void SendEpoch();
+  // Sends the messages that the feed has laid out and reads their answers.
+  absl::StatusOr<EpochResult> SendAndRead(const std::string& title,
+                                          Progress& progress);
   // Reads until the epoch is answered.
   absl::Status ReadEpoch(EpochResult* result, Progress& progress);
   absl::Status Take(const TrainAnswer& answer, double* error_sum,

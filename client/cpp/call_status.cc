@@ -52,6 +52,11 @@ absl::Status FromGrpc(const grpc::Status& status) {
   // The call's own code and message are what gRPC enforces.
   details.set_code(status.error_code());
   details.set_message(status.error_message());
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED)
+    details.set_message("the server does not offer this call: " +
+                        (status.error_message().empty()
+                             ? "a newer backpropd is needed"
+                             : status.error_message()));
   return FromRejection(details);
 }
 

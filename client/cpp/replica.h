@@ -3,6 +3,7 @@
 // A copy of a session's weights, kept bit-identical to the server's by adding
 // the weight delta of every step (proto/backprop/v1/delta.proto).
 //
+//   absl::StatusOr<Weights> anchor = client.DownloadWeights(id, with_state);
 //   absl::StatusOr<Replica> replica = Replica::Create(session, anchor);
 //   absl::Status status = replica->Apply(answer.response, answer.inputs);
 //
@@ -18,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -25,6 +27,7 @@
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.pb.h"
 #include "client/cpp/weights.h"
+#include "engine/delta.h"
 #include "engine/input.h"
 #include "engine/layout.h"
 
@@ -33,54 +36,103 @@ namespace backprop {
 class Replica {
  public:
   // session: the server's answer; its layout is not trusted but checked.
-  // anchor: TrainingClient::DownloadWeights of that session.
+  // anchor: TrainingClient::DownloadWeights of that session, with state where
+  // session.layout().state_count() is not 0.
   // Fails with INVALID_ARGUMENT if they do not fit each other.
   static absl::StatusOr<Replica> Create(const v1::Session& session,
                                         Weights anchor);
 
   // Adds the deltas of steps base_step + 1 … step, and checks the digests that
-  // the response carries.
+  // the response carries. From a Train stream:
   // inputs: the input rows of the samples it answers, as they were sent (in
   //   the session's input format); TrainAnswer.inputs. Read only if the first
   //   layer is FACTORED.
-  // FAILED_PRECONDITION: base_step is not step(), or the replica is unsound;
-  //   Restart from a new anchor. INVALID_ARGUMENT: lengths that do not fit;
-  //   nothing was changed. DATA_LOSS: a digest differs; the replica is unsound.
-  absl::Status Apply(const v1::TrainResponse& response,
-                     std::string_view inputs);
+  // detail: what the stream was opened with (TrainOptions.deltas). NONE leaves
+  //   nothing to follow by and is refused. DENSE moves the weights but not the
+  //   optimiser's state: factors are refused after it, until Restart.
+  // FAILED_PRECONDITION: base_step is not step(), or the replica cannot follow
+  //   any more; Restart from a new anchor. INVALID_ARGUMENT: lengths that do
+  //   not fit; nothing was changed. DATA_LOSS: a digest differs; the replica is
+  //   unsound.
+  absl::Status Apply(const v1::TrainResponse& response, std::string_view inputs,
+                     v1::DeltaDetail detail = v1::DELTA_DETAIL_FACTORS);
+
+  // The same for a watcher. The server's last word may be applied too: resync
+  // is refused with FAILED_PRECONDITION, the others hold no steps.
+  absl::Status Apply(const v1::WatchDeltasResponse& response);
 
   // Goes on from another anchor of the same session.
   absl::Status Restart(Weights anchor);
+
+  // Whether this is what the server has: anchor is one of the same step().
+  // DATA_LOSS names the first number that differs, e.g.
+  // layers[1].weights[3][17] or layers[0].bias[2]; the state of FACTORED layers
+  // is compared too if the anchor has it. FAILED_PRECONDITION: it is of another
+  // step.
+  absl::Status Verify(const Weights& anchor) const;
 
   // The step that the weights are at.
   uint64_t step() const { return step_; }
   // (weight_count), in layout order. Not to be used while !sound().
   std::span<const float> weights() const { return weights_; }
   const Layout& layout() const { return layout_; }
+  // How input rows become what the network sees: standardisation included, once
+  // it is known.
+  const InputFormat& input_format() const { return format_; }
   // False after a digest was found wrong.
   bool sound() const { return sound_; }
   // Digest of weights(); compare it with the server's at the same step().
   uint64_t digest() const;
 
  private:
-  Replica(Layout layout, InputFormat format, Weights anchor);
+  struct Delivery;  // what a response brings, whichever call it came by
 
-  absl::Status Check(const v1::TrainResponse& response,
-                     std::string_view inputs) const;
-  bool NeedsInputs() const;
-  size_t InputBytesPerStep() const;
+  Replica(Layout layout, Layout dense_layout, Optimiser optimiser,
+          InputFormat format, bool learns_standardisation);
+
+  // What an anchor must be like; changes nothing.
+  absl::Status CheckAnchor(const Weights& anchor) const;
+  void Take(Weights anchor);
+
+  absl::Status Check(const Delivery& delivery) const;
+  absl::Status CheckPlace(const Delivery& delivery) const;
+  absl::Status CheckDeltas(const Delivery& delivery) const;
+  absl::Status CheckInputs(const Delivery& delivery) const;
+  absl::Status CheckDigests(const Delivery& delivery) const;
+  absl::Status Apply(const Delivery& delivery);
+  // Reads the delivery's inputs into inputs_.
+  absl::Status ConvertInputRows(const Delivery& delivery,
+                                const InputFormat& format);
+  // Steps first … first + count − 1 of the delivery's.
+  void ApplySteps(const Delivery& delivery, size_t first, size_t count);
+  absl::Status CheckDigest(uint64_t expected);
+
+  absl::Status VerifyState(const Weights& anchor) const;
+
+  bool NeedsInputs(const Delivery& delivery) const;
+  size_t ElementsPerStep() const;
+  std::string PlaceOf(size_t number) const;
 
   // Constant after construction.
   Layout layout_;
-  InputFormat format_;
+  Layout dense_layout_;  // of deltas as DENSE: the same weights, all layers so
+  Optimiser optimiser_;
+  size_t scalar_count_;
+  bool all_dense_;  // every layer is DENSE
+  bool needs_state_;
+  bool learns_standardisation_;
 
-  uint64_t step_;
+  InputFormat format_;
+  uint64_t step_ = 0;
   std::vector<float> weights_;
+  std::vector<float> state_;  // (state_count, weight_count), if needs_state_
+  bool state_current_ = true;
   bool sound_ = true;
 
   // Scratch memory of Apply, kept so that steps allocate nothing.
-  std::vector<float> row_;     // (delta_row_length)
-  std::vector<float> inputs_;  // (steps, batch_size, input_size)
+  std::vector<float> rows_;     // delta rows
+  std::vector<float> scalars_;  // scalar rows
+  std::vector<float> inputs_;   // (steps, batch_size, input_size)
 };
 
 }  // namespace backprop

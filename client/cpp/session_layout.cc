@@ -18,7 +18,7 @@ namespace {
 absl::Status Disagrees(std::string_view field, uint64_t got, uint64_t want) {
   return absl::InvalidArgumentError(
       absl::StrFormat("the server's layout is not one that this client knows: "
-                      "%s is %d where %d follows from the layers' sizes",
+                      "%s is %d where %d follows from the session's spec",
                       field, got, want));
 }
 
@@ -81,6 +81,73 @@ absl::StatusOr<Layout> LayoutOf(const v1::SessionSpec& spec,
   return layout;
 }
 
+absl::StatusOr<Optimiser> OptimiserOf(const v1::SessionSpec& spec,
+                                      const v1::Layout& message) {
+  Optimiser optimiser;
+  switch (spec.optimiser().kind_case()) {
+    case v1::Optimiser::kSgd:
+      optimiser.kind = OptimiserKind::kSgd;
+      optimiser.momentum = spec.optimiser().sgd().momentum();
+      optimiser.nesterov = spec.optimiser().sgd().nesterov();
+      break;
+    case v1::Optimiser::kAdagrad:
+      optimiser.kind = OptimiserKind::kAdagrad;
+      break;
+    case v1::Optimiser::kRmsProp:
+      optimiser.kind = OptimiserKind::kRmsProp;
+      break;
+    case v1::Optimiser::kAdam:
+      optimiser.kind = OptimiserKind::kAdam;
+      break;
+    default:
+      return absl::InvalidArgumentError(
+          "spec.optimiser is none that this client knows: a newer client is "
+          "needed");
+  }
+  // Plain descent with decay or clipping has gradient factors, and keeps them
+  // when an update has taken those away.
+  optimiser.keeps_gradient = message.factor_kind() == v1::FACTOR_KIND_GRADIENT;
+  const uint64_t kind = FactorKindOf(optimiser) == FactorKind::kDelta
+                            ? v1::FACTOR_KIND_DELTA
+                            : v1::FACTOR_KIND_GRADIENT;
+  if (static_cast<uint64_t>(message.factor_kind()) != kind)
+    return Disagrees("layout.factor_kind",
+                     static_cast<uint64_t>(message.factor_kind()), kind);
+  if (message.scalar_count() != ScalarCount(optimiser))
+    return Disagrees("layout.scalar_count", message.scalar_count(),
+                     ScalarCount(optimiser));
+  if (message.state_count() != StateCount(optimiser))
+    return Disagrees("layout.state_count", message.state_count(),
+                     StateCount(optimiser));
+  return optimiser;
+}
+
+absl::Status SetStandardisation(std::span<const float> mean,
+                                std::span<const float> factor,
+                                size_t input_size, InputFormat* format) {
+  const auto finite = [](float number) { return std::isfinite(number); };
+  if (mean.size() != input_size || factor.size() != input_size)
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the standardisation has %d means and %d factors for %d inputs",
+        mean.size(), factor.size(), input_size));
+  if (!std::all_of(mean.begin(), mean.end(), finite) ||
+      !std::all_of(factor.begin(), factor.end(), finite))
+    return absl::InvalidArgumentError(
+        "a mean or factor of the standardisation is not finite");
+  format->mean.assign(mean.begin(), mean.end());
+  format->factor.assign(factor.begin(), factor.end());
+  return absl::OkStatus();
+}
+
+absl::Status SetStandardisation(const v1::Standardisation& message,
+                                size_t input_size, InputFormat* format) {
+  const auto numbers = [](const auto& field) {
+    return std::span(field.data(), static_cast<size_t>(field.size()));
+  };
+  return SetStandardisation(numbers(message.mean()), numbers(message.factor()),
+                            input_size, format);
+}
+
 absl::StatusOr<InputFormat> InputFormatOf(const v1::SessionSpec& spec) {
   InputFormat format;
   switch (spec.input().element_type()) {
@@ -101,6 +168,12 @@ absl::StatusOr<InputFormat> InputFormatOf(const v1::SessionSpec& spec) {
     return absl::InvalidArgumentError("spec.input.scale is not finite");
   // proto3 cannot tell 0 from not set; the protocol says that means 1.
   format.scale = spec.input().scale() == 0 ? 1.0F : spec.input().scale();
+  const v1::Standardisation& standardisation = spec.input().standardisation();
+  if (standardisation.mean().empty() && standardisation.factor().empty())
+    return format;
+  absl::Status status =
+      SetStandardisation(standardisation, spec.input_size(), &format);
+  if (!status.ok()) return status;
   return format;
 }
 

@@ -3,9 +3,12 @@
 #define BACKPROP_CLIENT_CPP_SESSION_LAYOUT_H_
 
 #include <cstddef>
+#include <span>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backprop/v1/network.pb.h"
+#include "engine/delta.h"
 #include "engine/input.h"
 #include "engine/layout.h"
 
@@ -18,9 +21,24 @@ namespace backprop {
 absl::StatusOr<Layout> LayoutOf(const v1::SessionSpec& spec,
                                 const v1::Layout& message, size_t max_weights);
 
+// What of the optimiser a replica needs: which formulas apply. message: its
+// factor kind and the numbers of scalars and of state vectors must follow from
+// the spec's optimiser.
+absl::StatusOr<Optimiser> OptimiserOf(const v1::SessionSpec& spec,
+                                      const v1::Layout& message);
+
 // Fails on an element type that this client does not know, and on a scale that
-// is not finite.
+// is not finite. Standardisation is there if the spec has its numbers.
 absl::StatusOr<InputFormat> InputFormatOf(const v1::SessionSpec& spec);
+
+// Puts mean and factor, one number each for input_size columns, into the
+// format. INVALID_ARGUMENT: they are not that many, or not finite; the format
+// is then as it was.
+absl::Status SetStandardisation(std::span<const float> mean,
+                                std::span<const float> factor,
+                                size_t input_size, InputFormat* format);
+absl::Status SetStandardisation(const v1::Standardisation& message,
+                                size_t input_size, InputFormat* format);
 
 }  // namespace backprop
 

@@ -13,31 +13,46 @@ namespace backprop {
 
 TrainStream::TrainStream(std::unique_ptr<grpc::ClientContext> context,
                          std::unique_ptr<Call> call, size_t sample_bytes,
-                         size_t batch_size, const SendWindow& window)
+                         size_t batch_size, v1::DeltaDetail detail,
+                         const SendWindow& window)
     : context_(std::move(context)),
       call_(std::move(call)),
       sample_bytes_(sample_bytes),
       batch_size_(batch_size),
+      detail_(detail),
       window_(window) {}
 
 absl::StatusOr<std::unique_ptr<TrainStream>> TrainStream::Open(
     std::unique_ptr<grpc::ClientContext> context, std::unique_ptr<Call> call,
-    const v1::Session& session, const SendWindow& window) {
+    const v1::Session& session, const v1::TrainOptions& options,
+    const SendWindow& window) {
   absl::StatusOr<InputFormat> format = InputFormatOf(session.spec());
   if (!format.ok()) return format.status();
   const size_t sample_bytes =
       session.spec().input_size() * ElementSize(format->element_type);
   if (sample_bytes == 0)
     return absl::InvalidArgumentError("spec.input_size is 0");
+  const v1::DeltaDetail detail =
+      options.deltas() == v1::DELTA_DETAIL_UNSPECIFIED
+          ? v1::DELTA_DETAIL_FACTORS
+          : options.deltas();
   std::unique_ptr<TrainStream> stream(new TrainStream(
       std::move(context), std::move(call), sample_bytes,
-      std::max<size_t>(1, session.spec().batch_size()), window));
-
+      std::max<size_t>(1, session.spec().batch_size()), detail, window));
   v1::TrainRequest opening;
   opening.set_session_id(session.session_id());
+  *opening.mutable_options() = options;
+  // A failed write means that the call ended; ReadOpening says why.
+  stream->call_->Write(opening);
+  absl::Status status = stream->ReadOpening(session);
+  if (!status.ok()) return status;
+  return stream;
+}
+
+absl::Status TrainStream::ReadOpening(const v1::Session& session) {
   v1::TrainResponse opened;
-  if (!stream->call_->Write(opening) || !stream->call_->Read(&opened)) {
-    absl::Status status = stream->Finish();
+  if (!call_->Read(&opened)) {
+    absl::Status status = Finish();
     return status.ok() ? absl::InternalError(
                              "the server ended the stream without a word")
                        : status;
@@ -48,9 +63,17 @@ absl::StatusOr<std::unique_ptr<TrainStream>> TrainStream::Open(
   if (opened.message_number() != 0 || !opened.message_done())
     return absl::InternalError(
         "the server's first response does not answer the opening");
-  stream->opening_step_ = opened.step();
-  stream->opening_offset_ = opened.next_offset();
-  return stream;
+  opening_step_ = opened.step();
+  opening_offset_ = opened.next_offset();
+  // A fork knows its standardisation from the start, whatever learn_samples is.
+  const v1::Standardisation& standardisation =
+      session.spec().input().standardisation();
+  if (standardisation.mean().empty() &&
+      opening_offset_ < standardisation.learn_samples()) {
+    learnt_to_ = opening_offset_;
+    learn_end_ = standardisation.learn_samples();
+  }
+  return absl::OkStatus();
 }
 
 TrainStream::~TrainStream() {
@@ -74,7 +97,9 @@ bool TrainStream::Send(v1::TrainRequest request) {
   // Shared: the answer may be read, and the entry dropped, before Write
   // returns.
   auto shared = std::make_shared<const v1::TrainRequest>(std::move(request));
-  const size_t bytes = shared->inputs().size() + shared->targets().size();
+  const size_t bytes =
+      shared->inputs().size() + shared->targets().size() +
+      sizeof(float) * static_cast<size_t>(shared->sample_weights_size());
   {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return ended_ || !FullFor(bytes); });
@@ -87,11 +112,37 @@ bool TrainStream::Send(v1::TrainRequest request) {
 
 void TrainStream::CloseSending() { call_->WritesDone(); }
 
+absl::Status TrainStream::PassOver(const v1::TrainResponse& response,
+                                   Unanswered* oldest) {
+  // Division, because the server's numbers may be anything.
+  const uint64_t left =
+      (oldest->request->inputs().size() - oldest->input_bytes_answered) /
+      sample_bytes_;
+  const uint64_t skipped = response.skipped_samples();
+  if (skipped > left)
+    return absl::InternalError(absl::StrFormat(
+        "the server skipped %d samples, more than were sent", skipped));
+  // Until all is learnt nobody else can train, so the offset tells how many
+  // samples of this message were learnt from.
+  const uint64_t learnt_to =
+      std::clamp(response.next_offset(), learnt_to_, learn_end_);
+  const uint64_t learnt = learnt_to - learnt_to_;
+  if (learnt > left - skipped)
+    return absl::InternalError(absl::StrFormat(
+        "the server learnt from %d samples, more than were sent", learnt));
+  learnt_to_ = learnt_to;
+  oldest->input_bytes_answered += (skipped + learnt) * sample_bytes_;
+  return absl::OkStatus();
+}
+
 absl::Status TrainStream::Match(TrainAnswer* answer) {
   const v1::TrainResponse& response = answer->response;
   answer->request = nullptr;
   answer->inputs = {};
+  answer->joined = nullptr;
+  answer->detail = detail_;
   std::lock_guard lock(mutex_);
+  if (response.first_message_number() != 0) return MatchSeveral(answer);
   if (unanswered_.empty() ||
       unanswered_.front().number != response.message_number()) {
     if (response.goodbye() && response.step() == response.base_step())
@@ -101,15 +152,10 @@ absl::Status TrainStream::Match(TrainAnswer* answer) {
         response.message_number()));
   }
   Unanswered& oldest = unanswered_.front();
+  absl::Status status = PassOver(response, &oldest);
+  if (!status.ok()) return status;
   const std::string& inputs = oldest.request->inputs();
-  size_t left = inputs.size() - oldest.input_bytes_answered;
-  // Division, because the server's numbers may be anything.
-  const uint64_t skipped = response.skipped_samples();
-  if (skipped > left / sample_bytes_)
-    return absl::InternalError(absl::StrFormat(
-        "the server skipped %d samples, more than were sent", skipped));
-  oldest.input_bytes_answered += skipped * sample_bytes_;
-  left -= skipped * sample_bytes_;
+  const size_t left = inputs.size() - oldest.input_bytes_answered;
   const uint64_t steps = response.step() - response.base_step();
   if (response.step() < response.base_step() ||
       steps > left / sample_bytes_ / batch_size_)
@@ -121,11 +167,53 @@ absl::Status TrainStream::Match(TrainAnswer* answer) {
   answer->inputs =
       std::string_view(inputs).substr(oldest.input_bytes_answered, answered);
   oldest.input_bytes_answered += answered;
-  if (response.message_done()) {
-    unanswered_bytes_ -= oldest.bytes;
-    unanswered_.pop_front();
-    changed_.notify_all();
+  if (response.message_done()) DropOldest();
+  return absl::OkStatus();
+}
+
+void TrainStream::DropOldest() {
+  unanswered_bytes_ -= unanswered_.front().bytes;
+  unanswered_.pop_front();
+  changed_.notify_all();
+}
+
+absl::Status TrainStream::MatchSeveral(TrainAnswer* answer) {
+  const v1::TrainResponse& response = answer->response;
+  const uint64_t last = response.message_number();
+  if (unanswered_.empty() || response.step() < response.base_step() ||
+      unanswered_.front().number != response.first_message_number() ||
+      last < response.first_message_number() ||
+      last > unanswered_.back().number)
+    return absl::InternalError(absl::StrFormat(
+        "the server answers messages %d to %d, which are not the oldest "
+        "unanswered",
+        response.first_message_number(), last));
+  const size_t row_bytes = batch_size_ * sample_bytes_;
+  uint64_t steps = response.step() - response.base_step();
+  auto joined = std::make_shared<std::string>();
+  while (true) {
+    Unanswered& oldest = unanswered_.front();
+    const std::string& inputs = oldest.request->inputs();
+    const bool whole = oldest.number < last || response.message_done();
+    const uint64_t left =
+        (inputs.size() - oldest.input_bytes_answered) / row_bytes;
+    const uint64_t taken = whole ? left : std::min(left, steps);
+    if (taken > steps || (oldest.number == last && taken != steps))
+      return absl::InternalError(
+          absl::StrFormat("the server answers steps %d to %d, which are not "
+                          "those of messages %d to %d",
+                          response.base_step(), response.step(),
+                          response.first_message_number(), last));
+    joined->append(inputs, oldest.input_bytes_answered, taken * row_bytes);
+    oldest.input_bytes_answered += taken * row_bytes;
+    steps -= taken;
+    answer->request = oldest.request;
+    const bool at_last = oldest.number == last;
+    if (whole) DropOldest();
+    if (at_last) break;
   }
+  answer->inputs = *joined;
+  answer->joined = std::move(joined);
   return absl::OkStatus();
 }
 

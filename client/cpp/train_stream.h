@@ -23,6 +23,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -36,17 +37,23 @@ namespace backprop {
 // when nothing is unanswered. Larger hides more latency and keeps more memory.
 struct SendWindow {
   size_t messages = 64;
-  size_t bytes = size_t{8} << 20;  // of inputs and targets
+  size_t bytes = size_t{8} << 20;  // of inputs, targets and sample weights
 };
 
 // One response, with what the client knows about it.
 struct TrainAnswer {
   v1::TrainResponse response;
-  // The request it answers; null for a goodbye that answers none.
+  // The request it answers, the last of them with TrainOptions.coalesce; null
+  // for a goodbye that answers none.
   std::shared_ptr<const v1::TrainRequest> request;
-  // The input rows (within *request) of the samples whose steps the response
-  // holds: what Replica::Apply wants.
+  // The input rows of the samples whose steps the response holds: what
+  // Replica::Apply wants. They lie within *request or *joined. Samples that
+  // input standardisation was learnt from are not among them.
   std::string_view inputs;
+  // Of several requests, one after the other; null if there is one.
+  std::shared_ptr<const std::string> joined;
+  // How the response tells the deltas: as the stream was opened.
+  v1::DeltaDetail detail = v1::DELTA_DETAIL_FACTORS;
 };
 
 class TrainStream {
@@ -56,9 +63,11 @@ class TrainStream {
 
   // Opens the stream on session.session_id() and waits for the server's word.
   // context, call: fresh, from the stub. session: the server's answer.
+  // options: what the answers shall hold.
   static absl::StatusOr<std::unique_ptr<TrainStream>> Open(
       std::unique_ptr<grpc::ClientContext> context, std::unique_ptr<Call> call,
-      const v1::Session& session, const SendWindow& window);
+      const v1::Session& session, const v1::TrainOptions& options,
+      const SendWindow& window);
 
   // Cancels the call if Finish was not called. No other call may be running.
   ~TrainStream();
@@ -87,6 +96,9 @@ class TrainStream {
   uint64_t opening_step() const { return opening_step_; }
   // ... and the offset that the first sample will have.
   uint64_t opening_offset() const { return opening_offset_; }
+  // Samples yet to come that input standardisation will be learnt from: the
+  // next ones sent. The reader's.
+  uint64_t samples_to_learn() const { return learn_end_ - learnt_to_; }
 
  private:
   // A request that is not answered to its end.
@@ -99,12 +111,21 @@ class TrainStream {
 
   TrainStream(std::unique_ptr<grpc::ClientContext> context,
               std::unique_ptr<Call> call, size_t sample_bytes,
-              size_t batch_size, const SendWindow& window);
+              size_t batch_size, v1::DeltaDetail detail,
+              const SendWindow& window);
+
+  absl::Status ReadOpening(const v1::Session& session);
 
   bool FullFor(size_t bytes) const;  // REQUIRES mutex_
   // Finds the request that `answer` belongs to and its inputs. Not OK: the
   // server broke the protocol.
   absl::Status Match(TrainAnswer* answer);
+  // The same of a response that answers several. REQUIRES mutex_.
+  absl::Status MatchSeveral(TrainAnswer* answer);
+  void DropOldest();  // REQUIRES mutex_
+  // Passes over the samples of the oldest request that a response skipped, and
+  // those that standardisation was learnt from.
+  absl::Status PassOver(const v1::TrainResponse& response, Unanswered* oldest);
   bool EndReading(absl::Status why);
 
   // Constant after construction; the call takes a writer and a reader at once.
@@ -112,6 +133,7 @@ class TrainStream {
   const std::unique_ptr<Call> call_;
   const size_t sample_bytes_;
   const size_t batch_size_;
+  const v1::DeltaDetail detail_;
   const SendWindow window_;
   uint64_t opening_step_ = 0;
   uint64_t opening_offset_ = 0;
@@ -126,6 +148,10 @@ class TrainStream {
   uint64_t next_number_ = 1;
 
   // The reader's.
+  // Samples with offsets in [learnt_to_, learn_end_) are still to be learnt
+  // from; both are 0 where there is nothing to learn.
+  uint64_t learnt_to_ = 0;
+  uint64_t learn_end_ = 0;
   absl::Status fault_;  // what this side found wrong
   bool goodbye_ = false;
   bool finished_ = false;

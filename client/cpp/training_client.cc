@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cpp/training_client.h"
 
-#include <cstring>
 #include <utility>
 
-#include "absl/strings/str_format.h"
 #include "client/cpp/call_status.h"
-#include "engine/digest.h"
+#include "client/cpp/weights_download.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 
@@ -16,32 +14,6 @@ namespace {
 constexpr int kMaxReceiveBytes = 256 << 20;
 constexpr int kKeepaliveMs = 60'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
-
-// Adds a chunk to what came before.
-absl::Status Append(const v1::GetWeightsResponse& chunk, bool first,
-                    Weights* weights) {
-  if (first) {
-    weights->step = chunk.step();
-    weights->next_offset = chunk.next_offset();
-    weights->digest = chunk.digest();
-  }
-  const size_t have = weights->values.size();
-  const size_t count = chunk.weights().size() / sizeof(float);
-  if (chunk.step() != weights->step || chunk.digest() != weights->digest ||
-      chunk.first_weight() != have ||
-      chunk.weights().size() % sizeof(float) != 0 ||
-      count > chunk.weight_count() - have)
-    return absl::DataLossError(absl::StrFormat(
-        "the chunk of %d bytes at weight %d of step %d does not follow on "
-        "weight %d of step %d",
-        chunk.weights().size(), chunk.first_weight(), chunk.step(), have,
-        weights->step));
-  // Grows by what arrived, never by what weight_count promises.
-  weights->values.resize(have + count);
-  std::memcpy(weights->values.data() + have, chunk.weights().data(),
-              chunk.weights().size());
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -114,6 +86,21 @@ absl::Status TrainingClient::DeleteSession(const std::string& session_id) {
       stub_->DeleteSession(WithDeadline().get(), request, &response));
 }
 
+absl::StatusOr<v1::UpdateSessionResponse> TrainingClient::UpdateSession(
+    const v1::UpdateSessionRequest& request) {
+  v1::UpdateSessionResponse response;
+  absl::Status status =
+      FromGrpc(stub_->UpdateSession(WithDeadline().get(), request, &response));
+  if (!status.ok()) return status;
+  return response;
+}
+
+absl::StatusOr<v1::Session> TrainingClient::ForkSession(const v1::Fork& fork) {
+  v1::CreateSessionRequest request;
+  *request.mutable_fork() = fork;
+  return CreateSession(request);
+}
+
 absl::StatusOr<v1::TrainStepResponse> TrainingClient::TrainStep(
     const v1::TrainStepRequest& request) {
   v1::TrainStepResponse response;
@@ -152,41 +139,41 @@ absl::StatusOr<v1::EvaluateResponse> TrainingClient::Evaluate(
 }
 
 absl::StatusOr<Weights> TrainingClient::DownloadWeights(
-    const std::string& session_id) {
+    const std::string& session_id, bool with_state) {
   grpc::ClientContext context;
   v1::GetWeightsRequest request;
   request.set_session_id(session_id);
+  request.set_with_state(with_state);
   auto reader = stub_->GetWeights(&context, request);
-  Weights weights;
+  WeightsDownload download(with_state);
   v1::GetWeightsResponse chunk;
-  uint64_t promised = 0;
   absl::Status fault;
-  for (bool first = true; fault.ok() && reader->Read(&chunk); first = false) {
-    fault = Append(chunk, first, &weights);
-    promised = chunk.weight_count();
-  }
+  while (fault.ok() && reader->Read(&chunk)) fault = download.Add(chunk);
   if (!fault.ok()) context.TryCancel();
   absl::Status status = FromGrpc(reader->Finish());
   if (!fault.ok()) return fault;
   if (!status.ok()) return status;
-  if (weights.values.empty() || weights.values.size() != promised)
-    return absl::DataLossError(absl::StrFormat(
-        "%d of %d weights arrived", weights.values.size(), promised));
-  if (Digest(weights.values) != weights.digest)
-    return absl::DataLossError(absl::StrFormat(
-        "the weights' digest is %016x, the server's is %016x: download again",
-        Digest(weights.values), weights.digest));
-  return weights;
+  return std::move(download).Finish();
 }
 
 absl::StatusOr<std::unique_ptr<TrainStream>> TrainingClient::OpenTrain(
-    const std::string& session_id) {
+    const std::string& session_id, const v1::TrainOptions& options) {
   absl::StatusOr<v1::Session> session = GetSession(session_id);
   if (!session.ok()) return session.status();
   auto context = std::make_unique<grpc::ClientContext>();
   auto call = stub_->Train(context.get());
   return TrainStream::Open(std::move(context), std::move(call), *session,
-                           options_.send_window);
+                           options, options_.send_window);
+}
+
+std::unique_ptr<WatchStream> TrainingClient::Watch(
+    const std::string& session_id, std::optional<uint64_t> after_step) {
+  v1::WatchDeltasRequest request;
+  request.set_session_id(session_id);
+  if (after_step.has_value()) request.set_after_step(*after_step);
+  auto context = std::make_unique<grpc::ClientContext>();
+  auto call = stub_->WatchDeltas(context.get(), request);
+  return std::make_unique<WatchStream>(std::move(context), std::move(call));
 }
 
 }  // namespace backprop

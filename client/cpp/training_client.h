@@ -13,14 +13,17 @@
 #define BACKPROP_CLIENT_CPP_TRAINING_CLIENT_H_
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.grpc.pb.h"
 #include "client/cpp/train_stream.h"
+#include "client/cpp/watch_stream.h"
 #include "client/cpp/weights.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/support/channel_arguments.h"
@@ -28,8 +31,8 @@
 namespace backprop {
 
 struct ClientOptions {
-  // Each call that answers once must be done in this time. Train streams,
-  // Evaluate and DownloadWeights take as long as they take.
+  // Each call that answers once must be done in this time. Train and Watch
+  // streams, Evaluate and DownloadWeights take as long as they take.
   std::chrono::milliseconds call_deadline = std::chrono::seconds(60);
   SendWindow send_window;
 };
@@ -59,6 +62,12 @@ class TrainingClient {
   absl::StatusOr<v1::ListSessionsResponse> ListSessions(
       const v1::ListSessionsRequest& request);
   absl::Status DeleteSession(const std::string& session_id);
+  // New hyperparameters for a live session; the answer says from which step on.
+  absl::StatusOr<v1::UpdateSessionResponse> UpdateSession(
+      const v1::UpdateSessionRequest& request);
+  // A new session from another's present weights, with the same spec. With
+  // another spec: CreateSession with `fork` set.
+  absl::StatusOr<v1::Session> ForkSession(const v1::Fork& fork);
 
   absl::StatusOr<v1::TrainStepResponse> TrainStep(
       const v1::TrainStepRequest& request);
@@ -71,13 +80,21 @@ class TrainingClient {
       const std::string& session_id,
       const std::function<bool(v1::EvaluateRequest*)>& next_samples);
 
-  // The anchor. DATA_LOSS: chunks or digest do not fit.
-  absl::StatusOr<Weights> DownloadWeights(const std::string& session_id);
+  // The anchor. with_state: with the optimiser's state, which a Replica needs
+  // where layout.state_count is not 0. DATA_LOSS: chunks or digest do not fit.
+  absl::StatusOr<Weights> DownloadWeights(const std::string& session_id,
+                                          bool with_state = false);
 
   // Asks for the session, then opens a stream on it. While the stream is open
-  // nobody else trains, so DownloadWeights gives the anchor it starts from.
+  // no other stream trains, so DownloadWeights gives the anchor it starts from.
   absl::StatusOr<std::unique_ptr<TrainStream>> OpenTrain(
-      const std::string& session_id);
+      const std::string& session_id, const v1::TrainOptions& options = {});
+
+  // Follows a session from the step after `after_step` on, which is an
+  // anchor's; not set: from its present step. What is wrong shows in Next and
+  // Finish.
+  std::unique_ptr<WatchStream> Watch(const std::string& session_id,
+                                     std::optional<uint64_t> after_step);
 
  private:
   std::unique_ptr<grpc::ClientContext> WithDeadline() const;

@@ -20,7 +20,7 @@ namespace {
 class Network {
  public:
   explicit Network(const Question& question)
-      : sizes_(question.sizes), rate_(LearningRate(question)) {
+      : sizes_(question.sizes), rate_(RateFor(question)) {
     std::mt19937 random(1);
     for (size_t k = 1; k < sizes_.size(); ++k) {
       const float limit =

@@ -11,25 +11,32 @@
 namespace backprop::testing {
 namespace {
 
-// Reads TrainResponse.message_done, field 2, which follows message_number,
-// field 1. A slice may end anywhere, even after one byte.
-bool MessageDone(const std::vector<grpc::Slice>& slices) {
-  uint8_t head[16];
+// What a response begins with: TrainResponse's fields 1 and 2.
+struct Head {
+  uint64_t message_number = 0;
+  bool message_done = false;
+};
+
+// A slice may end anywhere, even after one byte.
+Head ReadHead(const std::vector<grpc::Slice>& slices) {
+  uint8_t bytes[16];
   size_t size = 0;
   for (const grpc::Slice& slice : slices) {
-    const size_t n = std::min(slice.size(), sizeof head - size);
-    std::memcpy(head + size, slice.begin(), n);
+    const size_t n = std::min(slice.size(), sizeof bytes - size);
+    std::memcpy(bytes + size, slice.begin(), n);
     size += n;
-    if (size == sizeof head) break;
+    if (size == sizeof bytes) break;
   }
-  google::protobuf::io::CodedInputStream in(head, static_cast<int>(size));
+  google::protobuf::io::CodedInputStream in(bytes, static_cast<int>(size));
+  Head head;
   uint64_t value = 0;
   uint32_t tag = in.ReadTag();
   if (tag == 8) {
-    in.ReadVarint64(&value);
+    in.ReadVarint64(&head.message_number);
     tag = in.ReadTag();
   }
-  return tag == 16 && in.ReadVarint64(&value) && value == 1;
+  head.message_done = tag == 16 && in.ReadVarint64(&value) && value == 1;
+  return head;
 }
 
 }  // namespace
@@ -75,9 +82,16 @@ void ByteStream::OnReadDone(bool ok) {
   }
   answer_bytes_ = response_.Length();
   slices_.clear();
-  if (response_.Dump(&slices_).ok() && MessageDone(slices_)) {
-    --unanswered_;
-    --to_answer_;
+  Head head;
+  if (response_.Dump(&slices_).ok()) head = ReadHead(slices_);
+  if (head.message_done) {
+    // Merged responses answer several; an echo says 1 each time.
+    const size_t answered = head.message_number > last_number_ + 1
+                                ? head.message_number - last_number_
+                                : 1;
+    last_number_ = head.message_number;
+    unanswered_ -= answered;
+    to_answer_ -= answered;
     WriteMore();
     if (to_answer_ == 0) changed_.notify_all();
   }

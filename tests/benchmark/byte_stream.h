@@ -26,7 +26,8 @@ class ByteStream final
 
   // Sends `messages` copies of `message`, at most `window` of them unanswered
   // at a time, and returns when all are answered. Answers are counted by
-  // TrainResponse.message_done. Returns false if the stream broke.
+  // TrainResponse.message_done and message_number. Returns false if the stream
+  // broke.
   bool Send(const std::string& message, size_t messages, size_t window);
 
   // Size of the last answer, in bytes.
@@ -43,6 +44,7 @@ class ByteStream final
   grpc::ByteBuffer request_;
   grpc::ByteBuffer response_;
   std::vector<grpc::Slice> slices_;  // of response_; owned by OnReadDone
+  uint64_t last_number_ = 0;         // likewise: the last message answered
 
   std::mutex mutex_;  // guards all below
   std::condition_variable changed_;

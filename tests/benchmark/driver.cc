@@ -56,7 +56,7 @@ Samples MakeSamples(const Question& question) {
   return samples;
 }
 
-float LearningRate(const Question& question) {
+float RateFor(const Question& question) {
   // One step moves a pre-activation by about α·(layer inputs)/4.
   size_t widest = 0;
   for (const size_t size : question.sizes) widest = std::max(widest, size);

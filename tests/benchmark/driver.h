@@ -39,7 +39,7 @@ struct Samples {
 Samples MakeSamples(const Question& question);
 
 // α for that network: small enough that each of them learns, none diverges.
-float LearningRate(const Question& question);
+float RateFor(const Question& question);
 
 // Calls train(), which trains on `samples` samples, until the question's
 // seconds are over. Samples a second of processor time: nobody here uses more

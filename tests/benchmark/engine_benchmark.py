@@ -27,6 +27,8 @@ ROWS = [
     (1, "sgd", NETWORKS, ["fann", "pytorch", "blas-gemv-ger", "roofline"]),
     (32, "sgd", NETWORKS[2:4], ["pytorch", "roofline"]),
     (256, "sgd", NETWORKS[2:4], ["pytorch", "roofline"]),
+    (1, "momentum", NETWORKS[2:4], ["pytorch"]),
+    (1, "adam", NETWORKS[1:4], ["pytorch"]),
 ]
 LARGE = "1024-4096-4096-1000"
 
@@ -118,8 +120,8 @@ def main() -> None:
     parser.add_argument("--core", type=int, default=(os.cpu_count() or 1) - 1,
                         help="the core that all contestants run on, in turns")
     parser.add_argument("--only", default="", help="rows whose name contains this")
-    parser.add_argument("--with", dest="others", type=pathlib.Path,
-                        help="a JSON list of rows to put in front of ours")
+    parser.add_argument("--with", dest="others", type=pathlib.Path, nargs="*", default=[],
+                        help="JSON lists of rows to put in front of ours")
     parser.add_argument("--json", type=pathlib.Path, help="where to write the rows")
     options = parser.parse_args()
     pytorch = pathlib.Path(__file__).with_name("pytorch_driver.py")
@@ -128,7 +130,7 @@ def main() -> None:
         for name in ("engine", "fann", "blas")
     } | {"pytorch": ["/usr/bin/python3", str(pytorch)]}
     drivers = {name: Driver(argv, options.core) for name, argv in commands.items()}
-    rows = json.loads(options.others.read_text()) if options.others else []
+    rows = [row for other in options.others for row in json.loads(other.read_text())]
     print(f"{'':34} {'value':>12} {'unit':10} {'peer':14} {'peer value':>12} {'ratio':>9}")
     for batch, optimiser, networks, peers in ROWS:
         for network in networks:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The engine: messages of 128 samples (one batch at least), as a session's
-// worker trains them; errors and weight deltas are written for every step.
+// worker trains them, by any optimiser; errors and weight deltas are written
+// for every step.
 #include <algorithm>
 #include <vector>
 
@@ -23,23 +24,56 @@ NetworkSpec Network(const Question& question) {
   return network;
 }
 
+std::optional<Optimiser> OptimiserNamed(const std::string& name) {
+  if (name == "sgd") return Optimiser{};
+  if (name == "momentum") return Optimiser{.momentum = 0.9F};
+  if (name == "nesterov") return Optimiser{.momentum = 0.9F, .nesterov = true};
+  if (name == "adagrad") {
+    return Optimiser{.kind = OptimiserKind::kAdagrad, .epsilon = 1e-10F};
+  }
+  if (name == "rmsprop") return Optimiser{.kind = OptimiserKind::kRmsProp};
+  if (name == "adam") return Optimiser{.kind = OptimiserKind::kAdam};
+  return std::nullopt;
+}
+
+// What a session owns and a message brings.
+struct Workplace {
+  explicit Workplace(const Question& question, const Optimiser& by)
+      : network(Network(question)),
+        layout(Layout::Create(question.inputs(),
+                              std::span(question.sizes).subspan(1),
+                              question.batch_size, question.weight_count())
+                   .value()),
+        optimiser(by),
+        rate(Schedule{.learning_rate = RateFor(question)}),
+        weights(layout.weight_count()),
+        state(StateCount(by) * layout.weight_count()),
+        errors(std::max<size_t>(128, question.batch_size) /
+               question.batch_size),
+        deltas(errors.size() * layout.delta_row_length()),
+        scalars(errors.size() * ScalarCount(by)) {
+    Initialise({}, layout, weights);
+  }
+
+  const NetworkSpec network;
+  const Layout layout;
+  const Optimiser optimiser;
+  const LearningRate rate;
+  std::vector<float> weights, state;
+  std::vector<float> errors, deltas, scalars;
+};
+
 std::optional<double> Measure(const Question& question) {
-  if (question.optimiser != "sgd") return std::nullopt;
-  const NetworkSpec network = Network(question);
-  const std::vector<size_t> sizes(question.sizes.begin() + 1,
-                                  question.sizes.end());
-  const size_t message = std::max<size_t>(128, question.batch_size);
-  const size_t steps = message / question.batch_size;
-  const Layout layout =
-      Layout::Create(question.inputs(), sizes, question.batch_size,
-                     question.weight_count())
-          .value();
-  std::vector<float> weights(layout.weight_count());
-  Initialise({}, layout, weights);
+  const auto optimiser = OptimiserNamed(question.optimiser);
+  if (!optimiser.has_value()) return std::nullopt;
+  Workplace place(question, *optimiser);
   const Samples samples = MakeSamples(question);
-  std::vector<float> errors(steps);
-  std::vector<float> deltas(steps * layout.delta_row_length());
+  const size_t message = place.errors.size() * question.batch_size;
   Trainer trainer;
+  Training training{.network = &place.network,
+                    .layout = &place.layout,
+                    .optimiser = &place.optimiser,
+                    .rate = &place.rate};
   size_t first = 0;
   return SamplesPerSecond(question, message, [&] {
     const TrainRun run{.inputs = std::span(samples.inputs)
@@ -48,11 +82,12 @@ std::optional<double> Measure(const Question& question) {
                        .targets = std::span(samples.targets)
                                       .subspan(first * question.outputs(),
                                                message * question.outputs()),
-                       .weights = weights,
-                       .errors = errors,
-                       .deltas = deltas,
-                       .outputs = {}};
-    trainer.Train({&network, &layout, LearningRate(question)}, run);
+                       .weights = place.weights,
+                       .state = place.state,
+                       .errors = place.errors,
+                       .deltas = place.deltas,
+                       .scalars = place.scalars};
+    training.state_age += trainer.Train(training, run);
     first = (first + message) % Samples::kCount;
   });
 }

@@ -27,7 +27,7 @@ std::optional<double> Measure(const Question& question) {
   fann_set_train_error_function(network.get(), FANN_ERRORFUNC_LINEAR);
   fann_set_activation_function_hidden(network.get(), FANN_SIGMOID);
   fann_set_activation_function_output(network.get(), FANN_SIGMOID);
-  fann_set_learning_rate(network.get(), LearningRate(question));
+  fann_set_learning_rate(network.get(), RateFor(question));
   Samples samples = MakeSamples(question);
   size_t sample = 0;
   return SamplesPerSecond(question, 1, [&] {

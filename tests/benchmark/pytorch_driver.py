@@ -4,6 +4,7 @@
 torch.optim, one step after another, one thread. Answers the questions that
 tests/benchmark/driver.h describes."""
 
+import functools
 import sys
 import time
 
@@ -11,7 +12,11 @@ import torch
 from torch import nn
 
 SAMPLES = 512
-OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+OPTIMISERS = {
+    "sgd": torch.optim.SGD,
+    "momentum": functools.partial(torch.optim.SGD, momentum=0.9),
+    "adam": torch.optim.Adam,
+}
 
 
 def network(sizes: list[int]) -> nn.Sequential:

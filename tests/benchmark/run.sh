@@ -17,7 +17,13 @@ cmake --build --preset benchmark --parallel "${BACKPROP_JOBS:-$(nproc)}"
 "${programs}/wire_benchmark" \
   --backpropd build/benchmark/server/backpropd \
   --echo-server "${programs}/echo_server" \
+  --pytorch-service tests/benchmark/pytorch_service.py \
+  --fann-driver "${programs}/fann_driver" \
   --json build/benchmark/wire.json
+"${programs}/crowd_benchmark" \
+  --backpropd build/benchmark/server/backpropd \
+  --json build/benchmark/crowd.json
 tests/benchmark/engine_benchmark.py --drivers "${programs}" \
-  --with build/benchmark/wire.json --json build/benchmark.json
+  --with build/benchmark/wire.json build/benchmark/crowd.json \
+  --json build/benchmark.json
 echo "Figures are in build/benchmark.json."

@@ -1,115 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What training over the wire costs, beside what gRPC costs without it: a
-// 784-128-10 network, inputs as bytes, weight deltas back as factors. backpropd
-// and a raw gRPC echo with messages of the same sizes run as processes of their
-// own; rounds of both alternate, and medians over the rounds are reported.
-#include <grpcpp/grpcpp.h>
-
+// What training over the wire costs: bytes a step, latency and throughput,
+// beside a raw gRPC echo with messages of the same sizes, the engine in this
+// process, FANN in a process of its own, and a Python service that does the
+// same job with PyTorch. Rounds of all alternate; medians over them are
+// reported.
 #include <CLI/CLI.hpp>
-#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
-#include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
-#include "backprop/v1/training_service.grpc.pb.h"
+#include "client/cpp/replica.h"
+#include "client/cpp/training_client.h"
 #include "engine/initialiser.h"
-#include "engine/layout.h"
-#include "engine/network.h"
 #include "engine/trainer.h"
 #include "tests/benchmark/byte_stream.h"
-#include "tests/server_process.h"
+#include "tests/benchmark/figures.h"
+#include "tests/benchmark/remote.h"
 
 namespace backprop::testing {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr uint32_t kInputs = 784;
-constexpr uint32_t kHidden = 128;
-constexpr uint32_t kClasses = 10;
 constexpr int kRounds = 7;
 constexpr int kPings = 2000;        // a round
 constexpr size_t kSamples = 40000;  // a pipelined round
-constexpr size_t kSessions = 2000;
+const std::vector<uint32_t> kSizes = {784, 128, 10};
+constexpr std::array<const char*, 2> kInputNames = {"uint8", "float32"};
 
-struct Row {
-  std::string name;
-  double value = 0;
-  std::string unit;
-  std::string peer;
-  double peer_value = 0;
+struct Programs {
+  std::string backpropd;
+  std::string echo;
+  std::string python;
+  std::string fann;
 };
 
 double Seconds(Clock::time_point since) {
   return std::chrono::duration<double>(Clock::now() - since).count();
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-v1::SessionSpec Spec(uint32_t inputs, uint32_t hidden) {
-  v1::SessionSpec spec;
-  spec.set_input_size(inputs);
-  v1::Layer* first = spec.add_layers();
-  first->set_size(hidden);
-  first->set_activation(v1::ACTIVATION_RELU);
-  v1::Layer* last = spec.add_layers();
-  last->set_size(kClasses);
-  last->set_activation(v1::ACTIVATION_SOFTMAX);
-  spec.set_loss(v1::LOSS_CROSS_ENTROPY);
-  spec.mutable_optimiser()->mutable_sgd()->set_learning_rate(0.01F);
-  spec.mutable_input()->set_element_type(v1::ELEMENT_TYPE_UINT8);
-  spec.mutable_input()->set_scale(1.0F / 255);
-  return spec;
-}
-
-// Exits the program if the session cannot be made.
-std::string CreateSession(v1::TrainingService::Stub& stub,
-                          const v1::SessionSpec& spec) {
-  grpc::ClientContext context;
-  v1::CreateSessionRequest request;
-  *request.mutable_spec() = spec;
-  v1::CreateSessionResponse response;
-  const grpc::Status status = stub.CreateSession(&context, request, &response);
-  if (!status.ok()) {
-    std::fprintf(stderr, "CreateSession: %s\n", status.error_message().c_str());
-    std::exit(1);
-  }
-  return response.session().session_id();
-}
-
-// A message of n samples of which a fifth of the pixels is ink.
-std::string TrainMessage(size_t n) {
-  std::mt19937 random(7);
-  v1::TrainRequest request;
-  std::string* inputs = request.mutable_inputs();
-  for (size_t i = 0; i < n * kInputs; ++i) {
-    inputs->push_back(random() % 5 == 0 ? static_cast<char>(random()) : '\0');
-  }
-  for (size_t i = 0; i < n; ++i)
-    request.add_classes(static_cast<uint32_t>(i % kClasses));
-  return request.SerializeAsString();
-}
-
-std::string OpeningMessage(const std::string& session_id) {
-  v1::TrainRequest request;
-  request.set_session_id(session_id);
-  return request.SerializeAsString();
-}
-
-void Require(bool ok, const char* what) {
-  if (ok) return;
-  std::fprintf(stderr, "wire_benchmark: %s\n", what);
-  std::exit(1);
 }
 
 // Microseconds from a message to its answer: the median of one round.
@@ -125,142 +58,249 @@ double PingPong(ByteStream& stream, const std::string& message) {
 }
 
 // Samples a second with enough sent ahead to fill the pipe.
-double Pipelined(ByteStream& stream, const std::string& message, size_t n) {
+double Pipelined(ByteStream& stream, const std::string& message, size_t n,
+                 size_t samples) {
   const auto start = Clock::now();
-  Require(stream.Send(message, kSamples / n, n == 1 ? 128 : 16),
+  Require(stream.Send(message, samples / n, n == 1 ? 256 : 16),
           "stream broke in pipelining");
-  return static_cast<double>(kSamples) / Seconds(start);
+  return static_cast<double>(samples) / Seconds(start);
 }
 
-// Samples a second of the engine alone, in this process.
-double Engine(size_t n) {
-  NetworkSpec network{.input_size = kInputs,
-                      .layers = {{kHidden, Activation::kRelu},
-                                 {kClasses, Activation::kSoftmax}},
-                      .loss = Loss::kCrossEntropy};
-  const std::vector<size_t> sizes = {kHidden, kClasses};
-  const Layout layout =
-      Layout::Create(kInputs, sizes, 1, size_t{1} << 20).value();
-  std::vector<float> weights(layout.weight_count());
-  Initialise({}, layout, weights);
-  std::mt19937 random(7);
-  std::vector<float> inputs(n * kInputs);
-  for (float& x : inputs) {
-    x = random() % 5 == 0 ? static_cast<float>(random() % 256) / 255 : 0.0F;
+// Samples a second of the engine alone, in this process, n a call.
+class EngineAlone {
+ public:
+  explicit EngineAlone(size_t n)
+      : network_{.input_size = kSizes[0],
+                 .layers = {{kSizes[1], Activation::kRelu},
+                            {kSizes[2], Activation::kSoftmax}},
+                 .loss = Loss::kCrossEntropy},
+        layout_(Layout::Create(kSizes[0],
+                               std::vector<size_t>{kSizes[1], kSizes[2]}, 1,
+                               size_t{1} << 20)
+                    .value()),
+        rate_(Schedule{.learning_rate = 0.002F}),
+        weights_(layout_.weight_count()),
+        inputs_(n * kSizes[0]),
+        targets_(n * kSizes[2]),
+        errors_(n),
+        deltas_(n * layout_.delta_row_length()) {
+    Initialise({}, layout_, weights_);
+    const std::string bytes =
+        TrainMessage(ClassifierSpec(kSizes, v1::ELEMENT_TYPE_UINT8), n)
+            .inputs();
+    for (size_t i = 0; i < bytes.size(); ++i) {
+      inputs_[i] = static_cast<float>(static_cast<uint8_t>(bytes[i])) / 255;
+    }
+    for (size_t i = 0; i < n; ++i) targets_[i * kSizes[2] + i % kSizes[2]] = 1;
   }
-  std::vector<float> targets(n * kClasses);
-  for (size_t i = 0; i < n; ++i) targets[i * kClasses + i % kClasses] = 1;
-  std::vector<float> errors(n);
-  std::vector<float> deltas(n * layout.delta_row_length());
-  Trainer trainer;
-  const auto start = Clock::now();
-  for (size_t done = 0; done < kSamples; done += n) {
-    trainer.Train({&network, &layout, 0.01F},
-                  {inputs, targets, weights, errors, deltas, {}});
-  }
-  return static_cast<double>(kSamples) / Seconds(start);
-}
 
-struct Servers {
-  std::string backpropd;
-  std::string echo;
+  double SamplesPerSecond() {
+    const Training training{.network = &network_,
+                            .layout = &layout_,
+                            .optimiser = &optimiser_,
+                            .rate = &rate_};
+    const auto start = Clock::now();
+    for (size_t done = 0; done < kSamples; done += errors_.size()) {
+      trainer_.Train(training, {.inputs = inputs_,
+                                .targets = targets_,
+                                .weights = weights_,
+                                .errors = errors_,
+                                .deltas = deltas_});
+    }
+    return static_cast<double>(kSamples) / Seconds(start);
+  }
+
+ private:
+  const NetworkSpec network_;
+  const Layout layout_;
+  const Optimiser optimiser_;
+  const LearningRate rate_;
+  std::vector<float> weights_, inputs_, targets_, errors_, deltas_;
+  Trainer trainer_;
 };
 
-std::unique_ptr<ServerProcess> StartBackpropd(const std::string& program) {
-  auto process = ServerProcess::Start(
-      program, {"--grpc-address=127.0.0.1:0", "--http-address=127.0.0.1:0",
-                "--log-level=info"});
-  Require(process != nullptr, "backpropd did not start");
-  return process;
+// Samples a second of FANN, in its driver (driver.h).
+double Fann(const std::string& driver) {
+  const std::string command = "echo '784-128-10 1 sgd 1' | " + driver;
+  FILE* const pipe = popen(command.c_str(), "r");
+  Require(pipe != nullptr, "cannot run " + driver);
+  double rate = 0;
+  const bool read = std::fscanf(pipe, "%lf", &rate) == 1;
+  pclose(pipe);
+  Require(read && rate > 0, driver + " did not answer");
+  return rate;
 }
 
-std::shared_ptr<grpc::Channel> Connect(const ServerProcess& process) {
-  return grpc::CreateChannel(process.grpc_address(),
-                             grpc::InsecureChannelCredentials());
+// Samples a second by the client library: a writer that sends ahead, a reader
+// that applies every answer to its replica.
+double Replicated(TrainingClient& client, const v1::Session& session,
+                  size_t n) {
+  auto anchor = client.DownloadWeights(session.session_id());
+  Require(anchor.ok(), "no weights");
+  auto replica = Replica::Create(session, *std::move(anchor));
+  Require(replica.ok(), "no replica");
+  auto stream = client.OpenTrain(session.session_id());
+  Require(stream.ok(), "Train did not open");
+  const v1::TrainRequest message = TrainMessage(session.spec(), n);
+  const auto start = Clock::now();
+  std::thread writer([&] {
+    for (size_t sent = 0; sent < kSamples; sent += n) {
+      if (!(*stream)->Send(message)) break;
+    }
+    (*stream)->CloseSending();
+  });
+  TrainAnswer answer;
+  while ((*stream)->Next(&answer)) {
+    Require(replica->Apply(answer.response, answer.inputs).ok(),
+            "the replica refused an answer");
+  }
+  writer.join();
+  const double seconds = Seconds(start);
+  Require((*stream)->Finish().ok(), "Train did not end well");
+  auto end = client.DownloadWeights(session.session_id());
+  Require(end.ok() && replica->Verify(*end).ok(), "the replica differs");
+  return static_cast<double>(kSamples) / seconds;
 }
 
-// Ping-pong and pipelining for n samples a message, against the echo.
-void MeasureWire(const Servers& programs, size_t n, std::vector<Row>* rows) {
+// Steps a second of a replica alone: what it can take.
+double ReplicaAlone(TrainingClient& client, v1::TrainingService::Stub& stub) {
+  const v1::Session session =
+      CreateSession(stub, ClassifierSpec(kSizes, v1::ELEMENT_TYPE_UINT8));
+  auto replica =
+      Replica::Create(session, *client.DownloadWeights(session.session_id()));
+  auto stream = client.OpenTrain(session.session_id());
+  Require(replica.ok() && stream.ok(), "no stream");
+  constexpr size_t kMessages = 200;
+  std::vector<TrainAnswer> answers(kMessages);
+  for (TrainAnswer& answer : answers) {
+    Require((*stream)->Send(TrainMessage(session.spec(), 32)) &&
+                (*stream)->Next(&answer),
+            "stream broke");
+  }
+  const auto start = Clock::now();
+  for (const TrainAnswer& answer : answers) {
+    Require(replica->Apply(answer.response, answer.inputs).ok(), "refused");
+  }
+  return 32 * kMessages / Seconds(start);
+}
+
+// Latency and throughput of n samples a message, all contestants in turns.
+void MeasureStream(const Programs& programs, size_t n,
+                   std::vector<Figure>* figures) {
   const auto server = StartBackpropd(programs.backpropd);
-  const auto echo = ServerProcess::Start(programs.echo, {});
-  Require(echo != nullptr, "echo_server did not start");
+  const auto echo = StartServer(programs.echo, {});
+  const auto python = StartServer(programs.python, {});
   const auto channel = Connect(*server);
   const auto stub = v1::TrainingService::NewStub(channel);
-  ByteStream train(channel, "/backprop.v1.TrainingService/Train");
-  Require(
-      train.Send(OpeningMessage(CreateSession(*stub, Spec(kInputs, kHidden))),
-                 1, 1),
-      "Train did not open");
-  const std::string message = TrainMessage(n);
-  Require(train.Send(message, 1, 1), "first message failed");
+  const v1::SessionSpec spec = ClassifierSpec(kSizes, v1::ELEMENT_TYPE_UINT8);
+  const std::string message = TrainMessage(spec, n).SerializeAsString();
+
+  const char* const method = "/backprop.v1.TrainingService/Train";
+  const v1::Session session = CreateSession(*stub, spec);
+  ByteStream train(channel, method);
+  Require(train.Send(OpeningMessage(session.session_id(), false), 1, 1) &&
+              train.Send(message, 1, 1),
+          "Train did not open");
+  const v1::Session merged_session = CreateSession(*stub, spec);
+  ByteStream merged(Connect(*server), method);
+  Require(merged.Send(OpeningMessage(merged_session.session_id(), true), 1, 1),
+          "Train did not open");
   ByteStream raw(Connect(*echo),
                  "/echo/" + std::to_string(train.answer_bytes()));
   Require(raw.Send(message, 1, 1), "echo failed");
   Require(raw.answer_bytes() == train.answer_bytes(), "sizes differ");
-  std::printf("%zu a message: %zu bytes there, %zu back\n", n, message.size(),
-              train.answer_bytes());
+  ByteStream peer(Connect(*python), "/peer.Trainer/Train");
+  const v1::TrainRequest request = TrainMessage(spec, n);
+  std::string peer_message = request.inputs();
+  for (const uint32_t c : request.classes()) {
+    peer_message.push_back(static_cast<char>(c));
+  }
+  TrainingClient client(Connect(*server));
+  EngineAlone engine(n);
 
-  std::vector<double> ping, raw_ping, samples, raw_samples;
+  std::vector<double> ping, raw_ping, pipe, merged_pipe, raw_pipe, python_pipe,
+      in_process, fann, replicated, replica;
   for (int round = 0; round < kRounds; ++round) {
     ping.push_back(PingPong(train, message));
     raw_ping.push_back(PingPong(raw, message));
-    samples.push_back(Pipelined(train, message, n));
-    raw_samples.push_back(Pipelined(raw, message, n));
+    pipe.push_back(Pipelined(train, message, n, kSamples));
+    merged_pipe.push_back(Pipelined(merged, message, n, kSamples));
+    raw_pipe.push_back(Pipelined(raw, message, n, kSamples));
+    python_pipe.push_back(Pipelined(peer, peer_message, n, 32 * n));
+    in_process.push_back(engine.SamplesPerSecond());
+    fann.push_back(Fann(programs.fann));
+    replicated.push_back(Replicated(client, CreateSession(*stub, spec), n));
+    if (n > 1) replica.push_back(ReplicaAlone(client, *stub));
   }
-  const std::string suffix = "_" + std::to_string(n) + "_a_message";
-  rows->push_back({"ping_pong_p50" + suffix, Median(ping), "us",
-                   "raw gRPC echo of the same sizes", Median(raw_ping)});
-  rows->push_back({"pipelined" + suffix, Median(samples), "samples/s",
-                   "raw gRPC echo of the same sizes", Median(raw_samples)});
+  const std::string name = "stream/784-128-10/" + std::to_string(n);
+  const char* const echo_name = "raw gRPC echo, same sizes";
+  const auto add = [&](const std::string& what, std::vector<double>& values,
+                       const char* unit, const char* peer_name,
+                       std::vector<double>& peer_values) {
+    figures->push_back({name + "/" + what, Median(values), unit, peer_name,
+                        Median(peer_values)});
+  };
+  add("ping-pong p50", ping, "us", echo_name, raw_ping);
+  add("pipelined", pipe, "samples/s", echo_name, raw_pipe);
+  add("pipelined, coalesced", merged_pipe, "samples/s", echo_name, raw_pipe);
+  add("pipelined", pipe, "samples/s", "engine in process", in_process);
+  add("replicated", replicated, "samples/s", "engine in process", in_process);
+  add("replicated", replicated, "samples/s", "fann in process", fann);
+  add("replicated", replicated, "samples/s", "python-pytorch-grpc",
+      python_pipe);
+  if (n > 1) {
+    add("replica alone", replica, "steps/s", "engine in process", in_process);
+  }
 }
 
-void MeasureEngine(std::vector<Row>* rows) {
-  for (const size_t n : {size_t{1}, size_t{32}}) {
-    std::vector<double> samples;
-    for (int round = 0; round < kRounds; ++round) samples.push_back(Engine(n));
-    rows->push_back({"engine_alone_" + std::to_string(n) + "_a_call",
-                     Median(samples), "samples/s", "", 0});
-  }
-}
-
-// Resident bytes that a session of 64-32-10 costs when it does nothing.
-void MeasureIdleSession(const Servers& programs, std::vector<Row>* rows) {
+// Bytes a step of what a trainer gets back, and of what a watcher gets.
+void MeasureBytes(const Programs& programs, std::vector<Figure>* figures) {
   const auto server = StartBackpropd(programs.backpropd);
   const auto channel = Connect(*server);
   const auto stub = v1::TrainingService::NewStub(channel);
-  const v1::SessionSpec spec = Spec(64, 32);
-  for (int i = 0; i < 100; ++i) CreateSession(*stub, spec);  // warms it up
-  const size_t before = server->ResidentBytes();
-  for (size_t i = 0; i < kSessions; ++i) CreateSession(*stub, spec);
-  const size_t after = server->ResidentBytes();
-  const double weights = 4.0 * (64 * 32 + 32 + 32 * kClasses + kClasses);
-  rows->push_back({"resident_bytes_per_idle_session",
-                   static_cast<double>(after - before) / kSessions, "B",
-                   "its weights", weights});
-}
-
-void Report(const std::vector<Row>& rows, const std::string& path) {
-  nlohmann::json list = nlohmann::json::array();
-  std::printf("%-32s %12s %-10s %12s %7s\n", "", "value", "unit", "peer",
-              "ratio");
-  for (const Row& row : rows) {
-    nlohmann::json entry = {
-        {"name", row.name}, {"value", row.value}, {"unit", row.unit}};
-    if (row.peer.empty()) {
-      std::printf("%-32s %12.1f %-10s\n", row.name.c_str(), row.value,
-                  row.unit.c_str());
-    } else {
-      const double ratio = row.value / row.peer_value;
-      entry["peer"] = row.peer;
-      entry["peer_value"] = row.peer_value;
-      entry["ratio"] = ratio;
-      std::printf("%-32s %12.1f %-10s %12.1f %7.2f  %s\n", row.name.c_str(),
-                  row.value, row.unit.c_str(), row.peer_value, ratio,
-                  row.peer.c_str());
+  TrainingClient client(channel);
+  constexpr size_t kSteps = 32;
+  for (const std::vector<uint32_t>& sizes :
+       {std::vector<uint32_t>{64, 32, 10}, kSizes, {784, 512, 512, 10}}) {
+    for (const char* inputs : kInputNames) {
+      const v1::Session session = CreateSession(
+          *stub, ClassifierSpec(sizes, inputs == kInputNames[0]
+                                           ? v1::ELEMENT_TYPE_UINT8
+                                           : v1::ELEMENT_TYPE_FLOAT32));
+      const auto watch = client.Watch(session.session_id(), 0);
+      v1::WatchDeltasResponse watched;
+      Require(watch->Next(&watched), "nothing to watch");
+      const auto train = client.OpenTrain(session.session_id());
+      TrainAnswer answer;
+      Require(
+          train.ok() && (*train)->Send(TrainMessage(session.spec(), kSteps)),
+          "Train did not open");
+      size_t told = 0;
+      do {
+        Require((*train)->Next(&answer), "Train ended");
+        told += answer.response.ByteSizeLong();
+      } while (!answer.response.message_done());
+      size_t seen = 0;
+      while (watched.step() < kSteps) {
+        Require(watch->Next(&watched), "the watch ended");
+        seen += watched.ByteSizeLong();
+      }
+      const double dense =
+          4.0 * static_cast<double>(session.layout().weight_count());
+      std::string name = "wire";
+      for (const uint32_t size : sizes) {
+        name += (name == "wire" ? "/" : "-") + std::to_string(size);
+      }
+      name += std::string("/") + inputs;
+      const auto a_step = [](size_t bytes) {
+        return static_cast<double>(bytes) / kSteps;
+      };
+      figures->push_back({name + "/trainer", a_step(told), "B/step",
+                          "dense weight delta", dense});
+      figures->push_back({name + "/watcher", a_step(seen), "B/step",
+                          "dense weight delta", dense});
     }
-    list.push_back(entry);
   }
-  if (!path.empty()) std::ofstream(path) << list.dump(2) << "\n";
 }
 
 }  // namespace
@@ -268,20 +308,24 @@ void Report(const std::vector<Row>& rows, const std::string& path) {
 
 int main(int argc, char** argv) {
   using namespace backprop::testing;  // NOLINT(google-build-using-namespace)
-  CLI::App app("Training over the wire beside a raw gRPC echo.");
-  Servers programs;
+  CLI::App app("Training over the wire beside what it could cost.");
+  Programs programs;
   std::string json;
   app.add_option("--backpropd", programs.backpropd, "Path of backpropd")
       ->required();
   app.add_option("--echo-server", programs.echo, "Path of echo_server")
       ->required();
+  app.add_option("--pytorch-service", programs.python,
+                 "Path of pytorch_service.py")
+      ->required();
+  app.add_option("--fann-driver", programs.fann, "Path of fann_driver")
+      ->required();
   app.add_option("--json", json, "Write the figures to this file");
   CLI11_PARSE(app, argc, argv);
-  std::vector<Row> rows;
-  MeasureWire(programs, 1, &rows);
-  MeasureWire(programs, 32, &rows);
-  MeasureEngine(&rows);
-  MeasureIdleSession(programs, &rows);
-  Report(rows, json);
+  std::vector<Figure> figures;
+  MeasureBytes(programs, &figures);
+  MeasureStream(programs, 1, &figures);
+  MeasureStream(programs, 32, &figures);
+  Report(figures, json);
   return 0;
 }

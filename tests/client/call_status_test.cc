@@ -60,5 +60,11 @@ TEST(CallStatusTest, RejectionIsNeverOk) {
 
 TEST(CallStatusTest, OkStaysOk) { EXPECT_TRUE(FromGrpc(grpc::Status()).ok()); }
 
+TEST(FromGrpcTest, CallThatTheServerDoesNotOfferSaysWhatIsNeeded) {
+  EXPECT_EQ(
+      FromGrpc(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "")).message(),
+      "the server does not offer this call: a newer backpropd is needed");
+}
+
 }  // namespace
 }  // namespace backprop

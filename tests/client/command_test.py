@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 
 import numpy
 from command_fixture import CLASSES, PATIENCE_SECONDS, PIXELS, SPECIES, ServedTest, idx, images, main, table
@@ -40,6 +41,37 @@ class TrainTest(ServedTest):
         self.assertEqual((done["steps"], done["samples"], done["replica"]), (1500, 1500, "identical"))
         self.assertEqual(done["digest"], done["server_digest"])
         self.assertLess(done["delta_bytes"], done["dense_delta_bytes"])
+
+    def test_every_optimiser_keeps_the_replica_identical(self) -> None:
+        for flags in (("--momentum", "0.9", "--nesterov"), ("--l2", "1e-4", "--clip-value", "1"),
+                      ("--optimiser", "adagrad", "--l1", "1e-4"), ("--optimiser", "rmsprop", "--rho", "0.9"),
+                      ("--optimiser", "adam", "--clip-norm", "1"), ("--optimiser", "adamw", "--schedule", "cosine"),
+                      ("--optimiser", "adam", "--batch-size", "5"), ("--delta-form", "factored", "--momentum", "0.5"),
+                      ("--optimiser", "adam", "--delta-form", "dense")):
+            with self.subTest(flags=flags):
+                done = self.objects("train", *self.idx_data, "--layers", "8:leaky-relu=0.2:dropout=0.2,8:gelu,3:softmax",
+                                    "--standardise", "60", "--epochs", "2", *flags)[-1]
+                self.assertEqual((done["replica"], done["samples"]), ("identical", 600))
+
+    def test_every_schedule_and_loss_is_taken(self) -> None:
+        for flags in (("--schedule", "step", "--schedule-steps", "100"), ("--schedule", "polynomial"),
+                      ("--schedule", "exponential", "--schedule-factor", "0.99"),
+                      ("--schedule", "inverse-time", "--schedule-rate", "0.1"),
+                      ("--schedule", "cosine", "--schedule-steps", "50", "--schedule-restarts"),
+                      ("--schedule", "plateau", "--schedule-steps", "50", "--schedule-patience", "0"),
+                      ("--warmup-steps", "20"),
+                      ("--layers", "3:sigmoid", "--loss", "binary-cross-entropy", "--class-weights", "1,2,1"),
+                      ("--layers", "3", "--loss", "huber", "--huber-delta", "0.5"),
+                      ("--layers", "3", "--loss", "mean-squared-error"),
+                      ("--layers", "3", "--loss", "mean-absolute-error"),
+                      ("--layers", "3:softmax", "--label-smoothing", "0.1", "--initialiser", "normal",
+                       "--initialiser-value", "0.1")):
+            with self.subTest(flags=flags):
+                self.assertEqual(self.objects("train", *self.idx_data, *flags)[-1]["replica"], "identical")
+
+    def test_without_a_replica_no_deltas_travel(self) -> None:
+        done = self.objects("train", *self.idx_data, "--no-replica")[-1]
+        self.assertEqual((done["replica"], done["delta_bytes"], done["steps"]), ("not kept", 0, 300))
 
     def test_data_comes_from_standard_input_too(self) -> None:
         pixels = images(300)[0]
@@ -128,18 +160,15 @@ class SessionTest(ServedTest):
 
     def test_new_rows_are_standardised_and_named_as_the_training_data(self) -> None:
         session = self.keep(*self.csv_data, "--standardise", *QUICK)
-        by = ("--standardise-by", self.csv)
-        (raw,) = self.objects("evaluate", session, *self.csv_data)
-        (scaled,) = self.objects("evaluate", session, *self.csv_data, *by)
-        self.assertLess(raw["accuracy"], 0.5)
-        self.assertGreater(scaled["accuracy"], 0.9)
+        (result,) = self.objects("evaluate", session, *self.csv_data)
+        self.assertGreater(result["accuracy"], 0.9)
         # Rows to be predicted come without their species.
         rows = self.objects("predict", session, "--csv", "-", "--target", "species", "--classes", ",".join(SPECIES),
-                            *by, stdin=table(6, target=False).encode())
+                            stdin=table(6, target=False).encode())
         self.assertEqual([row["class_name"] for row in rows], [*SPECIES, *SPECIES])
         one = self.file("one.csv", b"height,weight,species\n1,5000,owl\n")
         self.assertIn("backprop: --classes: the data names 1 classes, the network has 3",
-                      self.fails(2, "evaluate", session, "--csv", one, "--target", "species", *by))
+                      self.fails(2, "evaluate", session, "--csv", one, "--target", "species"))
 
     def test_weights_are_what_the_replica_holds(self) -> None:
         *_, done = self.objects("train", "--keep-session", *self.idx_data, *QUICK)
@@ -157,6 +186,99 @@ class SessionTest(ServedTest):
         self.assertEqual(numpy.fromfile(raw, "<f4").tobytes(), piped)
         self.assertIn("--output: cannot write /nowhere/w",
                       self.fails(1, "weights", "download", session, "--output", "/nowhere/w"))
+
+
+class LiveSessionTest(ServedTest):
+    """Sessions that are changed, forked and watched."""
+
+    def test_an_update_says_what_changed_and_from_which_step(self) -> None:
+        session = self.keep(*self.idx_data, *QUICK, "--optimiser", "adam")
+        said = self.succeeds("session", "update", session, "--learning-rate", "0.25", "--beta1", "0.5",
+                             "--schedule", "cosine", "--schedule-steps", "100")
+        self.assertEqual(said, "from step 1,501 on: adam, learning rate 0.25, cosine schedule\n"
+                               "changed: optimiser.learning_rate, optimiser.adam.beta1, optimiser.schedule\n")
+        (updated,) = self.objects("session", "update", session, "--schedule", "constant")
+        self.assertEqual((updated["first_step"], updated["changed"]), (1501, ["optimiser.schedule"]))
+        described = json.loads(self.succeeds("session", "describe", session))
+        self.assertEqual(described["learning_rate"], 0.25)
+        self.assertNotIn("cosine", json.dumps(described))
+        self.assertIn("identical", self.succeeds("train", "--session", session, *self.idx_data))
+
+    def test_what_an_update_cannot_do_is_named(self) -> None:
+        session = self.keep(*self.idx_data, *QUICK)
+        self.assertIn("backprop: --beta1: is a setting of adam; this optimiser is sgd",
+                      self.fails(2, "session", "update", session, "--beta1", "0.5"))
+        self.assertIn("say what to change", self.fails(2, "session", "update", session))
+        self.assertIn("optimiser.sgd.momentum", self.fails(1, "session", "update", session, "--momentum", "0.5"))
+
+    def test_a_fork_goes_its_own_way_from_its_origins_weights(self) -> None:
+        session = self.keep(*self.csv_data, "--standardise", *QUICK)
+        for flags in ((), ("--optimiser", "adam", "--learning-rate", "0.01"), ("--learning-rate", "0.001")):
+            with self.subTest(flags=flags):
+                fork = self.succeeds("session", "fork", session, *flags).strip()
+                self.addCleanup(self.run_command, "session", "delete", fork)
+                described = json.loads(self.succeeds("session", "describe", fork))
+                self.assertEqual((described["forked_from"], described["step"]), (session, "0"))
+                (theirs,), (ours,) = (self.objects("evaluate", s, *self.csv_data) for s in (session, fork))
+                self.assertEqual(theirs["error"], ours["error"])
+                said = self.succeeds("train", "--session", fork, *self.csv_data)
+                self.assertIn("identical", said)
+                self.assertIn("adam, learning rate 0.01" if "adam" in flags else "sgd", said)
+        (origin,) = self.objects("evaluate", session, *self.csv_data)
+        self.assertEqual(origin["last_step"], 1500)
+        self.assertIn("fork.with_state", self.fails(1, "session", "fork", session, "--with-state", "--optimiser", "adam"))
+
+    def watch(self, session: str, *arguments: str) -> subprocess.Popen:
+        """Starts to watch and returns once the server knows of it."""
+        watcher = subprocess.Popen(self.command("--json", "watch", session, "--interval", "0.1", *arguments),
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(watcher.stderr.close)
+        self.addCleanup(watcher.stdout.close)
+        self.addCleanup(watcher.kill)
+        self.assertEqual(json.loads(watcher.stdout.readline())["event"], "watching")
+        return watcher
+
+    def seen(self, watcher: subprocess.Popen, status: int = 0) -> tuple[list[dict], dict]:
+        *lines, done = map(json.loads, watcher.stdout.read().splitlines())
+        complained = watcher.stderr.read()
+        self.assertEqual((watcher.wait(timeout=PATIENCE_SECONDS), complained), (status, ""))
+        return lines, done
+
+    def test_a_watcher_follows_what_others_train(self) -> None:
+        for flags in ((), ("--optimiser", "adam", "--batch-size", "3", "--standardise")):
+            with self.subTest(flags=flags):
+                session = self.keep(*self.csv_data, *QUICK, "--digest-every", "100", *flags)
+                begin = 500 if flags else 1500
+                watcher = self.watch(session, "--until-step", str(3 * begin))
+                for _ in range(2):
+                    self.succeeds("train", "--session", session, *self.csv_data, "--epochs", "5")
+                lines, done = self.seen(watcher)
+                self.assertEqual((done["reason"], done["step"]), ("step reached", 3 * begin))
+                # It may have begun at a later anchor than the first.
+                self.assertEqual(done["steps"], sum(line["steps"] for line in lines))
+                self.assertGreater(done["digests"], 0)
+                self.assertGreater(done["bytes"], 0)
+
+    def test_a_watch_ends_with_the_session_and_with_the_server(self) -> None:
+        session = self.keep(*self.idx_data, *QUICK)
+        watcher = self.watch(session)
+        # Once it has seen a step, it watches.
+        self.succeeds("train", "--session", session, *self.idx_data)
+        self.succeeds("session", "delete", session)
+        self.assertEqual(self.seen(watcher)[1]["reason"], "session deleted")
+        watcher = self.watch(self.keep(*self.idx_data, *QUICK))
+        time.sleep(0.5)
+        self.tearDownClass()
+        self.addCleanup(self.start_server)
+        self.assertEqual(self.seen(watcher)[1]["reason"], "server shut down")
+
+    def test_an_interrupt_ends_a_watch_without_failure(self) -> None:
+        watcher = self.watch(self.keep(*self.idx_data, *QUICK))
+        watcher.send_signal(signal.SIGINT)
+        self.assertEqual(self.seen(watcher)[1]["reason"], "interrupted")
+
+    def test_a_session_that_is_not_there_cannot_be_watched(self) -> None:
+        self.assertIn("'nobody'", self.fails(1, "watch", "nobody"))
 
 
 class InterruptionTest(ServedTest):

@@ -16,13 +16,16 @@ class UsageTest(CommandTest):
         return self.fails(2, *arguments)
 
     def test_help_and_version_are_no_failures(self) -> None:
-        for arguments in (["--help"], ["train", "--help"], ["session", "create", "--help"]):
-            self.assertIn("Usage: backprop", self.succeeds(*arguments))
+        for arguments in (["--help"], ["train", "--help"], ["session", "create", "--help"], ["session", "update", "--help"],
+                          ["session", "fork", "--help"], ["watch", "--help"]):
+            said = self.succeeds(*arguments)
+            self.assertIn("Usage: backprop", said)
+            self.assertLessEqual(max(map(len, said.splitlines())), 80, said)
         self.assertRegex(self.succeeds("--version"), r"^backprop \d+\.\d+\.\d+\n$")
 
     def test_no_command_lists_those_there_are(self) -> None:
-        self.assertIn("train, predict, evaluate, session, weights", self.refused())
-        self.assertIn("create, list, describe, delete", self.refused("session"))
+        self.assertIn("train, predict, evaluate, session, watch, weights", self.refused())
+        self.assertIn("create, update, fork, list, describe, delete", self.refused("session"))
         self.assertIn("download", self.refused("weights"))
 
     def test_what_is_not_known_is_named_with_where_to_look(self) -> None:
@@ -51,8 +54,10 @@ class UsageTest(CommandTest):
             ("--test-labels", ["train", *data, "--test-images", self.images]),
             ("--test-csv -", ["train", "--csv", "-", "--target", "y", "--test-csv", "-"]),
             ("--labels", ["train", "--images", "-", "--labels", "-"]),
-            ("--standardise", ["train", *data, "--standardise"]),
-            ("--standardise-by", ["evaluate", "s", *data, "--standardise-by", self.csv]),
+            ("--standardise", ["session", "create", "--input-size", "4", "--layers", "2", "--standardise"]),
+            ("--schedule-steps", ["train", *data, "--schedule", "cosine", "--until-error", "0.1"]),
+            ("--optimiser", ["train", *data, "--session", "s", "--optimiser", "adam"]),
+            ("--standardise", ["train", *data, "--session", "s", "--standardise"]),
             ("--require-accuracy", ["train", *data, "--require-accuracy", "0.9"]),
             ("--require-accuracy", ["train", *self.csv_data, "--regression", "--test-csv", self.csv,
                                     "--require-accuracy", "0.9"]),

@@ -79,12 +79,6 @@ TEST(CsvDatasetTest, CellThatIsNoNumberNamesLineAndColumn) {
             "f.csv, line 3: 'abc' in column 'x' is not a finite number");
 }
 
-TEST(CsvDatasetTest, StandardisedInputsHaveMeanZeroAndDeviationOne) {
-  absl::StatusOr<Dataset> data = FromCsv("x,c,y\n1,5,0\n3,5,1\n", {"y"});
-  Standardise(StatisticsOf(*data), &*data);
-  EXPECT_THAT(Inputs(*data), ElementsAre(FloatEq(-1), 0, FloatEq(1), 0));
-}
-
 TEST(IdxDatasetTest, PixelsTravelAsBytesWithScale) {
   absl::StatusOr<Dataset> data =
       DatasetFromIdx({{2, 1, 2}, "abcd"}, IdxArray{{2}, "\x01\x07"});

@@ -79,5 +79,28 @@ TEST(ShuffleTest, EveryEpochHasEverySampleInAnotherOrder) {
   for (uint32_t i = 0; i < 100; ++i) EXPECT_EQ(first[i], i);
 }
 
+TEST(SampleFeedTest, LearningTakesWhatTheFirstEpochBeginsWith) {
+  const Dataset dataset = Numbered(7);
+  SampleFeed feed(dataset, 2, 4, 5);
+  feed.BeginLearning(4);
+  v1::TrainRequest request;
+  ASSERT_TRUE(feed.Next(&request));
+  const std::vector<uint32_t> learnt(request.classes().begin(),
+                                     request.classes().end());
+  EXPECT_FALSE(feed.Next(&request));
+  const auto epoch = Epoch(feed);
+  EXPECT_EQ(epoch[0], learnt);
+  EXPECT_EQ(epoch.size(), 2U);
+}
+
+TEST(SampleFeedTest, LearningFromMoreThanThereIsTakesWholeSteps) {
+  const Dataset dataset = Numbered(7);
+  SampleFeed feed(dataset, 2, 100, std::nullopt);
+  feed.BeginLearning(~uint64_t{0} / 2 * 2);
+  v1::TrainRequest request;
+  ASSERT_TRUE(feed.Next(&request));
+  EXPECT_THAT(request.classes(), ElementsAre(0, 1, 2, 3, 4, 5));
+}
+
 }  // namespace
 }  // namespace backprop::cli

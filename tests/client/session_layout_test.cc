@@ -7,6 +7,7 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "tests/client/session_message.h"
 
@@ -78,6 +79,71 @@ TEST(SessionLayoutTest, LayoutWithoutLayersIsRefused) {
   v1::Session session = SessionMessage(784, {128, 10});
   session.mutable_layout()->clear_layers();
   EXPECT_FALSE(LayoutOfSession(session).ok());
+}
+
+TEST(OptimiserOfTest, KindAndStateFollowFromTheSpec) {
+  v1::Optimiser adam;
+  adam.mutable_adam();
+  const v1::Session session =
+      testing::WithOptimiser(SessionMessage(4, {2}), adam);
+  absl::StatusOr<Optimiser> optimiser =
+      OptimiserOf(session.spec(), session.layout());
+  ASSERT_TRUE(optimiser.ok()) << optimiser.status();
+  EXPECT_EQ(optimiser->kind, OptimiserKind::kAdam);
+  EXPECT_EQ(StateCount(*optimiser), 2U);
+}
+
+TEST(OptimiserOfTest, PlainDescentMayHaveGradientFactors) {
+  v1::Session session = SessionMessage(4, {2});
+  session.mutable_layout()->set_factor_kind(v1::FACTOR_KIND_GRADIENT);
+  session.mutable_layout()->set_scalar_count(6);
+  EXPECT_TRUE(OptimiserOf(session.spec(), session.layout()).ok());
+}
+
+TEST(OptimiserOfTest, WhatDisagreesIsRefusedByName) {
+  v1::Optimiser adam;
+  adam.mutable_adam();
+  const v1::Session honest =
+      testing::WithOptimiser(SessionMessage(4, {2}), adam);
+  const struct {
+    std::string field;
+    std::function<void(v1::Session*)> change;
+  } lies[] = {
+      {"layout.factor_kind",
+       [](auto* s) {
+         s->mutable_layout()->set_factor_kind(v1::FACTOR_KIND_DELTA);
+       }},
+      {"layout.scalar_count",
+       [](auto* s) { s->mutable_layout()->set_scalar_count(6); }},
+      {"layout.state_count",
+       [](auto* s) { s->mutable_layout()->set_state_count(1); }},
+      {"spec.optimiser",
+       [](auto* s) { s->mutable_spec()->mutable_optimiser()->clear_kind(); }},
+  };
+  for (const auto& lie : lies) {
+    v1::Session session = honest;
+    lie.change(&session);
+    const absl::Status status =
+        OptimiserOf(session.spec(), session.layout()).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << lie.field;
+    EXPECT_THAT(std::string(status.message()),
+                ::testing::HasSubstr(lie.field + " is"));
+  }
+}
+
+TEST(InputFormatTest, StandardisationIsTakenWhereItIsKnown) {
+  v1::SessionSpec spec;
+  spec.set_input_size(2);
+  v1::Standardisation* given = spec.mutable_input()->mutable_standardisation();
+  given->set_learn_samples(10);
+  EXPECT_TRUE(InputFormatOf(spec)->mean.empty());
+  for (const float number : {1.0F, 2.0F}) {
+    given->add_mean(number);
+    given->add_factor(number);
+  }
+  EXPECT_EQ(InputFormatOf(spec)->factor, (std::vector<float>{1, 2}));
+  given->add_mean(3);
+  EXPECT_FALSE(InputFormatOf(spec).ok());
 }
 
 TEST(InputFormatTest, ScaleNotSetMeansOne) {

@@ -37,6 +37,33 @@ v1::Session SessionMessage(uint32_t input_size,
   }
   layout->set_weight_count(weights);
   layout->set_delta_row_length(row);
+  layout->set_factor_kind(v1::FACTOR_KIND_DELTA);
+  spec->mutable_optimiser()->set_learning_rate(0.5F);
+  spec->mutable_optimiser()->mutable_sgd();
+  return session;
+}
+
+v1::Session WithOptimiser(v1::Session session, const v1::Optimiser& optimiser) {
+  *session.mutable_spec()->mutable_optimiser() = optimiser;
+  v1::Layout* layout = session.mutable_layout();
+  layout->set_factor_kind(v1::FACTOR_KIND_GRADIENT);
+  switch (optimiser.kind_case()) {
+    case v1::Optimiser::kAdagrad:
+      layout->set_scalar_count(6);
+      layout->set_state_count(1);
+      break;
+    case v1::Optimiser::kRmsProp:
+      layout->set_scalar_count(8);
+      layout->set_state_count(1);
+      break;
+    case v1::Optimiser::kAdam:
+      layout->set_scalar_count(10);
+      layout->set_state_count(2);
+      break;
+    default:
+      layout->set_scalar_count(6);
+      layout->set_state_count(optimiser.sgd().momentum() == 0 ? 0 : 1);
+  }
   return session;
 }
 

@@ -11,10 +11,14 @@
 
 namespace backprop::testing {
 
-// What an honest server says of a session with these layers.
+// What an honest server says of a session with these layers, trained by plain
+// descent.
 v1::Session SessionMessage(uint32_t input_size,
                            const std::vector<uint32_t>& sizes,
                            uint32_t batch_size = 1);
+
+// The same with gradient factors, which this optimiser makes weight deltas of.
+v1::Session WithOptimiser(v1::Session session, const v1::Optimiser& optimiser);
 
 // Little-endian float32.
 std::string Bytes(const std::vector<float>& values);

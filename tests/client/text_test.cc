@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "client/cli/help_format.h"
 #include "client/cli/number_text.h"
 #include "client/cli/progress.h"
 
@@ -22,6 +23,13 @@ TEST(NumberTextTest, BytesHaveUnits) {
 
 TEST(NumberTextTest, DigestsHaveAllTheirDigits) {
   EXPECT_EQ(DigestText(0x123456789abcdef), "0123456789abcdef");
+}
+
+TEST(WrappedTest, LinesBreakBetweenWords) {
+  EXPECT_EQ(Wrapped("ab cd ef", 5), "ab cd\nef");
+  EXPECT_EQ(Wrapped("ab cd ef", 4), "ab\ncd\nef");
+  EXPECT_EQ(Wrapped("longer than", 3), "longer\nthan");
+  EXPECT_EQ(Wrapped("", 3), "");
 }
 
 TEST(BarTextTest, FillsWithProgress) {

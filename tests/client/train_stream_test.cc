@@ -10,6 +10,7 @@
 #include <memory>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "tests/client/session_message.h"
 
@@ -19,6 +20,7 @@ namespace {
 using ::testing::_;
 using ::testing::DoAll;
 using ::testing::HasSubstr;
+using ::testing::Invoke;
 using ::testing::NiceMock;
 using ::testing::Return;
 using ::testing::SetArgPointee;
@@ -49,7 +51,11 @@ class TrainStreamTest : public ::testing::Test {
             const SendWindow& window = {},
             const grpc::Status& status = grpc::Status()) {
     auto call = std::make_unique<Call>();
-    ON_CALL(*call, Write(_, _)).WillByDefault(Return(true));
+    ON_CALL(*call, Write(_, _))
+        .WillByDefault(Invoke([this](const v1::TrainRequest& request, auto) {
+          sent_.push_back(request);
+          return true;
+        }));
     ON_CALL(*call, WritesDone()).WillByDefault(Return(true));
     ON_CALL(*call, Finish()).WillByDefault(Return(status));
     auto& read = EXPECT_CALL(*call, Read(_));
@@ -57,13 +63,16 @@ class TrainStreamTest : public ::testing::Test {
     for (const auto& answer : answers)
       read.WillOnce(DoAll(SetArgPointee<0>(answer), Return(true)));
     read.WillRepeatedly(Return(false));
-    auto stream = TrainStream::Open(std::make_unique<grpc::ClientContext>(),
-                                    std::move(call),
-                                    testing::SessionMessage(1, {1}), window);
+    auto stream =
+        TrainStream::Open(std::make_unique<grpc::ClientContext>(),
+                          std::move(call), session_, options_, window);
     ASSERT_TRUE(stream.ok()) << stream.status();
     stream_ = *std::move(stream);
   }
 
+  v1::Session session_ = testing::SessionMessage(1, {1});
+  v1::TrainOptions options_;
+  std::vector<v1::TrainRequest> sent_;
   std::unique_ptr<TrainStream> stream_;
   TrainAnswer answer_;
 };
@@ -76,7 +85,7 @@ TEST_F(TrainStreamTest, OpeningTellsTheStepItStartsFrom) {
 TEST_F(TrainStreamTest, SessionWithoutInputsIsRefused) {
   EXPECT_EQ(TrainStream::Open(std::make_unique<grpc::ClientContext>(),
                               std::make_unique<Call>(),
-                              testing::SessionMessage(0, {1}), {})
+                              testing::SessionMessage(0, {1}), {}, {})
                 .status()
                 .code(),
             absl::StatusCode::kInvalidArgument);
@@ -103,6 +112,78 @@ TEST_F(TrainStreamTest, SkippedSamplesHaveNoInputsInTheAnswer) {
   ASSERT_TRUE(stream_->Send(Samples({1, 2, 3})));
   ASSERT_TRUE(stream_->Next(&answer_));
   EXPECT_EQ(answer_.inputs, testing::Bytes({3}));
+}
+
+TEST_F(TrainStreamTest, OptionsGoWithTheOpeningAndComeWithEachAnswer) {
+  options_.set_deltas(v1::DELTA_DETAIL_DENSE);
+  options_.set_want_outputs(true);
+  Open({Answer(1, 10, 11)});
+  ASSERT_TRUE(stream_->Send(Samples({1})));
+  ASSERT_TRUE(stream_->Next(&answer_));
+  EXPECT_EQ(answer_.detail, v1::DELTA_DETAIL_DENSE);
+  ASSERT_EQ(sent_.size(), 2U);
+  EXPECT_EQ(sent_[0].options().deltas(), v1::DELTA_DETAIL_DENSE);
+  EXPECT_TRUE(sent_[0].options().want_outputs());
+  EXPECT_FALSE(sent_[1].has_options());
+}
+
+TEST_F(TrainStreamTest, WithoutOptionsAnswersHoldFactors) {
+  Open({Answer(1, 10, 11)});
+  ASSERT_TRUE(stream_->Send(Samples({1})));
+  ASSERT_TRUE(stream_->Next(&answer_));
+  EXPECT_EQ(answer_.detail, v1::DELTA_DETAIL_FACTORS);
+}
+
+TEST_F(TrainStreamTest, SamplesThatWereLearntFromHaveNoInputsInTheAnswer) {
+  session_.mutable_spec()
+      ->mutable_input()
+      ->mutable_standardisation()
+      ->set_learn_samples(3);
+  v1::TrainResponse learning = Answer(1, 10, 10);
+  learning.set_next_offset(2);
+  v1::TrainResponse learnt = Answer(2, 10, 10, false);
+  learnt.set_next_offset(3);
+  v1::TrainResponse trained = Answer(2, 10, 11);
+  trained.set_next_offset(4);
+  Open({learning, learnt, trained});
+  EXPECT_EQ(stream_->samples_to_learn(), 3U);
+  ASSERT_TRUE(stream_->Send(Samples({1, 2})));
+  ASSERT_TRUE(stream_->Send(Samples({3, 4})));
+  ASSERT_TRUE(stream_->Next(&answer_));
+  EXPECT_EQ(answer_.inputs, "");
+  EXPECT_EQ(stream_->samples_to_learn(), 1U);
+  ASSERT_TRUE(stream_->Next(&answer_));
+  EXPECT_EQ(answer_.inputs, "");
+  ASSERT_TRUE(stream_->Next(&answer_));
+  EXPECT_EQ(answer_.inputs, testing::Bytes({4}));
+  EXPECT_EQ(stream_->samples_to_learn(), 0U);
+}
+
+TEST_F(TrainStreamTest, ForkThatKnowsItsStandardisationLearnsNothing) {
+  v1::Standardisation* known =
+      session_.mutable_spec()->mutable_input()->mutable_standardisation();
+  known->set_learn_samples(3);
+  known->add_mean(0);
+  known->add_factor(1);
+  v1::TrainResponse answer = Answer(1, 10, 11);
+  answer.set_next_offset(1);
+  Open({answer});
+  ASSERT_TRUE(stream_->Send(Samples({1})));
+  ASSERT_TRUE(stream_->Next(&answer_));
+  EXPECT_EQ(answer_.inputs, testing::Bytes({1}));
+}
+
+TEST_F(TrainStreamTest, MoreLearntFromThanWasSentBreaksTheProtocol) {
+  session_.mutable_spec()
+      ->mutable_input()
+      ->mutable_standardisation()
+      ->set_learn_samples(~uint64_t{0});
+  v1::TrainResponse answer = Answer(1, 10, 10);
+  answer.set_next_offset(2);
+  Open({answer});
+  ASSERT_TRUE(stream_->Send(Samples({1})));
+  EXPECT_FALSE(stream_->Next(&answer_));
+  EXPECT_EQ(stream_->Finish().code(), absl::StatusCode::kInternal);
 }
 
 TEST_F(TrainStreamTest, MoreStepsThanWereSentBreakTheProtocol) {
@@ -160,6 +241,12 @@ TEST_F(TrainStreamTest, WindowIsFullByMessagesAndByBytes) {
 
   Open({}, {.messages = 100, .bytes = 6});
   ASSERT_TRUE(stream_->Send(Samples({1})));
+  EXPECT_TRUE(stream_->WindowFull());
+
+  Open({}, {.messages = 100, .bytes = 12});
+  v1::TrainRequest weighted = Samples({1});
+  weighted.add_sample_weights(0.5F);
+  ASSERT_TRUE(stream_->Send(weighted));
   EXPECT_TRUE(stream_->WindowFull());
 }
 

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -41,15 +42,19 @@ class TrainingClientTest : public ::testing::Test {
  protected:
   absl::StatusOr<Weights> Download(
       const std::vector<v1::GetWeightsResponse>& chunks,
-      const grpc::Status& status = grpc::Status()) {
+      const grpc::Status& status = grpc::Status(), bool with_state = false) {
     auto* reader = new NiceMock<Chunks>();  // the client takes it
     auto& read = EXPECT_CALL(*reader, Read(_));
     for (const auto& chunk : chunks)
       read.WillOnce(DoAll(SetArgPointee<0>(chunk), Return(true)));
     read.WillRepeatedly(Return(false));
     ON_CALL(*reader, Finish()).WillByDefault(Return(status));
-    EXPECT_CALL(*stub_, GetWeightsRaw(_, _)).WillOnce(Return(reader));
-    return client_.DownloadWeights("s1");
+    EXPECT_CALL(*stub_, GetWeightsRaw(_, _))
+        .WillOnce(Invoke([&](auto*, const v1::GetWeightsRequest& request) {
+          EXPECT_EQ(request.with_state(), with_state);
+          return reader;
+        }));
+    return client_.DownloadWeights("s1", with_state);
   }
 
   std::shared_ptr<NiceMock<v1::MockTrainingServiceStub>> stub_ =
@@ -93,6 +98,31 @@ TEST_F(TrainingClientTest, ChunksThatDoNotFitAreDataLoss) {
         << i;
 }
 
+TEST_F(TrainingClientTest, StateAndStandardisationComeWithTheAnchor) {
+  v1::GetWeightsResponse first = Chunk(0, {1, 2}, all_);
+  first.mutable_standardisation()->add_mean(0.5F);
+  first.mutable_standardisation()->add_factor(2);
+  absl::StatusOr<Weights> weights =
+      Download({first, Chunk(2, {3, 4, 5, 6, 7}, all_), Chunk(7, {8, 9}, all_)},
+               grpc::Status(), true);
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  EXPECT_EQ(weights->values, all_);
+  EXPECT_EQ(weights->state, (std::vector<float>{4, 5, 6, 7, 8, 9}));
+  EXPECT_EQ(weights->mean, std::vector<float>{0.5F});
+  EXPECT_EQ(weights->factor, std::vector<float>{2});
+}
+
+TEST_F(TrainingClientTest, StateThatIsCutOffOrEndlessIsDataLoss) {
+  v1::GetWeightsResponse resized = Chunk(3, {4, 5, 6}, all_);
+  resized.set_weight_count(6);
+  for (const auto& second : {Chunk(3, {4, 5}, all_),
+                             Chunk(3, {4, 5, 6, 7, 8, 9, 10}, all_), resized})
+    EXPECT_EQ(Download({Chunk(0, all_, all_), second}, grpc::Status(), true)
+                  .status()
+                  .code(),
+              absl::StatusCode::kDataLoss);
+}
+
 TEST_F(TrainingClientTest, ServersErrorOutranksMissingChunks) {
   EXPECT_EQ(Download({}, grpc::Status(grpc::StatusCode::NOT_FOUND, "no such"))
                 .status()
@@ -114,6 +144,45 @@ TEST_F(TrainingClientTest, UnaryCallsHaveADeadline) {
   absl::StatusOr<v1::Session> session = client_.GetSession("abc");
   ASSERT_TRUE(session.ok());
   EXPECT_EQ(session->session_id(), "abc");
+}
+
+TEST_F(TrainingClientTest, UpdateAndForkPassOnWhatIsAskedFor) {
+  EXPECT_CALL(*stub_, UpdateSession(_, _, _))
+      .WillOnce(Invoke([](auto*, const v1::UpdateSessionRequest& request,
+                          v1::UpdateSessionResponse* response) {
+        EXPECT_EQ(request.update_mask().paths(0), "optimiser.l2");
+        response->set_first_step(8);
+        return grpc::Status();
+      }));
+  v1::UpdateSessionRequest update;
+  update.mutable_update_mask()->add_paths("optimiser.l2");
+  EXPECT_EQ(client_.UpdateSession(update)->first_step(), 8U);
+  EXPECT_CALL(*stub_, CreateSession(_, _, _))
+      .WillOnce(Invoke([](auto*, const v1::CreateSessionRequest& request,
+                          v1::CreateSessionResponse* response) {
+        EXPECT_FALSE(request.has_spec());
+        EXPECT_TRUE(request.fork().with_state());
+        response->mutable_session()->set_forked_from(
+            request.fork().session_id());
+        return grpc::Status();
+      }));
+  v1::Fork fork;
+  fork.set_session_id("s1");
+  fork.set_with_state(true);
+  EXPECT_EQ(client_.ForkSession(fork)->forked_from(), "s1");
+}
+
+TEST_F(TrainingClientTest, WatchStartsAfterTheStepThatIsGiven) {
+  for (const std::optional<uint64_t> step :
+       {std::optional<uint64_t>(), std::optional<uint64_t>(0)}) {
+    EXPECT_CALL(*stub_, WatchDeltasRaw(_, _))
+        .WillOnce(Invoke([&](auto*, const v1::WatchDeltasRequest& request) {
+          EXPECT_EQ(request.has_after_step(), step.has_value());
+          return new NiceMock<
+              grpc::testing::MockClientReader<v1::WatchDeltasResponse>>();
+        }));
+    client_.Watch("s1", step);
+  }
 }
 
 TEST_F(TrainingClientTest, EvaluateNamesTheSessionInTheFirstMessageOnly) {

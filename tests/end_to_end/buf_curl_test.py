@@ -58,7 +58,7 @@ class BufCurlTest(unittest.TestCase):
             "spec": {
                 "inputSize": 2,
                 "layers": [{"size": 1}],
-                "optimiser": {"sgd": {"learningRate": 0.5}},
+                "optimiser": {"sgd": {}, "learningRate": 0.5},
             },
             "initialWeights": weights,
         })

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "engine/predictor.h"
+#include "engine/step_trainer.h"
 #include "engine/trainer.h"
+#include "tests/engine/named_optimiser.h"
 #include "tests/engine/problem.h"
 
 namespace {
@@ -53,9 +55,8 @@ std::vector<Problem> Problems() {
   std::vector<Problem> problems;
   for (const Shape& shape :
        {Shape{30, {20, 10, 5}}, Shape{30, {120, 100, 5}}}) {
-    for (const Functions& functions : AllFunctions()) {
-      const NetworkSpec network = MakeNetwork(shape, functions.hidden,
-                                              functions.output, functions.loss);
+    for (const Functions& functions : EachFunction()) {
+      const NetworkSpec network = MakeNetwork(shape, functions);
       for (const DeltaForm form : {DeltaForm::kFactored, DeltaForm::kDense}) {
         const std::vector<DeltaForm> forms(3, form);
         for (const size_t batch_size : {1, 4}) {
@@ -69,20 +70,27 @@ std::vector<Problem> Problems() {
   return problems;
 }
 
-// Allocations of one call that trains all of the problem's steps.
-size_t AllocationsOfTraining(Trainer& trainer, const Problem& problem) {
-  const Layout& layout = problem.layout;
-  std::vector<float> weights = problem.weights;
-  std::vector<float> errors(kSteps);
-  std::vector<float> deltas(kSteps * layout.delta_row_length());
-  std::vector<float> outputs(problem.targets.size());
-  const TrainRun run{problem.inputs, problem.targets, weights,
-                     errors,         deltas,          outputs};
-  const Training training{&problem.network, &layout, problem.learning_rate};
-  const size_t before = allocations;
-  EXPECT_EQ(trainer.Train(training, run), kSteps);
-  return allocations - before;
-}
+// Counts what one call of Train allocates.
+template <class AnyTrainer>
+class CountingTrainer {
+ public:
+  size_t Train(const Training& training, const TrainRun& run) {
+    const size_t before = allocations;
+    const size_t applied = trainer_.Train(training, run);
+    counted_ = allocations - before;
+    return applied;
+  }
+
+  // Allocations of one call that trains all of the problem's steps.
+  size_t Count(const Problem& problem) {
+    EXPECT_EQ(testing::Train(*this, problem).applied, problem.steps());
+    return counted_;
+  }
+
+ private:
+  AnyTrainer trainer_;
+  size_t counted_ = 0;
+};
 
 TEST(AllocationTest, TheCountersCount) {
   const size_t before = allocations;
@@ -110,23 +118,41 @@ TEST(AllocationTest, LayoutsBeyondTheLimitAreRefusedBeforeAllocating) {
 
 TEST(AllocationTest, AWarmTrainerAllocatesNothing) {
   for (const Problem& problem : Problems()) {
-    Trainer trainer;
-    EXPECT_GT(AllocationsOfTraining(trainer, problem), 0u) << problem.name();
-    EXPECT_EQ(AllocationsOfTraining(trainer, problem), 0u) << problem.name();
+    CountingTrainer<Trainer> trainer;
+    EXPECT_GT(trainer.Count(problem), 0u) << problem.name();
+    EXPECT_EQ(trainer.Count(problem), 0u) << problem.name();
+  }
+}
+
+TEST(AllocationTest, AWarmTrainerOfAnyOptimiserAllocatesNothing) {
+  for (const DeltaForm form : {DeltaForm::kFactored, DeltaForm::kDense}) {
+    for (const size_t batch_size : {1, 3}) {
+      for (const NamedOptimiser& named : AllOptimisers()) {
+        Problem problem =
+            MakeOptimiserProblem({20, 9, 4}, batch_size, form, named, kSteps);
+        problem.network.layers[0].dropout = 0.25F;
+        const Problem smaller =
+            MakeOptimiserProblem({7, 3}, 1, form, named, kSteps);
+        CountingTrainer<StepTrainer> trainer;
+        EXPECT_GT(trainer.Count(problem), 0u) << named.name;
+        trainer.Count(smaller);
+        EXPECT_EQ(trainer.Count(problem), 0u) << named.name;
+      }
+    }
   }
 }
 
 TEST(AllocationTest, ASmallerNetworkFindsTheLargerOnesMemory) {
-  Trainer trainer;
+  CountingTrainer<Trainer> trainer;
   const Problem large = Problems().back();
-  AllocationsOfTraining(trainer, large);
-  const NetworkSpec network =
-      MakeNetwork({7, {6, 5}}, Activation::kTanh, Activation::kIdentity,
-                  Loss::kHalfSquaredError);
+  trainer.Count(large);
+  const NetworkSpec network = MakeNetwork(
+      {7, {6, 5}},
+      {Activation::kTanh, Activation::kIdentity, Loss::kHalfSquaredError});
   const Problem small =
       MakeProblem(network, MakeLayout(network, 2), 0.01F, kSteps, 2);
-  EXPECT_EQ(AllocationsOfTraining(trainer, small), 0u);
-  EXPECT_EQ(AllocationsOfTraining(trainer, large), 0u);
+  EXPECT_EQ(trainer.Count(small), 0u);
+  EXPECT_EQ(trainer.Count(large), 0u);
 }
 
 TEST(AllocationTest, AWarmPredictorAllocatesNothing) {

@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "tests/engine/problem.h"
-#include "tests/engine/reference_delta.h"
+#include "tests/engine/replay.h"
 #include "tests/engine/twin_comparison.h"
 
 namespace backprop::testing {
@@ -35,15 +35,14 @@ const Shape kShapes[] = {
 constexpr size_t kSteps = 75;
 
 Problem ProblemOf(const Shape& shape, const Functions& functions, float rate) {
-  const NetworkSpec network =
-      MakeNetwork(shape, functions.hidden, functions.output, functions.loss);
+  const NetworkSpec network = MakeNetwork(shape, functions);
   return MakeProblem(network, MakeLayout(network, 1), rate, kSteps, 11);
 }
 
 // With no kink at which rounding decides.
 std::vector<Problem> SmoothProblems(const Shape& shape, float rate) {
   std::vector<Problem> problems;
-  for (const Functions& functions : AllFunctions()) {
+  for (const Functions& functions : EachFunction()) {
     if (functions.hidden == Activation::kIdentity ||
         functions.hidden == Activation::kRelu ||
         functions.output == Activation::kRelu) {
@@ -59,17 +58,6 @@ Results TrainInBlocks(const Problem& problem) {
   return Train(trainer, problem);
 }
 
-// The weights are those before plus the deltas of the applied steps.
-void ExpectReplayed(const Problem& problem, const Results& results) {
-  std::vector<float> expected = problem.weights;
-  ApplyReferenceDeltas(
-      problem.layout,
-      std::span(results.deltas)
-          .first(results.applied * problem.layout.delta_row_length()),
-      problem.inputs, expected);
-  EXPECT_EQ(Bits(results.weights), Bits(expected)) << problem.name();
-}
-
 class BlockTrainerTest : public ::testing::TestWithParam<Shape> {};
 
 INSTANTIATE_TEST_SUITE_P(Shapes, BlockTrainerTest, ::testing::ValuesIn(kShapes),
@@ -80,13 +68,16 @@ INSTANTIATE_TEST_SUITE_P(Shapes, BlockTrainerTest, ::testing::ValuesIn(kShapes),
                          });
 
 TEST_P(BlockTrainerTest, TakesStepsOfOneSampleOnly) {
-  const NetworkSpec network =
-      MakeNetwork(GetParam(), Activation::kTanh, Activation::kIdentity,
-                  Loss::kHalfSquaredError);
+  const NetworkSpec network = MakeNetwork(
+      GetParam(),
+      {Activation::kTanh, Activation::kIdentity, Loss::kHalfSquaredError});
   const Layout one = MakeLayout(network, 1);
   const Layout three = MakeLayout(network, 3);
-  EXPECT_TRUE(BlockTrainer::Takes({&network, &one, 0.1F}));
-  EXPECT_FALSE(BlockTrainer::Takes({&network, &three, 0.1F}));
+  const Optimiser optimiser;
+  EXPECT_TRUE(BlockTrainer::Takes(
+      {.network = &network, .layout = &one, .optimiser = &optimiser}));
+  EXPECT_FALSE(BlockTrainer::Takes(
+      {.network = &network, .layout = &three, .optimiser = &optimiser}));
 }
 
 TEST_P(BlockTrainerTest, EveryStepIsTheTwinsFromTheSameWeights) {
@@ -111,7 +102,7 @@ TEST_P(BlockTrainerTest, LargeStepsAreExactToo) {
 }
 
 TEST_P(BlockTrainerTest, DeltaRowsReplayToTheSameBits) {
-  for (const Functions& functions : AllFunctions()) {
+  for (const Functions& functions : EachFunction()) {
     for (const float rate : {0.005F, 0.5F}) {
       const Problem problem = ProblemOf(GetParam(), functions, rate);
       ExpectReplayed(problem, TrainInBlocks(problem));
@@ -158,14 +149,14 @@ TEST_P(BlockTrainerTest, SameMessagesSameBits) {
       {Activation::kSigmoid, Activation::kSigmoid, Loss::kHalfSquaredError},
       0.5F);
   Trainer trainer;
-  const Results once = TrainInPieces(trainer, problem, 20);
+  const Results once = Train(trainer, problem, {.lengths = {20}});
   for (const Shape& other : kShapes) {  // leaves its traces in the memory
     Train(trainer, ProblemOf(other,
                              {Activation::kTanh, Activation::kTanh,
                               Loss::kHalfSquaredError},
                              0.1F));
   }
-  const Results again = TrainInPieces(trainer, problem, 20);
+  const Results again = Train(trainer, problem, {.lengths = {20}});
   EXPECT_EQ(Bits(once.weights), Bits(again.weights));
   EXPECT_EQ(Bits(once.errors), Bits(again.errors));
   EXPECT_EQ(Bits(once.deltas), Bits(again.deltas));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ApplyDelta and ExpandDelta against delta.proto written out in obvious loops.
+// ApplyDelta of plain descent against delta.proto written out in obvious loops.
 #include "engine/delta.h"
 
 #include <gtest/gtest.h>
@@ -18,6 +18,13 @@ namespace {
 constexpr size_t kMost = std::numeric_limits<size_t>::max();
 constexpr DeltaForm F = DeltaForm::kFactored;
 constexpr DeltaForm D = DeltaForm::kDense;
+
+// A step of plain descent.
+void Apply(const Layout& layout, std::span<const float> row,
+           std::span<const float> inputs, std::span<float> weights,
+           std::span<float> delta = {}) {
+  ApplyDelta(layout, {}, {row, inputs, {}}, weights, {}, delta);
+}
 
 Layout OneLayer(size_t in, size_t out, size_t batch_size, DeltaForm form) {
   return *Layout::Create(in, std::vector{out}, batch_size, kMost,
@@ -58,25 +65,17 @@ DeltaCase RandomCase(uint32_t seed) {
           Mixed(random, batch_size * in), Mixed(random, layout.weight_count())};
 }
 
-TEST(DeltaTest, ExpandDeltaIsTheContractsBitForBit) {
-  for (uint32_t seed = 0; seed < 200; ++seed) {
-    const DeltaCase random = RandomCase(seed);
-    std::vector<float> delta(random.weights.size(), 99.0F);
-    ExpandDelta(random.layout, random.row, random.inputs, delta);
-    EXPECT_EQ(Bits(delta),
-              Bits(ReferenceDelta(random.layout, random.row, random.inputs)))
-        << "seed " << seed;
-  }
-}
-
 TEST(DeltaTest, ApplyDeltaIsTheContractsBitForBit) {
   for (uint32_t seed = 0; seed < 200; ++seed) {
     const DeltaCase random = RandomCase(seed);
     std::vector<float> weights = random.weights;
     std::vector<float> expected = random.weights;
-    ApplyDelta(random.layout, random.row, random.inputs, weights);
-    ApplyReferenceDeltas(random.layout, random.row, random.inputs, expected);
+    std::vector<float> delta(weights.size(), 99.0F);
+    Apply(random.layout, random.row, random.inputs, weights, delta);
+    const std::vector<float> expected_delta = ApplyReferenceStep(
+        random.layout, {}, {random.row, random.inputs, {}}, expected, {});
     EXPECT_EQ(Bits(weights), Bits(expected)) << "seed " << seed;
+    EXPECT_EQ(Bits(delta), Bits(expected_delta)) << "seed " << seed;
   }
 }
 
@@ -89,7 +88,7 @@ TEST(DeltaTest, FusingWouldShow) {
     const float a = random.Uniform(-1, 1);
     std::vector<float> weights = {random.Uniform(-1, 1), 0};
     const float fused = std::fma(u, a, weights[0]);
-    ApplyDelta(OneLayer(1, 1, 1, F), std::vector{u}, std::vector{a}, weights);
+    Apply(OneLayer(1, 1, 1, F), std::vector{u}, std::vector{a}, weights);
     different += weights[0] == fused ? 0 : 1;
   }
   EXPECT_GT(different, 20u);
@@ -100,11 +99,12 @@ TEST(DeltaTest, SamplesAreAddedInTheirOrder) {
   const std::vector<float> inputs = {1, 0x1p24F, -0x1p24F};
   const std::vector<float> row = {1, 1, 1};
   std::vector<float> delta(2);
-  ExpandDelta(OneLayer(1, 1, 3, F), row, inputs, delta);
+  std::vector<float> weights(2);
+  Apply(OneLayer(1, 1, 3, F), row, inputs, weights, delta);
   EXPECT_EQ(delta[0], 0);
   EXPECT_EQ(delta[1], 3);
-  std::vector<float> weights = {0.5F, 0};
-  ApplyDelta(OneLayer(1, 1, 3, F), row, inputs, weights);
+  weights = {0.5F, 0};
+  Apply(OneLayer(1, 1, 3, F), row, inputs, weights);
   EXPECT_EQ(weights[0], 0.5F) << "the weight comes last, not first";
 }
 
@@ -113,7 +113,7 @@ TEST(DeltaTest, InputsMatterOnlyToAFactoredFirstLayer) {
                                         std::vector{D, F});
   const std::vector<float> row = {1, 2, 3, 4, 5, 6, /* u */ 2, 3, /* a */ 5, 7};
   std::vector<float> weights(12);
-  ApplyDelta(layout, row, {}, weights);
+  Apply(layout, row, {}, weights);
   EXPECT_EQ(weights, (std::vector<float>{1, 2, 3, 4, 5, 6,  //
                                          10, 14, 15, 21, 2, 3}));
 }
@@ -143,25 +143,26 @@ TEST(DeltaTest, FlushSmallKeepsNanSoThatTheStepIsRefused) {
 TEST(DeltaTest, SubnormalWeightsAndDeltasAreKept) {
   std::vector<float> weights = {0x1.8p-126F, 0x1p-149F, -0x1p-130F, 0};
   const std::vector<float> row = {-0x1p-126F, 0x1p-149F, 0, 0x1p-140F};
-  ApplyDelta(OneLayer(1, 2, 1, D), row, {}, weights);
+  Apply(OneLayer(1, 2, 1, D), row, {}, weights);
   EXPECT_EQ(Bits(weights), Bits(std::vector<float>{0x1p-127F, 0x1p-148F,
                                                    -0x1p-130F, 0x1p-140F}));
   // A subnormal product: the contract multiplies whatever the row holds.
   std::vector<float> delta(2);
-  ExpandDelta(OneLayer(1, 1, 1, F), std::vector{0x1p-70F},
-              std::vector{0x1p-70F}, delta);
+  weights.resize(2);
+  Apply(OneLayer(1, 1, 1, F), std::vector{0x1p-70F}, std::vector{0x1p-70F},
+        weights, delta);
   EXPECT_EQ(delta[0], 0x1p-140F);
 }
 
 TEST(DeltaTest, ZerosKeepTheSignThatAdditionGivesThem) {
   // −0 + +0 = +0, −0 + −0 = −0; and −1·(+0) = −0.
   std::vector<float> weights = {-0.0F, -0.0F, -0.0F, -0.0F};
-  ApplyDelta(OneLayer(1, 2, 1, D), std::vector{0.0F, -0.0F, 0.0F, -0.0F}, {},
-             weights);
+  Apply(OneLayer(1, 2, 1, D), std::vector{0.0F, -0.0F, 0.0F, -0.0F}, {},
+        weights);
   EXPECT_EQ(Bits(weights), Bits(std::vector{0.0F, -0.0F, 0.0F, -0.0F}));
   weights = {-0.0F, -0.0F, 0.0F, -0.0F};
-  ApplyDelta(OneLayer(1, 2, 1, F), std::vector{-1.0F, 1.0F}, std::vector{0.0F},
-             weights);
+  Apply(OneLayer(1, 2, 1, F), std::vector{-1.0F, 1.0F}, std::vector{0.0F},
+        weights);
   EXPECT_EQ(Bits(weights), Bits(std::vector{-0.0F, 0.0F, -1.0F, 1.0F}));
 }
 
@@ -169,8 +170,8 @@ TEST(DeltaTest, NoDeltaWithinTheBoundMakesAWeightInfinite) {
   // delta.proto (6): from 2^121 on a weight swallows every |D| ≤ 2^96.
   EXPECT_EQ(kLargestDelta, 0x1p96F);
   std::vector<float> weights = {0x1p121F, -0x1p121F};
-  ApplyDelta(OneLayer(1, 1, 1, D), std::vector{kLargestDelta, -kLargestDelta},
-             {}, weights);
+  Apply(OneLayer(1, 1, 1, D), std::vector{kLargestDelta, -kLargestDelta}, {},
+        weights);
   EXPECT_EQ(weights, (std::vector{0x1p121F, -0x1p121F}));
 }
 

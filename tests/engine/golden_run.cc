@@ -8,6 +8,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "tests/engine/function_names.h"
+
 namespace backprop::testing {
 namespace {
 
@@ -18,18 +20,11 @@ Vector Numbers(std::istream& line) {
   return numbers;
 }
 
-template <typename Entry>
-const Entry* Named(std::span<const Entry> entries, const std::string& name) {
-  const auto found = std::ranges::find(entries, name, &Entry::name);
-  EXPECT_NE(found, entries.end()) << name;
-  return found == entries.end() ? entries.data() : &*found;
-}
-
 LayerSpec Layer(std::istream& line) {
   LayerSpec layer;
   std::string name;
   line >> layer.size >> name;
-  layer.activation = Named(ReferenceActivations(), name)->activation;
+  layer.activation = ActivationNamed(name);
   return layer;
 }
 
@@ -46,12 +41,15 @@ void AddToStep(const std::string& word, const Vector& numbers,
 void AddLine(const std::string& word, std::istream& line, GoldenRun& run) {
   if (word == "input_size") {
     line >> run.network.input_size;
+  } else if (word == "scale") {
+    line >> run.network.huber_delta;
   } else if (word == "layer") {
     run.network.layers.push_back(Layer(line));
+    run.network.layers.back().negative_scale = run.network.huber_delta;
   } else if (word == "loss") {
     std::string name;
     line >> name;
-    run.network.loss = Named(ReferenceLosses(), name)->loss;
+    run.network.loss = LossNamed(name);
   } else if (word == "batch_size") {
     line >> run.batch_size;
   } else if (word == "learning_rate") {
@@ -85,8 +83,8 @@ GoldenRun Read(const std::filesystem::path& path) {
 std::vector<GoldenRun> ReadGoldenRuns() {
   std::vector<GoldenRun> runs;
   for (const auto& entry :
-       std::filesystem::directory_iterator(BACKPROP_GOLDEN_FOLDER)) {
-    if (entry.path().extension() == ".txt") runs.push_back(Read(entry.path()));
+       std::filesystem::directory_iterator(BACKPROP_GOLDEN_FOLDER "/runs")) {
+    runs.push_back(Read(entry.path()));
   }
   std::ranges::sort(runs, {}, &GoldenRun::name);
   return runs;

@@ -7,10 +7,11 @@
 #include <span>
 #include <vector>
 
-#include "engine/delta.h"
 #include "engine/trainer.h"
+#include "tests/engine/function_names.h"
 #include "tests/engine/golden_run.h"
 #include "tests/engine/problem.h"
+#include "tests/engine/reference_delta.h"
 #include "tests/engine/reference_trainer.h"
 #include "tests/engine/twin_comparison.h"
 
@@ -39,20 +40,18 @@ Vector Joined(const std::vector<ReferenceSample>& samples) {
   return outputs;
 }
 
-// `numbers` cut into `count` samples.
-std::vector<Vector> Cut(const Vector& numbers, size_t count) {
-  std::vector<Vector> samples(count);
-  const size_t size = numbers.size() / count;
-  for (size_t s = 0; s < count; ++s) {
-    samples[s].assign(&numbers[s * size], &numbers[s * size] + size);
+// The step's samples.
+std::vector<Sample> Cut(const GoldenStep& step, size_t batch_size) {
+  std::vector<Sample> samples;
+  const auto row = [batch_size](const Vector& numbers, size_t s) {
+    const auto size = static_cast<long>(numbers.size() / batch_size);
+    const auto begin = numbers.begin() + static_cast<long>(s) * size;
+    return Vector(begin, begin + size);
+  };
+  for (size_t s = 0; s < batch_size; ++s) {
+    samples.push_back({row(step.inputs, s), row(step.targets, s)});
   }
   return samples;
-}
-
-std::vector<float> Floats(const Vector& numbers) {
-  std::vector<float> floats;
-  for (const double x : numbers) floats.push_back(static_cast<float>(x));
-  return floats;
 }
 
 TEST(GoldenTest, RunsCoverEveryActivationAndLossAndBatches) {
@@ -68,18 +67,17 @@ TEST(GoldenTest, RunsCoverEveryActivationAndLossAndBatches) {
     EXPECT_EQ(run.weights.size(), WeightCount(run.network)) << run.name;
     EXPECT_EQ(run.steps.size(), 4) << run.name;
   }
-  EXPECT_EQ(activations.size(), ReferenceActivations().size());
-  EXPECT_EQ(losses.size(), ReferenceLosses().size());
+  EXPECT_EQ(activations.size(), EveryActivation().size());
+  EXPECT_EQ(losses.size(), EveryLoss().size());
   EXPECT_GE(batch_sizes.size(), 2);
 }
 
 TEST(GoldenTest, TheTwinAgrees) {
   for (const GoldenRun& run : ReadGoldenRuns()) {
-    ReferenceSgd sgd(run.learning_rate);
-    ReferenceTrainer twin(run.network, sgd, run.weights);
+    ReferenceTrainer twin(run.network, run.weights);
     for (const GoldenStep& golden : run.steps) {
-      const ReferenceStep step = twin.Step(Cut(golden.inputs, run.batch_size),
-                                           Cut(golden.targets, run.batch_size));
+      const ReferenceStep step =
+          twin.Step(Cut(golden, run.batch_size), run.learning_rate);
       ExpectNear(Joined(step.samples), golden.outputs, kTwinBound, run.name);
       EXPECT_NEAR(step.error, golden.error, kTwinBound) << run.name;
       ExpectNear(step.gradient, golden.gradient, kTwinBound, run.name);
@@ -92,20 +90,20 @@ TEST(GoldenTest, TheTwinAgrees) {
 void CompareStep(const GoldenRun& run, const GoldenStep& golden,
                  const Layout& layout, Trainer& trainer,
                  std::vector<float>& weights) {
-  const std::vector<float> inputs = Floats(golden.inputs);
-  const std::vector<float> targets = Floats(golden.targets);
-  std::vector<float> error(1);
-  std::vector<float> deltas(layout.delta_row_length());
-  std::vector<float> outputs(targets.size());
-  ASSERT_EQ(trainer.Train({&run.network, &layout, run.learning_rate},
-                          {inputs, targets, weights, error, deltas, outputs}),
-            1);
-  std::vector<float> delta(weights.size());
-  ExpandDelta(layout, deltas, inputs, delta);
+  Problem problem{run.network, layout, {.learning_rate = run.learning_rate}};
+  problem.weights = weights;
+  problem.inputs = Floats(golden.inputs);
+  problem.targets = Floats(golden.targets);
+  const Results results = Train(trainer, problem);
+  ASSERT_EQ(results.applied, 1) << run.name;
+  weights = results.weights;
+  std::vector<float> before = problem.weights;
+  const std::vector<float> delta =
+      ApplyReferenceStep(layout, {}, StepOf(problem, results, 0), before, {});
   Vector gradient;
   for (const float d : delta) gradient.push_back(-d / run.learning_rate);
-  ExpectNear(Doubles(outputs), golden.outputs, kEngineBound, run.name);
-  EXPECT_NEAR(error[0], golden.error, kEngineBound) << run.name;
+  ExpectNear(Doubles(results.outputs), golden.outputs, kEngineBound, run.name);
+  EXPECT_NEAR(results.errors[0], golden.error, kEngineBound) << run.name;
   ExpectNear(gradient, golden.gradient, kEngineBound, run.name);
   ExpectNear(Doubles(weights), golden.weights, kEngineBound, run.name);
 }

@@ -6,11 +6,12 @@
 // A new activation or loss takes part as soon as the twin knows it.
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <set>
+#include <utility>
 #include <vector>
 
-#include "engine/delta.h"
 #include "engine/trainer.h"
+#include "tests/engine/function_names.h"
 #include "tests/engine/problem.h"
 #include "tests/engine/reference_trainer.h"
 #include "tests/engine/twin_comparison.h"
@@ -34,41 +35,24 @@ constexpr float kLearningRate = 0x1p-10F;
 // One step of a 4-5-4-3 network, all z so far from a kink that w ± h does not
 // reach it: a weight moves z by at most h·|a|, and later z by little more.
 Problem SmoothProblem(const Functions& functions, size_t batch_size) {
-  const NetworkSpec network = MakeNetwork({4, {5, 4, 3}}, functions.hidden,
-                                          functions.output, functions.loss);
+  const NetworkSpec network = MakeNetwork({4, {5, 4, 3}}, functions);
   for (uint32_t seed = 1;; ++seed) {
     Problem problem = MakeProblem(network, MakeLayout(network, batch_size),
                                   kLearningRate, 1, seed);
     bool smooth = true;
-    for (const Vector& input :
-         SamplesOfStep(problem.inputs, 4, batch_size, 0)) {
-      const ReferenceSample sample =
-          ReferenceForward(network, Doubles(problem.weights), input);
-      smooth = smooth && sample.KinkDistance(network) > 4 * kEngineStep;
+    for (const Sample& sample : SamplesOfStep(problem, 0)) {
+      const double distance =
+          ReferenceForward(network, Doubles(problem.weights), sample)
+              .kink_distance;
+      smooth = smooth && distance > 4 * kEngineStep;
     }
     if (smooth) return problem;
   }
 }
 
-double TwinError(const Problem& problem, const Vector& weights) {
-  const size_t batch = problem.layout.batch_size();
-  const auto inputs = SamplesOfStep(problem.inputs, 4, batch, 0);
-  const auto targets = SamplesOfStep(problem.targets, 3, batch, 0);
-  double sum = 0;
-  for (size_t s = 0; s < batch; ++s) {
-    sum += ReferenceError(problem.network, weights, inputs[s], targets[s]);
-  }
-  return sum / static_cast<double>(batch);
-}
-
 Vector TwinGradient(const Problem& problem) {
-  const size_t batch = problem.layout.batch_size();
-  ReferenceSgd sgd(kLearningRate);
-  ReferenceTrainer twin(problem.network, sgd, Doubles(problem.weights));
-  return twin
-      .Step(SamplesOfStep(problem.inputs, 4, batch, 0),
-            SamplesOfStep(problem.targets, 3, batch, 0))
-      .gradient;
+  ReferenceTrainer twin(problem.network, Doubles(problem.weights));
+  return twin.Step(SamplesOfStep(problem, 0), kLearningRate).gradient;
 }
 
 double EngineError(Trainer& trainer, Problem problem, size_t i, float step) {
@@ -76,63 +60,75 @@ double EngineError(Trainer& trainer, Problem problem, size_t i, float step) {
   return Train(trainer, problem).errors.front();
 }
 
-class GradientTest : public ::testing::TestWithParam<Functions> {};
+void CheckTwin(const Problem& problem) {
+  const std::vector<Sample> samples = SamplesOfStep(problem, 0);
+  const Vector gradient = TwinGradient(problem);
+  for (size_t i = 0; i < gradient.size(); ++i) {
+    Vector weights = Doubles(problem.weights);
+    weights[i] += kTwinStep;
+    const double above = ReferenceStepError(problem.network, weights, samples);
+    weights[i] -= 2 * kTwinStep;
+    const double below = ReferenceStepError(problem.network, weights, samples);
+    EXPECT_NEAR(gradient[i], (above - below) / (2 * kTwinStep), kTwinBound)
+        << problem.name() << ", weight " << i;
+  }
+}
 
-INSTANTIATE_TEST_SUITE_P(All, GradientTest, ::testing::ValuesIn(AllFunctions()),
+void CheckEngine(Trainer& trainer, const Problem& problem) {
+  const Vector twin = TwinGradient(problem);
+  const Results results = Train(trainer, problem, {.full_deltas = true});
+  ASSERT_EQ(results.applied, 1) << problem.name();
+  for (size_t i = 0; i < twin.size(); ++i) {
+    const double gradient = -results.full_deltas[i] / kLearningRate;
+    const double above = EngineError(trainer, problem, i, kEngineStep);
+    const double below = EngineError(trainer, problem, i, -kEngineStep);
+    EXPECT_NEAR(gradient, (above - below) / (2 * kEngineStep), kEngineBound)
+        << problem.name() << ", weight " << i;
+    EXPECT_NEAR(gradient, twin[i], kRoundingBound)
+        << problem.name() << ", weight " << i;
+  }
+}
+
+// One test for each activation of the hidden layers.
+class GradientTest : public ::testing::TestWithParam<Activation> {
+ protected:
+  static std::vector<Problem> Problems() {
+    std::vector<Problem> problems;
+    for (const Functions& functions : AllFunctions()) {
+      if (functions.hidden != GetParam()) continue;
+      problems.push_back(SmoothProblem(functions, 1));
+      problems.push_back(SmoothProblem(functions, 3));
+    }
+    return problems;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Hidden, GradientTest,
+                         ::testing::ValuesIn(HiddenActivations()),
                          [](const auto& instance) {
-                           const Functions& functions = instance.param;
-                           return std::string(
-                                      Reference(functions.hidden).name) +
-                                  "_" + Reference(functions.output).name + "_" +
-                                  Reference(functions.loss).name;
+                           return Name(instance.param);
                          });
 
 TEST_P(GradientTest, TheTwinsIsTheNumericOne) {
-  for (const size_t batch_size : {1, 3}) {
-    const Problem problem = SmoothProblem(GetParam(), batch_size);
-    const Vector gradient = TwinGradient(problem);
-    for (size_t i = 0; i < gradient.size(); ++i) {
-      Vector weights = Doubles(problem.weights);
-      weights[i] += kTwinStep;
-      const double above = TwinError(problem, weights);
-      weights[i] -= 2 * kTwinStep;
-      const double below = TwinError(problem, weights);
-      EXPECT_NEAR(gradient[i], (above - below) / (2 * kTwinStep), kTwinBound)
-          << problem.name() << ", weight " << i;
-    }
-  }
+  for (const Problem& problem : Problems()) CheckTwin(problem);
 }
 
 TEST_P(GradientTest, TheEnginesIsTheNumericOne) {
   Trainer trainer;
-  for (const size_t batch_size : {1, 3}) {
-    const Problem problem = SmoothProblem(GetParam(), batch_size);
-    const Vector twin = TwinGradient(problem);
-    const Results results = Train(trainer, problem);
-    ASSERT_EQ(results.applied, 1);
-    std::vector<float> delta(problem.weights.size());
-    ExpandDelta(problem.layout, results.deltas, problem.inputs, delta);
-    for (size_t i = 0; i < delta.size(); ++i) {
-      const double gradient = -delta[i] / kLearningRate;
-      const double above = EngineError(trainer, problem, i, kEngineStep);
-      const double below = EngineError(trainer, problem, i, -kEngineStep);
-      EXPECT_NEAR(gradient, (above - below) / (2 * kEngineStep), kEngineBound)
-          << problem.name() << ", weight " << i;
-      EXPECT_NEAR(gradient, twin[i], kRoundingBound)
-          << problem.name() << ", weight " << i;
-    }
-  }
+  for (const Problem& problem : Problems()) CheckEngine(trainer, problem);
 }
 
 TEST(GradientListTest, EveryActivationAndLossTakesPart) {
-  for (const ReferenceActivation& activation : ReferenceActivations()) {
-    bool found = false;
-    for (const Functions& functions : AllFunctions()) {
-      found = found || functions.output == activation.activation;
-    }
-    EXPECT_TRUE(found) << activation.name;
+  std::set<std::pair<Activation, Loss>> last;
+  std::set<Activation> hidden;
+  for (const Functions& functions : AllFunctions()) {
+    last.insert({functions.output, functions.loss});
+    hidden.insert(functions.hidden);
   }
-  EXPECT_EQ(AllFunctions().size(), 4u * 6u);
+  // Four losses take all but softmax, the cross-entropies two each.
+  EXPECT_EQ(last.size(), 4u * 8u + 2u * 2u);
+  EXPECT_EQ(hidden.size(), 8u);
+  EXPECT_EQ(AllFunctions().size(), 8u * (36u + 4u));
 }
 
 }  // namespace

@@ -23,6 +23,13 @@ std::string BytesOf(const std::vector<float>& numbers) {
   return bytes;
 }
 
+InputFormat Format(ElementType type, float scale) {
+  InputFormat format;
+  format.element_type = type;
+  format.scale = scale;
+  return format;
+}
+
 // Converts; a failure to do so fails the test.
 std::vector<float> Converted(const InputFormat& format,
                              std::string_view bytes) {
@@ -44,7 +51,7 @@ TEST(InputTest, EveryByteIsScaledByOneRounding) {
   }
   for (const float scale : {1.0F, 1 / 255.0F, 0.1F, -3.7F, 0x1p-60F, 1e36F}) {
     const std::vector<float> values =
-        Converted({ElementType::kUint8, scale}, bytes);
+        Converted(Format(ElementType::kUint8, scale), bytes);
     for (int byte = 0; byte < 256; ++byte) {
       // In double the product is exact, so that there is one rounding.
       const auto x = static_cast<float>(double{scale} * byte);
@@ -54,12 +61,12 @@ TEST(InputTest, EveryByteIsScaledByOneRounding) {
 }
 
 TEST(InputTest, BytesAboveHalfAreNotNegative) {
-  EXPECT_EQ(Converted({ElementType::kUint8, 1}, "\x80\xff"),
+  EXPECT_EQ(Converted(Format(ElementType::kUint8, 1), "\x80\xff"),
             (std::vector<float>{128, 255}));
 }
 
 TEST(InputTest, FloatsAreLittleEndian) {
-  EXPECT_EQ(Converted({ElementType::kFloat32, 1},
+  EXPECT_EQ(Converted(Format(ElementType::kFloat32, 1),
                       std::string("\x00\x00\x80\x3f\x00\x00\x20\xc0", 8)),
             (std::vector<float>{1.0F, -2.5F}));
 }
@@ -74,7 +81,7 @@ TEST(InputTest, FloatsOfScaleOneStayAsTheyAre) {
   }
   numbers.push_back(std::numeric_limits<float>::max());
   numbers.push_back(-std::numeric_limits<float>::max());
-  EXPECT_EQ(Bits(Converted({ElementType::kFloat32, 1}, BytesOf(numbers))),
+  EXPECT_EQ(Bits(Converted(Format(ElementType::kFloat32, 1), BytesOf(numbers))),
             Bits(numbers));
 }
 
@@ -84,7 +91,7 @@ TEST(InputTest, FloatsAreScaledByOneRounding) {
   for (float& number : numbers) number = random.Uniform(-100, 100);
   for (const float scale : {0.1F, -2.5F, 1e-10F}) {
     const std::vector<float> values =
-        Converted({ElementType::kFloat32, scale}, BytesOf(numbers));
+        Converted(Format(ElementType::kFloat32, scale), BytesOf(numbers));
     for (size_t i = 0; i < numbers.size(); ++i) {
       EXPECT_EQ(values[i], static_cast<float>(double{scale} * numbers[i]));
     }
@@ -96,19 +103,20 @@ TEST(InputTest, SmallInputsBecomePositiveZero) {
   const float below = std::nextafter(bound, 0.0F);
   const std::vector<float> numbers = {bound,     -bound,  below, -below,
                                       0x1p-149F, -1e-40F, 0.0F,  -0.0F};
-  EXPECT_EQ(Bits(Converted({ElementType::kFloat32, 1}, BytesOf(numbers))),
+  EXPECT_EQ(Bits(Converted(Format(ElementType::kFloat32, 1), BytesOf(numbers))),
             Bits(std::vector<float>{bound, -bound, 0, 0, 0, 0, 0, 0}));
 }
 
 TEST(InputTest, SmallnessIsMeasuredAfterScaling) {
   const std::vector<float> numbers = {0x1p-61F, 0x1p-62F, 0x1p-100F, -1.0F};
-  EXPECT_EQ(Bits(Converted({ElementType::kFloat32, 2}, BytesOf(numbers))),
+  EXPECT_EQ(Bits(Converted(Format(ElementType::kFloat32, 2), BytesOf(numbers))),
             Bits(std::vector<float>{0x1p-60F, 0, 0, -2}));
-  EXPECT_EQ(Bits(Converted({ElementType::kFloat32, 0x1p-61F},
+  EXPECT_EQ(Bits(Converted(Format(ElementType::kFloat32, 0x1p-61F),
                            BytesOf({1, 2, -1, -2}))),
             Bits(std::vector<float>{0, 0x1p-60F, 0, -0x1p-60F}));
-  EXPECT_EQ(Bits(Converted({ElementType::kUint8, -1}, std::string(1, '\0'))),
-            Bits(std::vector<float>{0}))
+  EXPECT_EQ(
+      Bits(Converted(Format(ElementType::kUint8, -1), std::string(1, '\0'))),
+      Bits(std::vector<float>{0}))
       << "−1·0 is −0, and below the bound";
 }
 
@@ -116,7 +124,7 @@ TEST(InputTest, BytesMayLieAnywhere) {
   const std::vector<float> numbers = {1.5F, -2.25F, 1e-3F, 7};
   for (size_t offset = 0; offset < 9; ++offset) {
     const std::string bytes = std::string(offset, 'x') + BytesOf(numbers);
-    EXPECT_EQ(Converted({ElementType::kFloat32, 1},
+    EXPECT_EQ(Converted(Format(ElementType::kFloat32, 1),
                         std::string_view(bytes).substr(offset)),
               numbers);
   }
@@ -127,8 +135,8 @@ TEST(InputTest, NonFiniteInputsAreFoundWhereverTheyStand) {
     for (size_t position = 0; position < 37; ++position) {
       std::vector<float> numbers(37, 1.0F);
       numbers[position] = bad;
-      EXPECT_FALSE(
-          ConvertInputs({ElementType::kFloat32, 1}, BytesOf(numbers), numbers))
+      EXPECT_FALSE(ConvertInputs(Format(ElementType::kFloat32, 1),
+                                 BytesOf(numbers), numbers))
           << bad << " at " << position;
     }
   }
@@ -136,24 +144,26 @@ TEST(InputTest, NonFiniteInputsAreFoundWhereverTheyStand) {
 
 TEST(InputTest, OppositeInfinitiesDoNotCancel) {
   std::vector<float> values(2);
-  EXPECT_FALSE(ConvertInputs({ElementType::kFloat32, 1},
+  EXPECT_FALSE(ConvertInputs(Format(ElementType::kFloat32, 1),
                              BytesOf({kInfinity, -kInfinity}), values));
 }
 
 TEST(InputTest, ProductsThatOverflowAreNotFinite) {
   std::vector<float> values(2);
-  EXPECT_FALSE(ConvertInputs({ElementType::kFloat32, 1e20F},
+  EXPECT_FALSE(ConvertInputs(Format(ElementType::kFloat32, 1e20F),
                              BytesOf({1, 1e19F}), values));
-  EXPECT_FALSE(ConvertInputs({ElementType::kUint8, 2e36F}, "\x01\xff", values));
+  EXPECT_FALSE(
+      ConvertInputs(Format(ElementType::kUint8, 2e36F), "\x01\xff", values));
 }
 
 TEST(InputTest, LargeFiniteInputsAreFineHoweverMany) {
   const std::vector<float> numbers(100, std::numeric_limits<float>::max());
-  EXPECT_EQ(Converted({ElementType::kFloat32, 1}, BytesOf(numbers)), numbers);
+  EXPECT_EQ(Converted(Format(ElementType::kFloat32, 1), BytesOf(numbers)),
+            numbers);
 }
 
 TEST(InputTest, NothingIsFine) {
-  EXPECT_TRUE(Converted({ElementType::kFloat32, 1}, "").empty());
+  EXPECT_TRUE(Converted(Format(ElementType::kFloat32, 1), "").empty());
 }
 
 }  // namespace

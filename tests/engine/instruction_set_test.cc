@@ -3,13 +3,13 @@
 // The engine chooses its vector instructions when it runs. Whatever it chooses,
 // deltas are added in the contract's arithmetic, and training is the twin's.
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <vector>
 
 #include "engine/trainer.h"
+#include "tests/engine/every_target.h"
 #include "tests/engine/problem.h"
-#include "tests/engine/reference_delta.h"
+#include "tests/engine/replay.h"
 #include "tests/engine/twin_comparison.h"
 
 namespace backprop::testing {
@@ -24,7 +24,7 @@ std::vector<Problem> Problems() {
     for (const Activation hidden :
          {Activation::kSigmoid, Activation::kTanh, Activation::kRelu}) {
       const NetworkSpec network = MakeNetwork(
-          shape, hidden, Activation::kIdentity, Loss::kHalfSquaredError);
+          shape, {hidden, Activation::kIdentity, Loss::kHalfSquaredError});
       for (const size_t batch_size : {1, 3}) {
         problems.push_back(MakeProblem(network, MakeLayout(network, batch_size),
                                        0.02F, 50, seed++));
@@ -34,40 +34,22 @@ std::vector<Problem> Problems() {
   return problems;
 }
 
-class InstructionSetTest : public ::testing::Test {
- protected:
-  ~InstructionSetTest() override { Choose(0); }
-
-  // As if the processor had `targets` alone; 0: what it has.
-  static void Choose(int64_t targets) {
-    hwy::SetSupportedTargetsForTest(targets);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-};
-
-TEST_F(InstructionSetTest, EveryOneGivesTheContractsBits) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    SCOPED_TRACE(hwy::TargetName(target));
-    Choose(target);
+TEST(InstructionSetTest, EveryOneGivesTheContractsBits) {
+  OnEveryTarget([] {
     Trainer trainer;
     for (const Problem& problem : Problems()) {
       const Results results = Train(trainer, problem);
       ASSERT_EQ(results.applied, problem.steps()) << problem.name();
-      std::vector<float> expected = problem.weights;
-      ApplyReferenceDeltas(problem.layout, results.deltas, problem.inputs,
-                           expected);
-      EXPECT_EQ(Bits(results.weights), Bits(expected)) << problem.name();
+      ExpectReplayed(problem, results);
     }
-  }
+  });
 }
 
-TEST_F(InstructionSetTest, EveryOneTrainsAsTheTwinDoes) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    SCOPED_TRACE(hwy::TargetName(target));
-    Choose(target);
+TEST(InstructionSetTest, EveryOneTrainsAsTheTwinDoes) {
+  OnEveryTarget([] {
     ExpectNearTwin(Problems(), Weights::kSame,
                    {.difference = 0x1p-16, .kink = 2e-5});
-  }
+  });
 }
 
 }  // namespace

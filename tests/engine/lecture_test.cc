@@ -49,16 +49,29 @@ namespace {
 // Rounding here to seven digits, and there to float32.
 constexpr double kLastDigit = 2e-7;
 
+constexpr Optimiser kPlainDescent = {};
+
 class LectureNetTest : public ::testing::TestWithParam<DeltaForm> {
  protected:
   LectureNetTest()
-      : network_(MakeNetwork({3, {2, 1}}, Activation::kSigmoid,
-                             Activation::kSigmoid, Loss::kHalfSquaredError)),
+      : network_(MakeNetwork({3, {2, 1}},
+                             {Activation::kSigmoid, Activation::kSigmoid,
+                              Loss::kHalfSquaredError})),
         layout_(MakeLayout(network_, 1, std::array{GetParam(), GetParam()})),
         row_(layout_.delta_row_length()) {
-    applied_ =
-        Trainer().Train({&network_, &layout_, 0.9F},
-                        {kInputs, kTargets, weights_, error_, row_, output_});
+    TrainRun run;
+    run.inputs = kInputs;
+    run.targets = kTargets;
+    run.weights = weights_;
+    run.errors = error_;
+    run.deltas = row_;
+    run.outputs = output_;
+    const LearningRate rate({.learning_rate = 0.9F});
+    applied_ = Trainer().Train({.network = &network_,
+                                .layout = &layout_,
+                                .optimiser = &kPlainDescent,
+                                .rate = &rate},
+                               run);
   }
 
   static constexpr std::array<float, 3> kInputs = {1, 0, 1};
@@ -96,7 +109,8 @@ TEST_P(LectureNetTest, OneStepIsTheOneWorkedOutByHand) {
 TEST_P(LectureNetTest, TheDeltaIsMinusAlphaTimesSignalTimesActivation) {
   ASSERT_EQ(applied_, 1);
   std::vector<float> delta(weights_.size());
-  ExpandDelta(layout_, row_, kInputs, delta);
+  std::vector<float> before(weights_.size());
+  ApplyDelta(layout_, kPlainDescent, {row_, kInputs, {}}, before, {}, delta);
   const std::vector<double> expected = {
       -0.0078521, 0,          -0.0078521, -0.0058879, 0,        -0.0058879,
       -0.0078521, -0.0058879, 0.0391712,  0.0619749,  0.1180522};
@@ -117,27 +131,31 @@ struct Xor {
   static constexpr std::array<float, 8> kInputs = {0, 0, 0, 1, 1, 0, 1, 1};
   static constexpr std::array<float, 4> kTargets = {0, 1, 1, 0};
 
-  NetworkSpec network =
-      MakeNetwork({2, {3, 1}}, Activation::kSigmoid, Activation::kSigmoid,
-                  Loss::kHalfSquaredError);
+  NetworkSpec network = MakeNetwork(
+      {2, {3, 1}},
+      {Activation::kSigmoid, Activation::kSigmoid, Loss::kHalfSquaredError});
   Layout layout = MakeLayout(network, 1);
   std::vector<float> weights = std::vector<float>(layout.weight_count());
   Trainer trainer;
 
   // Each input once, one step each. Returns the mean error before each step.
   double Round(float learning_rate) {
+    const LearningRate rate({.learning_rate = learning_rate});
     std::array<float, 1> error = {};
     std::vector<float> delta(layout.delta_row_length());
     double sum = 0;
+    TrainRun run;
+    run.weights = weights;
+    run.errors = error;
+    run.deltas = delta;
     for (size_t s = 0; s < kTargets.size(); ++s) {
-      const size_t applied =
-          trainer.Train({&network, &layout, learning_rate},
-                        {std::span(kInputs).subspan(2 * s, 2),
-                         std::span(kTargets).subspan(s, 1),
-                         weights,
-                         error,
-                         delta,
-                         {}});
+      run.inputs = std::span(kInputs).subspan(2 * s, 2);
+      run.targets = std::span(kTargets).subspan(s, 1);
+      const size_t applied = trainer.Train({.network = &network,
+                                            .layout = &layout,
+                                            .optimiser = &kPlainDescent,
+                                            .rate = &rate},
+                                           run);
       EXPECT_EQ(applied, 1);
       sum += error[0];
     }

@@ -33,19 +33,22 @@ std::vector<std::string> Fields(const NetworkSpec& network) {
 }
 
 TEST(NetworkTest, GoodNetworksHaveNoViolations) {
-  EXPECT_THAT(Fields(MakeNetwork({1, {1}}, kTanh, kTanh, kSquared)), IsEmpty());
-  EXPECT_THAT(Fields(MakeNetwork({784, {128, 10}}, Activation::kRelu, kSoftmax,
-                                 kCrossEntropy)),
+  EXPECT_THAT(Fields(MakeNetwork({1, {1}}, {kTanh, kTanh, kSquared})),
               IsEmpty());
-  EXPECT_THAT(Fields(MakeNetwork({3, {3, 3, 3, 3}}, Activation::kSigmoid,
-                                 kIdentity, kCrossEntropy)),
+  EXPECT_THAT(Fields(MakeNetwork({784, {128, 10}},
+                                 {Activation::kRelu, kSoftmax, kCrossEntropy})),
               IsEmpty());
+  EXPECT_THAT(
+      Fields(MakeNetwork({3, {3, 3, 3, 3}},
+                         {Activation::kSigmoid, kIdentity, kCrossEntropy})),
+      IsEmpty());
 }
 
 TEST(NetworkTest, DefaultsAreTheLectures) {
   EXPECT_EQ(LayerSpec().activation, kIdentity);
   EXPECT_EQ(NetworkSpec().loss, kSquared);
-  EXPECT_EQ(MakeNetwork({2, {5, 4}}, kTanh, kTanh, kSquared).output_size(), 4);
+  EXPECT_EQ(MakeNetwork({2, {5, 4}}, {kTanh, kTanh, kSquared}).output_size(),
+            4);
 }
 
 TEST(NetworkTest, AnEmptyNetworkNamesWhatIsMissing) {
@@ -54,16 +57,16 @@ TEST(NetworkTest, AnEmptyNetworkNamesWhatIsMissing) {
 }
 
 TEST(NetworkTest, EveryZeroSizeIsNamed) {
-  EXPECT_THAT(Fields(MakeNetwork({0, {1}}, kTanh, kTanh, kSquared)),
+  EXPECT_THAT(Fields(MakeNetwork({0, {1}}, {kTanh, kTanh, kSquared})),
               ElementsAre("input_size"));
   EXPECT_THAT(
-      Fields(MakeNetwork({0, {2, 0, 3, 0}}, kTanh, kTanh, kSquared)),
+      Fields(MakeNetwork({0, {2, 0, 3, 0}}, {kTanh, kTanh, kSquared})),
       UnorderedElementsAre("input_size", "layers[1].size", "layers[3].size"));
 }
 
 TEST(NetworkTest, SoftmaxStandsInTheLastLayerOnly) {
   NetworkSpec network =
-      MakeNetwork({2, {3, 3, 3}}, kTanh, kSoftmax, kCrossEntropy);
+      MakeNetwork({2, {3, 3, 3}}, {kTanh, kSoftmax, kCrossEntropy});
   network.layers[0].activation = kSoftmax;
   network.layers[1].activation = kSoftmax;
   EXPECT_THAT(Fields(network), UnorderedElementsAre("layers[0].activation",
@@ -71,7 +74,7 @@ TEST(NetworkTest, SoftmaxStandsInTheLastLayerOnly) {
 }
 
 TEST(NetworkTest, SoftmaxNeedsCrossEntropy) {
-  EXPECT_THAT(Fields(MakeNetwork({2, {3, 3}}, kTanh, kSoftmax, kSquared)),
+  EXPECT_THAT(Fields(MakeNetwork({2, {3, 3}}, {kTanh, kSoftmax, kSquared})),
               ElementsAre("layers[1].activation"));
 }
 
@@ -79,14 +82,14 @@ TEST(NetworkTest, CrossEntropyNeedsSoftmaxOrIdentity) {
   for (const Activation activation :
        {Activation::kSigmoid, kTanh, Activation::kRelu}) {
     EXPECT_THAT(
-        Fields(MakeNetwork({2, {3, 3}}, kTanh, activation, kCrossEntropy)),
+        Fields(MakeNetwork({2, {3, 3}}, {kTanh, activation, kCrossEntropy})),
         ElementsAre("layers[1].activation"));
   }
 }
 
 TEST(NetworkTest, AllThatIsWrongIsNamedAtOnce) {
   NetworkSpec network =
-      MakeNetwork({0, {0, 3}}, kSoftmax, kTanh, kCrossEntropy);
+      MakeNetwork({0, {0, 3}}, {kSoftmax, kTanh, kCrossEntropy});
   EXPECT_THAT(
       Fields(network),
       UnorderedElementsAre("input_size", "layers[0].size",

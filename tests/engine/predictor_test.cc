@@ -31,17 +31,20 @@ void CompareWithTwin(Predictor& predictor, const Problem& problem,
       predictor.Evaluate(problem.network, layout, problem.weights,
                          problem.inputs, problem.targets);
   const Vector weights = Doubles(problem.weights);
+  NetworkSpec plain = problem.network;  // what evaluation reports
+  plain.label_smoothing = 0;
+  plain.class_weights.clear();
   double error_sum = 0;
   for (size_t s = 0; s < samples; ++s) {
-    const Vector input = Row(problem.inputs, layout.input_size(), s);
-    const Vector expected =
-        ReferenceForward(problem.network, weights, input).outputs();
+    const Sample sample{Row(problem.inputs, layout.input_size(), s),
+                        Row(problem.targets, layout.output_size(), s)};
+    const ReferenceSample passed = ReferenceForward(plain, weights, sample);
+    const Vector& expected = passed.outputs();
     for (size_t i = 0; i < expected.size(); ++i) {
       ASSERT_NEAR(outputs[s * expected.size() + i], expected[i], bound)
           << problem.name() << ", sample " << s;
     }
-    error_sum += ReferenceError(problem.network, weights, input,
-                                Row(problem.targets, expected.size(), s));
+    error_sum += passed.error;
   }
   const auto n = static_cast<double>(samples);
   EXPECT_EQ(evaluation.samples, samples);
@@ -55,8 +58,7 @@ TEST(PredictorTest, OutputsAndErrorsAreTheTwins) {
   for (const Functions& functions : AllFunctions()) {
     for (const Shape& shape :
          {Shape{5, {4}}, Shape{9, {12, 3}}, Shape{4, {7, 6, 5, 2}}}) {
-      const NetworkSpec network = MakeNetwork(shape, functions.hidden,
-                                              functions.output, functions.loss);
+      const NetworkSpec network = MakeNetwork(shape, functions);
       for (const size_t samples : {1, 2, 7, 50}) {
         const Problem problem =
             MakeProblem(network, MakeLayout(network, 1), 0, samples, 3);
@@ -71,9 +73,9 @@ TEST(PredictorTest, MoreSamplesThanAPanelHolds) {
   // Wide in the input, in the middle, and at the end.
   for (const Shape& shape :
        {Shape{3000, {2}}, Shape{2, {3000, 2}}, Shape{2, {3, 3000}}}) {
-    const NetworkSpec network =
-        MakeNetwork(shape, Activation::kTanh, Activation::kIdentity,
-                    Loss::kHalfSquaredError);
+    const NetworkSpec network = MakeNetwork(
+        shape,
+        {Activation::kTanh, Activation::kIdentity, Loss::kHalfSquaredError});
     for (const size_t samples : {1, 21, 22, 100}) {
       const Problem problem =
           MakeProblem(network, MakeLayout(network, 1), 0, samples, 4);
@@ -84,9 +86,9 @@ TEST(PredictorTest, MoreSamplesThanAPanelHolds) {
 }
 
 TEST(PredictorTest, ManySmallSamples) {
-  const NetworkSpec network =
-      MakeNetwork({1, {1}}, Activation::kTanh, Activation::kSigmoid,
-                  Loss::kHalfSquaredError);
+  const NetworkSpec network = MakeNetwork(
+      {1, {1}},
+      {Activation::kTanh, Activation::kSigmoid, Loss::kHalfSquaredError});
   Predictor predictor;
   CompareWithTwin(predictor,
                   MakeProblem(network, MakeLayout(network, 1), 0, 70'001, 5),
@@ -94,18 +96,18 @@ TEST(PredictorTest, ManySmallSamples) {
 }
 
 TEST(PredictorTest, TheBatchSizeOfTrainingMakesNoDifference) {
-  const NetworkSpec network =
-      MakeNetwork({6, {5, 4}}, Activation::kTanh, Activation::kSoftmax,
-                  Loss::kCrossEntropy);
+  const NetworkSpec network = MakeNetwork(
+      {6, {5, 4}},
+      {Activation::kTanh, Activation::kSoftmax, Loss::kCrossEntropy});
   Predictor predictor;
   CompareWithTwin(
       predictor, MakeProblem(network, MakeLayout(network, 4), 0, 3, 6), kBound);
 }
 
 TEST(PredictorTest, NoSamplesAreFine) {
-  const NetworkSpec network =
-      MakeNetwork({3, {2}}, Activation::kTanh, Activation::kIdentity,
-                  Loss::kHalfSquaredError);
+  const NetworkSpec network = MakeNetwork(
+      {3, {2}},
+      {Activation::kTanh, Activation::kIdentity, Loss::kHalfSquaredError});
   const Layout layout = MakeLayout(network, 1);
   const std::vector<float> weights(layout.weight_count());
   Predictor predictor;
@@ -117,8 +119,8 @@ TEST(PredictorTest, NoSamplesAreFine) {
 Evaluation EvaluateOutputs(std::span<const float> outputs,
                            std::span<const float> targets, size_t size,
                            Loss loss = Loss::kHalfSquaredError) {
-  const NetworkSpec network = MakeNetwork({size, {size}}, Activation::kIdentity,
-                                          Activation::kIdentity, loss);
+  const NetworkSpec network = MakeNetwork(
+      {size, {size}}, {Activation::kIdentity, Activation::kIdentity, loss});
   const Layout layout = MakeLayout(network, 1);
   std::vector<float> weights(layout.weight_count());
   for (size_t i = 0; i < size; ++i) weights[i * size + i] = 1;

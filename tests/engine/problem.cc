@@ -8,19 +8,67 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "tests/engine/function_names.h"
 
 namespace backprop::testing {
 namespace {
 
-std::vector<float> Uniforms(Random& random, size_t size, float low,
-                            float high) {
-  std::vector<float> numbers(size);
-  for (float& number : numbers) number = random.Uniform(low, high);
-  return numbers;
-}
-
 void AppendTo(std::vector<float>& all, const std::vector<float>& part) {
   all.insert(all.end(), part.begin(), part.end());
+}
+
+// Everything of a run but what the problem has.
+Results MakeRoom(const Problem& problem, bool full_deltas) {
+  const size_t steps = problem.steps();
+  Results results;
+  results.weights = problem.weights;
+  results.state = problem.state;
+  results.errors.resize(steps);
+  results.deltas.resize(steps * problem.layout.delta_row_length());
+  results.scalars.resize(steps * ScalarCount(problem.optimiser));
+  results.outputs.resize(problem.targets.size());
+  results.gradient_norms.resize(problem.optimiser.max_norm > 0 ? steps : 0);
+  results.full_deltas.resize(full_deltas ? steps * problem.weights.size() : 0);
+  return results;
+}
+
+// Steps t … t + n − 1.
+TrainRun RunOf(const Problem& problem, Results& results, size_t t, size_t n) {
+  const auto part = [&](auto& numbers) {
+    const size_t row =
+        problem.steps() == 0 ? 0 : numbers.size() / problem.steps();
+    return std::span(numbers).subspan(t * row, n * row);
+  };
+  return {.inputs = part(problem.inputs),
+          .targets = part(problem.targets),
+          .sample_weights = part(problem.sample_weights),
+          .weights = results.weights,
+          .state = results.state,
+          .errors = part(results.errors),
+          .deltas = part(results.deltas),
+          .scalars = part(results.scalars),
+          .outputs = part(results.outputs),
+          .gradient_norms = part(results.gradient_norms),
+          .full_deltas = part(results.full_deltas)};
+}
+
+// What may stand before the outputs, with and without the loss's settings.
+std::vector<Functions> LastFunctions() {
+  std::vector<Functions> all;
+  for (const Loss loss : EveryLoss()) {
+    for (const Activation output : EveryActivation()) {
+      for (const bool settings : {false, true}) {
+        const Functions functions{Activation::kTanh, output, loss, settings};
+        const bool has_settings =
+            loss == Loss::kCrossEntropy || loss == Loss::kBinaryCrossEntropy;
+        if (settings && !has_settings) continue;
+        if (Validate(MakeNetwork({1, {1, 1}}, functions)).empty()) {
+          all.push_back(functions);
+        }
+      }
+    }
+  }
+  return all;
 }
 
 }  // namespace
@@ -28,6 +76,12 @@ void AppendTo(std::vector<float>& all, const std::vector<float>& part) {
 float Random::Uniform(float low, float high) {
   const float r = static_cast<float>(engine_() >> 8) * 0x1p-24F;
   return low + (high - low) * r;
+}
+
+std::vector<float> Random::Uniforms(size_t size, float low, float high) {
+  std::vector<float> numbers(size);
+  for (float& number : numbers) number = Uniform(low, high);
+  return numbers;
 }
 
 std::string Problem::name() const {
@@ -38,21 +92,57 @@ std::string Problem::name() const {
     const bool dense = layout.layers()[k].form == DeltaForm::kDense;
     absl::StrAppend(&forms, dense ? " dense" : " factored");
   }
-  return absl::StrCat(
-      shape, " ", Reference(network.layers.front().activation).name, ", ",
-      Reference(network.layers.back().activation).name, ", ",
-      Reference(network.loss).name, ", B ", layout.batch_size(), ",", forms);
+  return absl::StrCat(shape, " ", Name(network.layers.front().activation), ", ",
+                      Name(network.layers.back().activation), ", ",
+                      Name(network.loss),
+                      network.class_weights.empty() ? "" : " with settings",
+                      ", B ", layout.batch_size(), ",", forms);
 }
 
-NetworkSpec MakeNetwork(const Shape& shape, Activation hidden,
-                        Activation output, Loss loss) {
+std::vector<Activation> HiddenActivations() {
+  std::vector<Activation> all = EveryActivation();
+  std::erase(all, Activation::kSoftmax);
+  return all;
+}
+
+std::vector<Functions> AllFunctions() {
+  std::vector<Functions> all;
+  for (const Activation hidden : HiddenActivations()) {
+    for (Functions functions : LastFunctions()) {
+      functions.hidden = hidden;
+      all.push_back(functions);
+    }
+  }
+  return all;
+}
+
+std::vector<Functions> EachFunction() {
+  const std::vector<Activation> hidden = HiddenActivations();
+  std::vector<Functions> all = LastFunctions();
+  for (size_t i = 0; i < all.size(); ++i) {
+    // Losses come in runs of as many as there are activations.
+    all[i].hidden = hidden[(i + i / hidden.size()) % hidden.size()];
+  }
+  return all;
+}
+
+NetworkSpec MakeNetwork(const Shape& shape, const Functions& functions) {
+  constexpr float kScale = 0.3F;
   NetworkSpec network;
   network.input_size = shape.input_size;
   for (const size_t size : shape.sizes) {
-    network.layers.push_back({size, hidden});
+    network.layers.push_back({.size = size,
+                              .activation = functions.hidden,
+                              .negative_scale = kScale});
   }
-  network.layers.back().activation = output;
-  network.loss = loss;
+  network.layers.back().activation = functions.output;
+  network.loss = functions.loss;
+  network.huber_delta = kScale;
+  if (!functions.settings) return network;
+  if (functions.loss == Loss::kCrossEntropy) network.label_smoothing = 0.125F;
+  for (size_t i = 0; i < network.output_size(); ++i) {
+    network.class_weights.push_back(0.5F + static_cast<float>(i % 4) * 0.25F);
+  }
   return network;
 }
 
@@ -67,69 +157,75 @@ Layout MakeLayout(const NetworkSpec& network, size_t batch_size,
   return *std::move(layout);
 }
 
-Problem MakeProblem(const NetworkSpec& network, const Layout& layout,
-                    float learning_rate, size_t steps, uint32_t seed) {
-  Random random(seed);
-  Problem problem{network, layout, learning_rate, {}, {}, {}};
-  for (const LayerLayout& layer : layout.layers()) {
-    const float limit =
-        std::sqrt(6.0F / static_cast<float>(layer.inputs + layer.outputs));
-    const size_t count = layer.inputs * layer.outputs;
-    AppendTo(problem.weights, Uniforms(random, count, -limit, limit));
-    AppendTo(problem.weights, Uniforms(random, layer.outputs, -0.5F, 0.5F));
-  }
-  const size_t samples = steps * layout.batch_size();
-  problem.inputs = Uniforms(random, samples * layout.input_size(), -1, 1);
-  problem.targets = Uniforms(random, samples * layout.output_size(), 0, 1);
-  return problem;
-}
-
-std::vector<Functions> AllFunctions() {
-  std::vector<Functions> all;
-  for (const ReferenceActivation& hidden : ReferenceActivations()) {
-    for (const ReferenceActivation& output : ReferenceActivations()) {
-      for (const ReferenceLoss& loss : ReferenceLosses()) {
-        const NetworkSpec network = MakeNetwork({1, {1, 1}}, hidden.activation,
-                                                output.activation, loss.loss);
-        if (!Validate(network).empty()) continue;
-        all.push_back({hidden.activation, output.activation, loss.loss});
-      }
-    }
-  }
+std::vector<std::vector<DeltaForm>> AllForms(size_t depth) {
+  std::vector<std::vector<DeltaForm>> all;
+  all.emplace_back(depth, DeltaForm::kFactored);
+  all.emplace_back(depth, DeltaForm::kDense);
+  if (depth == 1) return all;
+  std::vector<DeltaForm> mixed(depth, DeltaForm::kDense);
+  for (size_t k = 1; k < depth; k += 2) mixed[k] = DeltaForm::kFactored;
+  all.push_back(mixed);
   return all;
 }
 
-Results Train(Trainer& trainer, const Problem& problem) {
-  return TrainInPieces(trainer, problem, problem.steps());
+Problem MakeProblem(const NetworkSpec& network, const Layout& layout,
+                    float learning_rate, size_t steps, uint32_t seed) {
+  Random random(seed);
+  Problem problem{network, layout, {.learning_rate = learning_rate}};
+  for (const LayerLayout& layer : layout.layers()) {
+    const float limit =
+        std::sqrt(6.0F / static_cast<float>(layer.inputs + layer.outputs));
+    AppendTo(problem.weights,
+             random.Uniforms(layer.inputs * layer.outputs, -limit, limit));
+    AppendTo(problem.weights, random.Uniforms(layer.outputs, -0.5F, 0.5F));
+  }
+  const size_t samples = steps * layout.batch_size();
+  problem.inputs = random.Uniforms(samples * layout.input_size(), -1, 1);
+  problem.targets = random.Uniforms(samples * layout.output_size(), 0, 1);
+  return problem;
 }
 
-Results TrainInPieces(Trainer& trainer, const Problem& problem,
-                      size_t steps_a_call) {
-  const Layout& layout = problem.layout;
-  const size_t input_row = layout.batch_size() * layout.input_size();
-  const size_t target_row = layout.batch_size() * layout.output_size();
-  const size_t row = layout.delta_row_length();
+Training TrainingOf(const Problem& problem, const LearningRate& rate) {
+  return {.network = &problem.network,
+          .layout = &problem.layout,
+          .optimiser = &problem.optimiser,
+          .rate = &rate,
+          .first_step = problem.first_step,
+          .state_age = problem.state_age,
+          .dropout_seed = problem.dropout_seed};
+}
+
+Results TrainBy(const TrainCall& train, const Problem& problem,
+                const Calls& calls) {
+  const LearningRate rate(problem.schedule);
   const size_t steps = problem.steps();
-  Results results;
-  results.weights = problem.weights;
-  results.errors.resize(steps);
-  results.deltas.resize(steps * row);
-  results.outputs.resize(steps * target_row);
-  for (size_t t = 0; t < steps; t += steps_a_call) {
-    const size_t n = std::min(steps_a_call, steps - t);
-    const TrainRun run{
-        std::span(problem.inputs).subspan(t * input_row, n * input_row),
-        std::span(problem.targets).subspan(t * target_row, n * target_row),
-        results.weights,
-        std::span(results.errors).subspan(t, n),
-        std::span(results.deltas).subspan(t * row, n * row),
-        std::span(results.outputs).subspan(t * target_row, n * target_row)};
-    const size_t applied =
-        trainer.Train({&problem.network, &layout, problem.learning_rate}, run);
+  Results results = MakeRoom(problem, calls.full_deltas);
+  size_t call = 0;
+  for (size_t t = 0; t < steps; ++call) {
+    const size_t n =
+        calls.lengths.empty()
+            ? steps
+            : std::min(steps - t, calls.lengths[call % calls.lengths.size()]);
+    Training training = TrainingOf(problem, rate);
+    training.ahead += t;
+    training.first_step += t;
+    training.state_age += t;
+    const size_t applied = train(training, RunOf(problem, results, t, n));
     results.applied += applied;
     if (applied < n) break;
+    t += n;
   }
   return results;
+}
+
+StepDelta StepOf(const Problem& problem, const Results& results, size_t t) {
+  const Layout& layout = problem.layout;
+  const size_t row = layout.delta_row_length();
+  const size_t inputs = layout.batch_size() * layout.input_size();
+  const size_t scalars = ScalarCount(problem.optimiser);
+  return {std::span(results.deltas).subspan(t * row, row),
+          std::span(problem.inputs).subspan(t * inputs, inputs),
+          std::span(results.scalars).subspan(t * scalars, scalars)};
 }
 
 std::vector<uint32_t> Bits(std::span<const float> numbers) {
@@ -142,6 +238,12 @@ std::vector<uint32_t> Bits(std::span<const float> numbers) {
 
 Vector Doubles(std::span<const float> numbers) {
   return {numbers.begin(), numbers.end()};
+}
+
+std::vector<float> Floats(const Vector& numbers) {
+  std::vector<float> floats;
+  for (const double x : numbers) floats.push_back(static_cast<float>(x));
+  return floats;
 }
 
 }  // namespace backprop::testing

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "hwy/highway.h"
+#include "tests/engine/every_target.h"
 #include "tests/engine/problem.h"
 
 namespace backprop::testing {
@@ -37,8 +37,9 @@ struct Case {
     };
     u = fill(sizes.samples * sizes.outputs, 0.01F);
     a = fill(sizes.samples * sizes.inputs, 1);
-    w = fill(sizes.outputs * sizes.inputs, 1);
-    bias = fill(sizes.outputs, 1);
+    // Of the order of what is added, so that no rounding of that is lost.
+    w = fill(sizes.outputs * sizes.inputs, 0.02F);
+    bias = fill(sizes.outputs, 0.02F);
     // −0 + 0·u must come out as the contract says, too.
     w.front() = -0.0F;
     a.front() = 0;
@@ -64,21 +65,6 @@ float Product(const Case& at, size_t s, size_t i, size_t j) {
   return product;
 }
 
-// Calls test for every instruction set, with the engine bound to it.
-template <class Test>
-void WithEveryTarget(const Test& test) {
-  const int64_t all = hwy::SupportedTargets();
-  for (int64_t rest = all; rest != 0; rest &= rest - 1) {
-    const int64_t target = rest & -rest;
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    SCOPED_TRACE(hwy::TargetName(target));
-    test();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-}
-
 TEST(RankUpdateTest, StepsAreAddedOneAfterTheOther) {
   for (const Sizes& sizes : kSizes) {
     Case expected(sizes);
@@ -90,7 +76,7 @@ TEST(RankUpdateTest, StepsAreAddedOneAfterTheOther) {
         expected.bias[i] += expected.u[s * sizes.outputs + i];
       }
     }
-    WithEveryTarget([&] {
+    OnEveryTarget([&] {
       Case got(sizes);
       Panel scratch;
       ApplySteps(got.factors(), got.w.data(), got.bias.data(), scratch);
@@ -117,7 +103,7 @@ TEST(RankUpdateTest, OneStepsSamplesAreSummedBeforeTheyAreAdded) {
       }
       expected.bias[i] += g;
     }
-    WithEveryTarget([&] {
+    OnEveryTarget([&] {
       Case got(sizes);
       Panel scratch;
       ApplyOneStep(got.factors(), got.w.data(), got.bias.data(), scratch);
@@ -129,7 +115,7 @@ TEST(RankUpdateTest, OneStepsSamplesAreSummedBeforeTheyAreAdded) {
 
 TEST(RankUpdateTest, ADenseDeltaIsWhatIsAdded) {
   for (const Sizes& sizes : kSizes) {
-    WithEveryTarget([&] {
+    OnEveryTarget([&] {
       const Case before(sizes);
       Case got(sizes);
       Panel scratch;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/engine/reference_delta.h"
 
+#include <cmath>
+
 namespace backprop::testing {
 namespace {
 
@@ -10,76 +12,109 @@ float Fl(float value) {
   return rounded;
 }
 
-// The factors of sample s in one FACTORED layer.
-struct SampleFactors {
-  const float* u;
-  const float* a;
-};
+float Root(float value) { return Fl(std::sqrt(value)); }
 
-SampleFactors FactorsOf(const Layout& layout, size_t k, size_t s,
-                        std::span<const float> row,
-                        std::span<const float> inputs) {
-  const LayerLayout& layer = layout.layers()[k];
-  const float* part = &row[layer.delta_begin];
-  if (k == 0) {
-    return {part + s * layer.outputs, &inputs[s * layer.inputs]};
-  }
-  const float* u = part + s * (layer.outputs + layer.inputs);
-  return {u, u + layer.outputs};
+float Clipped(float g, float clip) {
+  if (g > clip) return clip;
+  if (g < -clip) return -clip;
+  return g;
 }
 
-void ExpandFactored(const Layout& layout, size_t k, std::span<const float> row,
-                    std::span<const float> inputs, std::span<float> delta) {
-  const LayerLayout& layer = layout.layers()[k];
-  for (size_t s = 0; s < layout.batch_size(); ++s) {
-    const auto [u, a] = FactorsOf(layout, k, s, row, inputs);
-    for (size_t i = 0; i < layer.outputs; ++i) {
-      for (size_t j = 0; j < layer.inputs; ++j) {
-        float& g = delta[layer.weights_begin + i * layer.inputs + j];
-        g = s == 0 ? Fl(u[i] * a[j]) : Fl(g + Fl(u[i] * a[j]));
-      }
-      float& g = delta[layer.bias_begin + i];
-      g = s == 0 ? u[i] : Fl(g + u[i]);
-    }
+float Flushed(float value, float smallest) {
+  return std::fabs(value) < smallest ? 0.0F : value;
+}
+
+// p; moves the state on.
+float Direction(const Optimiser& optimiser, const float* own, float g, float* m,
+                float* v) {
+  switch (optimiser.kind) {
+    case OptimiserKind::kSgd:
+      if (optimiser.momentum == 0) return g;
+      *m = Flushed(Fl(Fl(own[0] * *m) + g), 0x1p-60F);
+      return optimiser.nesterov ? Fl(g + Fl(own[0] * *m)) : *m;
+    case OptimiserKind::kAdagrad:
+      *m = Fl(*m + Fl(g * g));
+      return Fl(g / Fl(Root(*m) + own[0]));
+    case OptimiserKind::kRmsProp:
+      *m = Flushed(Fl(Fl(own[0] * *m) + Fl(own[1] * Fl(g * g))), 0x1p-120F);
+      return Fl(g / Fl(Root(*m) + own[2]));
+    case OptimiserKind::kAdam:
+      break;
   }
+  *m = Flushed(Fl(Fl(own[0] * *m) + Fl(own[1] * g)), 0x1p-60F);
+  *v = Flushed(Fl(Fl(own[2] * *v) + Fl(own[3] * Fl(g * g))), 0x1p-120F);
+  return Fl(*m / Fl(Root(*v) + own[4]));
+}
+
+// (2): g of weight (i, j), or of bias i where j is the number of inputs.
+float Gradient(const Layout& layout, size_t k, const StepDelta& step, size_t i,
+               size_t j) {
+  const LayerLayout& layer = layout.layers()[k];
+  float g = 0;
+  for (size_t s = 0; s < layout.batch_size(); ++s) {
+    const float* u = &step.row[layer.delta_begin + s * layer.outputs];
+    const float* a = nullptr;
+    if (k == 0) {
+      a = &step.inputs[s * layer.inputs];
+    } else {
+      u += s * layer.inputs;
+      a = u + layer.outputs;
+    }
+    const float term = j < layer.inputs ? Fl(u[i] * a[j]) : u[i];
+    g = s == 0 ? term : Fl(g + term);
+  }
+  return g;
 }
 
 }  // namespace
 
-std::vector<float> ReferenceDelta(const Layout& layout,
-                                  std::span<const float> row,
-                                  std::span<const float> inputs) {
-  std::vector<float> delta(layout.weight_count());
-  for (size_t k = 0; k < layout.layers().size(); ++k) {
-    const LayerLayout& layer = layout.layers()[k];
-    if (layer.form == DeltaForm::kFactored) {
-      ExpandFactored(layout, k, row, inputs, delta);
-      continue;
-    }
-    for (size_t i = 0; i < layer.outputs * layer.inputs; ++i) {
-      delta[layer.weights_begin + i] = row[layer.delta_begin + i];
-    }
-    for (size_t i = 0; i < layer.outputs; ++i) {
-      delta[layer.bias_begin + i] =
-          row[layer.delta_begin + layer.outputs * layer.inputs + i];
-    }
-  }
+float ReferenceWeightDelta(const Optimiser& optimiser,
+                           std::span<const float> scalars, float g, float w,
+                           float* m, float* v) {
+  const float rate = scalars[0];
+  const float l2 = scalars[1];
+  const float l1 = scalars[2];
+  const float decay = scalars[3];
+  const float clip = scalars[4];
+  if (clip != 0) g = Clipped(g, clip);
+  if (l2 != 0) g = Flushed(Fl(g + Fl(l2 * w)), 0x1p-60F);
+  if (l1 != 0 && w > 0) g = Fl(g + l1);
+  if (l1 != 0 && w < 0) g = Fl(g - l1);
+  const float p = Direction(optimiser, &scalars[5], g, m, v);
+  float delta = -Fl(rate * p);
+  if (decay != 0) delta = Flushed(Fl(delta - Fl(decay * w)), 0x1p-100F);
   return delta;
 }
 
-void ApplyReferenceDeltas(const Layout& layout, std::span<const float> rows,
-                          std::span<const float> inputs,
-                          std::span<float> weights) {
-  const size_t row_length = layout.delta_row_length();
-  const size_t step_inputs = layout.batch_size() * layout.input_size();
-  for (size_t t = 0; t < rows.size() / row_length; ++t) {
-    const std::vector<float> delta =
-        ReferenceDelta(layout, rows.subspan(t * row_length, row_length),
-                       inputs.subspan(t * step_inputs, step_inputs));
-    for (size_t i = 0; i < weights.size(); ++i) {
-      weights[i] = Fl(weights[i] + delta[i]);
+std::vector<float> ApplyReferenceStep(const Layout& layout,
+                                      const Optimiser& optimiser,
+                                      const StepDelta& step,
+                                      std::span<float> weights,
+                                      std::span<float> state) {
+  const bool gradient = FactorKindOf(optimiser) == FactorKind::kGradient;
+  const size_t count = layout.weight_count();
+  std::vector<float> delta(count);
+  for (size_t k = 0; k < layout.layers().size(); ++k) {
+    const LayerLayout& layer = layout.layers()[k];
+    for (size_t n = 0; n < (layer.inputs + 1) * layer.outputs; ++n) {
+      const size_t at = layer.weights_begin + n;
+      const bool bias = at >= layer.bias_begin;
+      const size_t i = bias ? at - layer.bias_begin : n / layer.inputs;
+      const size_t j = bias ? layer.inputs : n % layer.inputs;
+      if (layer.form == DeltaForm::kDense) {
+        delta[at] = step.row[layer.delta_begin + n];
+      } else {
+        const float g = Gradient(layout, k, step, i, j);
+        float* m = state.size() > 0 ? &state[at] : nullptr;
+        float* v = state.size() > count ? &state[count + at] : nullptr;
+        delta[at] = gradient ? ReferenceWeightDelta(optimiser, step.scalars, g,
+                                                    weights[at], m, v)
+                             : g;
+      }
+      weights[at] = Fl(weights[at] + delta[at]);
     }
   }
+  return delta;
 }
 
 }  // namespace backprop::testing

@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The delta contract (proto/backprop/v1/delta.proto) written out again:
-// float32, one number at a time, each multiplication and each addition rounded
-// by itself.
+// The delta contract (proto/backprop/v1/delta.proto) written out once more:
+// float32, one weight at a time, each operation rounded by itself. A replica
+// that shares nothing with the engine but layouts and hyperparameters.
 #ifndef BACKPROP_TESTS_ENGINE_REFERENCE_DELTA_H_
 #define BACKPROP_TESTS_ENGINE_REFERENCE_DELTA_H_
 
 #include <span>
 #include <vector>
 
+#include "engine/delta.h"
 #include "engine/layout.h"
+#include "engine/optimiser.h"
 
 namespace backprop::testing {
 
-// D of one step in layout order (weight_count). row: (delta_row_length);
-// inputs: (batch_size, input_size).
-std::vector<float> ReferenceDelta(const Layout& layout,
-                                  std::span<const float> row,
-                                  std::span<const float> inputs);
+// (7) for one weight: returns D. m, v: the state vectors in order; moved on.
+float ReferenceWeightDelta(const Optimiser& optimiser,
+                           std::span<const float> scalars, float g, float w,
+                           float* m, float* v);
 
-// w ← fl(w + D) for each step of `rows` (steps, delta_row_length); inputs:
-// (steps·batch_size, input_size).
-void ApplyReferenceDeltas(const Layout& layout, std::span<const float> rows,
-                          std::span<const float> inputs,
-                          std::span<float> weights);
+// One step of all weights, as ApplyDelta does it. Returns D in layout order,
+// (weight_count).
+std::vector<float> ApplyReferenceStep(const Layout& layout,
+                                      const Optimiser& optimiser,
+                                      const StepDelta& step,
+                                      std::span<float> weights,
+                                      std::span<float> state);
 
 }  // namespace backprop::testing
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Activations and losses as network.proto defines them, in double precision,
-// one obvious formula each. Shares nothing with the engine but the
-// enumerations.
+// Activations and losses with all their settings, as network.proto defines
+// them, in double precision, one obvious formula each. Shares nothing with the
+// engine but the specs.
 #ifndef BACKPROP_TESTS_ENGINE_REFERENCE_FUNCTIONS_H_
 #define BACKPROP_TESTS_ENGINE_REFERENCE_FUNCTIONS_H_
 
-#include <span>
+#include <cstddef>
 #include <vector>
 
 #include "engine/network.h"
@@ -15,35 +15,35 @@ namespace backprop::testing {
 
 using Vector = std::vector<double>;
 
-struct ReferenceActivation {
-  Activation activation;
-  const char* name;
-  // a = f(z), for a whole layer.
-  Vector (*value)(const Vector& z);
-  // f′(z) of one element. Null where the loss takes it in (softmax).
-  double (*derivative)(double z);
-  // How far z is from a point where f has no derivative; infinite if there is
-  // none. Closer than rounding, two right implementations may disagree.
-  double (*kink_distance)(double z);
-};
+// f(z) and f′(z) of one number. Not for softmax.
+double ReferenceValue(const LayerSpec& layer, double z);
+double ReferenceDerivative(const LayerSpec& layer, double z);
 
-struct ReferenceLoss {
-  Loss loss;
-  const char* name;
-  // E of one sample; z: the last layer's pre-activations, y = f(z), d: target.
-  double (*error)(const Vector& z, const Vector& y, const Vector& d);
-  // δ = ∂E/∂z of the last layer, whose activation is f.
-  Vector (*signal)(const ReferenceActivation& f, const Vector& z,
-                   const Vector& y, const Vector& d);
-};
+// f of a whole layer; softmax too.
+Vector ReferenceOutputs(const LayerSpec& layer, const Vector& z);
 
-// Every one there is. Tests that must hold for all of them go through these
-// lists, and leave out what Validate refuses.
-std::span<const ReferenceActivation> ReferenceActivations();
-std::span<const ReferenceLoss> ReferenceLosses();
+// ln(1 + e^z) for any z.
+double ReferenceSoftplus(double z);
 
-const ReferenceActivation& Reference(Activation activation);
-const ReferenceLoss& Reference(Loss loss);
+// E of one sample and δ = ∂E/∂z, z being the last layer's pre-activations.
+double ReferenceError(const NetworkSpec& network, const Vector& z,
+                      const Vector& targets);
+Vector ReferenceSignal(const NetworkSpec& network, const Vector& z,
+                       const Vector& targets);
+
+// ∂E/∂z_i by central differences of ReferenceError.
+double NumericSignal(const NetworkSpec& network, Vector z,
+                     const Vector& targets, size_t i);
+
+// How far z is from where f′ jumps, and an output from where the loss's
+// derivative does or has an edge; infinite if there is no such place. Nearer
+// than rounding, two right implementations may disagree.
+double KinkDistance(const LayerSpec& layer, double z);
+double LossKinkDistance(const NetworkSpec& network, const Vector& z,
+                        const Vector& targets);
+
+// The distance of float numbers near x; 2^-149 at least.
+double UnitInLastPlace(double x);
 
 }  // namespace backprop::testing
 

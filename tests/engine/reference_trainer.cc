@@ -2,7 +2,6 @@
 #include "tests/engine/reference_trainer.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace backprop::testing {
 namespace {
@@ -21,27 +20,35 @@ size_t Begin(const NetworkSpec& network, size_t k) {
   return begin;
 }
 
-}  // namespace
+// Multiplies by what dropout makes of layer k's outputs.
+void Drop(const Sample& sample, size_t k, Vector& numbers) {
+  if (sample.dropout.empty() || sample.dropout[k].empty()) return;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    numbers[i] *= sample.dropout[k][i];
+  }
+}
 
-double ReferenceSample::KinkDistance(const NetworkSpec& network) const {
-  double distance = std::numeric_limits<double>::infinity();
-  for (size_t k = 0; k < passes.size(); ++k) {
-    const auto& f = Reference(network.layers[k].activation);
-    for (const double z : passes[k].z) {
-      distance = std::min(distance, f.kink_distance(z));
+double KinkDistanceOf(const NetworkSpec& network, const ReferenceSample& passed,
+                      const Vector& target) {
+  double distance = LossKinkDistance(network, passed.passes.back().z, target);
+  for (size_t k = 0; k < passed.passes.size(); ++k) {
+    for (const double z : passed.passes[k].z) {
+      distance = std::min(distance, KinkDistance(network.layers[k], z));
     }
   }
   return distance;
 }
+
+}  // namespace
 
 size_t WeightCount(const NetworkSpec& network) {
   return Begin(network, network.layers.size());
 }
 
 ReferenceSample ReferenceForward(const NetworkSpec& network,
-                                 const Vector& weights, const Vector& input) {
-  ReferenceSample sample;
-  Vector a = input;
+                                 const Vector& weights, const Sample& sample) {
+  ReferenceSample passed;
+  Vector a = sample.input;
   for (size_t k = 0; k < network.layers.size(); ++k) {
     const size_t in = In(network, k);
     const size_t out = network.layers[k].size;
@@ -52,38 +59,45 @@ ReferenceSample ReferenceForward(const NetworkSpec& network,
       z[i] = bias[i];
       for (size_t j = 0; j < in; ++j) z[i] += w[i * in + j] * a[j];
     }
-    const Vector outputs = Reference(network.layers[k].activation).value(z);
-    sample.passes.push_back({a, z, outputs, {}});
+    const Vector outputs = ReferenceOutputs(network.layers[k], z);
+    passed.passes.push_back({a, z, outputs, {}});
     a = outputs;
+    Drop(sample, k, a);
   }
-  return sample;
+  const Vector& z = passed.passes.back().z;
+  passed.error = sample.weight * ReferenceError(network, z, sample.target);
+  passed.kink_distance = KinkDistanceOf(network, passed, sample.target);
+  return passed;
 }
 
-double ReferenceError(const NetworkSpec& network, const Vector& weights,
-                      const Vector& input, const Vector& target) {
-  const ReferenceSample sample = ReferenceForward(network, weights, input);
-  return Reference(network.loss)
-      .error(sample.passes.back().z, sample.outputs(), target);
+double ReferenceStepError(const NetworkSpec& network, const Vector& weights,
+                          const std::vector<Sample>& samples) {
+  double sum = 0;
+  for (const Sample& sample : samples) {
+    sum += ReferenceForward(network, weights, sample).error;
+  }
+  return sum / static_cast<double>(samples.size());
 }
 
-void ReferenceTrainer::Backward(const Vector& target,
-                                ReferenceSample& sample) const {
-  const ReferenceLoss& loss = Reference(network_.loss);
-  ReferencePass& last = sample.passes.back();
-  sample.error = loss.error(last.z, last.outputs, target);
-  last.signal = loss.signal(Reference(network_.layers.back().activation),
-                            last.z, last.outputs, target);
-  for (size_t k = sample.passes.size() - 1; k > 0; --k) {
-    const ReferencePass& above = sample.passes[k];
-    ReferencePass& pass = sample.passes[k - 1];
-    const auto& f = Reference(network_.layers[k - 1].activation);
+void ReferenceTrainer::Backward(const Sample& sample,
+                                ReferenceSample& passed) const {
+  ReferencePass& last = passed.passes.back();
+  last.signal = ReferenceSignal(network_, last.z, sample.target);
+  for (double& signal : last.signal) signal *= sample.weight;
+  for (size_t k = passed.passes.size() - 1; k > 0; --k) {
+    const ReferencePass& above = passed.passes[k];
+    ReferencePass& pass = passed.passes[k - 1];
+    const size_t size = pass.z.size();
     const double* w = &weights_[Begin(network_, k)];
-    for (size_t j = 0; j < pass.z.size(); ++j) {
-      double sum = 0;  // Σ_i δ_i·W_ij
-      for (size_t i = 0; i < above.signal.size(); ++i) {
-        sum += above.signal[i] * w[i * pass.z.size() + j];
+    pass.signal.assign(size, 0);
+    for (size_t i = 0; i < above.signal.size(); ++i) {
+      for (size_t j = 0; j < size; ++j) {
+        pass.signal[j] += above.signal[i] * w[i * size + j];  // Σ_i δ_i·W_ij
       }
-      pass.signal.push_back(sum * f.derivative(pass.z[j]));
+    }
+    Drop(sample, k - 1, pass.signal);
+    for (size_t j = 0; j < size; ++j) {
+      pass.signal[j] *= ReferenceDerivative(network_.layers[k - 1], pass.z[j]);
     }
   }
 }
@@ -105,21 +119,23 @@ void ReferenceTrainer::AddGradient(const ReferenceSample& sample,
   }
 }
 
-ReferenceStep ReferenceTrainer::Step(const std::vector<Vector>& inputs,
-                                     const std::vector<Vector>& targets) {
+ReferenceStep ReferenceTrainer::Step(const std::vector<Sample>& samples,
+                                     double learning_rate) {
   ReferenceStep step;
   step.gradient.resize(weights_.size());
-  for (size_t s = 0; s < inputs.size(); ++s) {
-    ReferenceSample sample = ReferenceForward(network_, weights_, inputs[s]);
-    Backward(targets[s], sample);
-    AddGradient(sample, step.gradient);
-    step.error += sample.error;
-    step.samples.push_back(std::move(sample));
+  for (const Sample& sample : samples) {
+    ReferenceSample passed = ReferenceForward(network_, weights_, sample);
+    Backward(sample, passed);
+    AddGradient(passed, step.gradient);
+    step.error += passed.error;
+    step.samples.push_back(std::move(passed));
   }
-  const auto batch = static_cast<double>(inputs.size());
+  const auto batch = static_cast<double>(samples.size());
   step.error /= batch;
-  for (double& g : step.gradient) g /= batch;
-  step.delta = optimiser_.Step(step.gradient, weights_);
+  for (double& g : step.gradient) {
+    g /= batch;
+    step.delta.push_back(-learning_rate * g);
+  }
   for (size_t i = 0; i < weights_.size(); ++i) weights_[i] += step.delta[i];
   return step;
 }

@@ -1,36 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The naive twin of engine/trainer.h: double precision, obvious loops, one
-// sample after another. Fast routines are compared with it.
+// The naive twin of engine/trainer.h: plain descent in double precision,
+// obvious loops, one sample after another. Fast routines are compared with it.
 #ifndef BACKPROP_TESTS_ENGINE_REFERENCE_TRAINER_H_
 #define BACKPROP_TESTS_ENGINE_REFERENCE_TRAINER_H_
 
 #include <cstddef>
-#include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/network.h"
 #include "tests/engine/reference_functions.h"
-#include "tests/engine/reference_optimiser.h"
 
 namespace backprop::testing {
 
+// What the twin trains on.
+struct Sample {
+  Vector input;
+  Vector target;
+  double weight = 1;
+  // Of each layer what its outputs are multiplied by, (outputs); empty where
+  // nothing is dropped. Empty altogether: no dropout.
+  std::vector<Vector> dropout = {};
+};
+
 // One sample on its way through one layer.
 struct ReferencePass {
-  Vector inputs;   // a of the layer before; x in the first layer
+  Vector inputs;   // what the layer sees; x in the first layer
   Vector z;        // pre-activations W·inputs + b
-  Vector outputs;  // f(z)
+  Vector outputs;  // f(z), before dropout
   Vector signal;   // δ = ∂E/∂z; empty after a forward pass alone
 };
 
-// One sample: its passes, first layer first, and its error.
+// One sample: its passes, first layer first, and its weighted error.
 struct ReferenceSample {
   std::vector<ReferencePass> passes;
   double error = 0;
+  // Smallest distance from a kink of any z, and of the outputs from one of the
+  // loss.
+  double kink_distance = 0;
 
   const Vector& outputs() const { return passes.back().outputs; }
-  // Smallest distance of any z from a kink of its activation.
-  double KinkDistance(const NetworkSpec& network) const;
 };
 
 // One step.
@@ -44,38 +54,33 @@ struct ReferenceStep {
 // Number of weights, biases included.
 size_t WeightCount(const NetworkSpec& network);
 
-// The forward pass of one sample. weights: flat, layer after layer, each
-// layer's matrix (out, in) row-major, then its bias.
+// The forward pass of one sample, and its error. weights: flat, layer after
+// layer, each layer's matrix (out, in) row-major, then its bias.
 ReferenceSample ReferenceForward(const NetworkSpec& network,
-                                 const Vector& weights, const Vector& input);
+                                 const Vector& weights, const Sample& sample);
 
-// E of one sample.
-double ReferenceError(const NetworkSpec& network, const Vector& weights,
-                      const Vector& input, const Vector& target);
+// The mean error of a step's samples.
+double ReferenceStepError(const NetworkSpec& network, const Vector& weights,
+                          const std::vector<Sample>& samples);
 
 class ReferenceTrainer {
  public:
-  // network and optimiser must outlive it.
-  ReferenceTrainer(const NetworkSpec& network, ReferenceOptimiser& optimiser,
-                   Vector weights)
-      : network_(network),
-        optimiser_(optimiser),
-        weights_(std::move(weights)) {}
+  // network must outlive it.
+  ReferenceTrainer(const NetworkSpec& network, Vector weights)
+      : network_(network), weights_(std::move(weights)) {}
 
-  // One step on `inputs.size()` samples.
-  ReferenceStep Step(const std::vector<Vector>& inputs,
-                     const std::vector<Vector>& targets);
+  // One step: ΔW = −α·∂E/∂W.
+  ReferenceStep Step(const std::vector<Sample>& samples, double learning_rate);
 
   const Vector& weights() const { return weights_; }
   void set_weights(Vector weights) { weights_ = std::move(weights); }
 
  private:
   // Fills in the signals, last layer first.
-  void Backward(const Vector& target, ReferenceSample& sample) const;
+  void Backward(const Sample& sample, ReferenceSample& passed) const;
   void AddGradient(const ReferenceSample& sample, Vector& gradient) const;
 
   const NetworkSpec& network_;
-  ReferenceOptimiser& optimiser_;
   Vector weights_;
 };
 

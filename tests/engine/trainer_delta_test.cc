@@ -10,50 +10,27 @@
 #include "engine/delta.h"
 #include "engine/trainer.h"
 #include "tests/engine/problem.h"
-#include "tests/engine/reference_delta.h"
+#include "tests/engine/random_problem.h"
+#include "tests/engine/replay.h"
 
 namespace backprop::testing {
 namespace {
 
 constexpr size_t kSteps = 100;
 
-// A network of random depth, sizes up to `widest`, forms, functions and batch
-// size.
-Problem RandomProblem(uint32_t seed, size_t widest = 40) {
-  Random random(seed);
-  const std::vector<Functions> all = AllFunctions();
-  const Functions functions = all[random.Below(all.size())];
-  Shape shape{1 + random.Below(widest), {}};
-  std::vector<DeltaForm> forms;
-  const size_t depth = 1 + random.Below(4);
-  for (size_t k = 0; k < depth; ++k) {
-    shape.sizes.push_back(1 + random.Below(widest));
-    forms.push_back(random.Below(2) == 0 ? DeltaForm::kFactored
-                                         : DeltaForm::kDense);
-  }
-  shape.sizes.back() += 1;  // softmax of one number is 1: nothing to learn
-  const NetworkSpec network =
-      MakeNetwork(shape, functions.hidden, functions.output, functions.loss);
-  const size_t batch_size = 1 + random.Below(5);
-  return MakeProblem(network, MakeLayout(network, batch_size, forms),
-                     random.Uniform(0.001F, 0.05F), kSteps, seed);
-}
-
-// The problem's weights plus all of the run's deltas.
-std::vector<float> Replayed(const Problem& problem, const Results& results) {
-  std::vector<float> weights = problem.weights;
-  ApplyReferenceDeltas(problem.layout, results.deltas, problem.inputs, weights);
-  return weights;
-}
-
-// 60 small networks, and 12 whose weights a fast engine treats as large.
+// 60 small networks, 12 whose weights a fast engine treats as large, and 60
+// with any optimiser and dropout.
 std::vector<Problem> RandomProblems() {
   std::vector<Problem> problems;
   for (uint32_t seed = 0; seed < 60; ++seed) {
-    problems.push_back(RandomProblem(seed));
+    problems.push_back(RandomProblem(seed, {}));
   }
   for (uint32_t seed = 100; seed < 112; ++seed) {
-    problems.push_back(RandomProblem(seed, 200));
+    problems.push_back(RandomProblem(seed, {.widest = 200}));
+  }
+  for (uint32_t seed = 400; seed < 460; ++seed) {
+    problems.push_back(RandomProblem(
+        seed, {.any_optimiser = true, .dropout = true, .largest_rate = 0.03F}));
   }
   return problems;
 }
@@ -64,32 +41,33 @@ TEST(TrainerDeltaTest, WeightsAreThoseBeforePlusTheDeltasBitForBit) {
     const Results results = Train(trainer, problem);
     ASSERT_EQ(results.applied, kSteps) << problem.name();
     EXPECT_NE(Bits(results.weights), Bits(problem.weights)) << problem.name();
-    EXPECT_EQ(Bits(results.weights), Bits(Replayed(problem, results)))
-        << problem.name();
+    ExpectReplayed(problem, results);
   }
 }
 
 TEST(TrainerDeltaTest, WeightsAreTheDeltasSumHoweverTheStepsFormCalls) {
   Trainer trainer;
   for (uint32_t seed = 200; seed < 206; ++seed) {
-    const Problem problem = RandomProblem(seed, seed % 2 == 0 ? 40 : 150);
+    const Problem problem =
+        RandomProblem(seed, {.widest = seed % 2 == 0 ? size_t{40} : 150});
     for (const size_t steps_a_call : {1, 7, 64}) {
-      const Results results = TrainInPieces(trainer, problem, steps_a_call);
+      const Results results =
+          Train(trainer, problem, {.lengths = {steps_a_call}});
       ASSERT_EQ(results.applied, kSteps) << problem.name();
-      EXPECT_EQ(Bits(results.weights), Bits(Replayed(problem, results)))
-          << problem.name() << " by " << steps_a_call;
+      ExpectReplayed(problem, results);
     }
   }
 }
 
 TEST(TrainerDeltaTest, TheSameCallsGiveTheSameBits) {
   Trainer used;
-  Train(used, RandomProblem(1, 200));
+  Train(used, RandomProblem(1, {.widest = 200}));
   for (uint32_t seed = 300; seed < 306; ++seed) {
-    const Problem problem = RandomProblem(seed, seed % 2 == 0 ? 40 : 150);
+    const Problem problem =
+        RandomProblem(seed, {.widest = seed % 2 == 0 ? size_t{40} : 150});
     Trainer fresh;
-    const Results expected = TrainInPieces(fresh, problem, 13);
-    const Results got = TrainInPieces(used, problem, 13);
+    const Results expected = Train(fresh, problem, {.lengths = {13}});
+    const Results got = Train(used, problem, {.lengths = {13}});
     EXPECT_EQ(Bits(got.weights), Bits(expected.weights)) << problem.name();
     EXPECT_EQ(Bits(got.errors), Bits(expected.errors)) << problem.name();
     EXPECT_EQ(Bits(got.deltas), Bits(expected.deltas)) << problem.name();
@@ -102,12 +80,13 @@ TEST(TrainerDeltaTest, HowStepsFormCallsChangesRoundingAtMost) {
   Trainer trainer;
   for (const Shape& shape : {Shape{20, {30, 4}}, Shape{20, {120, 100, 4}}}) {
     const NetworkSpec network = MakeNetwork(
-        shape, Activation::kTanh, Activation::kSoftmax, Loss::kCrossEntropy);
+        shape, {Activation::kTanh, Activation::kSoftmax, Loss::kCrossEntropy});
     const Problem problem =
         MakeProblem(network, MakeLayout(network, 1), 0.05F, kSteps, 9);
     const Results whole = Train(trainer, problem);
     for (const size_t steps_a_call : {1, 3, 10}) {
-      const Results pieces = TrainInPieces(trainer, problem, steps_a_call);
+      const Results pieces =
+          Train(trainer, problem, {.lengths = {steps_a_call}});
       ASSERT_EQ(pieces.applied, kSteps);
       for (size_t t = 0; t < kSteps; ++t) {
         EXPECT_NEAR(pieces.errors[t], whole.errors[t], 0x1p-15F);
@@ -120,43 +99,44 @@ TEST(TrainerDeltaTest, HowStepsFormCallsChangesRoundingAtMost) {
 }
 
 TEST(TrainerDeltaTest, OutputsNeedNotBeAskedFor) {
-  const Problem problem = RandomProblem(3);
+  const Problem problem = RandomProblem(3, {});
   Trainer trainer;
   const Results expected = Train(trainer, problem);
+  const LearningRate rate(problem.schedule);
   std::vector<float> weights = problem.weights;
   std::vector<float> errors(kSteps);
   std::vector<float> deltas(expected.deltas.size());
-  const TrainRun run{problem.inputs, problem.targets, weights,
-                     errors,         deltas,          {}};
-  EXPECT_EQ(
-      trainer.Train({&problem.network, &problem.layout, problem.learning_rate},
-                    run),
-      kSteps);
+  TrainRun run;
+  run.inputs = problem.inputs;
+  run.targets = problem.targets;
+  run.sample_weights = problem.sample_weights;
+  run.weights = weights;
+  run.errors = errors;
+  run.deltas = deltas;
+  EXPECT_EQ(trainer.Train(TrainingOf(problem, rate), run), kSteps);
   EXPECT_EQ(Bits(weights), Bits(expected.weights));
   EXPECT_EQ(Bits(errors), Bits(expected.errors));
 }
 
 TEST(TrainerDeltaTest, NoStepsChangeNothing) {
-  Problem problem = RandomProblem(4);
+  Problem problem = RandomProblem(4, {});
   problem.inputs.clear();
   problem.targets.clear();
   Trainer trainer;
-  const Results results = TrainInPieces(trainer, problem, 1);
-  EXPECT_EQ(results.applied, 0);
+  const LearningRate rate(problem.schedule);
   std::vector<float> weights = problem.weights;
-  EXPECT_EQ(
-      trainer.Train({&problem.network, &problem.layout, problem.learning_rate},
-                    {{}, {}, weights, {}, {}, {}}),
-      0);
+  TrainRun run;
+  run.weights = weights;
+  EXPECT_EQ(trainer.Train(TrainingOf(problem, rate), run), 0);
   EXPECT_EQ(Bits(weights), Bits(problem.weights));
 }
 
 TEST(TrainerDeltaTest, SmallFactorsAreSentAsPositiveZero) {
   // Two sigmoid layers so far to the left that a = e^z lies around 2^−60, and
   // so does what a(1 − a) leaves of the signal.
-  const NetworkSpec network =
-      MakeNetwork({2, {30, 3}}, Activation::kSigmoid, Activation::kIdentity,
-                  Loss::kHalfSquaredError);
+  const NetworkSpec network = MakeNetwork(
+      {2, {30, 3}},
+      {Activation::kSigmoid, Activation::kIdentity, Loss::kHalfSquaredError});
   const DeltaForm factored[] = {DeltaForm::kFactored, DeltaForm::kFactored};
   for (const size_t batch_size : {1, 2}) {
     const Layout layout = MakeLayout(network, batch_size, factored);
@@ -177,7 +157,7 @@ TEST(TrainerDeltaTest, SmallFactorsAreSentAsPositiveZero) {
     }
     EXPECT_GT(zeros, 20u);
     EXPECT_LT(zeros, results.deltas.size() / 2);
-    EXPECT_EQ(Bits(results.weights), Bits(Replayed(problem, results)));
+    ExpectReplayed(problem, results);
   }
 }
 

@@ -37,8 +37,7 @@ std::vector<Problem> ProblemsOf(const Shape& shape, float learning_rate) {
   std::vector<Problem> problems;
   uint32_t seed = 1;
   for (const Functions& functions : kFunctions) {
-    const NetworkSpec network =
-        MakeNetwork(shape, functions.hidden, functions.output, functions.loss);
+    const NetworkSpec network = MakeNetwork(shape, functions);
     for (const size_t batch_size : {1, 4}) {
       problems.push_back(MakeProblem(network, MakeLayout(network, batch_size),
                                      learning_rate, 70, seed++));

@@ -11,7 +11,7 @@
 #include "engine/delta.h"
 #include "engine/trainer.h"
 #include "tests/engine/problem.h"
-#include "tests/engine/reference_delta.h"
+#include "tests/engine/replay.h"
 
 namespace backprop::testing {
 namespace {
@@ -41,17 +41,17 @@ class TrainerRefusalTest : public ::testing::TestWithParam<Form> {
   }
 
   Problem MakeDeep(const Shape& shape) const {
-    return Make(MakeNetwork(shape, Activation::kRelu, Activation::kIdentity,
-                            Loss::kHalfSquaredError),
+    return Make(MakeNetwork(shape, {Activation::kRelu, Activation::kIdentity,
+                                    Loss::kHalfSquaredError}),
                 kSteps);
   }
 
   // One weight, one bias, identity, all numbers 0.
   Problem MakeTiny() const {
-    Problem problem =
-        Make(MakeNetwork({1, {1}}, Activation::kIdentity, Activation::kIdentity,
-                         Loss::kHalfSquaredError),
-             1);
+    Problem problem = Make(
+        MakeNetwork({1, {1}}, {Activation::kIdentity, Activation::kIdentity,
+                               Loss::kHalfSquaredError}),
+        1);
     problem.weights = {0, 0};
     problem.inputs.assign(GetParam().batch_size, 0.0F);
     problem.targets.assign(GetParam().batch_size, 0.0F);
@@ -79,14 +79,8 @@ class TrainerRefusalTest : public ::testing::TestWithParam<Form> {
   }
 
   // The weights must be those before plus the deltas of the applied steps.
-  static void ExpectReplayed(const Problem& problem, const Results& results) {
-    std::vector<float> expected = problem.weights;
-    ApplyReferenceDeltas(
-        problem.layout,
-        std::span(results.deltas)
-            .first(results.applied * problem.layout.delta_row_length()),
-        problem.inputs, expected);
-    EXPECT_EQ(Bits(results.weights), Bits(expected)) << problem.name();
+  static void ExpectWhole(const Problem& problem, const Results& results) {
+    ExpectReplayed(problem, results);
     for (const float weight : results.weights) {
       ASSERT_TRUE(std::isfinite(weight)) << problem.name();
     }
@@ -115,7 +109,7 @@ TEST_P(TrainerRefusalTest, LearningRatesThatAreNoNumbersOrHugeAreRefused) {
     for (const float rate :
          {kNan, kInfinity, -kInfinity, std::numeric_limits<float>::max()}) {
       Problem problem = MakeDeep(shape);
-      problem.learning_rate = rate;
+      problem.schedule.learning_rate = rate;
       ExpectRefusedAtOnce(problem);
     }
   }
@@ -132,7 +126,7 @@ TEST_P(TrainerRefusalTest, NonFiniteErrorLeavesWeightsUnchanged) {
     const Results results = Train(trainer_, problem);
     EXPECT_EQ(results.applied, kBadStep) << problem.name();
     EXPECT_NE(Bits(results.weights), Bits(problem.weights));
-    ExpectReplayed(problem, results);
+    ExpectWhole(problem, results);
     ExpectTrainerUnharmed();
   }
 }
@@ -146,8 +140,9 @@ TEST_P(TrainerRefusalTest, ARunThatDivergesEndsBeforeItBreaksTheWeights) {
     const Results results = Train(trainer_, problem);
     EXPECT_GT(results.applied, kBadStep) << problem.name();
     EXPECT_LT(results.applied, kSteps) << problem.name();
-    ExpectReplayed(problem, results);
-    EXPECT_EQ(TrainInPieces(trainer_, problem, 1).applied, results.applied)
+    ExpectWhole(problem, results);
+    EXPECT_EQ(Train(trainer_, problem, {.lengths = {1}}).applied,
+              results.applied)
         << problem.name();
     ExpectTrainerUnharmed();
   }
@@ -155,7 +150,7 @@ TEST_P(TrainerRefusalTest, ARunThatDivergesEndsBeforeItBreaksTheWeights) {
 
 TEST_P(TrainerRefusalTest, ErrorsUpToTheLargestFloatAreFine) {
   Problem problem = MakeTiny();
-  problem.learning_rate = 0x1p-40F;
+  problem.schedule.learning_rate = 0x1p-40F;
   problem.targets.assign(GetParam().batch_size, 0x1.8p64F);  // E = 1.125·2^128
   ExpectRefusedAtOnce(problem);
   problem.targets.assign(GetParam().batch_size, 0x1p64F);  // E = 2^127
@@ -166,7 +161,7 @@ TEST_P(TrainerRefusalTest, ErrorsUpToTheLargestFloatAreFine) {
 
 TEST_P(TrainerRefusalTest, WeightDeltasBeyondTheBoundAreRefused) {
   Problem problem = MakeTiny();
-  problem.learning_rate = 1;
+  problem.schedule.learning_rate = 1;
   problem.inputs.assign(GetParam().batch_size, 0x1p50F);
   // The weight's D is α·d·x = 2^97 and the error only 2^93.
   problem.targets.assign(GetParam().batch_size, 0x1p47F);
@@ -179,10 +174,10 @@ TEST_P(TrainerRefusalTest, WeightDeltasBeyondTheBoundAreRefused) {
 
 TEST_P(TrainerRefusalTest, BiasDeltasBeyondTheBoundAreRefused) {
   Problem problem = MakeTiny();
-  problem.learning_rate = 0x1p97F;
+  problem.schedule.learning_rate = 0x1p97F;
   problem.targets.assign(GetParam().batch_size, 1.0F);  // x is 0
   ExpectRefusedAtOnce(problem);
-  problem.learning_rate = 0x1p95F;
+  problem.schedule.learning_rate = 0x1p95F;
   const Results results = Train(trainer_, problem);
   EXPECT_EQ(results.applied, 1);
   EXPECT_NEAR(results.weights[1] / 0x1p95F, 1, 1e-6);
@@ -194,21 +189,21 @@ TEST_P(TrainerRefusalTest, ALaterStepSeesTheStepsBeforeIt) {
   // overflows; the weights stay within what the applied deltas say.
   Problem problem = MakeTiny();
   const size_t steps = 40;
-  problem.learning_rate = 1;
+  problem.schedule.learning_rate = 1;
   problem.inputs.assign(steps * GetParam().batch_size, 99.0F);
   problem.targets.assign(steps * GetParam().batch_size, 1.0F);
   const Results results = Train(trainer_, problem);
   EXPECT_GE(results.applied, 4);
   EXPECT_LT(results.applied, 20);
-  ExpectReplayed(problem, results);
+  ExpectWhole(problem, results);
 }
 
 TEST_P(TrainerRefusalTest, OverflowInAHiddenLayerIsNotLostInRelu) {
   // z of the hidden unit is +∞ − ∞ = NaN. Taken for 0, it would leave every
   // other number of the step finite.
   Problem problem =
-      Make(MakeNetwork({2, {1, 1}}, Activation::kRelu, Activation::kIdentity,
-                       Loss::kHalfSquaredError),
+      Make(MakeNetwork({2, {1, 1}}, {Activation::kRelu, Activation::kIdentity,
+                                     Loss::kHalfSquaredError}),
            1);
   problem.weights = {0x1p96F, -0x1p96F, 0, 1, 0};
   problem.inputs.assign(2 * GetParam().batch_size, 0x1p40F);
@@ -220,8 +215,8 @@ TEST_P(TrainerRefusalTest,
   // The hidden unit's a is +∞, the output sigmoid(+∞) = 1 without any slope: δ
   // is 0, but D = 0·∞ would be NaN.
   Problem problem =
-      Make(MakeNetwork({1, {1, 1}}, Activation::kRelu, Activation::kSigmoid,
-                       Loss::kHalfSquaredError),
+      Make(MakeNetwork({1, {1, 1}}, {Activation::kRelu, Activation::kSigmoid,
+                                     Loss::kHalfSquaredError}),
            1);
   problem.weights = {0x1p96F, 0, 1, 0};
   problem.inputs.assign(GetParam().batch_size, 0x1p40F);
@@ -231,11 +226,11 @@ TEST_P(TrainerRefusalTest,
 TEST_P(TrainerRefusalTest, AnOverflowingSignalIsRefused) {
   // δ of the output is about 2^60, and through two weights of 2^90 it
   // overflows, though outputs, error and the upper layers' deltas do not.
-  Problem problem =
-      Make(MakeNetwork({1, {1, 1, 1}}, Activation::kIdentity,
-                       Activation::kIdentity, Loss::kHalfSquaredError),
-           1);
-  problem.learning_rate = 0x1p-100F;
+  Problem problem = Make(
+      MakeNetwork({1, {1, 1, 1}}, {Activation::kIdentity, Activation::kIdentity,
+                                   Loss::kHalfSquaredError}),
+      1);
+  problem.schedule.learning_rate = 0x1p-100F;
   problem.weights = {0, 0, 0x1p90F, 0, 0x1p90F, 0};
   problem.inputs.assign(GetParam().batch_size, 1.0F);
   problem.targets.assign(GetParam().batch_size, 0x1p60F);

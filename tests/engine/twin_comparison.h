@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <ostream>
-#include <span>
 #include <vector>
 
 #include "tests/engine/problem.h"
@@ -19,26 +18,28 @@ enum class Weights {
   kOwn,   // the twin goes its own way, and rounding adds up
 };
 
-// Largest absolute differences over a run; infinite where one is NaN.
+// Largest differences over a run, those of a vector (a sample's activations in
+// a layer, say) divided by its largest number, where that is more than 1;
+// infinite where one is NaN.
 struct Deviation {
   double outputs = 0;
-  double error = 0;        // divided by 1 + E
+  double error = 0;
   double activations = 0;  // a in delta rows
-  double signals = 0;  // u and D in delta rows, divided by the learning rate
+  // u in delta rows, and D of plain descent, as the gradients they stand for.
+  double signals = 0;
   double weights = 0;  // after each step; 0 with kSame
-  // Steps whose u, D and weights were not compared: some z was so near to a
-  // kink (ReLU's at 0) that rounding decides the derivative.
+  // Steps whose u, D and weights were not compared: some number was so near to
+  // a kink (ReLU's at 0) that rounding decides the derivative.
   size_t kinks = 0;
 
-  // Whether every difference is at most `bound`.
-  bool Within(double bound) const;
+  double Largest() const;
 };
 
 std::ostream& operator<<(std::ostream& out, const Deviation& deviation);
 
-// Compares every step of a run of the engine (`results`, all steps applied)
-// with the twin. kink: distance of z from a kink under which a step is not
-// compared.
+// Compares every step of a run of the engine (`results`, all steps applied,
+// nothing clipped) with the twin; kOwn: of plain descent. kink: distance from a
+// kink under which a step is not compared.
 Deviation CompareWithTwin(const Problem& problem, const Results& results,
                           Weights weights, double kink);
 
@@ -54,9 +55,8 @@ struct Bounds {
 void ExpectNearTwin(const std::vector<Problem>& problems, Weights weights,
                     const Bounds& bounds);
 
-// One step's samples, as the twin takes them.
-std::vector<Vector> SamplesOfStep(std::span<const float> numbers, size_t row,
-                                  size_t batch_size, size_t step);
+// Step t's samples, from 0, as the twin takes them; with the step's dropout.
+std::vector<Sample> SamplesOfStep(const Problem& problem, size_t t);
 
 }  // namespace backprop::testing
 

@@ -27,11 +27,13 @@ std::shared_ptr<Session> MakeSession(uint64_t seed) {
   spec.network.input_size = kInputs;
   spec.network.layers = {{8, Activation::kTanh},
                          {kOutputs, Activation::kIdentity}};
-  spec.learning_rate = 0.05F;
+  spec.delta_forms.resize(2);
+  spec.schedule.learning_rate = 0.05F;
   const std::vector<size_t> sizes = {8, kOutputs};
   Layout layout = Layout::Create(kInputs, sizes, 1, 10'000).value();
-  auto session =
-      std::make_shared<Session>("s", std::move(spec), std::move(layout));
+  auto session = std::make_shared<Session>(
+      "s", std::move(spec), std::move(layout),
+      std::make_shared<DeltaFeed>(0, [](const auto&) {}));
   Initialise({.seed = seed}, session->layout(), session->weights());
   return session;
 }
@@ -62,7 +64,7 @@ class Driver : public std::enable_shared_from_this<Driver> {
         finished_(finished),
         seed_(seed),
         session_(MakeSession(seed)),
-        trainer_(session_, metrics),
+        trainer_(session_, {}, metrics),
         replica_(session_->weights().begin(), session_->weights().end()),
         left_(messages) {}
 
@@ -107,10 +109,10 @@ class Driver : public std::enable_shared_from_this<Driver> {
       const std::string_view inputs = trainer_.request().inputs();
       std::memcpy(x.data(), inputs.data() + sample_ * kInputs * sizeof(float),
                   kInputs * sizeof(float));
-      ApplyDelta(layout,
-                 std::span(deltas).subspan(s * layout.delta_row_length(),
-                                           layout.delta_row_length()),
-                 x, replica_);
+      const auto row = std::span(deltas).subspan(s * layout.delta_row_length(),
+                                                 layout.delta_row_length());
+      ApplyDelta(layout, session_->spec()->optimiser, {row, x, {}}, replica_,
+                 {});
     }
   }
 
@@ -154,7 +156,7 @@ TEST(MessageTrainerTest, SessionsThatShareThreadsDoNotDisturbEachOther) {
 
 TEST(MessageTrainerTest, ALargeRequestIsFreedAtItsEndAndASmallOneKept) {
   Metrics metrics;
-  MessageTrainer trainer(MakeSession(1), metrics);
+  MessageTrainer trainer(MakeSession(1), {}, metrics);
   Worker worker;
   for (const size_t samples : {5000u, 5u}) {
     trainer.request() = Message(samples, 1);
@@ -169,7 +171,7 @@ TEST(MessageTrainerTest, ALargeRequestIsFreedAtItsEndAndASmallOneKept) {
 
 TEST(MessageTrainerTest, ALongMessageIsAnsweredInParts) {
   Metrics metrics;
-  MessageTrainer trainer(MakeSession(1), metrics);
+  MessageTrainer trainer(MakeSession(1), {}, metrics);
   Worker worker;
   trainer.request() = Message(5000, 1);
   trainer.Begin(1);

@@ -21,10 +21,7 @@ class OtherRpcTest : public ServiceTest {
     ServiceTest::SetUp();
     v1::CreateSessionRequest request;
     *request.mutable_spec() = Spec(2, {1});
-    request.mutable_spec()
-        ->mutable_optimiser()
-        ->mutable_sgd()
-        ->set_learning_rate(0.5F);
+    request.mutable_spec()->mutable_optimiser()->set_learning_rate(0.5F);
     request.mutable_spec()->mutable_input()->set_scale(10);
     request.set_initial_weights(Bytes({2, -1, 0.5F}));
     v1::CreateSessionResponse response;
@@ -86,7 +83,7 @@ TEST_P(OtherRpcTest, TrainStepReturnsErrorOutputsAndTheWholeDelta) {
 
 TEST_P(OtherRpcTest, TrainStepTakesAClassInPlaceOfTargets) {
   v1::TrainStepRequest request = Step({1, 3}, {});
-  request.mutable_samples(0)->set_class_(0);
+  request.mutable_samples(0)->set_class_number(0);
   v1::TrainStepResponse response;
   ASSERT_TRUE(Call(&Stub::TrainStep, request, &response).ok());
   EXPECT_FLOAT_EQ(response.error(), 1.125F);  // ½·(1 + ½)²
@@ -98,9 +95,9 @@ TEST_P(OtherRpcTest, BadStepsAreRefusedAndChangeNothing) {
     v1::TrainStepRequest request;
   };
   v1::TrainStepRequest both = Step({1, 3}, {1});
-  both.mutable_samples(0)->set_class_(0);
+  both.mutable_samples(0)->set_class_number(0);
   v1::TrainStepRequest beyond = Step({1, 3}, {});
-  beyond.mutable_samples(0)->set_class_(1);
+  beyond.mutable_samples(0)->set_class_number(1);
   v1::TrainStepRequest two = Step({1, 3}, {1});
   *two.add_samples() = two.samples(0);
   v1::TrainStepRequest none = Step({1, 3}, {1});
@@ -114,7 +111,7 @@ TEST_P(OtherRpcTest, BadStepsAreRefusedAndChangeNothing) {
       {"samples[0].targets", Step({1, 3}, {1, 2})},
       {"samples[0].targets[0]", Step({1, 3}, {NAN})},
       {"samples[0].targets", both},
-      {"samples[0].class", beyond},
+      {"samples[0].class_number", beyond},
       {"samples", two},
       {"samples", none},
   };

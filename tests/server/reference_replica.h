@@ -7,6 +7,7 @@
 
 #include "backprop/v1/network.pb.h"
 #include "backprop/v1/training_service.pb.h"
+#include "tests/server/reference_optimiser.h"
 
 namespace backprop::testing {
 
@@ -15,15 +16,31 @@ namespace backprop::testing {
 // gives.
 class ReferenceReplica {
  public:
-  ReferenceReplica(const v1::Session& session, std::vector<float> weights)
-      : session_(session), weights_(std::move(weights)) {}
+  // weights: at the session's step; the optimiser's state is zero.
+  ReferenceReplica(const v1::Session& session,
+                   const std::vector<float>& weights);
 
-  // Adds the deltas of a whole answer. request: the message that it answers.
-  // Adds a failure to the test if base_step is not this replica's step.
+  // numbers: weights and state as GetWeights sends them.
+  static ReferenceReplica WithState(const v1::Session& session,
+                                    const std::vector<float>& numbers);
+
+  // Adds the deltas of a whole answer; scalar rows one a step. request: the
+  // message that it answers. Adds a failure to the test if base_step is not
+  // this replica's step.
   void Apply(const v1::TrainRequest& request,
              const v1::TrainResponse& response);
 
-  const std::vector<float>& weights() const { return weights_; }
+  // What the server learnt of the inputs meanwhile.
+  void SetStandardisation(const v1::Standardisation& standardisation) {
+    *session_.mutable_spec()->mutable_input()->mutable_standardisation() =
+        standardisation;
+  }
+  // The last step's D of every weight.
+  const std::vector<float>& last_delta() const { return last_delta_; }
+  std::vector<float> weights() const;
+  // Weights and state as GetWeights sends them; the state of DENSE layers is
+  // not kept.
+  std::vector<float> numbers() const;
   uint64_t step() const { return step_; }
   // XXH3-64 of the weights.
   uint64_t digest() const;
@@ -32,12 +49,18 @@ class ReferenceReplica {
   // x of input row `sample` of the message.
   std::vector<float> Inputs(const v1::TrainRequest& request,
                             size_t sample) const;
-  void ApplyStep(const float* row, const v1::TrainRequest& request,
-                 size_t first_sample);
+  // g or D of one layer, weights first, then the bias.
+  std::vector<float> Product(int layer, const float* part,
+                             const v1::TrainRequest& request,
+                             size_t first_sample) const;
+  void ApplyStep(const float* row, const float* scalars,
+                 const v1::TrainRequest& request, size_t first_sample);
+  std::vector<float ReferenceWeight::*> StateVectors() const;
 
-  const v1::Session session_;
-  std::vector<float> weights_;
-  uint64_t step_ = 0;
+  v1::Session session_;
+  std::vector<ReferenceWeight> weights_;
+  std::vector<float> last_delta_;
+  uint64_t step_;
 };
 
 }  // namespace backprop::testing

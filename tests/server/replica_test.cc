@@ -24,7 +24,7 @@ class ReplicaTest : public ServiceTest {
     v1::GetWeightsResponse anchor;
     ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
     std::mt19937 random(5);
-    TrainCall call(stub(), session.session_id());
+    TrainCall call(stub(), session);
     const size_t batch = session.spec().batch_size();
     uint64_t digests = 0;
     while (replica.step() < kSteps && !HasFatalFailure()) {

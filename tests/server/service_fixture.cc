@@ -120,23 +120,37 @@ grpc::Status ServiceTest::Delete(const std::string& session_id) {
   return Call(&Stub::DeleteSession, request, &response);
 }
 
-std::vector<float> ServiceTest::Weights(const std::string& session_id,
-                                        v1::GetWeightsResponse* end) {
+std::vector<float> ServiceTest::Anchor(const v1::GetWeightsRequest& request,
+                                       v1::GetWeightsResponse* end) {
   grpc::ClientContext context;
-  v1::GetWeightsRequest request;
-  request.set_session_id(session_id);
   const auto reader = stub().GetWeights(&context, request);
-  std::vector<float> weights;
+  std::vector<float> numbers;
   for (v1::GetWeightsResponse chunk; reader->Read(&chunk);) {
-    EXPECT_EQ(chunk.first_weight(), weights.size()) << "gap between chunks";
+    EXPECT_EQ(chunk.first_weight(), numbers.size()) << "gap between chunks";
     const std::vector<float> part = Floats(chunk.weights());
-    weights.insert(weights.end(), part.begin(), part.end());
+    numbers.insert(numbers.end(), part.begin(), part.end());
     *end = chunk;
   }
   const grpc::Status status = reader->Finish();
   EXPECT_TRUE(status.ok()) << status.error_message();
+  return numbers;
+}
+
+std::vector<float> ServiceTest::Weights(const std::string& session_id,
+                                        v1::GetWeightsResponse* end) {
+  v1::GetWeightsRequest request;
+  request.set_session_id(session_id);
+  std::vector<float> weights = Anchor(request, end);
   EXPECT_EQ(end->weight_count(), weights.size());
   return weights;
+}
+
+std::vector<float> ServiceTest::WeightsAndState(const std::string& session_id,
+                                                v1::GetWeightsResponse* end) {
+  v1::GetWeightsRequest request;
+  request.set_session_id(session_id);
+  request.set_with_state(true);
+  return Anchor(request, end);
 }
 
 uint64_t ServiceTest::Digest(const std::string& session_id) {
@@ -202,7 +216,8 @@ v1::SessionSpec Spec(uint32_t inputs, std::initializer_list<uint32_t> sizes) {
   }
   spec.mutable_layers(spec.layers_size() - 1)
       ->set_activation(v1::ACTIVATION_IDENTITY);
-  spec.mutable_optimiser()->mutable_sgd()->set_learning_rate(0.05F);
+  spec.mutable_optimiser()->mutable_sgd();
+  spec.mutable_optimiser()->set_learning_rate(0.05F);
   spec.mutable_initialiser()->set_seed(7);
   return spec;
 }

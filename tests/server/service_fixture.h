@@ -90,10 +90,16 @@ class ServiceTest : public ::testing::TestWithParam<Transport> {
   // All weights, from GetWeights; the last chunk's digest and step go to *end.
   std::vector<float> Weights(const std::string& session_id,
                              v1::GetWeightsResponse* end);
+  // The same, and the optimiser's state after them.
+  std::vector<float> WeightsAndState(const std::string& session_id,
+                                     v1::GetWeightsResponse* end);
   // The digest now, from GetWeights.
   uint64_t Digest(const std::string& session_id);
 
  private:
+  std::vector<float> Anchor(const v1::GetWeightsRequest& request,
+                            v1::GetWeightsResponse* end);
+
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;

@@ -50,7 +50,8 @@ TEST_P(SessionRpcTest, CreateFillsInDefaults) {
   v1::SessionSpec spec;
   spec.set_input_size(3);
   spec.add_layers()->set_size(2);
-  spec.mutable_optimiser()->mutable_sgd()->set_learning_rate(0.5F);
+  spec.mutable_optimiser()->mutable_sgd();
+  spec.mutable_optimiser()->set_learning_rate(0.5F);
   const v1::Session session = Create(spec);
   EXPECT_NE(session.session_id(), "");
   EXPECT_EQ(session.spec().layers(0).activation(), v1::ACTIVATION_IDENTITY);
@@ -290,6 +291,20 @@ TEST_P(SessionRpcTest, SessionsAboveTheLimitAreRefusedUntilOneIsDeleted) {
   EXPECT_EQ(Reason(status), "SESSION_LIMIT");
   ASSERT_TRUE(Delete(last).ok());
   EXPECT_TRUE(TryCreate(Spec(2, {1})).ok());
+}
+
+TEST_P(SessionRpcTest, OptimiserStateCountsTowardsTheWeightLimit) {
+  ServerOptions options = SmallLimits();
+  options.max_total_weights = 270;
+  options.max_session_weights = 90;  // of weights alone
+  StartServer(options);
+  v1::SessionSpec adam = Spec(9, {9});  // 90 weights, 180 numbers of state
+  adam.mutable_optimiser()->mutable_adam();
+  const std::string id = Create(adam).session_id();
+  EXPECT_EQ(Reason(TryCreate(Spec(1, {1}))), "SESSION_LIMIT");
+  ASSERT_TRUE(Delete(id).ok());
+  adam.mutable_input()->mutable_standardisation()->set_learn_samples(2);
+  EXPECT_EQ(Reason(TryCreate(adam)), "SESSION_LIMIT");
 }
 
 TEST_P(SessionRpcTest, AllSessionsTogetherStayWithinTheWeightLimit) {

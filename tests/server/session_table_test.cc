@@ -21,11 +21,16 @@ extern "C" const char* __tsan_default_options() {
 namespace backprop {
 namespace {
 
+std::shared_ptr<DeltaFeed> NewFeed() {
+  return std::make_shared<DeltaFeed>(0, [](const auto&) {});
+}
+
 SessionSpec Spec() {
   SessionSpec spec;
   spec.network.input_size = 3;
   spec.network.layers = {{2, Activation::kIdentity}};
-  spec.learning_rate = 0.1F;
+  spec.delta_forms.resize(1);
+  spec.schedule.learning_rate = 0.1F;
   return spec;
 }
 
@@ -44,7 +49,7 @@ class SessionTableTest : public ::testing::Test {
     });
   }
 
-  SessionTable table_{{.sessions = 10, .total_weights = 1000}};
+  SessionTable table_{{.sessions = 10, .total_weights = 1000}, NewFeed};
 };
 
 TEST_F(SessionTableTest, AFoundSessionIsFilledAlready) {
@@ -58,7 +63,7 @@ TEST_F(SessionTableTest, AFoundSessionIsFilledAlready) {
 TEST_F(SessionTableTest, WeightsBeyondTheMachinesMemoryAreRefused) {
   constexpr size_t kSide = size_t{1} << 22;  // 2^44 weights, 64 TiB
   constexpr size_t kMost = size_t{1} << 45;
-  SessionTable table({.sessions = 1, .total_weights = kMost});
+  SessionTable table({.sessions = 1, .total_weights = kMost}, NewFeed);
   SessionSpec spec = Spec();
   spec.network.input_size = kSide;
   spec.network.layers[0].size = kSide;

@@ -49,7 +49,7 @@ BACKPROP_OVER_BOTH_TRANSPORTS(SnapshotTest);
 TEST_P(SnapshotTest, AnAnchorTakenDuringTrainingIsOfOneStep) {
   v1::SessionSpec spec = Spec(300, {300, 4});  // two chunks
   spec.set_digest_every(1);
-  spec.mutable_optimiser()->mutable_sgd()->set_learning_rate(1e-4F);
+  spec.mutable_optimiser()->set_learning_rate(1e-4F);
   const v1::Session session = Create(spec);
   ASSERT_GT(session.layout().weight_count(), 65'536u);
   std::map<uint64_t, uint64_t> digest_after;  // step → digest, from the stream

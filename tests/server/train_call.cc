@@ -9,6 +9,19 @@
 #include "tests/server/service_fixture.h"
 
 namespace backprop::testing {
+namespace {
+
+// One scalar row a step.
+void RepeatScalars(uint32_t scalar_count, v1::TrainResponse* response) {
+  const size_t row = scalar_count * sizeof(float);
+  const size_t steps = response->step() - response->base_step();
+  std::string& scalars = *response->mutable_scalars();
+  if (row == 0 || scalars.size() != row) return;
+  const std::string one = scalars;
+  for (size_t step = 1; step < steps; ++step) scalars += one;
+}
+
+}  // namespace
 
 TrainCall::TrainCall(v1::TrainingService::Stub& stub) {
   context_.set_deadline(std::chrono::system_clock::now() +
@@ -21,6 +34,18 @@ TrainCall::TrainCall(v1::TrainingService::Stub& stub,
     : TrainCall(stub) {
   v1::TrainRequest request;
   request.set_session_id(session_id);
+  Write(request);
+  opening_ = Read();
+}
+
+TrainCall::TrainCall(v1::TrainingService::Stub& stub,
+                     const v1::Session& session,
+                     const v1::TrainOptions& options)
+    : TrainCall(stub) {
+  scalar_count_ = session.layout().scalar_count();
+  v1::TrainRequest request;
+  request.set_session_id(session.session_id());
+  *request.mutable_options() = options;
   Write(request);
   opening_ = Read();
 }
@@ -43,9 +68,11 @@ std::optional<v1::TrainResponse> TrainCall::ReadPart() {
 
 std::optional<v1::TrainResponse> TrainCall::Read() {
   std::optional<v1::TrainResponse> merged = ReadPart();
+  if (merged) RepeatScalars(scalar_count_, &*merged);
   while (merged && !merged->message_done() && !merged->goodbye()) {
-    const std::optional<v1::TrainResponse> part = ReadPart();
+    std::optional<v1::TrainResponse> part = ReadPart();
     if (!part) return std::nullopt;
+    RepeatScalars(scalar_count_, &*part);
     EXPECT_EQ(part->message_number(), merged->message_number());
     EXPECT_EQ(part->base_step(), merged->step());
     EXPECT_EQ(part->skipped_samples(), 0u) << "set in the first response only";
@@ -53,7 +80,13 @@ std::optional<v1::TrainResponse> TrainCall::Read() {
     merged->set_next_offset(part->next_offset());
     merged->mutable_errors()->MergeFrom(part->errors());
     merged->mutable_deltas()->append(part->deltas());
+    merged->mutable_scalars()->append(part->scalars());
+    merged->mutable_outputs()->append(part->outputs());
+    merged->mutable_gradient_norms()->MergeFrom(part->gradient_norms());
     merged->mutable_digests()->MergeFrom(part->digests());
+    if (part->has_standardisation()) {
+      *merged->mutable_standardisation() = part->standardisation();
+    }
     if (part->has_rejection()) {
       *merged->mutable_rejection() = part->rejection();
     }

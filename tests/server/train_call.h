@@ -20,6 +20,10 @@ class TrainCall {
   // Opens the stream and reads the answer to its opening, if there is one. The
   // call has a deadline of 120 s.
   TrainCall(v1::TrainingService::Stub& stub, const std::string& session_id);
+  // The same with options. Scalar rows that hold for all steps of a response
+  // are repeated for each by Read.
+  TrainCall(v1::TrainingService::Stub& stub, const v1::Session& session,
+            const v1::TrainOptions& options = {});
   // Without an opening: the caller writes the first message itself.
   explicit TrainCall(v1::TrainingService::Stub& stub);
   // Cancels what still runs.
@@ -47,6 +51,7 @@ class TrainCall {
   std::unique_ptr<grpc::ClientReaderWriter<v1::TrainRequest, v1::TrainResponse>>
       stream_;
   std::optional<v1::TrainResponse> opening_;
+  uint32_t scalar_count_ = 0;
   bool half_closed_ = false;
   bool finished_ = false;
 };

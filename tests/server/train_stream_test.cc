@@ -274,7 +274,7 @@ TEST_P(TrainStreamTest, ANonFiniteStepKeepsTheStepsBeforeIt) {
 
 TEST_P(TrainStreamTest, ADeltaBeyondItsLimitIsANonFiniteStep) {
   v1::SessionSpec spec = Spec(1, {1});
-  spec.mutable_optimiser()->mutable_sgd()->set_learning_rate(1e30F);
+  spec.mutable_optimiser()->set_learning_rate(1e30F);
   const v1::Session session = Create(spec);
   TrainCall call(stub(), session.session_id());
   v1::TrainRequest request;

@@ -12,9 +12,11 @@ int main() {
   backprop::v1::Session session;
   session.mutable_spec()->set_input_size(1);
   session.mutable_spec()->add_layers()->set_size(1);
+  session.mutable_spec()->mutable_optimiser()->mutable_sgd();
   backprop::v1::Layout* layout = session.mutable_layout();
   layout->set_weight_count(2);
   layout->set_delta_row_length(2);
+  layout->set_factor_kind(backprop::v1::FACTOR_KIND_DELTA);
   backprop::v1::LayerLayout* layer = layout->add_layers();
   layer->set_inputs(1);
   layer->set_outputs(1);

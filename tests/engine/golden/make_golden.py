@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the golden training runs beside this script, as PyTorch computes them.
+"""Writes golden training runs into runs/ beside this script, as PyTorch computes them.
 
 Run it with the distribution's Python and python3-torch:
 
@@ -8,8 +8,8 @@ Run it with the distribution's Python and python3-torch:
 
 One file a run. Each line is a word and its values:
 
-    input_size N, layer N ACTIVATION (one a layer), loss NAME, batch_size B,
-    learning_rate A
+    input_size N, scale C (negative_scale of all layers, huber_delta), layer N
+    ACTIVATION (one a layer), loss NAME, batch_size B, learning_rate A
     weights   all weights before the first step: layer after layer, each layer's
               matrix (out, in) row-major, then its bias
 and then for each step
@@ -31,8 +31,11 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 STEPS = 4
+# The negative_scale of all layers, and Huber's delta.
+SCALE = 0.25
 HERE = pathlib.Path(__file__).resolve().parent
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -41,6 +44,10 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "relu": torch.relu,
     "softmax": lambda z: torch.softmax(z, dim=1),
+    "leaky_relu": lambda z: functional.leaky_relu(z, negative_slope=SCALE),
+    "elu": lambda z: functional.elu(z, alpha=SCALE),
+    "gelu": functional.gelu,
+    "softplus": lambda z: functional.softplus(z, threshold=100.0),
 }
 
 
@@ -66,6 +73,11 @@ RUNS = (
     Run("four_layers", 3, ((4, "sigmoid"), (5, "tanh"), (3, "relu"), (2, "sigmoid")), learning_rate=1.0),
     Run("batch_of_three", 4, ((5, "tanh"), (3, "sigmoid")), batch_size=3, learning_rate=0.5),
     Run("softmax_batch_of_two", 7, ((6, "relu"), (4, "softmax")), loss="cross_entropy", batch_size=2),
+    Run("leaky_relu", 5, ((6, "leaky_relu"), (3, "leaky_relu")), loss="huber"),
+    Run("elu", 4, ((6, "elu"), (5, "elu"), (3, "identity")), loss="mean_squared_error"),
+    Run("gelu", 6, ((7, "gelu"), (3, "gelu")), loss="mean_absolute_error", batch_size=2),
+    Run("softplus", 5, ((6, "softplus"), (4, "softplus"), (2, "sigmoid")), loss="binary_cross_entropy"),
+    Run("binary_logits", 5, ((4, "gelu"), (3, "identity")), loss="binary_cross_entropy", batch_size=3),
 )
 
 
@@ -95,9 +107,17 @@ class Network(torch.nn.Module):
 
 
 def mean_error(run: Run, z: Tensor, y: Tensor, target: Tensor) -> Tensor:
-    """The step's error: summed over outputs, averaged over samples."""
+    """The step's error: over outputs as the loss says, averaged over samples."""
     if run.loss == "cross_entropy":
-        return torch.nn.functional.cross_entropy(z, target)
+        return functional.cross_entropy(z, target)
+    if run.loss == "binary_cross_entropy":
+        return functional.binary_cross_entropy_with_logits(z, target)
+    if run.loss == "mean_squared_error":
+        return functional.mse_loss(y, target)
+    if run.loss == "mean_absolute_error":
+        return functional.l1_loss(y, target)
+    if run.loss == "huber":
+        return functional.huber_loss(y, target, delta=SCALE)
     return 0.5 * ((target - y) ** 2).sum(dim=1).mean()
 
 
@@ -144,6 +164,7 @@ def text(run: Run, seed: int) -> str:
     lines = [
         f"# Made by make_golden.py with PyTorch {torch.__version__}. Not to be edited.",
         f"input_size {run.input_size}",
+        f"scale {SCALE!r}",
         *(f"layer {size} {activation}" for size, activation in run.layers),
         f"loss {run.loss}",
         f"batch_size {run.batch_size}",
@@ -156,7 +177,7 @@ def text(run: Run, seed: int) -> str:
 
 def main() -> None:
     for seed, run in enumerate(RUNS, start=1):
-        (HERE / f"{run.name}.txt").write_text(text(run, seed))
+        (HERE / "runs" / f"{run.name}.txt").write_text(text(run, seed))
 
 
 if __name__ == "__main__":

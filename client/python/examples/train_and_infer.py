@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Trains on the server, infers here: two spirals, told apart by a replica.
+
+usage: train_and_infer.py [--wait] [HOST:PORT]
+
+While it runs, follow.py can follow the session from another process; with
+--wait it begins when Enter is pressed, so that there is time to start that one.
+"""
+
+import sys
+
+import numpy as np
+from backpropd import TrainingClient, adam, network
+
+
+def spirals(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points (count, 2) on two spirals, with the spiral that each lies on (count,)."""
+    random = np.random.default_rng(seed)
+    spiral = random.integers(0, 2, count)
+    angle = random.uniform(0.5, 3 * np.pi, count)
+    radius = angle / (3 * np.pi)
+    turned = angle + np.pi * spiral
+    points = np.stack([radius * np.cos(turned), radius * np.sin(turned)], axis=1)
+    return (points + random.normal(0, 0.01, points.shape)).astype(np.float32), spiral
+
+
+def main() -> None:
+    """Trains for some epochs, watching points that are not trained on."""
+    wait = "--wait" in sys.argv
+    target = next((word for word in sys.argv[1:] if word != "--wait"), "localhost:50051")
+    x, spiral = spirals(2000, seed=1)
+    unseen, answer = spirals(500, seed=2)
+    spec = network(2, [(48, "tanh"), (24, "tanh"), (2, "softmax")], adam(0.003), loss="cross_entropy", seed=1)
+    with TrainingClient(target) as client:
+        session = client.create(spec)
+        print(f"session {session.session_id}", flush=True)
+        if wait:
+            sys.stdin.readline()
+        replica = session.replica()
+        for epoch in range(1, 11):
+            result = session.train(x, spiral, shuffle_seed=epoch, replicas=[replica])
+            right = np.mean(replica.predict(unseen).argmax(axis=1) == answer)
+            print(f"step {result.step:5}  error {result.errors.mean():.4f}  unseen points right {right:.1%}")
+        difference = replica.verify(session.weights(with_state=True))
+        print(f"replica and server: {difference or 'identical'}, digest {replica.digest():016x}")
+        session.delete()
+
+
+if __name__ == "__main__":
+    main()

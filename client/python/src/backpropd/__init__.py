@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train feed-forward networks on a backpropd server; keep a bit-identical replica here.
+
+    from backpropd import TrainingClient, network, sgd
+
+    with TrainingClient("localhost:50051") as client:
+        session = client.create(network(2, [(8, "tanh"), (1, "sigmoid")], sgd(0.5)))
+        replica = session.replica()
+        session.train(x, y, replicas=[replica])
+        replica.predict(x)
+
+backpropd.aio holds the same for asyncio, backpropd.v1 the protocol's messages.
+"""
+
+from backpropd.anchor import Anchor
+from backpropd.backoff import NO_RETRY, AsyncClock, Clock, RetryPolicy
+from backpropd.client import TrainingClient
+from backpropd.deltas import DeltaBatch
+from backpropd.difference import Difference
+from backpropd.errors import (
+    BackpropdError,
+    DigestMismatchError,
+    FieldViolation,
+    InvalidRequestError,
+    NonFiniteStepError,
+    NotReadyError,
+    OffsetGapError,
+    QueueLimitError,
+    ReplicaError,
+    ReplicaGapError,
+    RequestIdReusedError,
+    SamplesLostError,
+    ServerUnavailableError,
+    SessionBusyError,
+    SessionHasWriterError,
+    SessionLimitError,
+    SessionNotFoundError,
+    ShuttingDownError,
+    StepNotHeldError,
+    StepNotReachedError,
+)
+from backpropd.replica import Replica
+from backpropd.requests import Evaluation, StepResult, TrainResult
+from backpropd.sample_ledger import Trained
+from backpropd.session import Session
+from backpropd.specs import adagrad, adam, layer, network, rms_prop, sgd
+from backpropd.train_stream import TrainStream
+from backpropd.watch import Watch
+
+__all__ = [
+    "NO_RETRY",
+    "Anchor",
+    "AsyncClock",
+    "BackpropdError",
+    "Clock",
+    "DeltaBatch",
+    "Difference",
+    "DigestMismatchError",
+    "Evaluation",
+    "FieldViolation",
+    "InvalidRequestError",
+    "NonFiniteStepError",
+    "NotReadyError",
+    "OffsetGapError",
+    "QueueLimitError",
+    "Replica",
+    "ReplicaError",
+    "ReplicaGapError",
+    "RequestIdReusedError",
+    "RetryPolicy",
+    "SamplesLostError",
+    "ServerUnavailableError",
+    "Session",
+    "SessionBusyError",
+    "SessionHasWriterError",
+    "SessionLimitError",
+    "SessionNotFoundError",
+    "ShuttingDownError",
+    "StepNotHeldError",
+    "StepNotReachedError",
+    "StepResult",
+    "TrainResult",
+    "TrainStream",
+    "Trained",
+    "TrainingClient",
+    "Watch",
+    "adagrad",
+    "adam",
+    "layer",
+    "network",
+    "rms_prop",
+    "sgd",
+]

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An anchor: all weights of a session at one step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import xxhash
+
+from backpropd.arrays import Float32, floats_from
+from backpropd.errors import BackpropdError, DigestMismatchError
+from backpropd.layout import places_of
+from backpropd.v1 import network_pb2 as pb
+from backpropd.v1 import training_service_pb2 as rpc
+
+
+def digest_of(weights: Float32) -> int:
+    """XXH3-64 of the bytes, little-endian float32, of a flat vector: (weight_count,)."""
+    return xxhash.xxh3_64_intdigest(np.ascontiguousarray(weights, dtype="<f4").data)
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """The weights as they were after one step, the optimiser's state included if it was asked for."""
+
+    step: int
+    """The step after which the weights were these."""
+    next_offset: int
+    """Offset of the next sample at that step."""
+    digest: int
+    """The server's digest of the weights; it was compared with theirs."""
+    weights: Float32
+    """(weight_count,), in layout order."""
+    state: Float32
+    """(state_count, weight_count); (0, weight_count) if it was not asked for."""
+    standardisation: pb.Standardisation | None = field(default=None, compare=False)
+    """The session's, once it is known."""
+
+    def layers(self, layout: pb.Layout) -> list[tuple[Float32, Float32]]:
+        """(weights (outputs, inputs), bias (outputs,)) of each layer; views."""
+        return [(place.matrix(self.weights), place.bias(self.weights)) for place in places_of(layout)]
+
+
+class AnchorReader:
+    """Puts the chunks of GetWeights together.
+
+    Args:
+        with_state: whether the state was asked for.
+        state_count: number of the optimiser's state vectors, as Layout says.
+
+    """
+
+    def __init__(self, *, with_state: bool, state_count: int) -> None:
+        self._vectors = 1 + (state_count if with_state else 0)
+        self._numbers: Float32 | None = None
+        self._filled = 0
+        self._last = rpc.GetWeightsResponse()
+
+    def add(self, chunk: rpc.GetWeightsResponse) -> None:
+        """Takes the next chunk."""
+        if self._numbers is None:
+            self._numbers = np.empty(self._vectors * chunk.weight_count, dtype=np.float32)
+        numbers = floats_from(chunk.weights)
+        end = self._filled + len(numbers)
+        if chunk.first_weight != self._filled or end > len(self._numbers):
+            raise BackpropdError(f"A chunk of weights begins at {chunk.first_weight} where {self._filled} was due.")
+        self._numbers[self._filled : end] = numbers
+        self._filled = end
+        self._last = chunk
+
+    def finish(self) -> Anchor:
+        """The anchor, after the last chunk.
+
+        Raises:
+            DigestMismatchError: the weights are not those that the server had.
+
+        """
+        chunk = self._last
+        if self._numbers is None or self._filled != len(self._numbers):
+            raise BackpropdError(f"The weights ended after {self._filled} numbers.")
+        vectors = self._numbers.reshape(self._vectors, chunk.weight_count)
+        if (digest := digest_of(vectors[0])) != chunk.digest:
+            raise DigestMismatchError(
+                f"The anchor of step {chunk.step} has digest {digest:016x}, not {chunk.digest:016x}."
+            )
+        return Anchor(
+            step=chunk.step,
+            next_offset=chunk.next_offset,
+            digest=digest,
+            weights=vectors[0],
+            state=vectors[1:],
+            standardisation=chunk.standardisation if chunk.HasField("standardisation") else None,
+        )
+
+
+def read_anchor(chunks: Iterable[rpc.GetWeightsResponse], *, with_state: bool, state_count: int) -> Anchor:
+    """The anchor that a stream of chunks holds."""
+    reader = AnchorReader(with_state=with_state, state_count=state_count)
+    for chunk in chunks:
+        reader.add(chunk)
+    return reader.finish()

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client of one server: makes, finds and deletes sessions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+import grpc
+import numpy.typing as npt
+
+from backpropd.backoff import Backoff, Clock, RetryPolicy, SystemClock, is_passing
+from backpropd.errors import BackpropdError, SessionNotFoundError, error_from_call
+from backpropd.requests import CHANNEL_OPTIONS, create_request
+from backpropd.session import Session
+from backpropd.v1 import network_pb2 as pb
+from backpropd.v1 import training_service_pb2 as rpc
+from backpropd.v1 import training_service_pb2_grpc as stubs
+
+_T = TypeVar("_T")
+
+
+class TrainingClient:
+    """A connection to a backpropd server. A context manager.
+
+    Calls that are safe to repeat are repeated, with backoff, when the server
+    can't be reached. All errors are BackpropdError.
+
+    Threads: any number may use one client.
+
+    Args:
+        target: host:port, or whatever name gRPC resolves.
+        credentials: for TLS; None: no protection.
+        metadata: sent with every call, for example ("authorization", "Bearer …").
+        timeout: seconds that a call which is no stream may take.
+        retry: when to try again.
+        clock: what waits; for tests.
+        jitter: random numbers for the waits; for tests.
+        channel: an own channel, which stays the caller's; `target`,
+            `credentials` and `options` are not used then.
+        options: further channel options.
+
+    """
+
+    def __init__(
+        self,
+        target: str = "localhost:50051",
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Sequence[tuple[str, str]] = (),
+        timeout: float = 60.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008  frozen
+        clock: Clock | None = None,
+        jitter: random.Random | None = None,
+        channel: grpc.Channel | None = None,
+        options: Sequence[tuple[str, Any]] = (),
+    ) -> None:
+        self._owned: grpc.Channel | None = None
+        if channel is None:
+            merged = [*CHANNEL_OPTIONS, *options]
+            if credentials is None:
+                channel = grpc.insecure_channel(target, options=merged)
+            else:
+                channel = grpc.secure_channel(target, credentials, options=merged)
+            self._owned = channel
+        self.stub = stubs.TrainingServiceStub(channel)
+        self._metadata = tuple(metadata)
+        self._timeout = timeout
+        self._retry = retry
+        self._clock: Clock = clock or SystemClock()
+        self._jitter = jitter or random.Random()
+
+    def create(
+        self,
+        spec: pb.SessionSpec,
+        *,
+        initial_weights: npt.ArrayLike | None = None,
+        request_id: str | None = None,
+    ) -> Session:
+        """Makes a session.
+
+        Args:
+            spec: for example by specs.network().
+            initial_weights: (weight_count,), in layout order; None: the spec's initialiser.
+            request_id: makes calls of several processes one; None: a new UUID,
+                so that this call itself may safely be repeated.
+
+        """
+        request = create_request(spec, initial_weights, request_id)
+        return Session(self, self.call(self.stub.CreateSession, request).session)
+
+    def fork(
+        self,
+        session_id: str,
+        *,
+        with_state: bool = False,
+        spec: pb.SessionSpec | None = None,
+        request_id: str | None = None,
+    ) -> Session:
+        """Makes a session from another's present weights.
+
+        Args:
+            session_id: the origin's.
+            with_state: whether the optimiser's state goes along.
+            spec: other hyperparameters; None: the origin's.
+            request_id: as in create().
+
+        """
+        fork = rpc.Fork(session_id=session_id, with_state=with_state)
+        request = create_request(spec, None, request_id, fork)
+        return Session(self, self.call(self.stub.CreateSession, request).session)
+
+    def get(self, session_id: str) -> Session:
+        """The session with this id."""
+        return Session(self, self.call(self.stub.GetSession, rpc.GetSessionRequest(session_id=session_id)).session)
+
+    def list(self, *, page_size: int = 0) -> Iterator[Session]:
+        """All sessions, in the order of their ids; asks for page after page."""
+        token = ""
+        while True:
+            request = rpc.ListSessionsRequest(page_size=page_size, page_token=token)
+            page = self.call(self.stub.ListSessions, request)
+            for session in page.sessions:
+                yield Session(self, session)
+            token = page.next_page_token
+            if not token:
+                return
+
+    def delete(self, session_id: str) -> None:
+        """Forgets a session."""
+        attempts = 0
+
+        def attempt() -> None:
+            nonlocal attempts
+            attempts += 1
+            try:
+                self.call(self.stub.DeleteSession, rpc.DeleteSessionRequest(session_id=session_id), repeat=False)
+            except SessionNotFoundError:
+                if attempts == 1:
+                    raise  # else an attempt whose answer was lost has deleted it
+
+        self.repeat(attempt)
+
+    def close(self) -> None:
+        """Closes the connection; streams end."""
+        if self._owned is not None:
+            self._owned.close()
+
+    def __enter__(self) -> TrainingClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # What follows serves Session and the streams.
+
+    def call(self, method: Callable[..., _T], request: object, *, repeat: bool = True) -> _T:
+        """Makes a unary call; again if the server can't be reached and it is safe to `repeat`."""
+
+        def attempt() -> _T:
+            try:
+                return method(request, metadata=self._metadata, timeout=self._timeout)
+            except grpc.RpcError as error:
+                raise error_from_call(error) from None
+
+        return self.repeat(attempt) if repeat else attempt()
+
+    def repeat(self, attempt: Callable[[], _T]) -> _T:
+        """Attempts until it succeeds, fails for good or the policy gives up."""
+        backoff = self.new_backoff()
+        while True:
+            try:
+                return attempt()
+            except BackpropdError as error:
+                if not is_passing(error):
+                    raise
+                self.wait(backoff, error)
+
+    def new_backoff(self) -> Backoff:
+        """A count of attempts by this client's policy."""
+        return Backoff(self._retry, self._jitter)
+
+    def wait(self, backoff: Backoff, error: BackpropdError) -> None:
+        """Waits before the next attempt, or raises `error` when enough was tried."""
+        self._clock.sleep(backoff.next_wait(self._clock.now(), error))
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """Sent with every call."""
+        return self._metadata

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests and answers that the plain and the asyncio clients share."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from backpropd.arrays import Float32, floats_to
+from backpropd.rows import Samples, input_rows
+from backpropd.v1 import network_pb2 as pb
+from backpropd.v1 import training_service_pb2 as rpc
+
+MESSAGE_BYTES = 256 * 1024
+"""Samples travel in messages of about this size: large enough for matrix speed, small
+enough that answers come soon, and far below gRPC's limit of 4 MiB."""
+
+CHANNEL_OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # Weights and dense deltas of large networks are above gRPC's 4 MiB.
+    ("grpc.max_receive_message_length", -1),
+    # Resuming a stream is this package's business: gRPC can't.
+    ("grpc.enable_retries", 0),
+)
+"""A server that vanished without a word is noticed within about 70 s."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Error and accuracy over some samples."""
+
+    samples: int
+    """How many."""
+    error: float
+    """Mean error over them."""
+    accuracy: float
+    """Share answered rightly, 0 to 1."""
+    first_step: int
+    """The session's step at the first message ..."""
+    last_step: int
+    """... and at the last: equal when nobody trained meanwhile."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """One step, typed by hand."""
+
+    step: int
+    """Its number."""
+    error: float
+    """Its error, before its update."""
+    outputs: Float32
+    """The outputs before the update, (batch_size, outputs)."""
+    deltas: list[tuple[Float32, Float32]]
+    """ΔW of each layer: (weights (outputs, inputs), bias (outputs,))."""
+    digest: int
+    """Of the weights after the step."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What train() did."""
+
+    step: int
+    """The last step's number."""
+    errors: Float32
+    """The error of each step answered, in order: (steps,)."""
+    samples: int
+    """So many samples were trained on."""
+    skipped_samples: int = 0
+    """Of those, applied although their answers were lost with a broken stream."""
+    left_over: int = 0
+    """So many samples at the end did not fill a step and were not sent."""
+    digests: dict[int, int] = field(default_factory=dict)
+    """Digests of the weights after some steps."""
+
+
+@dataclass(frozen=True)
+class HandTypedSamples:
+    """For train_step: x as the network sees it, (batch_size, input_size), with targets or classes."""
+
+    samples: list[rpc.Sample]
+
+    @classmethod
+    def of(cls, x: npt.ArrayLike, y: npt.ArrayLike, spec: pb.SessionSpec) -> HandTypedSamples:
+        """From arrays: y is classes (n,) if of integers and the network has several outputs, else targets."""
+        rows = np.atleast_2d(np.asarray(x, dtype=np.float32))
+        given = np.asarray(y)
+        outputs = spec.layers[-1].size
+        if given.dtype.kind in "iu" and given.size == len(rows) and outputs > 1:
+            numbers = given.reshape(-1).tolist()
+            return cls([rpc.Sample(inputs=row, class_number=c) for row, c in zip(rows.tolist(), numbers, strict=True)])
+        targets = np.asarray(given, dtype=np.float32).reshape(len(rows), outputs).tolist()
+        return cls([rpc.Sample(inputs=row, targets=d) for row, d in zip(rows.tolist(), targets, strict=True)])
+
+
+def create_request(
+    spec: pb.SessionSpec | None,
+    initial_weights: npt.ArrayLike | None,
+    request_id: str | None,
+    fork: rpc.Fork | None = None,
+) -> rpc.CreateSessionRequest:
+    """A CreateSession that is safe to repeat."""
+    request = rpc.CreateSessionRequest(request_id=request_id or str(uuid.uuid4()))
+    if spec is not None:
+        request.spec.CopyFrom(spec)
+    if initial_weights is not None:
+        request.initial_weights = floats_to(np.asarray(initial_weights))
+    if fork is not None:
+        request.fork.CopyFrom(fork)
+    return request
+
+
+def predict_request(session_id: str, x: npt.ArrayLike, spec: pb.SessionSpec) -> rpc.PredictRequest:
+    """A Predict for rows x, (n, input_size)."""
+    return rpc.PredictRequest(session_id=session_id, inputs=input_rows(x, spec).tobytes())
+
+
+def rows_per_message(spec: pb.SessionSpec, layout: pb.Layout) -> int:
+    """So many samples make a message: a multiple of batch_size, at least that."""
+    batch = spec.batch_size or 1
+    element = 1 if spec.input.element_type == pb.ELEMENT_TYPE_UINT8 else 4
+    up = spec.input_size * element + 4 * spec.layers[-1].size
+    down = 4 * layout.delta_row_length // batch
+    return max(1, MESSAGE_BYTES // max(up, down, 1) // batch) * batch
+
+
+def evaluate_requests(session_id: str, samples: Samples, rows: int) -> Iterator[rpc.EvaluateRequest]:
+    """The messages of an Evaluate, `rows` samples each."""
+    for begin in range(0, max(len(samples), 1), rows):
+        part = samples.part(begin, begin + rows)
+        yield rpc.EvaluateRequest(
+            session_id=session_id if begin == 0 else "",
+            inputs=part.inputs.tobytes(),
+            targets=b"" if part.targets is None else part.targets.tobytes(),
+            classes=() if part.classes is None else part.classes.tolist(),
+        )
+
+
+def evaluation_of(answer: rpc.EvaluateResponse) -> Evaluation:
+    """The answer of an Evaluate."""
+    return Evaluation(answer.samples, answer.error, answer.accuracy, answer.first_step, answer.last_step)
+
+
+def step_result_of(answer: rpc.TrainStepResponse, spec: pb.SessionSpec, layout: pb.Layout) -> StepResult:
+    """The answer of a TrainStep."""
+    deltas = [
+        (
+            np.array(delta.weights, dtype=np.float32).reshape(place.outputs, place.inputs),
+            np.array(delta.bias, dtype=np.float32),
+        )
+        for delta, place in zip(answer.deltas, layout.layers, strict=True)
+    ]
+    outputs = np.array(answer.outputs, dtype=np.float32).reshape(-1, spec.layers[-1].size)
+    return StepResult(answer.step, answer.error, outputs, deltas, answer.digest)
+
+
+def update_request(session: rpc.Session, changes: dict[str, Any]) -> rpc.UpdateSessionRequest:
+    """An UpdateSession.
+
+    Args:
+        session: as it was last seen; its optimiser's kind names the fields.
+        changes: name to new value: learning_rate, schedule, l2, l1,
+            decoupled_decay, clipping, digest_every, label_smoothing,
+            class_weights, huber_delta; momentum, epsilon, decay, beta1, beta2
+            of the optimiser's kind; dropout, one number for each layer. None
+            clears a field or brings its default back: schedule=None is a
+            constant rate, clipping=None no clipping.
+
+    Raises:
+        ValueError: nothing is to be changed, or a name is unknown.
+
+    """
+    if not changes:
+        raise ValueError("Nothing to update.")
+    request = rpc.UpdateSessionRequest(session_id=session.session_id)
+    kind = str(session.spec.optimiser.WhichOneof("kind"))
+    for name, value in changes.items():
+        if name == "dropout":
+            _set_dropout(request, session.spec, value)
+            continue
+        parts = _path(name, kind).split(".")
+        target: Any = request.spec
+        for part in parts[:-1]:
+            target = getattr(target, part)
+        if parts[-1] not in target.DESCRIPTOR.fields_by_name:
+            raise ValueError(f"{kind} has no {name}.")
+        if value is not None:
+            _set_field(target, parts[-1], value)
+        request.update_mask.paths.append(".".join(parts))
+    return request
+
+
+def _path(name: str, kind: str) -> str:
+    if name in ("learning_rate", "schedule", "l2", "l1", "decoupled_decay", "clipping"):
+        return f"optimiser.{name}"
+    if name in ("momentum", "epsilon", "decay", "beta1", "beta2"):
+        return f"optimiser.{kind}.{name}"
+    if name in ("digest_every", "label_smoothing", "class_weights", "huber_delta"):
+        return name
+    raise ValueError(f"A session has no {name!r} that could be updated.")
+
+
+def _set_field(message: Any, name: str, value: Any) -> None:  # noqa: ANN401  each field has its type
+    if name == "class_weights":
+        message.class_weights.extend(value)
+    elif name in ("schedule", "clipping"):
+        getattr(message, name).CopyFrom(value)
+    else:
+        setattr(message, name, value)
+
+
+def _set_dropout(request: rpc.UpdateSessionRequest, spec: pb.SessionSpec, shares: Sequence[float]) -> None:
+    if len(shares) != len(spec.layers):
+        raise ValueError(f"{len(shares)} dropouts for {len(spec.layers)} layers.")
+    del request.spec.layers[:]
+    request.spec.layers.extend(
+        pb.Layer(size=layer.size, dropout=share) for layer, share in zip(spec.layers, shares, strict=True)
+    )
+    request.update_mask.paths.append("layers.dropout")

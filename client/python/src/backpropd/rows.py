@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Samples as NumPy gives them, brought into the form that messages have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from backpropd.arrays import AnyArray
+from backpropd.deltas import element_dtype
+from backpropd.v1 import network_pb2 as pb
+
+
+def input_rows(x: npt.ArrayLike, spec: pb.SessionSpec) -> AnyArray:
+    """Rows in the session's element type, (n, input_size).
+
+    Args:
+        x: (n, input_size), (input_size,) for one row, or (n, …) where the
+            further dimensions hold input_size numbers, as images do. A session
+            of bytes takes integers within 0 … 255 only.
+        spec: the session's.
+
+    Raises:
+        ValueError: the shape or a number does not fit.
+        TypeError: fractions are given for bytes.
+
+    """
+    rows = np.asarray(x)
+    size = spec.input_size
+    if rows.ndim == 1 and rows.size == size:
+        rows = rows.reshape(1, size)
+    if rows.ndim < 2 or rows.size != len(rows) * size:
+        raise ValueError(f"Inputs of shape {rows.shape} where (n, {size}) is needed.")
+    rows = rows.reshape(len(rows), size)
+    dtype = element_dtype(spec)
+    if dtype == np.dtype("u1") and rows.dtype != dtype:
+        if rows.dtype.kind not in "iub":
+            raise TypeError(f"The session takes bytes (uint8), not {rows.dtype}.")
+        if rows.size and (rows.min() < 0 or rows.max() > 255):
+            raise ValueError("The session takes bytes: inputs must be within 0 … 255.")
+    return np.ascontiguousarray(rows, dtype=dtype)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Some samples; n of them. Exactly one of targets and classes is set."""
+
+    inputs: AnyArray
+    """(n, input_size), in the session's element type."""
+    targets: AnyArray | None
+    """(n, outputs), little-endian float32."""
+    classes: AnyArray | None
+    """(n,), uint32."""
+    weights: AnyArray | None = None
+    """(n,), float32: sample weights; None: all 1."""
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def part(self, begin: int, end: int) -> Samples:
+        """Samples begin … end − 1; views."""
+        return self.take(slice(begin, end))
+
+    def take(self, which: slice | AnyArray) -> Samples:
+        """The samples that a slice or an array of indices names."""
+        return Samples(*(None if part is None else part[which] for part in self._parts()))  # type: ignore[arg-type]
+
+    def copy(self) -> Samples:
+        """These samples, whatever happens to the arrays that they came from."""
+        return Samples(*(None if part is None else part.copy() for part in self._parts()))  # type: ignore[arg-type]
+
+    def then(self, other: Samples) -> Samples:
+        """These samples and then the others; both of the same kind."""
+        joined = []
+        for mine, theirs in zip(self._parts(), other._parts(), strict=True):
+            if (mine is None) != (theirs is None):
+                raise ValueError("Targets and classes, or samples with and without weights, can't be mixed.")
+            joined.append(None if mine is None or theirs is None else np.concatenate([mine, theirs]))
+        return Samples(*joined)  # type: ignore[arg-type]
+
+    def _parts(self) -> tuple[AnyArray | None, ...]:
+        return self.inputs, self.targets, self.classes, self.weights
+
+
+def samples_of(
+    x: npt.ArrayLike, y: npt.ArrayLike, spec: pb.SessionSpec, sample_weights: npt.ArrayLike | None = None
+) -> Samples:
+    """Samples from arrays.
+
+    Args:
+        x: as input_rows takes it.
+        y: integers (n,) are classes, if the network has several outputs;
+            anything else is targets, (n, outputs), or (n,) for one output.
+        spec: the session's.
+        sample_weights: (n,).
+
+    Raises:
+        ValueError, TypeError: shapes or numbers don't fit.
+
+    """
+    inputs = input_rows(x, spec)
+    outputs = spec.layers[-1].size
+    given = np.asarray(y)
+    if given.ndim == 0 or (given.ndim == 1 and len(inputs) == 1 and given.size == outputs > 1):
+        given = given.reshape(1, -1) if given.ndim else given.reshape(1)
+    targets, classes = None, None
+    if given.ndim == 1 and given.dtype.kind in "iub" and outputs > 1:
+        if given.size and (given.min() < 0 or given.max() >= outputs):
+            raise ValueError(f"Classes must be within 0 … {outputs - 1}.")
+        classes = np.ascontiguousarray(given, dtype=np.uint32)
+    else:
+        if given.size != len(inputs) * outputs:
+            raise ValueError(f"Targets of shape {given.shape} where ({len(inputs)}, {outputs}) is needed.")
+        targets = np.ascontiguousarray(given, dtype="<f4").reshape(-1, outputs)
+    weights = None if sample_weights is None else np.ascontiguousarray(sample_weights, dtype=np.float32)
+    for name, part in (("targets", given), ("sample_weights", weights)):
+        if part is not None and len(part) != len(inputs):
+            raise ValueError(f"{len(part)} {name} for {len(inputs)} inputs.")
+    return Samples(inputs, targets, classes, weights)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the answers of a training run come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from backpropd.arrays import Float32
+from backpropd.progress import Progress
+from backpropd.requests import TrainResult
+from backpropd.sample_ledger import Trained
+
+
+class TrainingTotals:
+    """Adds up answers."""
+
+    def __init__(self) -> None:
+        self._errors: list[Float32] = [np.zeros(0, dtype=np.float32)]
+        self._digests: dict[int, int] = {}
+        self._step: int | None = None
+        self._samples = 0
+        self._skipped = 0
+
+    def add(self, answers: Iterable[Trained], bar: Progress) -> None:
+        """Takes answers, and shows them."""
+        for trained in answers:
+            self.add_one(trained, bar)
+
+    def add_one(self, trained: Trained, bar: Progress) -> None:
+        """Takes one answer."""
+        self._errors.append(trained.errors)
+        self._digests.update(trained.digests)
+        self._step = trained.step
+        self._samples += trained.samples
+        self._skipped += trained.skipped_samples
+        bar.show(trained)
+
+    def result(self, *, left_over: int, step: int) -> TrainResult:
+        """All in all; `step` is the session's if nothing was answered."""
+        return TrainResult(
+            step=step if self._step is None else self._step,
+            errors=np.concatenate(self._errors),
+            samples=self._samples,
+            skipped_samples=self._skipped,
+            left_over=left_over,
+            digests=self._digests,
+        )

@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: Apache-2.0
+from backpropd.v1 import delta_pb2 as _delta_pb2
+from backpropd.v1 import network_pb2 as _network_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.rpc import status_pb2 as _status_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DELTA_DETAIL_DENSE: DeltaDetail
+DELTA_DETAIL_FACTORS: DeltaDetail
+DELTA_DETAIL_NONE: DeltaDetail
+DELTA_DETAIL_UNSPECIFIED: DeltaDetail
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class CreateSessionRequest(_message.Message):
+    __slots__ = ["fork", "initial_weights", "request_id", "spec"]
+    FORK_FIELD_NUMBER: _ClassVar[int]
+    INITIAL_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    fork: Fork
+    initial_weights: bytes
+    request_id: str
+    spec: _network_pb2.SessionSpec
+    def __init__(self, spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., initial_weights: _Optional[bytes] = ..., request_id: _Optional[str] = ..., fork: _Optional[_Union[Fork, _Mapping]] = ...) -> None: ...
+
+class CreateSessionResponse(_message.Message):
+    __slots__ = ["session"]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: Session
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ...) -> None: ...
+
+class DeleteSessionRequest(_message.Message):
+    __slots__ = ["session_id"]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    def __init__(self, session_id: _Optional[str] = ...) -> None: ...
+
+class DeleteSessionResponse(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class EvaluateRequest(_message.Message):
+    __slots__ = ["classes", "inputs", "session_id", "targets"]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    classes: _containers.RepeatedScalarFieldContainer[int]
+    inputs: bytes
+    session_id: str
+    targets: bytes
+    def __init__(self, session_id: _Optional[str] = ..., inputs: _Optional[bytes] = ..., targets: _Optional[bytes] = ..., classes: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class EvaluateResponse(_message.Message):
+    __slots__ = ["accuracy", "error", "first_step", "last_step", "samples"]
+    ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    FIRST_STEP_FIELD_NUMBER: _ClassVar[int]
+    LAST_STEP_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    accuracy: float
+    error: float
+    first_step: int
+    last_step: int
+    samples: int
+    def __init__(self, samples: _Optional[int] = ..., error: _Optional[float] = ..., accuracy: _Optional[float] = ..., first_step: _Optional[int] = ..., last_step: _Optional[int] = ...) -> None: ...
+
+class Fork(_message.Message):
+    __slots__ = ["session_id", "with_state"]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    WITH_STATE_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    with_state: bool
+    def __init__(self, session_id: _Optional[str] = ..., with_state: bool = ...) -> None: ...
+
+class GetSessionRequest(_message.Message):
+    __slots__ = ["session_id"]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    def __init__(self, session_id: _Optional[str] = ...) -> None: ...
+
+class GetSessionResponse(_message.Message):
+    __slots__ = ["session"]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: Session
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ...) -> None: ...
+
+class GetWeightsRequest(_message.Message):
+    __slots__ = ["session_id", "with_state"]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    WITH_STATE_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    with_state: bool
+    def __init__(self, session_id: _Optional[str] = ..., with_state: bool = ...) -> None: ...
+
+class GetWeightsResponse(_message.Message):
+    __slots__ = ["digest", "first_weight", "next_offset", "standardisation", "step", "weight_count", "weights"]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    FIRST_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    STANDARDISATION_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    digest: int
+    first_weight: int
+    next_offset: int
+    standardisation: _network_pb2.Standardisation
+    step: int
+    weight_count: int
+    weights: bytes
+    def __init__(self, step: _Optional[int] = ..., next_offset: _Optional[int] = ..., digest: _Optional[int] = ..., weight_count: _Optional[int] = ..., first_weight: _Optional[int] = ..., weights: _Optional[bytes] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ...) -> None: ...
+
+class ListSessionsRequest(_message.Message):
+    __slots__ = ["page_size", "page_token"]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListSessionsResponse(_message.Message):
+    __slots__ = ["next_page_token", "sessions"]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    next_page_token: str
+    sessions: _containers.RepeatedCompositeFieldContainer[Session]
+    def __init__(self, sessions: _Optional[_Iterable[_Union[Session, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class PredictRequest(_message.Message):
+    __slots__ = ["inputs", "session_id", "values"]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    inputs: bytes
+    session_id: str
+    values: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, session_id: _Optional[str] = ..., inputs: _Optional[bytes] = ..., values: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class PredictResponse(_message.Message):
+    __slots__ = ["outputs", "step"]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    outputs: _containers.RepeatedScalarFieldContainer[float]
+    step: int
+    def __init__(self, step: _Optional[int] = ..., outputs: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class Sample(_message.Message):
+    __slots__ = ["class_number", "inputs", "targets"]
+    CLASS_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    class_number: int
+    inputs: _containers.RepeatedScalarFieldContainer[float]
+    targets: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, inputs: _Optional[_Iterable[float]] = ..., targets: _Optional[_Iterable[float]] = ..., class_number: _Optional[int] = ...) -> None: ...
+
+class Session(_message.Message):
+    __slots__ = ["create_time", "forked_from", "has_writer", "layout", "learning_rate", "next_offset", "session_id", "spec", "step"]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    FORKED_FROM_FIELD_NUMBER: _ClassVar[int]
+    HAS_WRITER_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
+    LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
+    NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    create_time: _timestamp_pb2.Timestamp
+    forked_from: str
+    has_writer: bool
+    layout: _network_pb2.Layout
+    learning_rate: float
+    next_offset: int
+    session_id: str
+    spec: _network_pb2.SessionSpec
+    step: int
+    def __init__(self, session_id: _Optional[str] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., layout: _Optional[_Union[_network_pb2.Layout, _Mapping]] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., has_writer: bool = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., learning_rate: _Optional[float] = ..., forked_from: _Optional[str] = ...) -> None: ...
+
+class TrainOptions(_message.Message):
+    __slots__ = ["coalesce", "deltas", "want_outputs"]
+    COALESCE_FIELD_NUMBER: _ClassVar[int]
+    DELTAS_FIELD_NUMBER: _ClassVar[int]
+    WANT_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    coalesce: bool
+    deltas: DeltaDetail
+    want_outputs: bool
+    def __init__(self, deltas: _Optional[_Union[DeltaDetail, str]] = ..., want_outputs: bool = ..., coalesce: bool = ...) -> None: ...
+
+class TrainRequest(_message.Message):
+    __slots__ = ["classes", "inputs", "offset", "options", "sample_weights", "session_id", "targets", "want_digest"]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    WANT_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    classes: _containers.RepeatedScalarFieldContainer[int]
+    inputs: bytes
+    offset: int
+    options: TrainOptions
+    sample_weights: _containers.RepeatedScalarFieldContainer[float]
+    session_id: str
+    targets: bytes
+    want_digest: bool
+    def __init__(self, session_id: _Optional[str] = ..., offset: _Optional[int] = ..., inputs: _Optional[bytes] = ..., targets: _Optional[bytes] = ..., classes: _Optional[_Iterable[int]] = ..., want_digest: bool = ..., sample_weights: _Optional[_Iterable[float]] = ..., options: _Optional[_Union[TrainOptions, _Mapping]] = ...) -> None: ...
+
+class TrainResponse(_message.Message):
+    __slots__ = ["base_step", "deltas", "digests", "errors", "first_message_number", "goodbye", "gradient_norms", "message_done", "message_number", "next_offset", "outputs", "rejection", "scalars", "skipped_samples", "standardisation", "step"]
+    BASE_STEP_FIELD_NUMBER: _ClassVar[int]
+    DELTAS_FIELD_NUMBER: _ClassVar[int]
+    DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_MESSAGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    GOODBYE_FIELD_NUMBER: _ClassVar[int]
+    GRADIENT_NORMS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_DONE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    REJECTION_FIELD_NUMBER: _ClassVar[int]
+    SCALARS_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    STANDARDISATION_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    base_step: int
+    deltas: bytes
+    digests: _containers.RepeatedCompositeFieldContainer[_delta_pb2.StepDigest]
+    errors: _containers.RepeatedScalarFieldContainer[float]
+    first_message_number: int
+    goodbye: bool
+    gradient_norms: _containers.RepeatedScalarFieldContainer[float]
+    message_done: bool
+    message_number: int
+    next_offset: int
+    outputs: bytes
+    rejection: _status_pb2.Status
+    scalars: bytes
+    skipped_samples: int
+    standardisation: _network_pb2.Standardisation
+    step: int
+    def __init__(self, message_number: _Optional[int] = ..., message_done: bool = ..., base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., skipped_samples: _Optional[int] = ..., rejection: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., goodbye: bool = ..., scalars: _Optional[bytes] = ..., outputs: _Optional[bytes] = ..., gradient_norms: _Optional[_Iterable[float]] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., first_message_number: _Optional[int] = ...) -> None: ...
+
+class TrainStepRequest(_message.Message):
+    __slots__ = ["samples", "session_id"]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    samples: _containers.RepeatedCompositeFieldContainer[Sample]
+    session_id: str
+    def __init__(self, session_id: _Optional[str] = ..., samples: _Optional[_Iterable[_Union[Sample, _Mapping]]] = ...) -> None: ...
+
+class TrainStepResponse(_message.Message):
+    __slots__ = ["deltas", "digest", "error", "outputs", "step"]
+    DELTAS_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    deltas: _containers.RepeatedCompositeFieldContainer[_delta_pb2.LayerDelta]
+    digest: int
+    error: float
+    outputs: _containers.RepeatedScalarFieldContainer[float]
+    step: int
+    def __init__(self, step: _Optional[int] = ..., error: _Optional[float] = ..., outputs: _Optional[_Iterable[float]] = ..., deltas: _Optional[_Iterable[_Union[_delta_pb2.LayerDelta, _Mapping]]] = ..., digest: _Optional[int] = ...) -> None: ...
+
+class UpdateSessionRequest(_message.Message):
+    __slots__ = ["session_id", "spec", "update_mask"]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    spec: _network_pb2.SessionSpec
+    update_mask: _field_mask_pb2.FieldMask
+    def __init__(self, session_id: _Optional[str] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+
+class UpdateSessionResponse(_message.Message):
+    __slots__ = ["first_step", "session"]
+    FIRST_STEP_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    first_step: int
+    session: Session
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., first_step: _Optional[int] = ...) -> None: ...
+
+class WatchDeltasRequest(_message.Message):
+    __slots__ = ["after_step", "session_id"]
+    AFTER_STEP_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    after_step: int
+    session_id: str
+    def __init__(self, session_id: _Optional[str] = ..., after_step: _Optional[int] = ...) -> None: ...
+
+class WatchDeltasResponse(_message.Message):
+    __slots__ = ["base_step", "deltas", "digests", "errors", "goodbye", "inputs", "inputs_are_values", "next_offset", "resync", "scalars", "session_deleted", "standardisation", "step"]
+    BASE_STEP_FIELD_NUMBER: _ClassVar[int]
+    DELTAS_FIELD_NUMBER: _ClassVar[int]
+    DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    GOODBYE_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_ARE_VALUES_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    RESYNC_FIELD_NUMBER: _ClassVar[int]
+    SCALARS_FIELD_NUMBER: _ClassVar[int]
+    SESSION_DELETED_FIELD_NUMBER: _ClassVar[int]
+    STANDARDISATION_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    base_step: int
+    deltas: bytes
+    digests: _containers.RepeatedCompositeFieldContainer[_delta_pb2.StepDigest]
+    errors: _containers.RepeatedScalarFieldContainer[float]
+    goodbye: bool
+    inputs: bytes
+    inputs_are_values: bool
+    next_offset: int
+    resync: bool
+    scalars: bytes
+    session_deleted: bool
+    standardisation: _network_pb2.Standardisation
+    step: int
+    def __init__(self, base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., scalars: _Optional[bytes] = ..., inputs: _Optional[bytes] = ..., inputs_are_values: bool = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., resync: bool = ..., session_deleted: bool = ..., goodbye: bool = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ...) -> None: ...
+
+class DeltaDetail(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []

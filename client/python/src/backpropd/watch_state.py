@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a watch is, and what each response means for it; without any networking."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import replace
+
+from backpropd.anchor import Anchor
+from backpropd.deltas import DeltaBatch, batch_from_watch
+from backpropd.errors import ReplicaGapError, StepNotHeldError, StepNotReachedError
+from backpropd.replica import Replica
+from backpropd.replica_feed import feed_replica
+from backpropd.v1 import network_pb2 as pb
+from backpropd.v1 import training_service_pb2 as rpc
+
+STEPS_MISSED = (StepNotHeldError, StepNotReachedError)
+"""Errors after which a watch has to begin anew: its step is too old, or one that the session went back behind."""
+
+
+class Event(enum.Enum):
+    """What a response is."""
+
+    STEPS = enum.auto()
+    """Some steps, or the first response; more will come."""
+    RESYNC = enum.auto()
+    """The last: fetch an anchor and watch from its step."""
+    DELETED = enum.auto()
+    """The last: there is no session any more."""
+    GOODBYE = enum.auto()
+    """The last: the server shuts down."""
+
+
+class WatchState:
+    """What the plain and the asyncio watch share.
+
+    Args:
+        spec: the session's.
+        layout: the session's.
+        replicas: to be fed.
+        after_step: without replicas: where to begin; None: at the present step.
+
+    """
+
+    def __init__(
+        self, spec: pb.SessionSpec, layout: pb.Layout, replicas: Sequence[Replica], after_step: int | None
+    ) -> None:
+        self._spec = spec
+        self._layout = layout
+        self._replicas = replicas
+        steps = {replica.step for replica in replicas}
+        self._step = steps.pop() if len(steps) == 1 else after_step
+        self._resynced = False
+        self.needs_anchor = len(steps) > 0
+        """Whether an anchor is due before the next call: replicas at different steps, or steps missed."""
+
+    def request(self, session_id: str) -> rpc.WatchDeltasRequest:
+        """What opens a call from where the watch is."""
+        return rpc.WatchDeltasRequest(session_id=session_id, after_step=self._step)
+
+    def missed(self) -> None:
+        """Steps after the watch's are not held, or its step is ahead of the session's."""
+        self._resynced = True
+        self._step = None
+        self.needs_anchor = bool(self._replicas)
+
+    def anchored(self, anchor: Anchor) -> None:
+        """Resets the replicas."""
+        for replica in self._replicas:
+            replica.reset(anchor)
+        self._step = anchor.step
+        self.needs_anchor = False
+
+    def classify(self, response: rpc.WatchDeltasResponse) -> Event:
+        """What the response is; it changes the state if steps were missed."""
+        if response.session_deleted:
+            return Event.DELETED
+        if response.resync:
+            self.missed()
+            return Event.RESYNC
+        if response.goodbye:
+            return Event.GOODBYE
+        return Event.STEPS
+
+    def take(self, response: rpc.WatchDeltasResponse) -> DeltaBatch | None:
+        """Feeds the replicas; the steps to give out, or None if it holds none.
+
+        Raises:
+            ReplicaGapError: the server sent steps that don't follow the last ones.
+            DigestMismatchError: as Replica.apply.
+
+        """
+        if self.needs_anchor or response.resync:
+            return None
+        if self._step is None:
+            self._step = response.base_step
+        if response.base_step != self._step:
+            raise ReplicaGapError(f"Steps from {response.base_step} where the watch is at step {self._step}.")
+        if response.HasField("standardisation"):
+            for replica in self._replicas:
+                replica.standardise(response.standardisation)
+        if response.step <= response.base_step:
+            return None
+        batch = batch_from_watch(response, self._spec, self._layout)
+        for replica in self._replicas:
+            feed_replica(replica, batch)
+        self._step = batch.step
+        if self._resynced:
+            self._resynced = False
+            batch = replace(batch, resynced=True)
+        return batch

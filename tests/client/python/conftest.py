@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests share: a server that misbehaves on demand, clients whose time is made up, and the real server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from backpropd import TrainingClient
+from backpropd.v1 import network_pb2 as pb
+from fake_clock import FakeClock, FullJitter
+from fake_server import FakeServer, FakeServicer
+
+# Without BACKPROPD there is no server to test against: run_tests.sh demands it.
+collect_ignore = [] if os.environ.get("BACKPROPD") else ["real_server_test.py"]
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    running = FakeServer()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def servicer(server: FakeServer) -> FakeServicer:
+    return server.servicer
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def client(server: FakeServer, clock: FakeClock) -> Iterator[TrainingClient]:
+    with TrainingClient(server.target, clock=clock, jitter=FullJitter()) as made:
+        yield made
+
+
+@pytest.fixture
+def spec() -> pb.SessionSpec:
+    """A net of 3-4-2 whose first layer is FACTORED and whose second is DENSE."""
+    return pb.SessionSpec(
+        input_size=3,
+        layers=[
+            pb.Layer(size=4, activation=pb.ACTIVATION_TANH, delta_form=pb.DELTA_FORM_FACTORED),
+            pb.Layer(size=2, delta_form=pb.DELTA_FORM_DENSE),
+        ],
+        optimiser=pb.Optimiser(sgd=pb.Sgd(), learning_rate=0.5),
+        batch_size=1,
+    )

@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The client against the real server, whose program BACKPROPD names."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import backpropd
+import numpy as np
+import pytest
+from backpropd import (
+    InvalidRequestError,
+    NotReadyError,
+    Session,
+    SessionBusyError,
+    SessionHasWriterError,
+    SessionNotFoundError,
+    TrainingClient,
+    adagrad,
+    adam,
+    layer,
+    network,
+    rms_prop,
+    sgd,
+)
+from backpropd.aio import AsyncTrainingClient
+from backpropd.v1 import network_pb2 as pb
+from breaking_proxy import BreakingProxy
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[3] / "client/python/examples"
+RNG = np.random.default_rng(5)
+X = RNG.standard_normal((240, 30)).astype("f4")
+CLASSES = np.argmax(X[:, :5], axis=1)
+TARGETS = np.tanh(X[:, :5])
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[str]:
+    flags = ["--grpc-address=127.0.0.1:0", "--http-address=127.0.0.1:0"]
+    process = subprocess.Popen([os.environ["BACKPROPD"], *flags], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if '"serving"' in line:
+            break
+    else:
+        pytest.fail("backpropd did not serve")
+    rest = threading.Thread(target=process.stderr.read, daemon=True)
+    rest.start()
+    yield json.loads(line)["grpc_address"]
+    process.terminate()
+    assert process.wait(30) == 0
+    rest.join()
+    process.stderr.close()
+
+
+@pytest.fixture
+def client(target: str) -> Iterator[TrainingClient]:
+    with TrainingClient(target) as made:
+        yield made
+
+
+def spec_of(optimiser: pb.Optimiser, *, batch_size: int = 1, **more: Any) -> pb.SessionSpec:
+    """A net of 30-24-5 on bytes or numbers, with a digest every 16 steps."""
+    layers = more.pop("layers", [(24, "tanh"), (5, "softmax")])
+    more.setdefault("loss", "cross_entropy")
+    more.setdefault("further", {})["digest_every"] = 16
+    return network(30, layers, optimiser, batch_size=batch_size, seed=3, **more)
+
+
+def assert_replica_holds(session: Session, y: Any = CLASSES, x: Any = X) -> None:
+    """Trains with a replica, and compares bits and outputs."""
+    replica = session.replica()
+    result = session.train(x, y, epochs=2, replicas=[replica])
+    assert len(result.errors) == result.step == 2 * len(x) // session.batch_size
+    assert len(result.digests) >= result.step // 16
+    assert replica.verify(session.weights(with_state=True)) is None
+    assert replica.predict(x) == pytest.approx(session.predict(x), abs=1e-5)
+
+
+OPTIMISERS = {
+    "sgd": sgd(0.1),
+    "sgd with all": sgd(0.1, l2=1e-3, l1=1e-4, decoupled_decay=1e-3, clipping=pb.GradientClipping(max_value=0.5)),
+    "clipped by norm": sgd(0.1, clipping=pb.GradientClipping(max_norm=0.1)),
+    "momentum": sgd(0.05, momentum=0.9, l2=1e-3),
+    "nesterov": sgd(0.05, momentum=0.9, nesterov=True),
+    "adagrad": adagrad(0.05),
+    "rmsprop": rms_prop(0.01),
+    "adam": adam(0.01),
+    "adamw": adam(0.01, decoupled_decay=0.01),
+    "falling rate": adam(0.01, schedule=pb.Schedule(exponential=pb.ExponentialDecay(factor=0.99))),
+}
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 40])
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_the_replica_is_bit_identical(client: TrainingClient, name: str, batch_size: int) -> None:
+    assert_replica_holds(client.create(spec_of(OPTIMISERS[name], batch_size=batch_size)))
+
+
+@pytest.mark.parametrize("name", ["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "softplus"])
+def test_every_activation_infers_alike(client: TrainingClient, name: str) -> None:
+    layers = [(24, name), (5, "identity")]
+    assert_replica_holds(client.create(spec_of(sgd(0.01), layers=layers, loss="half_squared_error")), TARGETS)
+
+
+@pytest.mark.parametrize("forms", [(a, b) for a in (1, 2) for b in (1, 2)])
+@pytest.mark.parametrize("optimiser", [sgd(0.1), adam(0.01)], ids=["sgd", "adam"])
+def test_every_delta_form_is_followed(client: TrainingClient, optimiser: pb.Optimiser, forms: tuple[int, int]) -> None:
+    layers = [
+        layer(24, "tanh", delta_form=forms[0]),
+        layer(5, "softmax", delta_form=forms[1]),
+    ]
+    session = client.create(spec_of(optimiser, layers=layers))
+    assert [place.delta_form for place in session.layout.layers] == list(forms)
+    assert_replica_holds(session)
+
+
+def test_dropout_and_sample_weights(client: TrainingClient) -> None:
+    layers = [layer(24, "relu", dropout=0.5), layer(5, "softmax")]
+    session = client.create(spec_of(adam(0.01), layers=layers))
+    replica = session.replica()
+    session.train(X, CLASSES, sample_weights=np.linspace(0, 2, len(X)), replicas=[replica])
+    assert replica.verify(session.weights(with_state=True)) is None
+
+
+@pytest.mark.parametrize("optimiser", [sgd(0.1), adam(0.01)], ids=["sgd", "adam"])
+def test_bytes_with_learnt_standardisation(client: TrainingClient, optimiser: pb.Optimiser) -> None:
+    pixels = RNG.integers(0, 256, (240, 30)).astype("u1")
+    session = client.create(spec_of(optimiser, inputs="uint8", scale=1 / 255, learn_standardisation=40))
+    with pytest.raises(NotReadyError):
+        session.predict(pixels)
+    replica, watcher = session.replica(), session.replica()
+    with session.watch(watcher) as watch:
+        result = session.train(pixels, CLASSES, replicas=[replica])
+        assert result.step == 200
+        while watcher.step < 200:
+            next(watch)
+    anchor = session.weights(with_state=True)
+    assert replica.verify(anchor) is None
+    assert watcher.verify(anchor) is None
+    assert replica.predict(pixels) == pytest.approx(session.predict(pixels), abs=1e-5)
+
+
+def test_dense_deltas_are_what_was_added(client: TrainingClient) -> None:
+    session = client.create(spec_of(adam(0.01)))
+    weights = session.weights().weights
+    with session.stream(deltas="dense", keep_deltas=True, want_outputs=True) as stream:
+        stream.send(X[:8], CLASSES[:8])
+        answer = stream.receive()
+    for delta in answer.deltas:
+        weights += delta
+    assert np.array_equal(weights, session.weights().weights)
+    assert answer.outputs.shape == (8, 5)
+
+
+def test_broken_connections_lose_and_repeat_nothing(target: str) -> None:
+    proxy = BreakingProxy(target)
+    with TrainingClient(proxy.address) as broken, TrainingClient(target) as whole:
+        session = broken.create(spec_of(sgd(0.01, momentum=0.5)))
+        twin = whole.create(spec_of(sgd(0.01, momentum=0.5)))
+        replica, watcher = session.replica(), whole.get(session.session_id).replica()
+        done = threading.Event()
+
+        def cut_often() -> None:
+            while not done.wait(0.15):
+                proxy.cut()
+
+        cutter = threading.Thread(target=cut_often)
+        cutter.start()
+        with whole.get(session.session_id).watch(watcher) as watch:
+            with session.stream(replica, window=3) as stream:
+                for _ in range(30):
+                    for begin in range(0, 240, 24):
+                        stream.send(X[begin : begin + 24], CLASSES[begin : begin + 24])
+                        list(stream.ready())
+                        done.wait(0.005)
+                list(stream.flush())
+            done.set()
+            cutter.join()
+            while watcher.step < 7200:
+                next(watch)
+        for _ in range(30):
+            with twin.stream(window=1) as plain:
+                for begin in range(0, 240, 24):
+                    plain.send(X[begin : begin + 24], CLASSES[begin : begin + 24])
+        anchor = whole.get(session.session_id).weights(with_state=True)
+        assert anchor.step == 7200
+        assert replica.verify(anchor) is None
+        assert watcher.verify(anchor) is None
+        # Resent messages are cut into other blocks: the same steps, not the same rounding.
+        assert anchor.weights == pytest.approx(twin.weights().weights, abs=1e-3)
+    proxy.close()
+
+
+def test_a_watcher_in_another_client_follows_all_kinds_of_steps(target: str, client: TrainingClient) -> None:
+    session = client.create(spec_of(sgd(0.1, momentum=0.5)))
+    with TrainingClient(target) as other:
+        followed = other.get(session.session_id)
+        replica = followed.replica()
+        with followed.watch(replica) as watch:
+            session.train(X, CLASSES)
+            session.train_step(X[0], int(CLASSES[0]))
+            session.train(X, CLASSES)
+            for batch in watch:
+                if batch.step == 481:
+                    break
+            assert replica.verify(session.weights(with_state=True)) is None
+            session.delete()
+            assert list(watch) == []
+
+
+def test_updates_hold_from_the_next_step_on(client: TrainingClient) -> None:
+    schedule = pb.Schedule(exponential=pb.ExponentialDecay(factor=0.5))
+    session = client.create(spec_of(sgd(0.1, momentum=0.5, schedule=schedule)))
+    replica = session.replica()
+    session.train(X, CLASSES, replicas=[replica])
+    assert session.update(schedule=None, learning_rate=0.01, momentum=0.25, digest_every=8) == 241
+    optimiser = session.refresh().spec.optimiser
+    assert (optimiser.learning_rate, optimiser.sgd.momentum) == pytest.approx((0.01, 0.25))
+    assert not optimiser.HasField("schedule")
+    assert session.info.learning_rate == pytest.approx(0.01)
+    result = session.train(X, CLASSES, replicas=[replica])
+    assert list(result.digests) == list(range(248, 481, 8))
+    assert replica.verify(session.weights(with_state=True)) is None
+    with pytest.raises(InvalidRequestError):
+        session.update(momentum=0)
+
+
+def test_a_fork_with_state_goes_on_as_its_origin(client: TrainingClient) -> None:
+    session = client.create(spec_of(adam(0.01)))
+    session.train(X, CLASSES)
+    fork = session.fork(with_state=True)
+    replica = fork.replica()
+    assert replica.step == 0
+    for each in (session, fork):
+        each.train(X, CLASSES)
+    replica.reset(fork.weights(with_state=True))
+    fork.train(X, CLASSES, replicas=[replica])
+    assert replica.verify(fork.weights(with_state=True)) is None
+    assert fork.info.forked_from == session.session_id
+
+
+def test_errors_have_their_types(client: TrainingClient) -> None:
+    with pytest.raises(InvalidRequestError) as raised:
+        client.create(network(0, [5], sgd(0.1)))
+    assert "spec.input_size" in [fault.field for fault in raised.value.field_violations]
+    with pytest.raises(SessionNotFoundError):
+        client.get("nothing")
+    session = client.create(spec_of(sgd(0.1)))
+    with session.stream() as stream:
+        with pytest.raises(SessionHasWriterError):
+            session.stream().open()
+        with pytest.raises(SessionBusyError):
+            session.delete()
+        stream.send(np.full((1, 30), np.nan), [0])
+        with pytest.raises(InvalidRequestError) as raised:
+            stream.receive()
+        assert raised.value.field_violations
+        stream.send(X[:1], CLASSES[:1])
+        assert stream.receive().step == 1
+
+
+def test_training_lowers_the_error(client: TrainingClient) -> None:
+    session = client.create(spec_of(adam(0.01)))
+    before = session.evaluate(X, CLASSES)
+    session.train(X, CLASSES, epochs=10, shuffle_seed=1)
+    after = session.evaluate(X, CLASSES)
+    assert after.error < 0.5 * before.error
+    assert after.accuracy > 0.9
+    assert (after.samples, after.first_step, after.last_step) == (240, 2400, 2400)
+
+
+def test_asyncio(target: str) -> None:
+    async def body() -> None:
+        async with AsyncTrainingClient(target) as client:
+            session = await client.create(spec_of(adam(0.01)))
+            replica, watcher = await session.replica(), await session.replica()
+            watch = session.watch(watcher)
+            training = asyncio.create_task(session.train(X, CLASSES, replicas=[replica]))
+            while watcher.step < 240:
+                await anext(watch)
+            assert (await training).step == 240
+            anchor = await session.weights(with_state=True)
+            assert replica.verify(anchor) is None
+            assert watcher.verify(anchor) is None
+            await watch.aclose()  # type: ignore[attr-defined]
+            await session.delete()
+
+    asyncio.run(asyncio.wait_for(body(), 60))
+
+
+def test_the_examples_run(target: str) -> None:
+    options: dict[str, Any] = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "text": True,
+        "env": {**os.environ, "PYTHONPATH": str(pathlib.Path(backpropd.__file__).parents[1])},
+    }
+    with subprocess.Popen([sys.executable, EXAMPLES / "train_and_infer.py", "--wait", target], **options) as trainer:
+        assert trainer.stdout is not None
+        name, session_id = trainer.stdout.readline().split() or ["nothing", ""]
+        assert name == "session"
+        with subprocess.Popen([sys.executable, EXAMPLES / "follow.py", target, session_id], **options) as follower:
+            assert follower.stdout is not None
+            assert follower.stdout.readline() == "begins at step 0\n"
+            trained, _ = trainer.communicate("\n", timeout=120)
+            followed, _ = follower.communicate(timeout=120)
+    assert (trainer.returncode, follower.returncode) == (0, 0)
+    digest = trained.split()[-1]
+    assert f"replica and server: identical, digest {digest}" in trained
+    assert f"deleted after step 20000: identical to the end, digest {digest}" in followed

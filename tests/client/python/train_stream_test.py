@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train streams: exactly once, whatever breaks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from backpropd import (
+    DigestMismatchError,
+    InvalidRequestError,
+    NonFiniteStepError,
+    Replica,
+    RetryPolicy,
+    SamplesLostError,
+    ServerUnavailableError,
+    Session,
+    SessionHasWriterError,
+    SessionNotFoundError,
+    Trained,
+    TrainingClient,
+)
+from backpropd.rows import Samples
+from backpropd.v1 import network_pb2 as pb
+from fake_clock import FakeClock, FullJitter
+from fake_server import FakeServer, FakeServicer
+
+RNG = np.random.default_rng(3)
+X = RNG.standard_normal((24, 3)).astype("f4")
+Y = RNG.integers(0, 2, 24)
+
+
+@pytest.fixture
+def session(client: TrainingClient, spec: pb.SessionSpec) -> Session:
+    return client.create(spec)
+
+
+def send_all(session: Session, *replicas: Replica, size: int = 4, window: int = 2) -> list[Trained]:
+    """Trains on X in messages of `size`; the answers."""
+    answers: list[Trained] = []
+    with session.stream(*replicas, window=window) as stream:
+        for begin in range(0, len(X), size):
+            stream.send(X[begin : begin + size], Y[begin : begin + size], want_digest=True)
+            answers += stream.ready()
+        answers += stream.flush()
+    return answers
+
+
+def test_a_replica_follows(session: Session) -> None:
+    replica = session.replica()
+    answers = send_all(session, replica)
+    assert [answer.step for answer in answers] == [4, 8, 12, 16, 20, 24]
+    assert [len(answer.errors) for answer in answers] == [4] * 6
+    assert replica.step == 24
+    assert replica.verify(session.weights(with_state=True)) is None
+
+
+@pytest.mark.parametrize("optimiser", [pb.Optimiser(adam=pb.Adam()), pb.Optimiser(sgd=pb.Sgd(momentum=0.5))])
+@pytest.mark.parametrize("fault", ["break_before", "lose_answer_of", "half_answer_of", "half_apply", "goodbye_after"])
+@pytest.mark.parametrize("window", [1, 3])
+def test_no_sample_is_lost_or_repeated(
+    client: TrainingClient,
+    servicer: FakeServicer,
+    spec: pb.SessionSpec,
+    optimiser: pb.Optimiser,
+    fault: str,
+    window: int,
+) -> None:
+    spec.optimiser.CopyFrom(optimiser)
+    spec.optimiser.learning_rate = 0.1
+    session = client.create(spec)
+    replica = session.replica()
+    getattr(servicer.faults, fault).update({1, 3})
+    answers = send_all(session, replica, window=window)
+    kept = servicer.sessions[session.session_id]
+    assert b"".join(step.inputs for step in kept.journal) == X.tobytes()
+    assert [answer.offset for answer in answers] == [0, 4, 8, 12, 16, 20]
+    assert sum(answer.samples for answer in answers) == 24
+    assert sum(len(answer.errors) + answer.skipped_samples for answer in answers) == 24
+    assert servicer.openings == 3
+    assert replica.step == 24
+    assert replica.verify(session.weights(with_state=True)) is None
+
+
+def test_answers_that_were_lost_are_told_and_the_replica_fetches_an_anchor(
+    session: Session, servicer: FakeServicer
+) -> None:
+    replica = session.replica()
+    before = servicer.anchors
+    servicer.faults.lose_answer_of.add(2)
+    answers = send_all(session, replica, window=1)
+    assert [answer.skipped_samples for answer in answers] == [0, 0, 4, 0, 0, 0]
+    assert len(answers[2].errors) == 0
+    assert servicer.anchors == before + 1
+    assert servicer.faults.messages == 6  # it was not sent again
+
+
+@pytest.mark.parametrize("fault", ["lose_answer_of", "half_answer_of"])
+def test_a_replica_is_current_though_the_last_answer_was_lost(
+    session: Session, servicer: FakeServicer, fault: str
+) -> None:
+    replica = session.replica()
+    getattr(servicer.faults, fault).add(5)
+    send_all(session, replica, window=1)
+    assert replica.step == 24
+    assert replica.verify(session.weights(with_state=True)) is None
+
+
+def test_reconnecting_waits_longer_each_time_with_a_bound(
+    session: Session, servicer: FakeServicer, clock: FakeClock
+) -> None:
+    servicer.faults.break_before.add(1)
+    stream = session.stream(window=1).open()
+    stream.send(X[:4], Y[:4])
+    stream.receive()
+    servicer.faults.refuse_opening = 9
+    stream.send(X[4:8], Y[4:8])
+    stream.receive()
+    stream.close()
+    assert clock.waits == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10, 10])
+
+
+def test_it_gives_up(server: FakeServer, servicer: FakeServicer, clock: FakeClock, spec: pb.SessionSpec) -> None:
+    retry = RetryPolicy(attempts=3)
+    with TrainingClient(server.target, clock=clock, jitter=FullJitter(), retry=retry) as client:
+        session = client.create(spec)
+        servicer.faults.refuse_opening = 100
+        with pytest.raises(ServerUnavailableError):
+            session.stream().open()
+        assert len(clock.waits) == 2
+        assert servicer.openings == 3
+
+
+def test_answers_begin_the_count_of_attempts_anew(session: Session, servicer: FakeServicer, clock: FakeClock) -> None:
+    servicer.faults.break_before.update({1, 3, 5, 7})
+    send_all(session, window=1)
+    assert clock.waits == pytest.approx([0.1] * 4)
+
+
+def test_the_own_old_stream_is_waited_for_after_a_break_only(
+    session: Session, servicer: FakeServicer, clock: FakeClock
+) -> None:
+    servicer.faults.break_before.add(0)
+    servicer.faults.writer_stays = 2
+    send_all(session)
+    assert len(clock.waits) == 3
+    with session.stream(), pytest.raises(SessionHasWriterError):
+        session.stream().open()
+    assert len(clock.waits) == 3
+
+
+def test_a_session_that_is_gone_ends_the_stream(session: Session, servicer: FakeServicer) -> None:
+    servicer.faults.break_before.add(0)
+    stream = session.stream().open()
+    del servicer.sessions[session.session_id]
+    stream.send(X[:4], Y[:4])
+    with pytest.raises(SessionNotFoundError):
+        stream.receive()
+
+
+def test_a_session_that_went_back_is_noticed(session: Session, servicer: FakeServicer) -> None:
+    servicer.faults.break_before.add(1)
+    stream = session.stream().open()
+    stream.send(X[:4], Y[:4])
+    stream.receive()
+    servicer.sessions[session.session_id].info.next_offset = 2
+    stream.send(X[4:8], Y[4:8])
+    with pytest.raises(SamplesLostError):
+        stream.receive()
+
+
+def test_a_replica_of_a_session_that_went_back_begins_anew(session: Session, servicer: FakeServicer) -> None:
+    replica = session.replica()
+    session.train(X, Y, replicas=[replica])
+    kept = servicer.sessions[session.session_id]
+    kept.info.step = kept.info.next_offset = 4
+    kept.weights[:] = 1
+    session.train(X[:2], Y[:2], replicas=[replica])
+    assert replica.verify(session.weights()) is None
+
+
+def test_a_bad_message_is_refused_and_the_stream_goes_on(session: Session) -> None:
+    replica = session.replica()
+    with session.stream(replica, window=4) as stream:
+        stream.send(X[:4], Y[:4])
+        # The checks of send() would keep the fault from the server.
+        classes = np.full(4, 9, dtype="u4")
+        stream.send_samples(Samples(X[4:8], None, classes))
+        stream.send(X[8:12], Y[8:12])
+        assert stream.unanswered > 0
+        assert stream.receive().step == 4
+        with pytest.raises(InvalidRequestError) as refused:
+            stream.receive()
+        assert refused.value.next_offset == 4
+        assert [(fault.field, fault.description) for fault in refused.value.field_violations] == [
+            ("classes[0]", "too large")
+        ]
+        assert stream.unanswered == 0
+        stream.send(X[4:8], Y[4:8])
+        assert stream.receive().step == 8
+    assert replica.verify(session.weights(with_state=True)) is None
+
+
+def test_steps_before_a_refused_one_are_answered(session: Session, servicer: FakeServicer) -> None:
+    replica = session.replica()
+    servicer.faults.non_finite_at.add(0)
+    stream = session.stream(replica).open()
+    stream.send(X[:4], Y[:4])
+    assert stream.receive().step == 1
+    with pytest.raises(NonFiniteStepError) as refused:
+        stream.receive()
+    assert refused.value.next_offset == 1
+    assert replica.step == 1
+    assert stream.next_offset == 1
+
+
+def test_a_wrong_digest_is_raised(session: Session, servicer: FakeServicer) -> None:
+    replica = session.replica()
+    servicer.faults.lose_digest = True
+    with pytest.raises(DigestMismatchError):
+        send_all(session, replica)
+
+
+def test_messages_that_make_no_whole_steps_are_not_sent(client: TrainingClient, spec: pb.SessionSpec) -> None:
+    spec.batch_size = 3
+    stream = client.create(spec).stream()
+    with pytest.raises(ValueError, match="4 samples"):
+        stream.send(X[:4], Y[:4])
+    with pytest.raises(LookupError):
+        stream.receive()
+
+
+def test_arrays_may_be_changed_once_they_are_sent(session: Session) -> None:
+    replica = session.replica()
+    with session.stream(replica) as stream:
+        x = X[:4].copy()
+        stream.send(x, Y[:4])
+        x[:] = 0
+    assert replica.verify(session.weights(with_state=True)) is None
+
+
+def test_deltas_are_kept_if_asked_for(session: Session, servicer: FakeServicer) -> None:
+    with session.stream(keep_deltas=True) as stream:
+        stream.send(X[:4], Y[:4])
+        answer = stream.receive()
+    kept = servicer.sessions[session.session_id].journal
+    assert np.array_equal(answer.deltas, np.stack([step.row for step in kept]))
+
+
+def test_training_on_arrays(session: Session) -> None:
+    replica = session.replica()
+    result = session.train(X, Y, epochs=2, shuffle_seed=1, replicas=[replica], progress=True)
+    assert (result.step, result.samples, len(result.errors), result.left_over) == (48, 48, 48, 0)
+    assert replica.verify(session.weights()) is None
+
+
+def test_training_on_chunks_of_any_length(client: TrainingClient, servicer: FakeServicer, spec: pb.SessionSpec) -> None:
+    spec.batch_size = 5
+    session = client.create(spec)
+    chunks = ((X[begin : begin + 7], Y[begin : begin + 7]) for begin in range(0, 24, 7))
+    result = session.train(chunks)
+    assert (result.step, result.samples, result.left_over) == (4, 20, 4)
+    assert b"".join(step.inputs for step in servicer.sessions[session.session_id].journal) == X[:20].tobytes()
+
+
+def test_an_iterable_is_gone_through_once(session: Session) -> None:
+    with pytest.raises(ValueError, match="once"):
+        session.train([(X, Y)], epochs=2)
+
+
+def test_training_survives_a_server_that_shuts_down(session: Session, servicer: FakeServicer) -> None:
+    servicer.faults.goodbye_after.add(0)
+    session.train(X, Y)
+    assert session.train(X, Y).samples == 24
+    assert servicer.sessions[session.session_id].info.next_offset == 48

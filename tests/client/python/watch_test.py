@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Watching a session: replicas stay current through breaks, gaps and goodbyes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from backpropd import ReplicaGapError, Session, SessionNotFoundError, TrainingClient, Watch
+from backpropd.v1 import network_pb2 as pb
+from backpropd.v1 import training_service_pb2 as rpc
+from backpropd.watch_state import WatchState
+from fake_clock import FakeClock
+from fake_server import FakeServicer
+
+RNG = np.random.default_rng(3)
+X = RNG.standard_normal((8, 3)).astype("f4")
+Y = RNG.integers(0, 2, 8)
+
+
+@pytest.fixture(params=[pb.Optimiser(sgd=pb.Sgd()), pb.Optimiser(adam=pb.Adam())], ids=["sgd", "adam"])
+def session(client: TrainingClient, spec: pb.SessionSpec, request: pytest.FixtureRequest) -> Session:
+    spec.optimiser.CopyFrom(request.param)
+    spec.optimiser.learning_rate = 0.1
+    return client.create(spec)
+
+
+def catch_up(watch: Watch, session: Session) -> bool:
+    """Iterates up to the session's step; whether steps were missed."""
+    resynced = False
+    step = session.refresh().step
+    for batch in watch:
+        resynced = resynced or batch.resynced
+        if batch.step >= step:
+            break
+    return resynced
+
+
+def test_replicas_follow_from_their_step(session: Session, servicer: FakeServicer) -> None:
+    replica = session.replica()
+    session.train(X, Y)
+    other = session.replica()
+    other.reset(session.weights(with_state=True))
+    with session.watch(replica) as watch:
+        batch = next(watch)
+        assert (batch.base_step, batch.step, len(batch.errors)) == (0, 8, 8)
+        session.train(X, Y)
+        catch_up(watch, session)
+    assert replica.verify(session.weights(with_state=True)) is None
+    assert servicer.watch_requests[0].after_step == 0
+
+
+@pytest.mark.parametrize("end", ["break", "goodbye"])
+def test_a_watch_that_ends_is_begun_again_where_it_was(
+    session: Session, servicer: FakeServicer, clock: FakeClock, end: str
+) -> None:
+    replica = session.replica()
+    anchors = servicer.anchors
+    with session.watch(replica) as watch:
+        session.train(X, Y)
+        catch_up(watch, session)
+        servicer.watch_end.append(end)
+        while servicer.watch_end:
+            threading.Event().wait(0.001)
+        session.train(X, Y)
+        assert not catch_up(watch, session)
+    assert [request.after_step for request in servicer.watch_requests] == [0, 8]
+    assert clock.waits == pytest.approx([0.1])
+    assert servicer.anchors == anchors
+    assert replica.verify(session.weights(with_state=True)) is None
+
+
+def test_a_watcher_that_falls_behind_fetches_an_anchor(session: Session, servicer: FakeServicer) -> None:
+    replica = session.replica()
+    with session.watch(replica) as watch:
+        session.train(X, Y)
+        catch_up(watch, session)
+        servicer.watch_end.append("resync")
+        while servicer.watch_end:
+            threading.Event().wait(0.001)
+        session.train(X, Y)
+        servicer.sessions[session.session_id].forgotten = 16
+        trainer = threading.Timer(0.1, lambda: session.train(X, Y))
+        trainer.start()
+        batch = next(watch)
+        trainer.join()
+        assert batch.resynced
+        assert batch.base_step == 16
+        if batch.step < 24:
+            catch_up(watch, session)
+    assert replica.verify(session.weights(with_state=True)) is None
+
+
+def test_steps_that_are_not_held_are_replaced_by_an_anchor(session: Session, servicer: FakeServicer) -> None:
+    replica = session.replica()
+    session.train(X, Y)
+    servicer.sessions[session.session_id].forgotten = 4
+    trainer = threading.Timer(0.1, lambda: session.train(X, Y))
+    trainer.start()
+    with session.watch(replica) as watch:
+        batch = next(watch)
+        trainer.join()
+        assert batch.resynced
+        if batch.step < 16:
+            catch_up(watch, session)
+    assert replica.verify(session.weights(with_state=True)) is None
+
+
+def test_replicas_at_different_steps_begin_at_one_anchor(session: Session) -> None:
+    old = session.replica()
+    session.train(X, Y)
+    new = session.replica()
+    trainer = threading.Timer(0.05, lambda: session.train(X, Y))
+    trainer.start()
+    with session.watch(old, new) as watch:
+        next(watch)
+        trainer.join()
+        if old.step < 16:
+            catch_up(watch, session)
+    assert (old.step, old.digest()) == (new.step, new.digest())
+
+
+def test_a_deleted_session_ends_the_iteration(session: Session) -> None:
+    session.train(X, Y)
+    with session.watch(after_step=0) as watch:
+        assert next(watch).step == 8
+        session.delete()
+        assert list(watch) == []
+    with pytest.raises(SessionNotFoundError):
+        next(session.watch())
+
+
+def test_closing_ends_the_iteration_from_another_thread(session: Session) -> None:
+    watch = session.watch()
+    closer = threading.Timer(0.1, watch.close)
+    closer.start()
+    assert list(watch) == []
+    closer.join()
+
+
+def test_what_a_learnt_standardisation_is_the_first_response_tells(
+    client: TrainingClient, servicer: FakeServicer, spec: pb.SessionSpec
+) -> None:
+    spec.input.standardisation.learn_samples = 2
+    session = client.create(spec)
+    replica = session.replica()
+    known = servicer.sessions[session.session_id].info.spec.input.standardisation
+    known.mean.extend([0.5, 0.25, 0])
+    known.factor.extend([2, 1, 3])
+    session.train(X, Y)
+    anchors = servicer.anchors
+    with session.watch(replica) as watch:
+        catch_up(watch, session)
+    assert servicer.anchors == anchors
+    assert replica.verify(session.weights()) is None
+
+
+def test_a_standardisation_learnt_meanwhile_comes_with_its_response(
+    client: TrainingClient, spec: pb.SessionSpec
+) -> None:
+    spec.input.standardisation.learn_samples = 2
+    session = client.create(spec)
+    replica = session.replica()
+    watch = WatchState(session.spec, session.layout, [replica], None)
+    learnt = pb.Standardisation(mean=[0.5, 0.25, 0], factor=[2, 1, 3])
+    assert watch.take(rpc.WatchDeltasResponse()) is None
+    assert not replica.knows_inputs
+    assert watch.take(rpc.WatchDeltasResponse(next_offset=2, standardisation=learnt)) is None
+    assert replica.knows_inputs
+
+
+def test_a_step_that_the_session_has_not_reached_is_replaced_by_an_anchor(
+    session: Session, servicer: FakeServicer
+) -> None:
+    session.train(X, Y)
+    ahead = session.replica()
+    fake = servicer.sessions[session.session_id]
+    fake.info.step, fake.info.next_offset, fake.journal = 4, 4, fake.journal[:4]
+    trainer = threading.Timer(0.1, lambda: session.train(X, Y))
+    trainer.start()
+    with session.watch(ahead) as watch:
+        batch = next(watch)
+        trainer.join()
+        assert batch.resynced
+        if batch.step < 12:
+            catch_up(watch, session)
+    assert ahead.verify(session.weights(with_state=True)) is None
+
+
+@pytest.fixture
+def state(session: Session) -> Callable[[int | None], WatchState]:
+    return lambda after: WatchState(session.spec, session.layout, [], after)
+
+
+def test_steps_that_do_not_follow_are_refused(state: Callable[[int | None], WatchState]) -> None:
+    watch = state(3)
+    with pytest.raises(ReplicaGapError):
+        watch.take(rpc.WatchDeltasResponse(base_step=4, step=4))
+    assert state(None).take(rpc.WatchDeltasResponse(base_step=4, step=4)) is None

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The streams of proto/testdata, recorded from a server: the replica comes to
+// the server's bits after every step, and notices a wrong one.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/cpp/replica.h"
+#include "client/cpp/weights_download.h"
+
+namespace backprop {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr size_t kFewestStreams = 70;
+
+// One file; proto/testdata/README.md describes the container.
+struct RecordedStream {
+  std::string name;
+  v1::Session session;
+  v1::GetWeightsResponse anchor;
+  std::vector<v1::WatchDeltasResponse> responses;
+  v1::GetWeightsResponse end;
+};
+
+std::vector<std::string> MessagesOf(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes(std::istreambuf_iterator<char>(file), {});
+  std::string_view rest = bytes;
+  std::vector<std::string> messages;
+  while (!rest.empty()) {
+    uint32_t length = 0;
+    std::memcpy(&length, rest.data(), sizeof length);
+    messages.emplace_back(rest.substr(sizeof length, length));
+    rest.remove_prefix(sizeof length + length);
+  }
+  return messages;
+}
+
+RecordedStream Read(const std::filesystem::path& path) {
+  const std::vector<std::string> messages = MessagesOf(path);
+  RecordedStream stream;
+  stream.name = path.stem();
+  EXPECT_TRUE(stream.session.ParseFromString(messages.at(0)));
+  EXPECT_TRUE(stream.anchor.ParseFromString(messages.at(1)));
+  EXPECT_TRUE(stream.end.ParseFromString(messages.back()));
+  for (size_t i = 2; i + 1 < messages.size(); ++i)
+    EXPECT_TRUE(stream.responses.emplace_back().ParseFromString(messages[i]));
+  return stream;
+}
+
+std::vector<RecordedStream> AllStreams() {
+  std::vector<RecordedStream> streams;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(BACKPROP_TESTDATA_FOLDER)) {
+    if (entry.path().extension() == ".stream")
+      streams.push_back(Read(entry.path()));
+  }
+  return streams;
+}
+
+Weights AnchorOf(const v1::GetWeightsResponse& chunk) {
+  WeightsDownload download(/*with_state=*/true);
+  EXPECT_TRUE(download.Add(chunk).ok());
+  absl::StatusOr<Weights> weights = std::move(download).Finish();
+  EXPECT_TRUE(weights.ok()) << weights.status();
+  return weights.ok() ? *std::move(weights) : Weights();
+}
+
+// Where the replica has to arrive. State of DENSE layers is the server's alone:
+// a replica's stays what it was in its anchor.
+Weights ExpectedEnd(const RecordedStream& stream, const Weights& anchor) {
+  Weights end = AnchorOf(stream.end);
+  const v1::Layout& layout = stream.session.layout();
+  for (const v1::LayerLayout& layer : layout.layers()) {
+    if (layer.delta_form() != v1::DELTA_FORM_DENSE) continue;
+    for (size_t i = 0; i < layout.state_count(); ++i) {
+      const size_t begin = i * layout.weight_count() + layer.weights_begin();
+      std::copy_n(anchor.state.begin() + begin,
+                  layer.outputs() * (layer.inputs() + size_t{1}),
+                  end.state.begin() + begin);
+    }
+  }
+  return end;
+}
+
+// Applies all responses, then compares with the end's weights and state.
+absl::Status Replay(const RecordedStream& stream) {
+  const Weights anchor = AnchorOf(stream.anchor);
+  absl::StatusOr<Replica> replica = Replica::Create(stream.session, anchor);
+  if (!replica.ok()) return replica.status();
+  for (const v1::WatchDeltasResponse& response : stream.responses) {
+    absl::Status status = replica->Apply(response);
+    if (!status.ok()) return status;
+  }
+  return replica->Verify(ExpectedEnd(stream, anchor));
+}
+
+// So many steps have a digest that a replay compares.
+size_t DigestCount(const RecordedStream& stream) {
+  size_t count = 0;
+  for (const v1::WatchDeltasResponse& response : stream.responses)
+    count += response.digests_size();
+  return count;
+}
+
+TEST(TestdataTest, ReplicaHasTheServersBitsAfterEveryStep) {
+  const std::vector<RecordedStream> streams = AllStreams();
+  EXPECT_GE(streams.size(), kFewestStreams);
+  for (const RecordedStream& stream : streams) {
+    EXPECT_EQ(Replay(stream), absl::OkStatus()) << stream.name;
+    EXPECT_EQ(DigestCount(stream), stream.end.step() - stream.anchor.step())
+        << stream.name;
+  }
+}
+
+TEST(TestdataTest, FlippedBitIsNoticedAtItsStep) {
+  for (RecordedStream& stream : AllStreams()) {
+    auto response = std::ranges::find_if(
+        stream.responses,
+        [](const auto& candidate) { return !candidate.deltas().empty(); });
+    std::string& deltas = *response->mutable_deltas();
+    // Of the first layer's first u, or D: none that is small, or dropped, or
+    // clipped whatever it is.
+    std::vector<float> row(stream.session.layout().layers(0).outputs());
+    std::memcpy(row.data(), deltas.data(), row.size() * sizeof(float));
+    const auto largest = std::ranges::max_element(
+        row, {}, [](float number) { return std::abs(number); });
+    const size_t at = largest - row.begin();
+    deltas[at * sizeof(float) + 2] ^= 1 << 4;  // bit 20 of the number
+    const absl::Status status = Replay(stream);
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << stream.name;
+    EXPECT_THAT(
+        std::string(status.message()),
+        HasSubstr("after step " + std::to_string(response->base_step() + 1)))
+        << stream.name;
+  }
+}
+
+}  // namespace
+}  // namespace backprop

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cpp/watch_stream.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/test/mock_stream.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace backprop {
+namespace {
+
+using ::testing::_;
+using ::testing::DoAll;
+using ::testing::NiceMock;
+using ::testing::Return;
+using ::testing::SetArgPointee;
+using Response = v1::WatchDeltasResponse;
+using Call = NiceMock<grpc::testing::MockClientReader<Response>>;
+
+// The server says `responses`, then ends the call with `status`.
+std::unique_ptr<WatchStream> Watch(const std::vector<Response>& responses,
+                                   const grpc::Status& status) {
+  auto call = std::make_unique<Call>();
+  auto& read = EXPECT_CALL(*call, Read(_));
+  for (const Response& response : responses)
+    read.WillOnce(DoAll(SetArgPointee<0>(response), Return(true)));
+  read.WillRepeatedly(Return(false));
+  ON_CALL(*call, Finish()).WillByDefault(Return(status));
+  return std::make_unique<WatchStream>(std::make_unique<grpc::ClientContext>(),
+                                       std::move(call));
+}
+
+Response Steps(uint64_t base_step, uint64_t step) {
+  Response response;
+  response.set_base_step(base_step);
+  response.set_step(step);
+  return response;
+}
+
+TEST(WatchStreamTest, LastWordIsGivenAndThenTheReason) {
+  const struct {
+    std::function<void(Response*)> say;
+    WatchEnd end;
+  } words[] = {
+      {[](Response* word) { word->set_resync(true); }, WatchEnd::kResync},
+      {[](Response* word) { word->set_session_deleted(true); },
+       WatchEnd::kSessionDeleted},
+      {[](Response* word) { word->set_goodbye(true); }, WatchEnd::kGoodbye},
+  };
+  for (const auto& word : words) {
+    Response last = Steps(6, 6);
+    word.say(&last);
+    auto watch = Watch({Steps(5, 5), Steps(5, 6), last}, grpc::Status());
+    Response response;
+    ASSERT_TRUE(watch->Next(&response));
+    ASSERT_TRUE(watch->Next(&response));
+    EXPECT_EQ(response.step(), 6U);
+    EXPECT_EQ(watch->end(), WatchEnd::kNone);
+    ASSERT_TRUE(watch->Next(&response));
+    EXPECT_EQ(watch->end(), word.end);
+    EXPECT_FALSE(watch->Next(&response));
+    EXPECT_TRUE(watch->Finish().ok());
+  }
+}
+
+TEST(WatchStreamTest, EndWithoutAReasonIsUnavailable) {
+  auto watch = Watch({Steps(5, 5)}, grpc::Status());
+  Response response;
+  ASSERT_TRUE(watch->Next(&response));
+  EXPECT_FALSE(watch->Next(&response));
+  EXPECT_EQ(watch->Finish().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST(WatchStreamTest, ServersErrorIsGivenByFinish) {
+  auto watch =
+      Watch({}, grpc::Status(grpc::StatusCode::OUT_OF_RANGE, "not held"));
+  Response response;
+  EXPECT_FALSE(watch->Next(&response));
+  EXPECT_EQ(watch->Finish().code(), absl::StatusCode::kOutOfRange);
+}
+
+}  // namespace
+}  // namespace backprop

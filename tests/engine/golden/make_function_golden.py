@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes functions.txt beside this script: losses and gradients by PyTorch.
+
+Run it with the distribution's Python and python3-torch:
+
+    /usr/bin/python3 tests/engine/golden/make_function_golden.py
+
+One sample at the last layer a case, for every activation and every loss that go
+together, with and without the loss's settings. A case is these lines, each a
+word and its values:
+
+    case ACTIVATION LOSS
+    negative_scale C
+    label_smoothing E, class_weights c..., huber_delta D: only if they are used
+    z         (n), pre-activations
+    targets   (n)
+    outputs   (n)
+    error     E
+    signal    (n), dE/dz
+
+Everything is computed in float64 by PyTorch's own functions, from numbers that
+float32 holds exactly; numbers are written so that they read back the same.
+"""
+
+import pathlib
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+HERE = pathlib.Path(__file__).resolve().parent
+OUTPUTS = 5
+
+Case = dict[str, list[str]]
+
+SCALED = ("leaky_relu", "elu")
+ACTIVATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "identity": lambda z, c: z,
+    "sigmoid": lambda z, c: torch.sigmoid(z),
+    "tanh": lambda z, c: torch.tanh(z),
+    "relu": lambda z, c: torch.relu(z),
+    "softmax": lambda z, c: torch.softmax(z, dim=0),
+    "leaky_relu": lambda z, c: F.leaky_relu(z, negative_slope=c),
+    "elu": lambda z, c: F.elu(z, alpha=c),
+    "gelu": lambda z, c: F.gelu(z),
+    "softplus": lambda z, c: F.softplus(z, threshold=100.0),
+}
+# Which activations the fused losses take.
+FUSED = {"cross_entropy": ("softmax", "identity"), "binary_cross_entropy": ("sigmoid", "identity")}
+
+
+def float32(values: Tensor) -> Tensor:
+    """The nearest numbers that float32 holds, as float64."""
+    return values.to(torch.float32).to(torch.float64)
+
+
+def text(values: Tensor) -> list[str]:
+    """Numbers that read back the same."""
+    return [repr(value) for value in values.detach().flatten().tolist()]
+
+
+def error_of(loss: str, z: Tensor, y: Tensor, d: Tensor, settings: dict[str, Tensor]) -> Tensor:
+    """E of one sample; z, y, d: (n)."""
+    weights = settings.get("class_weights")
+    if loss == "half_squared_error":
+        return F.mse_loss(y, d, reduction="sum") / 2
+    if loss == "mean_squared_error":
+        return F.mse_loss(y, d)
+    if loss == "mean_absolute_error":
+        return F.l1_loss(y, d)
+    if loss == "huber":
+        return F.huber_loss(y, d, delta=float(settings["huber_delta"]))
+    if loss == "cross_entropy":
+        smoothing = float(settings.get("label_smoothing", torch.zeros(1)))
+        return F.cross_entropy(z[None], d[None], weight=weights, label_smoothing=smoothing, reduction="sum")
+    return F.binary_cross_entropy_with_logits(z, d, weight=weights)
+
+
+def make_case(activation: str, loss: str, settings: dict[str, Tensor]) -> Case:
+    """One case from the generator's next numbers."""
+    z = float32(torch.randn(OUTPUTS, dtype=torch.float64) * 2).requires_grad_()
+    if loss == "cross_entropy":
+        # Sixteenths that add up to 1.
+        d = torch.tensor([1, 5, 0, 7, 3], dtype=torch.float64) / 16
+    else:
+        d = float32(torch.rand(OUTPUTS, dtype=torch.float64))
+    c = 0.75 if activation in SCALED else 0.0
+    y = ACTIVATIONS[activation](z, c)
+    error = error_of(loss, z, y, d, settings)
+    (signal,) = torch.autograd.grad(error, z)
+    return {
+        "case": [activation, loss],
+        "negative_scale": [repr(c)],
+        **{name: text(value) for name, value in settings.items()},
+        "z": text(z),
+        "targets": text(d),
+        "outputs": text(y),
+        "error": text(error),
+        "signal": text(signal),
+    }
+
+
+def settings_of(loss: str) -> Iterator[dict[str, Tensor]]:
+    """The settings to try a loss with."""
+    weights = torch.tensor([1, 0.5, 3, 0, 2.25], dtype=torch.float64)
+    smoothing = torch.tensor([0.125], dtype=torch.float64)
+    if loss == "huber":
+        yield {"huber_delta": torch.tensor([1], dtype=torch.float64)}
+        yield {"huber_delta": torch.tensor([0.25], dtype=torch.float64)}
+        return
+    yield {}
+    if loss in FUSED:
+        yield {"class_weights": weights}
+    if loss == "cross_entropy":
+        yield {"label_smoothing": smoothing}
+        yield {"label_smoothing": smoothing, "class_weights": weights}
+
+
+def cases() -> Iterator[Case]:
+    """All of them, always in the same order."""
+    losses = ("half_squared_error", "cross_entropy", "mean_squared_error", "mean_absolute_error", "huber",
+              "binary_cross_entropy")
+    for loss in losses:
+        for activation in FUSED.get(loss, [name for name in ACTIVATIONS if name != "softmax"]):
+            for settings in settings_of(loss):
+                yield make_case(activation, loss, settings)
+
+
+def main() -> None:
+    """Writes the file."""
+    torch.manual_seed(20240501)
+    lines = [f"# Made by make_function_golden.py with PyTorch {torch.__version__}. Not to be edited."]
+    for case in cases():
+        lines += [" ".join([word, *values]) for word, values in case.items()]
+    (HERE / "functions.txt").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/engine/named_optimiser.h"
+
+#include <cstdlib>
+
+#include "absl/strings/str_split.h"
+
+namespace backprop::testing {
+namespace {
+
+void Set(const std::string& word, NamedOptimiser& named) {
+  Optimiser& optimiser = named.optimiser;
+  if (word == "sgd") return;
+  if (word == "momentum" || word == "nesterov") {
+    optimiser.momentum = 0.9F;
+    optimiser.nesterov = word == "nesterov";
+  } else if (word == "adagrad") {
+    optimiser.kind = OptimiserKind::kAdagrad;
+    optimiser.epsilon = 1e-10F;
+  } else if (word == "rms_prop" || word == "adam") {
+    optimiser.kind =
+        word == "adam" ? OptimiserKind::kAdam : OptimiserKind::kRmsProp;
+    named.rate = 0.01F;
+  } else if (word == "l2") {
+    optimiser.l2 = 0.01F;
+  } else if (word == "l1") {
+    optimiser.l1 = 0.003F;
+  } else if (word == "decay") {
+    optimiser.decoupled_decay = 0.1F;
+  } else if (word == "max_norm") {
+    optimiser.max_norm = 0.25F;
+  } else if (word == "max_value") {
+    optimiser.max_value = 0.03F;
+  } else {
+    std::abort();  // a mistake in a test
+  }
+}
+
+}  // namespace
+
+NamedOptimiser OptimiserOf(const std::string& name) {
+  NamedOptimiser named{name, {}, 0.05F};
+  for (const auto word : absl::StrSplit(name, '+')) {
+    Set(std::string(word), named);
+  }
+  return named;
+}
+
+std::vector<NamedOptimiser> AllOptimisers() {
+  std::vector<NamedOptimiser> all;
+  for (const std::string kind :
+       {"sgd", "momentum", "nesterov", "adagrad", "rms_prop", "adam"}) {
+    for (const char* beside : {"", "+max_norm", "+max_value", "+l2", "+l1",
+                               "+decay", "+max_norm+max_value+l2+l1+decay"}) {
+      all.push_back(OptimiserOf(kind + beside));
+    }
+  }
+  return all;
+}
+
+void Use(const NamedOptimiser& optimiser, Problem& problem) {
+  problem.optimiser = optimiser.optimiser;
+  problem.schedule.learning_rate = optimiser.rate;
+  problem.state.assign(
+      StateCount(optimiser.optimiser) * problem.layout.weight_count(), 0.0F);
+}
+
+Problem MakeOptimiserProblem(const std::vector<size_t>& sizes,
+                             size_t batch_size, DeltaForm form,
+                             const NamedOptimiser& optimiser, size_t steps) {
+  const NetworkSpec network = MakeNetwork(
+      {sizes.front(), {sizes.begin() + 1, sizes.end()}},
+      {Activation::kTanh, Activation::kIdentity, Loss::kHalfSquaredError});
+  const std::vector<DeltaForm> forms(network.layers.size(), form);
+  const Layout layout = MakeLayout(network, batch_size, forms);
+  Random random(5);
+  Problem problem{network, layout, {}};
+  problem.weights = random.Uniforms(layout.weight_count(), -1, 1);
+  problem.inputs =
+      random.Uniforms(steps * batch_size * layout.input_size(), -1, 1);
+  problem.targets =
+      random.Uniforms(steps * batch_size * layout.output_size(), -1, 1);
+  Use(optimiser, problem);
+  return problem;
+}
+
+}  // namespace backprop::testing

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Schedules as a client sees them: in Session.learning_rate, in the scalar rows
+// and in the answers of UpdateSession. Expected rates are the manual's
+// formulas.
+#include <cmath>
+#include <functional>
+
+#include "tests/server/service_fixture.h"
+#include "tests/server/train_call.h"
+
+namespace backprop::testing {
+namespace {
+
+constexpr double kBase = 0.01;
+constexpr float kBaseRate = 0.01F;
+
+class ScheduleRpcTest : public ServiceTest {
+ protected:
+  // A session whose scalar rows hold the rate first.
+  v1::Session CreateWith(const std::function<void(v1::Schedule&)>& set) {
+    v1::SessionSpec spec = Spec(3, {2});
+    spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_FACTORED);
+    spec.mutable_optimiser()->mutable_sgd()->set_momentum(0.5F);
+    spec.mutable_optimiser()->set_learning_rate(kBaseRate);
+    set(*spec.mutable_optimiser()->mutable_schedule());
+    return Create(spec);
+  }
+
+  // The rates of the next n steps, from the scalar rows; messages of random
+  // length. Checks Session.learning_rate before each.
+  std::vector<float> Rates(const v1::Session& session, size_t n) {
+    TrainCall call(stub(), session);
+    std::vector<float> rates;
+    while (rates.size() < n) {
+      const size_t steps =
+          std::min<size_t>(1 + random_() % 7, n - rates.size());
+      const float shown = Get(session.session_id()).learning_rate();
+      const auto answer = call.Exchange(RandomSamples(session, steps, random_));
+      EXPECT_FALSE(answer.has_rejection());
+      const std::vector<float> scalars = Floats(answer.scalars());
+      EXPECT_EQ(scalars.at(0), shown) << "after step " << answer.base_step();
+      for (size_t i = 0; i < scalars.size(); i += 6) {
+        rates.push_back(scalars[i]);
+      }
+    }
+    EXPECT_TRUE(call.Finish().ok());
+    return rates;
+  }
+
+  std::mt19937 random_{17};
+};
+BACKPROP_OVER_BOTH_TRANSPORTS(ScheduleRpcTest);
+
+TEST_P(ScheduleRpcTest, RatesFollowTheManualsFormulas) {
+  struct Case {
+    const char* name;
+    std::function<void(v1::Schedule&)> set;
+    std::function<double(double)> rate;  // of the age
+  };
+  const std::vector<Case> cases = {
+      {"constant", [](auto&) {}, [](double) { return kBase; }},
+      {"step", [](auto& s) { s.mutable_step()->set_every(10); },
+       [](double a) { return kBase * std::pow(0.1, std::floor(a / 10)); }},
+      {"exponential",
+       [](auto& s) { s.mutable_exponential()->set_factor(0.9F); },
+       [](double a) { return kBase * std::pow(double{0.9F}, a); }},
+      {"polynomial",
+       [](auto& s) {
+         s.mutable_polynomial()->set_steps(30);
+         s.mutable_polynomial()->set_end_rate(0.001F);
+         s.mutable_polynomial()->set_power(2);
+       },
+       [](double a) {
+         return 0.001 +
+                (kBase - 0.001) * std::pow(1 - std::min(a, 30.0) / 30, 2);
+       }},
+      {"inverse time",
+       [](auto& s) { s.mutable_inverse_time()->set_rate(0.5F); },
+       [](double a) { return kBase / (1 + 0.5 * a); }},
+      {"cosine", [](auto& s) { s.mutable_cosine()->set_period_steps(25); },
+       [](double a) {
+         return a >= 25 ? 0 : kBase * (1 + std::cos(M_PI * a / 25)) / 2;
+       }},
+      {"cosine with restarts",
+       [](auto& s) {
+         s.mutable_cosine()->set_period_steps(10);
+         s.mutable_cosine()->set_restarts(true);
+         s.mutable_cosine()->set_period_factor(2);
+         s.mutable_cosine()->set_min_rate(0.002F);
+       },
+       [](double a) {
+         double length = 10;
+         for (; a >= length; length *= 2) a -= length;
+         return 0.002 + (kBase - 0.002) * (1 + std::cos(M_PI * a / length)) / 2;
+       }},
+      {"warm-up, then step",
+       [](auto& s) {
+         s.set_warmup_steps(9);
+         s.mutable_step()->set_every(10);
+         s.mutable_step()->set_factor(0.5F);
+       },
+       [](double a) {
+         return a < 9 ? kBase * (a + 1) / 10
+                      : kBase * std::pow(0.5, std::floor((a - 9) / 10));
+       }},
+  };
+  for (const Case& entry : cases) {
+    const v1::Session session = CreateWith(entry.set);
+    EXPECT_NEAR(session.learning_rate(), entry.rate(0), 1e-6 * kBase);
+    const std::vector<float> rates = Rates(session, 60);
+    for (size_t age = 0; age < rates.size(); ++age) {
+      EXPECT_NEAR(rates[age], entry.rate(static_cast<double>(age)),
+                  1e-6 * kBase)
+          << entry.name << ", age " << age;
+    }
+  }
+}
+
+// Windows of 4 steps of errors that don't fall: the first is the best, the two
+// after it are borne, the third makes the rate fall.
+TEST_P(ScheduleRpcTest, APlateauLowersTheRateAfterItsPatience) {
+  const v1::Session session = CreateWith([](v1::Schedule& schedule) {
+    schedule.mutable_plateau()->set_window_steps(4);
+    schedule.mutable_plateau()->set_patience(2);
+    schedule.mutable_plateau()->set_factor(0.5F);
+    schedule.mutable_plateau()->set_min_rate(0.003F);
+  });
+  v1::TrainRequest request;  // inputs 0 and targets 0: error 0 in every step
+  request.set_inputs(Bytes(std::vector<float>(3 * 50, 0)));
+  request.set_targets(Bytes(std::vector<float>(2 * 50, 0)));
+  TrainCall call(stub(), session);
+  const std::vector<float> scalars = Floats(call.Exchange(request).scalars());
+  ASSERT_EQ(scalars.size(), 50u * 6);
+  for (size_t step = 0; step < 50; ++step) {
+    const size_t window = step / 4;
+    const float expected = window < 4   ? kBaseRate
+                           : window < 7 ? kBaseRate * 0.5F
+                                        : 0.003F;
+    EXPECT_FLOAT_EQ(scalars[step * 6], expected) << "step " << step + 1;
+  }
+  EXPECT_FLOAT_EQ(Get(session.session_id()).learning_rate(), 0.003F);
+}
+
+TEST_P(ScheduleRpcTest, OfManyRowsThatAreEqualOneIsSent) {
+  const v1::Session constant = CreateWith([](auto&) {});
+  const v1::Session falling =
+      CreateWith([](auto& s) { s.mutable_exponential()->set_factor(0.9F); });
+  for (const auto& [session, rows] :
+       {std::pair(constant, 1), std::pair(falling, 8)}) {
+    TrainCall call(stub(), session.session_id());  // repeats no rows
+    const auto answer = call.Exchange(RandomSamples(session, 8, random_));
+    EXPECT_EQ(answer.scalars().size(), rows * 6 * sizeof(float));
+  }
+}
+
+TEST_P(ScheduleRpcTest, AnUpdateOfRateOrScheduleBeginsTheAgeAnew) {
+  const v1::Session session =
+      CreateWith([](auto& s) { s.mutable_exponential()->set_factor(0.5F); });
+  EXPECT_NEAR(Rates(session, 4).back(), kBase / 8, 1e-8);
+  v1::UpdateSessionRequest request;
+  request.set_session_id(session.session_id());
+  request.mutable_update_mask()->add_paths("digest_every");
+  v1::UpdateSessionResponse response;
+  ASSERT_TRUE(Call(&Stub::UpdateSession, request, &response).ok());
+  EXPECT_NEAR(response.session().learning_rate(), kBase / 16, 1e-8);
+  request.mutable_update_mask()->set_paths(0, "optimiser.learning_rate");
+  request.mutable_spec()->mutable_optimiser()->set_learning_rate(0.25F);
+  ASSERT_TRUE(Call(&Stub::UpdateSession, request, &response).ok());
+  EXPECT_EQ(response.session().learning_rate(), 0.25F);
+  EXPECT_NEAR(Rates(session, 2).back(), 0.125, 1e-8);
+  request.mutable_update_mask()->set_paths(0, "optimiser.schedule");
+  ASSERT_TRUE(Call(&Stub::UpdateSession, request, &response).ok());
+  EXPECT_EQ(response.session().learning_rate(), 0.25F);
+  EXPECT_FALSE(response.session().spec().optimiser().has_schedule());
+}
+
+}  // namespace
+}  // namespace backprop::testing
