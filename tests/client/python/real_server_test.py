@@ -291,7 +291,7 @@ def test_asyncio(target: str) -> None:
             anchor = await session.weights(with_state=True)
             assert replica.verify(anchor) is None
             assert watcher.verify(anchor) is None
-            await watch.aclose()  # type: ignore[attr-defined]
+            await watch.aclose()
             await session.delete()
 
     asyncio.run(asyncio.wait_for(body(), 60))
