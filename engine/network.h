@@ -46,9 +46,9 @@ struct NetworkSpec {
   size_t input_size = 0;          // at least 1
   std::vector<LayerSpec> layers;  // first hidden layer … output; at least 1
   Loss loss = Loss::kHalfSquaredError;
-  float label_smoothing = 0;         // ε of kCrossEntropy
-  std::vector<float> class_weights;  // c: empty (all 1) or one an output
-  float huber_delta = 1;             // δ of kHuber
+  float label_smoothing = 0;              // ε of kCrossEntropy
+  std::vector<float> class_weights = {};  // c: empty (all 1) or one an output
+  float huber_delta = 1;                  // δ of kHuber
 
   size_t output_size() const { return layers.back().size; }
 };

@@ -80,7 +80,7 @@ class DeltaFeed : public std::enable_shared_from_this<DeltaFeed> {
   Place At(uint64_t place) const;
 
  private:
-  void Spread();            // tells the readers; on another thread
+  void Spread();  // tells the readers; on another thread
   // REQUIRES mutex_.
   void HoldFromLocked(uint64_t step);
   void DropOldestLocked();

@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "server/flags.h"
 #include "server/http_endpoint.h"
 #include "server/log.h"
@@ -87,6 +88,8 @@ int main(int argc, char** argv) {
               << "\nSee backpropd --help.\n";
     return kUsageError;
   }
+  // Debian's abseil looks for lock cycles at each lock, in gRPC's code too.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   // A peer that hangs up is an error of one write, not the end of the process.
   signal(SIGPIPE, SIG_IGN);
   switch (invocation->command) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/service_train.h"
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <memory>
@@ -96,14 +97,44 @@ class TrainReactor final
   void OnDone() noexcept override { streams_.Remove(shared_from_this()); }
 
  private:
-  // Changes state under the lock, then goes on. Keeps *this alive until the
-  // lock is released, as Finish may let OnDone drop the last other reference.
+  // What Proceed decided to start. Each takes microseconds, some a system call,
+  // so it is done when the lock has been released; what is under way says that
+  // nobody else starts the same.
+  struct Start {
+    std::shared_ptr<Lane> turn_of;      // null: no turn
+    grpc::ByteBuffer* write = nullptr;  // null: no write
+    bool read = false;
+    std::optional<grpc::Status> end;
+
+    bool Anything() const { return turn_of != nullptr || write || read; }
+  };
+
+  // Changes state under the lock, then goes on. Keeps *this alive, as Finish
+  // may let OnDone drop the last other reference.
   template <typename Change>
   void Update(Change change) {
     const auto self = shared_from_this();
-    std::lock_guard lock(mutex_);
-    change();
-    Proceed();
+    Start start;
+    {
+      std::lock_guard lock(mutex_);
+      change();
+      start = Proceed();
+    }
+    Perform(start);
+  }
+
+  void Perform(const Start& start) {
+    if (start.turn_of != nullptr) {
+      context_.pool.Submit(start.turn_of,
+                           [self = shared_from_this()](Worker& worker) {
+                             self->TakeTurn(worker);
+                           });
+    }
+    if (start.write != nullptr) StartWrite(start.write);
+    if (start.read) StartRead(&incoming_);
+    if (start.end) Finish(*start.end);
+    if (!start.Anything()) return;
+    if (starting_.fetch_sub(1) == 1 && end_waits_) Update([] {});
   }
 
   static std::optional<absl::Status> MaybeEnd(absl::Status status) {
@@ -161,20 +192,23 @@ class TrainReactor final
   }
 
   // What others wait for comes first.
-  void Proceed() {
-    if (finished_) return;
-    MaybeSubmitTurn();
+  Start Proceed() {
+    Start start;
+    if (finished_) return start;
+    MaybeSubmitTurn(&start);
     MaybeEndWell();
-    MaybeWrite();
-    MaybeRead();
-    MaybeFinish();
+    MaybeWrite(&start);
+    MaybeRead(&start);
+    if (start.Anything()) ++starting_;
+    MaybeFinish(&start);
+    return start;
   }
 
-  void MaybeRead() {
+  void MaybeRead(Start* start) {
     if (reading_ || reads_done_ || cancelled_ || leaving_ || end_) return;
     if (inbox_bytes_ >= context_.options.max_queued_bytes) return;
     reading_ = true;
-    StartRead(&incoming_);
+    start->read = true;
   }
 
   bool HasWork() const {
@@ -188,14 +222,11 @@ class TrainReactor final
            outbox_bytes_ < context_.options.max_queued_bytes;
   }
 
-  void MaybeSubmitTurn() {
+  void MaybeSubmitTurn(Start* start) {
     if (turn_pending_ || cancelled_ || end_ || !HasWork()) return;
     if (outbox_bytes_ >= context_.options.max_queued_bytes) return;
     turn_pending_ = true;
-    context_.pool.Submit(session_->lane(),
-                         [self = shared_from_this()](Worker& worker) {
-                           self->TakeTurn(worker);
-                         });
+    start->turn_of = session_->lane();
   }
 
   void MaybeEndWell() {
@@ -263,18 +294,21 @@ class TrainReactor final
     merged_.reset();
   }
 
-  void MaybeWrite() {
+  void MaybeWrite(Start* start) {
     if (writing_ || cancelled_) return;
     if (outbox_.empty()) FlushMerged();
     if (outbox_.empty()) return;
     writing_ = true;
     call_.MessageSent();
-    StartWrite(&outbox_.front());
+    start->write = &outbox_.front();  // stays where it is
   }
 
-  void MaybeFinish() {
+  void MaybeFinish(Start* start) {
     if (turn_pending_ || writing_) return;
     if (!cancelled_ && !(end_ && outbox_.empty() && !merged_)) return;
+    // In this order: whoever starts something looks at end_waits_ last.
+    end_waits_ = true;
+    if (starting_ != 0) return;
     finished_ = true;
     context_.metrics.AddQueuedBytes(-static_cast<int64_t>(inbox_bytes_));
     inbox_.clear();
@@ -283,7 +317,8 @@ class TrainReactor final
     if (session_ != nullptr) session_->DetachWriter();
     trainer_.reset();
     session_.reset();
-    Finish(call_.End(cancelled_ ? absl::CancelledError("cancelled") : *end_));
+    start->end =
+        call_.End(cancelled_ ? absl::CancelledError("cancelled") : *end_);
   }
 
   // A turn of the session's lane, on a pool thread; takes mutex_ itself. Goes
@@ -393,6 +428,9 @@ class TrainReactor final
   std::optional<MessageTrainer> trainer_;
   uint64_t messages_ = 0;     // sample messages begun; read when no turn runs
   size_t message_bytes_ = 0;  // of the message begun, part of inbox_bytes_
+
+  std::atomic<int> starting_ = 0;        // threads that start something
+  std::atomic<bool> end_waits_ = false;  // Finish waits for them
 
   std::mutex mutex_;
   // Guarded by mutex_.

@@ -24,8 +24,12 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   void AnswerNow(const google::protobuf::Message& answer,
                  const std::function<absl::Status()>& body) {
     absl::Status status = Admit(context_);
-    if (status.ok()) status = body();
-    if (status.ok()) status = TakeRoom(answer.ByteSizeLong());
+    try {
+      if (status.ok()) status = body();
+      if (status.ok()) status = TakeRoom(answer.ByteSizeLong());
+    } catch (const std::bad_alloc&) {
+      status = OutOfMemory();
+    }
     End(status);
   }
 

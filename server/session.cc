@@ -34,11 +34,13 @@ absl::Status NonFiniteStep(const Progress& before,
                            std::string_view consequence) {
   return Rejection(
       kNonFiniteStep,
-      absl::StrCat("step ", before.step + 1, " (samples from offset ",
-                   before.next_offset,
-                   ") would have a non-finite error or a delta beyond 2^96; ",
-                   std::string(consequence),
-                   ": lower the learning rate or check the samples"));
+      absl::StrCat(
+          "step ", before.step + 1, " (samples from offset ",
+          before.next_offset,
+          ") would have a non-finite error, or a delta or gradient beyond "
+          "what delta.proto allows; ",
+          std::string(consequence),
+          ": lower the learning rate or check the samples"));
 }
 
 Session::Numbers Session::AllocateZeroed(size_t count) {
@@ -71,19 +73,14 @@ std::shared_ptr<const SessionSpec> Session::spec() const {
   return spec_;
 }
 
-float Session::learning_rate() const {
-  std::lock_guard lock(mutex_);
-  return learning_rate_;
-}
-
 Progress Session::progress() const {
   std::lock_guard lock(mutex_);
   return progress_;
 }
 
-bool Session::has_writer() const {
+SessionMoment Session::moment() const {
   std::lock_guard lock(mutex_);
-  return has_writer_;
+  return {spec_, progress_, learning_rate_, has_writer_};
 }
 
 absl::Status Session::AttachWriter() {

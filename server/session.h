@@ -32,6 +32,14 @@ struct Progress {
   uint64_t next_offset = 0;  // samples applied
 };
 
+// A session at one moment.
+struct SessionMoment {
+  std::shared_ptr<const SessionSpec> spec;
+  Progress progress;
+  float learning_rate = 0;  // that the next step will have
+  bool has_writer = false;
+};
+
 // The weights' digest after a step.
 struct DigestAt {
   uint64_t step = 0;
@@ -69,8 +77,7 @@ class Session {
   // Replaced, never changed: what has been got stays as it is.
   std::shared_ptr<const SessionSpec> spec() const;
   Progress progress() const;
-  float learning_rate() const;  // that the next step will have
-  bool has_writer() const;
+  SessionMoment moment() const;
 
   // Makes the caller the one writer. Fails with SESSION_HAS_WRITER, or with
   // SESSION_NOT_FOUND after Close.

@@ -115,15 +115,15 @@ absl::StatusOr<Layout> LayoutOf(const SessionSpec& spec, size_t max_weights) {
 }
 
 void SessionToProto(const Session& session, v1::Session* proto) {
-  const std::shared_ptr<const SessionSpec> spec = session.spec();
+  const SessionMoment moment = session.moment();
   proto->set_session_id(session.id());
-  *proto->mutable_spec() = SpecToProto(*spec, session.layout());
-  LayoutToProto(session.layout(), spec->optimiser, proto->mutable_layout());
-  const Progress progress = session.progress();
-  proto->set_step(progress.step);
-  proto->set_next_offset(progress.next_offset);
-  proto->set_learning_rate(session.learning_rate());
-  proto->set_has_writer(session.has_writer());
+  *proto->mutable_spec() = SpecToProto(*moment.spec, session.layout());
+  LayoutToProto(session.layout(), moment.spec->optimiser,
+                proto->mutable_layout());
+  proto->set_step(moment.progress.step);
+  proto->set_next_offset(moment.progress.next_offset);
+  proto->set_learning_rate(moment.learning_rate);
+  proto->set_has_writer(moment.has_writer);
   proto->set_forked_from(session.forked_from());
   using std::chrono::nanoseconds;
   using std::chrono::seconds;

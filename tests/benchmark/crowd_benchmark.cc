@@ -226,6 +226,5 @@ int main(int argc, char** argv) {
   app.add_option("--backpropd", backpropd, "Path of backpropd")->required();
   app.add_option("--json", json, "Write the figures to this file");
   CLI11_PARSE(app, argc, argv);
-  Report(Measure(backpropd), json);
-  return 0;
+  return RunBenchmark([&] { Report(Measure(backpropd), json); });
 }

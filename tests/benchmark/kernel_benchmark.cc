@@ -104,9 +104,9 @@ void BM_Sigmoid(benchmark::State& state) {
   const auto size = static_cast<size_t>(state.range(0));
   const std::vector<float> z(size, 0.7F);
   std::vector<float> a(size);
+  const LayerSpec layer{.size = size, .activation = Activation::kSigmoid};
   for (auto _ : state) {
-    benchmark::DoNotOptimize(
-        ActivateAndFlush(Activation::kSigmoid, z.data(), a.data(), size));
+    benchmark::DoNotOptimize(ActivateAndFlush(layer, z.data(), a.data(), size));
   }
   state.SetItemsProcessed(static_cast<int64_t>(size) *
                           static_cast<int64_t>(state.iterations()));

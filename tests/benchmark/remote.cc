@@ -2,16 +2,14 @@
 #include "tests/benchmark/remote.h"
 
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <random>
+#include <stdexcept>
 
 namespace backprop::testing {
 
 void Require(bool ok, const std::string& what) {
-  if (ok) return;
-  std::fprintf(stderr, "benchmark: %s\n", what.c_str());
-  std::exit(1);
+  if (!ok) throw std::runtime_error(what);
 }
 
 std::unique_ptr<ServerProcess> StartServer(
@@ -32,6 +30,16 @@ std::shared_ptr<grpc::Channel> Connect(const ServerProcess& process) {
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(
       process.grpc_address(), grpc::InsecureChannelCredentials(), arguments);
+}
+
+int RunBenchmark(const std::function<void()>& run) {
+  try {
+    run();
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "benchmark: %s\n", error.what());
+    return 1;
+  }
 }
 
 v1::SessionSpec ClassifierSpec(const std::vector<uint32_t>& sizes,

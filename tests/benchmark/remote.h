@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A backpropd process with sessions for benchmarks, and messages for them. What
-// fails ends the program.
+// fails throws, so that no process is left behind.
 #ifndef BACKPROP_TESTS_BENCHMARK_REMOTE_H_
 #define BACKPROP_TESTS_BENCHMARK_REMOTE_H_
 
 #include <grpcpp/grpcpp.h>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,8 +18,11 @@
 
 namespace backprop::testing {
 
-// Ends the program, saying what, unless ok.
+// Throws std::runtime_error unless ok.
 void Require(bool ok, const std::string& what);
+
+// What main returns: 1, having said what was thrown, or 0.
+int RunBenchmark(const std::function<void()>& run);
 
 std::unique_ptr<ServerProcess> StartServer(
     const std::string& program, const std::vector<std::string>& arguments);

@@ -28,7 +28,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kRounds = 7;
+constexpr int kRounds = 5;
 constexpr int kPings = 2000;        // a round
 constexpr size_t kSamples = 40000;  // a pipelined round
 const std::vector<uint32_t> kSizes = {784, 128, 10};
@@ -322,10 +322,11 @@ int main(int argc, char** argv) {
       ->required();
   app.add_option("--json", json, "Write the figures to this file");
   CLI11_PARSE(app, argc, argv);
-  std::vector<Figure> figures;
-  MeasureBytes(programs, &figures);
-  MeasureStream(programs, 1, &figures);
-  MeasureStream(programs, 32, &figures);
-  Report(figures, json);
-  return 0;
+  return RunBenchmark([&] {
+    std::vector<Figure> figures;
+    MeasureBytes(programs, &figures);
+    MeasureStream(programs, 1, &figures);
+    MeasureStream(programs, 32, &figures);
+    Report(figures, json);
+  });
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/digest.h"
+#include "tests/client/replica_fixture.h"
 #include "tests/client/session_message.h"
 
 namespace backprop {
@@ -17,68 +18,17 @@ namespace {
 using testing::Bytes;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::kAnchorStep;
+using testing::kWeights;
+using testing::ReplicaTest;
 using testing::SessionMessage;
 using testing::WithOptimiser;
-
-// 3 inputs, 3 outputs, one sample a step: 6 < 9, so the layer is FACTORED.
-// Its delta row is u (3); the sample's inputs are a.
-constexpr uint64_t kAnchorStep = 5;
-constexpr size_t kWeights = 12;
-
-class ReplicaTest : public ::testing::Test {
- protected:
-  static Replica At(uint64_t step) {
-    Weights anchor{.step = step};
-    anchor.values.assign(kWeights, 1.0F);
-    absl::StatusOr<Replica> replica =
-        Replica::Create(SessionMessage(3, {3}), anchor);
-    EXPECT_TRUE(replica.ok()) << replica.status();
-    return *std::move(replica);
-  }
-
-  static v1::TrainResponse Response(uint64_t base_step,
-                                    const std::vector<float>& rows) {
-    v1::TrainResponse response;
-    response.set_base_step(base_step);
-    response.set_step(base_step + rows.size() / 3);
-    response.set_deltas(Bytes(rows));
-    return response;
-  }
-
-  static std::vector<float> WeightsOf(const Replica& replica) {
-    return {replica.weights().begin(), replica.weights().end()};
-  }
-
-  Replica replica_ = At(kAnchorStep);
-  const std::vector<float> before_ = WeightsOf(replica_);
-  const std::string inputs_ = Bytes({1, 2, 0, 0, 0, 4});  // two samples
-  const std::vector<float> rows_ = {0.5F, 0, 0, 0, 0, -1};
-
-  void ExpectUntouched() {
-    EXPECT_EQ(replica_.step(), kAnchorStep);
-    EXPECT_EQ(WeightsOf(replica_), before_);
-  }
-};
 
 TEST_F(ReplicaTest, AddsOuterProductsOfDeltaRowsAndInputs) {
   ASSERT_TRUE(replica_.Apply(Response(kAnchorStep, rows_), inputs_).ok());
   EXPECT_EQ(replica_.step(), kAnchorStep + 2);
   EXPECT_THAT(WeightsOf(replica_),
               ElementsAre(1.5F, 2, 1, 1, 1, 1, 1, 1, -3, 1.5F, 1, 0));
-}
-
-TEST_F(ReplicaTest, BytesAreScaledAsTheNetworkSawThem) {
-  v1::Session session = SessionMessage(3, {3});
-  session.mutable_spec()->mutable_input()->set_element_type(
-      v1::ELEMENT_TYPE_UINT8);
-  session.mutable_spec()->mutable_input()->set_scale(0.5F);
-  Weights anchor;
-  anchor.values.assign(kWeights, 0.0F);
-  absl::StatusOr<Replica> replica = Replica::Create(session, anchor);
-  ASSERT_TRUE(replica.ok());
-  ASSERT_TRUE(replica->Apply(Response(0, {1, 0, 0}), "\x02\x04\xff").ok());
-  EXPECT_EQ(replica->weights()[0], 1.0F);
-  EXPECT_EQ(replica->weights()[2], 127.5F);
 }
 
 TEST_F(ReplicaTest, GapIsRefusedNamingBothSteps) {
@@ -268,85 +218,6 @@ TEST_F(ReplicaTest, ScalarsOfAnyOtherLengthLeaveAllAsItWas) {
   EXPECT_EQ(WeightsOf(*replica), before_);
 }
 
-// 3 inputs of which the replica learns mean and factor on the way.
-class StandardisedReplicaTest : public ReplicaTest {
- protected:
-  static v1::Session Learning() {
-    v1::Session session = SessionMessage(3, {3});
-    session.mutable_spec()
-        ->mutable_input()
-        ->mutable_standardisation()
-        ->set_learn_samples(2);
-    return session;
-  }
-  static void Learn(v1::Standardisation* standardisation) {
-    for (const float mean : {1.0F, 2.0F, 4.0F}) {
-      standardisation->add_mean(mean);
-      standardisation->add_factor(0.5F);
-    }
-  }
-
-  const Weights anchor_{.values = std::vector<float>(kWeights)};
-};
-
-TEST_F(StandardisedReplicaTest, WhatAResponseSaysHoldsForItsOwnAndLaterSteps) {
-  absl::StatusOr<Replica> replica = Replica::Create(Learning(), anchor_);
-  ASSERT_TRUE(replica.ok());
-  v1::TrainResponse learnt = Response(0, {});
-  Learn(learnt.mutable_standardisation());
-  ASSERT_TRUE(replica->Apply(learnt, "").ok());
-  ASSERT_TRUE(replica->Apply(Response(0, {1, 0, 0}), Bytes({3, 2, 0})).ok());
-  EXPECT_THAT(replica->weights().first(3), ElementsAre(1, 0, -2));
-}
-
-TEST_F(StandardisedReplicaTest, AnchorsStandardisationIsUsed) {
-  Weights anchor = anchor_;
-  anchor.mean = {1, 2, 4};
-  anchor.factor = {0.5F, 0.5F, 0.5F};
-  absl::StatusOr<Replica> replica = Replica::Create(Learning(), anchor);
-  ASSERT_TRUE(replica.ok());
-  ASSERT_TRUE(replica->Apply(Response(0, {1, 0, 0}), Bytes({3, 2, 0})).ok());
-  EXPECT_THAT(replica->weights().first(3), ElementsAre(1, 0, -2));
-  anchor.factor.pop_back();
-  EXPECT_FALSE(Replica::Create(Learning(), anchor).ok());
-}
-
-TEST_F(StandardisedReplicaTest, StepsBeforeItIsKnownAreRefused) {
-  absl::StatusOr<Replica> replica = Replica::Create(Learning(), anchor_);
-  ASSERT_TRUE(replica.ok());
-  EXPECT_EQ(replica->Apply(Response(0, {1, 0, 0}), Bytes({3, 2, 0})).code(),
-            absl::StatusCode::kFailedPrecondition);
-}
-
-TEST_F(StandardisedReplicaTest, NumbersThatCannotBeLeaveAllAsItWas) {
-  absl::StatusOr<Replica> replica = Replica::Create(Learning(), anchor_);
-  ASSERT_TRUE(replica.ok());
-  v1::TrainResponse response = Response(0, {1, 0, 0});
-  Learn(response.mutable_standardisation());
-  response.mutable_standardisation()->set_factor(
-      1, std::numeric_limits<float>::infinity());
-  EXPECT_FALSE(replica->Apply(response, Bytes({3, 2, 0})).ok());
-  response.mutable_standardisation()->mutable_factor()->RemoveLast();
-  EXPECT_FALSE(replica->Apply(response, Bytes({3, 2, 0})).ok());
-  EXPECT_EQ(replica->step(), 0U);
-  EXPECT_TRUE(replica->input_format().mean.empty());
-}
-
-TEST_F(StandardisedReplicaTest, WatchedValuesAreTakenAsTheNetworkSawThem) {
-  v1::Session session = Learning();
-  session.mutable_spec()->mutable_input()->set_element_type(
-      v1::ELEMENT_TYPE_UINT8);
-  absl::StatusOr<Replica> replica = Replica::Create(session, anchor_);
-  ASSERT_TRUE(replica.ok());
-  v1::WatchDeltasResponse response;
-  response.set_step(1);
-  response.set_deltas(Bytes({1, 0, 0}));
-  response.set_inputs(Bytes({3, 2, -7}));
-  response.set_inputs_are_values(true);
-  ASSERT_TRUE(replica->Apply(response).ok());
-  EXPECT_THAT(replica->weights().first(3), ElementsAre(3, 2, -7));
-}
-
 TEST_F(ReplicaTest, WatchersFirstAndLastWordsChangeNothing) {
   v1::WatchDeltasResponse word;
   word.set_base_step(kAnchorStep);
@@ -365,57 +236,6 @@ TEST_F(ReplicaTest, WatchersFirstAndLastWordsChangeNothing) {
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("step 90"));
   ExpectUntouched();
-}
-
-TEST_F(ReplicaTest, VerificationNamesTheFirstNumberThatDiffers) {
-  Weights anchor{.step = kAnchorStep, .values = before_};
-  EXPECT_TRUE(replica_.Verify(anchor).ok());
-  anchor.values[10] = 7;
-  EXPECT_THAT(std::string(replica_.Verify(anchor).message()),
-              HasSubstr("layers[0].bias[1]: 1 here, 7 on the server"));
-  anchor.values[5] = 0.25F;
-  const absl::Status status = replica_.Verify(anchor);
-  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
-  EXPECT_THAT(std::string(status.message()),
-              HasSubstr("layers[0].weights[1][2]: 1 here, 0.25 on the server"));
-  anchor.step = 6;
-  EXPECT_EQ(replica_.Verify(anchor).code(),
-            absl::StatusCode::kFailedPrecondition);
-  anchor.values.pop_back();
-  EXPECT_EQ(replica_.Verify(anchor).code(), absl::StatusCode::kInvalidArgument);
-}
-
-TEST_F(ReplicaTest, VerificationFindsStateAndDeeperLayersToo) {
-  v1::Optimiser adam;
-  adam.mutable_adam();
-  const v1::Session session = WithOptimiser(SessionMessage(5, {4, 2}), adam);
-  Weights anchor{.values = std::vector<float>(34),
-                 .state = std::vector<float>(68)};
-  absl::StatusOr<Replica> replica = Replica::Create(session, anchor);
-  ASSERT_TRUE(replica.ok()) << replica.status();
-  anchor.state[34 + 24 + 6] = 1;
-  EXPECT_THAT(std::string(replica->Verify(anchor).message()),
-              HasSubstr("state 1 differs, first in layers[1].weights[1][2]"));
-  anchor.values[33] = -0.0F;  // equal as numbers, not as bits
-  EXPECT_THAT(std::string(replica->Verify(anchor).message()),
-              HasSubstr("layers[1].bias[1]: 0 here, -0 on the server"));
-}
-
-TEST_F(ReplicaTest, StateOfDenseLayersIsTheServersAlone) {
-  v1::Optimiser momentum;
-  momentum.mutable_sgd()->set_momentum(0.5F);
-  const v1::Session session =
-      WithOptimiser(SessionMessage(3, {3, 1}), momentum);
-  ASSERT_EQ(session.layout().layers(1).delta_form(), v1::DELTA_FORM_DENSE);
-  Weights anchor{.values = std::vector<float>(16),
-                 .state = std::vector<float>(16)};
-  absl::StatusOr<Replica> replica = Replica::Create(session, anchor);
-  ASSERT_TRUE(replica.ok()) << replica.status();
-  anchor.state[12] = 1;
-  EXPECT_TRUE(replica->Verify(anchor).ok());
-  anchor.state[11] = 1;
-  EXPECT_THAT(std::string(replica->Verify(anchor).message()),
-              HasSubstr("state 0 differs, first in layers[0].bias[2]"));
 }
 
 TEST_F(ReplicaTest, HostileLayoutIsRefused) {

@@ -12,6 +12,7 @@ namespace {
 
 std::vector<float> Numbers(const std::string& bytes) {
   std::vector<float> numbers(bytes.size() / sizeof(float));
+  if (numbers.empty()) return numbers;
   std::memcpy(numbers.data(), bytes.data(), numbers.size() * sizeof(float));
   return numbers;
 }

@@ -12,7 +12,9 @@ from backpropd import SessionNotFoundError, TrainingClient
 
 def main() -> None:
     """Keeps a replica current, and looks at the error now and then."""
-    target, session_id = sys.argv[1:3]
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    target, session_id = sys.argv[1:]
     with TrainingClient(target) as client:
         session = client.get(session_id)
         replica = session.replica()
@@ -22,7 +24,7 @@ def main() -> None:
             for batch in watch:
                 steps += len(batch.errors)
                 error += float(batch.errors.sum())
-                if replica.step - printed >= 2000:
+                if replica.step - printed >= 500:
                     printed = replica.step
                     print(f"step {replica.step:5}  mean error of {steps} steps {error / steps:.4f}")
                     steps, error = 0, 0.0

@@ -31,7 +31,8 @@ def main() -> None:
     target = next((word for word in sys.argv[1:] if word != "--wait"), "localhost:50051")
     x, spiral = spirals(2000, seed=1)
     unseen, answer = spirals(500, seed=2)
-    spec = network(2, [(48, "tanh"), (24, "tanh"), (2, "softmax")], adam(0.003), loss="cross_entropy", seed=1)
+    layers = [(48, "relu"), (24, "relu"), (2, "softmax")]
+    spec = network(2, layers, adam(0.003), loss="cross_entropy", batch_size=4, initialiser="he_uniform", seed=1)
     with TrainingClient(target) as client:
         session = client.create(spec)
         print(f"session {session.session_id}", flush=True)

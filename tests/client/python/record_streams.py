@@ -18,6 +18,7 @@ from backpropd.v1 import training_service_pb2 as rpc
 from recorded_stream import FOLDER, SUFFIX, RecordedStream
 
 INPUTS, HIDDEN, OUTPUTS = 17, 6, 3
+MANY_INPUTS = 77  # more than any CPU's registers take at once, and a rest
 F, D = pb.DELTA_FORM_FACTORED, pb.DELTA_FORM_DENSE
 FORMS = {"factored": (F, F), "dense": (D, D), "mixed": (F, D), "mixed-reversed": (D, F)}
 STEPS_OF_MESSAGES = (1, 3, 2)
@@ -62,33 +63,34 @@ VARIANTS = {
 
 
 def spec_of(optimiser: pb.Optimiser, forms: tuple[int, int], batch_size: int, **more: Any) -> pb.SessionSpec:
-    """A net of 17-6-3 with a digest after every step."""
+    """A net of 17-6-3, or with other inputs, with a digest after every step."""
+    inputs = more.pop("input_size", INPUTS)
     layers = [
         layer(HIDDEN, "leaky_relu", delta_form=forms[0], dropout=more.pop("dropout", 0)),
         layer(OUTPUTS, "identity", delta_form=forms[1]),
     ]
-    return network(INPUTS, layers, optimiser, batch_size=batch_size, further={"digest_every": 1}, **more)
+    return network(inputs, layers, optimiser, batch_size=batch_size, further={"digest_every": 1}, **more)
 
 
-def initial_weights(random: np.random.Generator) -> Any:
+def initial_weights(random: np.random.Generator, inputs: int) -> Any:
     """(weight_count,)."""
-    weights = random.normal(0, 0.4, INPUTS * HIDDEN + HIDDEN + HIDDEN * OUTPUTS + OUTPUTS).astype(np.float32)
+    weights = random.normal(0, 0.4, inputs * HIDDEN + HIDDEN + HIDDEN * OUTPUTS + OUTPUTS).astype(np.float32)
     rare = weights[::5]
     rare[:] = np.resize(RARE_WEIGHTS, len(rare))
     return weights
 
 
-def samples_of(random: np.random.Generator, count: int) -> tuple[Any, Any]:
-    """Inputs (count, 17) and targets (count, 3)."""
-    x = random.standard_normal((count, INPUTS)).astype(np.float32)
+def samples_of(random: np.random.Generator, count: int, inputs: int) -> tuple[Any, Any]:
+    """Inputs (count, inputs) and targets (count, 3)."""
+    x = random.standard_normal((count, inputs)).astype(np.float32)
     for column, size in RARE_COLUMNS.items():
         x[:, column] *= np.float32(size)
     return x, np.tanh(x[:, -OUTPUTS:] + x[:, :OUTPUTS])
 
 
-def pixels_of(random: np.random.Generator, count: int) -> tuple[Any, Any]:
-    """Bytes (count, 17), one column always the same, and targets (count, 3)."""
-    x = random.integers(0, 256, (count, INPUTS)).astype(np.uint8)
+def pixels_of(random: np.random.Generator, count: int, inputs: int) -> tuple[Any, Any]:
+    """Bytes (count, inputs), one column always the same, and targets (count, 3)."""
+    x = random.integers(0, 256, (count, inputs)).astype(np.uint8)
     x[:, 2] = 7
     return x, x[:, :OUTPUTS] / np.float32(255)
 
@@ -98,19 +100,23 @@ class Recording:
 
     def __init__(self, client: TrainingClient, spec: pb.SessionSpec, seed: int, samples: Any = samples_of) -> None:
         self.random = np.random.default_rng(seed)
-        self.session = client.create(spec, initial_weights=initial_weights(self.random))
+        self.session = client.create(spec, initial_weights=initial_weights(self.random, spec.input_size))
         self._samples = samples
+
+    def _draw(self, steps: int) -> tuple[Any, Any]:
+        x, y = self._samples(self.random, steps * self.session.batch_size, self.session.spec.input_size)
+        return x, y
 
     def train(self, steps: int) -> None:
         """Trains in one message."""
-        x, y = self._samples(self.random, steps * self.session.batch_size)
+        x, y = self._draw(steps)
         weights = self.random.uniform(0.5, 2, len(x))
         with self.session.stream(deltas="none") as stream:
             stream.send(x, y, sample_weights=weights)
 
     def train_by_hand(self) -> None:
         """One step, typed by hand."""
-        self.session.train_step(*self._samples(self.random, self.session.batch_size))
+        self.session.train_step(*self._draw(1))
 
     def anchor(self) -> rpc.GetWeightsResponse:
         """All weights and state, in one chunk."""
@@ -165,11 +171,11 @@ def recordings(client: TrainingClient) -> Iterator[tuple[str, RecordedStream]]:
     """(name, stream) of every file."""
     seed = 0
 
-    def recorded(spec: pb.SessionSpec, act: Any = train_all, before: int = STEPS_BEFORE_ANCHOR) -> RecordedStream:
+    def recorded(spec: pb.SessionSpec, act: Any = train_all) -> RecordedStream:
         nonlocal seed
         seed += 1
         recording = Recording(client, spec, seed)
-        recording.train(before)
+        recording.train(STEPS_BEFORE_ANCHOR)
         return recording.record(act)
 
     for batch in (1, 3):
@@ -184,10 +190,15 @@ def recordings(client: TrainingClient) -> Iterator[tuple[str, RecordedStream]]:
     pixels = spec_of(sgd(0.1), FORMS["factored"], 3, inputs="uint8", scale=1 / 255, learn_standardisation=6)
     yield "sgd-standardised-bytes-factored-batch3", Recording(client, pixels, 99, pixels_of).record(train_all)
     yield "adam-updated-mixed-batch1", recorded(spec_of(adam(0.01), FORMS["mixed"], 1), train_with_an_update)
+    for name, batch in (("sgd", 1), ("adam", 1), ("momentum", 3)):
+        wide = spec_of(OPTIMISERS[name], FORMS["factored"], batch, input_size=MANY_INPUTS)
+        yield f"{name}-wide-factored-batch{batch}", recorded(wide)
 
 
 def main() -> None:
     """Writes all files, in place of those that are there."""
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     for old in FOLDER.glob(f"*{SUFFIX}"):
         old.unlink()
     with TrainingClient(sys.argv[1]) as client:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -155,7 +155,7 @@ class AsyncSession:
         answer = await self.client.call(self.client.stub.TrainStep, request, repeat=False)
         return step_result_of(answer, self.spec, self.layout)
 
-    def watch(self, *replicas: Replica, after_step: int | None = None) -> AsyncIterator[DeltaBatch]:
+    def watch(self, *replicas: Replica, after_step: int | None = None) -> AsyncGenerator[DeltaBatch, None]:
         """Follows the session: an async iterator of DeltaBatch that feeds the replicas; see Watch.
 
         With replicas it begins at their step.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 import grpc
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from backpropd.aio.session import AsyncSession
 
 
-async def follow(session: AsyncSession, *replicas: Replica, after_step: int | None) -> AsyncIterator[DeltaBatch]:
+async def follow(session: AsyncSession, *replicas: Replica, after_step: int | None) -> AsyncGenerator[DeltaBatch, None]:
     """The steps of a session; see backpropd.Watch. It is ended by aclose() or by cancelling its task."""
     state = WatchState(session.spec, session.layout, replicas, after_step)
     backoff = session.client.new_backoff()
