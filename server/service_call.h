@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "server/budget.h"
 #include "server/compute_pool.h"
+#include "server/heap_trim.h"
 #include "server/metrics.h"
 #include "server/options.h"
 #include "server/session_table.h"
@@ -32,8 +33,9 @@ struct ServiceContext {
   SessionTable& sessions;
   ComputePool& pool;
   std::atomic<bool> draining = false;
-  Budget pending_calls;     // waiting for or in a turn
-  Budget pending_bytes;     // of those calls' requests
+  HeapTrim heap{std::chrono::seconds(2)};  // told when much may have been freed
+  Budget pending_calls;                    // waiting for or in a turn
+  Budget pending_bytes;                    // of those calls' requests
   Budget answer_bytes;      // of unary answers, until they have been sent
   Budget snapshot_weights;  // copied for GetWeights, not yet sent
 };

@@ -94,7 +94,10 @@ class TrainReactor final
     Update([this] { cancelled_ = true; });
   }
 
-  void OnDone() noexcept override { streams_.Remove(shared_from_this()); }
+  void OnDone() noexcept override {
+    context_.heap.SomethingFreed();
+    streams_.Remove(shared_from_this());
+  }
 
  private:
   // What Proceed decided to start. Each takes microseconds, some a system call,

@@ -74,7 +74,10 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     Update([this] { cancelled_ = true; });
   }
 
-  void OnDone() noexcept override { streams_.Remove(shared_from_this()); }
+  void OnDone() noexcept override {
+    context_.heap.SomethingFreed();
+    streams_.Remove(shared_from_this());
+  }
 
  private:
   template <typename Change>
