@@ -2,6 +2,7 @@
 #include "server/delta_feed.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace backprop {
@@ -12,6 +13,7 @@ DeltaFeed::DeltaFeed(size_t max_bytes, Later later)
 void DeltaFeed::Anchor(uint64_t present, Clock::time_point now) {
   std::lock_guard lock(mutex_);
   interest_until_ = std::max(interest_until_, now + kInterest);
+  present_ = present;
   if (pieces_ == nullptr) HoldFromLocked(present);
 }
 
@@ -20,22 +22,59 @@ void DeltaFeed::HoldFromLocked(uint64_t step) {
   held_from_ = step;
 }
 
-bool DeltaFeed::Wanted(Clock::time_point now) {
-  std::lock_guard lock(mutex_);
-  if (pieces_ == nullptr) return false;
-  if (!readers_.empty() || now < interest_until_) return true;
+bool DeltaFeed::WantedLocked(Clock::time_point now) const {
+  return pieces_ != nullptr && (!readers_.empty() || now < interest_until_);
+}
+
+void DeltaFeed::ExpireLocked(Clock::time_point now) {
+  if (pieces_ == nullptr || WantedLocked(now)) return;
   first_place_ += pieces_->size();
   pieces_.reset();
   bytes_ = 0;
-  return false;
+}
+
+bool DeltaFeed::Wanted(Clock::time_point now) {
+  std::lock_guard lock(mutex_);
+  ExpireLocked(now);
+  return pieces_ != nullptr;
+}
+
+void DeltaFeed::Expire(Clock::time_point now) {
+  std::lock_guard lock(mutex_);
+  ExpireLocked(now);
+}
+
+void DeltaFeed::Extend(Clock::time_point now) {
+  std::lock_guard lock(mutex_);
+  interest_until_ = std::max(interest_until_, now + kInterest);
 }
 
 void DeltaFeed::Append(DeltaPiece piece) {
   std::lock_guard lock(mutex_);
+  present_ = piece.step;
+  if (pieces_ == nullptr) return;  // expired meanwhile
+  const uint64_t end = pieces_->empty() ? held_from_ : pieces_->back().step;
+  if (piece.base_step != end) LoseLocked(piece.base_step);
   bytes_ += piece.message->size();
   pieces_->push_back(std::move(piece));
   while (bytes_ > max_bytes_ && pieces_->size() > 1) DropOldestLocked();
   WakeLocked();
+}
+
+void DeltaFeed::Lose(uint64_t present) {
+  std::lock_guard lock(mutex_);
+  present_ = present;
+  if (pieces_ == nullptr) return;
+  LoseLocked(present);
+  WakeLocked();
+}
+
+// One place is left out, so that a reader at the end falls behind too.
+void DeltaFeed::LoseLocked(uint64_t present) {
+  first_place_ += pieces_->size() + 1;
+  pieces_->clear();
+  bytes_ = 0;
+  held_from_ = present;
 }
 
 void DeltaFeed::DropOldestLocked() {
@@ -48,6 +87,7 @@ void DeltaFeed::DropOldestLocked() {
 std::optional<uint64_t> DeltaFeed::AddReader(
     std::shared_ptr<DeltaReader> reader, uint64_t after, uint64_t present) {
   std::lock_guard lock(mutex_);
+  present_ = present;
   if (pieces_ == nullptr) {
     if (after < present) return std::nullopt;
     HoldFromLocked(present);
@@ -86,6 +126,11 @@ bool DeltaFeed::closed() const {
   return closed_;
 }
 
+uint64_t DeltaFeed::present() const {
+  std::lock_guard lock(mutex_);
+  return present_;
+}
+
 DeltaFeed::Place DeltaFeed::At(uint64_t place) const {
   std::lock_guard lock(mutex_);
   if (place < first_place_) return {.held = false, .piece = std::nullopt};
@@ -97,22 +142,30 @@ DeltaFeed::Place DeltaFeed::At(uint64_t place) const {
 void DeltaFeed::WakeLocked() {
   news_ = true;
   if (spreading_ || readers_.empty()) return;
-  spreading_ = true;
   later_([self = shared_from_this()] { self->Spread(); });
+  spreading_ = true;  // Spread waits for the lock
 }
 
+// One pass; what comes meanwhile is told in another, so that this thread has
+// other turns between.
 void DeltaFeed::Spread() {
   std::vector<std::shared_ptr<DeltaReader>> readers;
-  std::unique_lock lock(mutex_);
-  while (news_) {
+  {
+    std::lock_guard lock(mutex_);
     news_ = false;
-    readers = readers_;
-    lock.unlock();
-    for (const auto& reader : readers) reader->OnNews();
-    readers.clear();  // what it owned may be freed; not under the lock
-    lock.lock();
+    spreading_ = false;
+    try {
+      readers = readers_;
+    } catch (const std::bad_alloc&) {
+      return;  // told with the next news
+    }
+    spreading_ = true;
   }
+  for (const auto& reader : readers) reader->OnNews();
+  readers.clear();  // what it owned may be freed; not under the lock
+  std::lock_guard lock(mutex_);
   spreading_ = false;
+  if (news_) WakeLocked();
 }
 
 }  // namespace backprop

@@ -57,8 +57,11 @@ class DeltaFeed : public std::enable_shared_from_this<DeltaFeed> {
   void Anchor(uint64_t present, Clock::time_point now);
   // Whether what comes next has to be appended. False forgets what was held.
   bool Wanted(Clock::time_point now);
-  // REQUIRES: Wanted was true in this turn. Wakes the readers.
+  // After Wanted was true in this turn. Wakes the readers. A piece that doesn't
+  // follow on what is held makes readers of what was before it fall behind.
   void Append(DeltaPiece piece);
+  // What a turn did could not be told: readers fall behind.
+  void Lose(uint64_t present);
   // Adds a reader of what follows step `after` and says at which place it
   // begins. Nothing, and no reader: that is not held, or lies within a piece.
   // REQUIRES: after ≤ present, the session's step.
@@ -68,9 +71,15 @@ class DeltaFeed : public std::enable_shared_from_this<DeltaFeed> {
   // Any thread.
 
   void RemoveReader(const DeltaReader* reader, Clock::time_point now);
+  // An anchor is still being fetched.
+  void Extend(Clock::time_point now);
+  // Forgets what nobody has been interested in for kInterest.
+  void Expire(Clock::time_point now);
   // The session is gone: no more pieces. Wakes the readers.
   void Close();
   bool closed() const;
+  // The session's step, as far as the feed has been told.
+  uint64_t present() const;
 
   struct Place {
     bool held = true;                 // false: the reader fell behind
@@ -84,6 +93,9 @@ class DeltaFeed : public std::enable_shared_from_this<DeltaFeed> {
   // REQUIRES mutex_.
   void HoldFromLocked(uint64_t step);
   void DropOldestLocked();
+  void LoseLocked(uint64_t present);
+  bool WantedLocked(Clock::time_point now) const;
+  void ExpireLocked(Clock::time_point now);
   void WakeLocked();
 
   const size_t max_bytes_;
@@ -93,6 +105,7 @@ class DeltaFeed : public std::enable_shared_from_this<DeltaFeed> {
   // Guarded by mutex_.
   std::vector<std::shared_ptr<DeltaReader>> readers_;
   std::unique_ptr<std::deque<DeltaPiece>> pieces_;  // null: nothing is held
+  uint64_t present_ = 0;                            // the session's step
   uint64_t held_from_ = 0;    // deltas after this step are held
   uint64_t first_place_ = 0;  // of pieces_
   size_t bytes_ = 0;

@@ -157,9 +157,8 @@ absl::Status MessageTrainer::LearnPart(Worker& worker,
   session_->Learn(inputs);
   next_ += samples;
   const auto spec = session_->spec();
-  TellWatchers(*session_,
-               {.learnt_standardisation = !AwaitsStandardisation(*spec)});
   if (AwaitsStandardisation(*spec)) return absl::OkStatus();
+  TellWatchers(*session_, {.learnt_standardisation = true});
   StandardisationToProto(*spec, response->mutable_standardisation());
   if (next_ == count_) return absl::OkStatus();
   // What follows has been checked without it.

@@ -10,15 +10,17 @@ namespace {
 // A response beyond this is long enough by itself.
 constexpr size_t kMostBytes = size_t{256} << 10;
 
-// What only one of several messages could have said.
+// What only one of several messages could have said, or nothing to merge.
 bool Speaks(const v1::TrainResponse& response) {
-  return response.has_rejection() || response.has_standardisation() ||
-         response.goodbye() || response.skipped_samples() != 0;
+  return response.step() == response.base_step() || response.has_rejection() ||
+         response.has_standardisation() || response.goodbye() ||
+         response.skipped_samples() != 0;
 }
 
 size_t Bytes(const v1::TrainResponse& response) {
   return response.deltas().size() + response.outputs().size() +
          response.scalars().size() +
+         sizeof(v1::StepDigest) * static_cast<size_t>(response.digests_size()) +
          sizeof(float) * static_cast<size_t>(response.errors_size());
 }
 
@@ -38,12 +40,13 @@ std::string ScalarRows(const v1::TrainResponse& response, size_t row_bytes) {
 
 void MergeScalars(const v1::TrainResponse& next, size_t scalar_count,
                   v1::TrainResponse* merged) {
-  if (next.scalars() == merged->scalars() || next.scalars().empty()) return;
-  if (merged->scalars().empty()) {
-    merged->set_scalars(next.scalars());
+  if (scalar_count == 0) return;
+  const size_t row_bytes = scalar_count * sizeof(float);
+  // One row that holds for all steps of both.
+  if (next.scalars().size() == row_bytes &&
+      next.scalars() == merged->scalars()) {
     return;
   }
-  const size_t row_bytes = scalar_count * sizeof(float);
   merged->set_scalars(ScalarRows(*merged, row_bytes) +
                       ScalarRows(next, row_bytes));
 }
@@ -54,6 +57,12 @@ bool MergeResponse(const v1::TrainResponse& next, size_t scalar_count,
                    v1::TrainResponse* merged) {
   if (Speaks(next) || Speaks(*merged)) return false;
   if (Bytes(next) + Bytes(*merged) > kMostBytes) return false;
+  // Scalars and norms are for all steps or for none.
+  if (next.scalars().empty() != merged->scalars().empty() ||
+      (next.gradient_norms_size() == 0) !=
+          (merged->gradient_norms_size() == 0)) {
+    return false;
+  }
   if (merged->first_message_number() == 0) {
     merged->set_first_message_number(merged->message_number());
   }

@@ -15,7 +15,7 @@
 #include "absl/status/statusor.h"
 #include "server/budget.h"
 #include "server/compute_pool.h"
-#include "server/heap_trim.h"
+#include "server/housekeeping.h"
 #include "server/metrics.h"
 #include "server/options.h"
 #include "server/session_table.h"
@@ -33,11 +33,12 @@ struct ServiceContext {
   SessionTable& sessions;
   ComputePool& pool;
   std::atomic<bool> draining = false;
-  HeapTrim heap{std::chrono::seconds(2)};  // told when much may have been freed
-  Budget pending_calls;                    // waiting for or in a turn
-  Budget pending_bytes;                    // of those calls' requests
+  Budget pending_calls;     // waiting for or in a turn
+  Budget pending_bytes;     // of those calls' requests
   Budget answer_bytes;      // of unary answers, until they have been sent
   Budget snapshot_weights;  // copied for GetWeights, not yet sent
+  Budget watched_bytes;     // of deltas being sent to watchers
+  Housekeeping housekeeping;
 };
 
 // The counters of one RPC from its start to its end. Any thread, one at a time.
@@ -52,8 +53,6 @@ class ServiceCall {
 
   // Counts the RPC as handled, once, and translates its status.
   grpc::Status End(const absl::Status& status);
-
-  ServiceContext& context() { return context_; }
 
  private:
   ServiceContext& context_;

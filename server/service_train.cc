@@ -95,7 +95,7 @@ class TrainReactor final
   }
 
   void OnDone() noexcept override {
-    context_.heap.SomethingFreed();
+    context_.housekeeping.SomethingFreed();
     streams_.Remove(shared_from_this());
   }
 
@@ -245,6 +245,7 @@ class TrainReactor final
         goodbye.set_step(progress.step);
         goodbye.set_next_offset(progress.next_offset);
         FlushMerged();
+        if (end_) return;
         Send(Serialize(goodbye));
       }
       // Before its opening a stream has nothing to say goodbye to.

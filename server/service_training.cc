@@ -226,7 +226,7 @@ class TrainingService final
       }
       const auto session = context_.sessions.Delete(request->session_id());
       if (!session.ok()) return session.status();
-      context_.heap.SomethingFreed();
+      context_.housekeeping.SomethingFreed();
       context_.metrics.SessionDeleted((*session)->layout().weight_count());
       return absl::OkStatus();
     });

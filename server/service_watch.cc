@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -29,6 +30,10 @@ grpc::ByteBuffer Borrow(const Message& message) {
   return grpc::ByteBuffer(&slice, 1);
 }
 
+// Of a request; anything longer is a mistake, and is not parsed within the
+// reaction.
+constexpr size_t kLongestRequest = 4096;
+
 // First a turn of the session's lane, which makes it a reader of the session's
 // feed; then one write after the other, each begun by whoever finds that there
 // is something to write: the turn, the end of the write before, or news.
@@ -44,15 +49,25 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     context_.metrics.AddWatchStreams(1);
   }
 
-  ~WatchStream() override { context_.metrics.AddWatchStreams(-1); }
+  ~WatchStream() override {
+    context_.watched_bytes.Return(borrowed_);
+    context_.metrics.AddWatchStreams(-1);
+  }
 
   void Begin(grpc::ByteBuffer request) {
     streams_.Add(shared_from_this());
     call_.MessageReceived();
     absl::Status status = Admit(context_);
-    if (status.ok()) status = Enter(std::move(request));
+    try {
+      if (status.ok()) status = Enter(std::move(request));
+    } catch (const std::bad_alloc&) {
+      status = OutOfMemory();
+    }
     if (status.ok()) return;
-    Update([this, &status] { end_ = status; });
+    Update([this, &status] {
+      turn_pending_ = false;
+      end_ = status;
+    });
   }
 
   void OnNews() override {
@@ -66,6 +81,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void OnWriteDone(bool ok) noexcept override {
     Update([this, ok] {
       writing_ = false;
+      context_.watched_bytes.Return(std::exchange(borrowed_, 0));
       if (!ok) cancelled_ = true;
     });
   }
@@ -75,7 +91,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   }
 
   void OnDone() noexcept override {
-    context_.heap.SomethingFreed();
+    context_.housekeeping.SomethingFreed();
     streams_.Remove(shared_from_this());
   }
 
@@ -91,8 +107,10 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   absl::Status Enter(grpc::ByteBuffer bytes) {
     const size_t length = bytes.Length();
     v1::WatchDeltasRequest request;
-    if (!Parse(&bytes, &request)) {
-      return InvalidField("WatchDeltasRequest", "the message can't be parsed");
+    if (length > kLongestRequest || !Parse(&bytes, &request)) {
+      return InvalidField("session_id",
+                          "the request must hold session_id and, if wanted, "
+                          "after_step, and nothing else");
     }
     auto session = FindSession(context_, request.session_id());
     if (!session.ok()) return session.status();
@@ -102,36 +120,49 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     if (request.has_after_step()) after = request.after_step();
     {
       std::lock_guard lock(mutex_);
-      session_ = *std::move(session);
+      feed_ = (*session)->shared_feed();
       turn_pending_ = true;
     }
-    context_.pool.Submit(session_->lane(),
-                         [self = shared_from_this(), after,
-                          place = std::shared_ptr<PendingCall>(
-                              *std::move(pending))](Worker&) mutable {
-                           self->Open(after);
-                           place.reset();
-                         });
+    const std::shared_ptr<Lane> lane = (*session)->lane();
+    context_.pool.Submit(
+        lane, [self = shared_from_this(), after, of = *std::move(session),
+               place = std::shared_ptr<PendingCall>(*std::move(pending))](
+                  Worker&) mutable {
+          self->Open(*of, after);
+          of.reset();
+          place.reset();
+        });
     return absl::OkStatus();
   }
 
   // A turn of the session's lane.
-  void Open(std::optional<uint64_t> after_step) {
-    const Progress progress = session_->progress();
-    const uint64_t after = after_step.value_or(progress.step);
+  void Open(const Session& session, std::optional<uint64_t> after_step) {
     absl::Status status;
-    std::optional<uint64_t> place;
+    try {
+      status = TryOpen(session, after_step);
+    } catch (const std::bad_alloc&) {
+      status = OutOfMemory();
+    }
+    Update([this, &status] {
+      turn_pending_ = false;
+      if (!status.ok()) end_ = status;
+    });
+  }
+
+  absl::Status TryOpen(const Session& session,
+                       std::optional<uint64_t> after_step) {
+    const Progress progress = session.progress();
+    const uint64_t after = after_step.value_or(progress.step);
     if (after > progress.step) {
-      status = Rejection(
+      return Rejection(
           kStepNotReached,
           absl::StrCat("after_step is ", after, " but the session is at step ",
                        progress.step, ": watch from there or earlier"));
-    } else {
-      place =
-          session_->feed().AddReader(shared_from_this(), after, progress.step);
     }
-    if (status.ok() && !place.has_value()) {
-      status = Rejection(
+    const auto place =
+        feed_->AddReader(shared_from_this(), after, progress.step);
+    if (!place.has_value()) {
+      return Rejection(
           kStepNotHeld,
           absl::StrCat("deltas from step ", after,
                        " on are not held (the session is at step ",
@@ -140,27 +171,21 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                        "step"));
     }
     v1::WatchDeltasResponse response;
-    if (status.ok()) {
-      response.set_base_step(after);
-      response.set_step(after);
-      response.set_next_offset(progress.next_offset -
-                               (progress.step - after) *
-                                   session_->layout().batch_size());
-      const auto spec = session_->spec();
-      if (!spec->input.mean.empty()) {
-        StandardisationToProto(*spec, response.mutable_standardisation());
-      }
+    response.set_base_step(after);
+    response.set_step(after);
+    response.set_next_offset(progress.next_offset -
+                             (progress.step - after) *
+                                 session.layout().batch_size());
+    const auto spec = session.spec();
+    if (!spec->input.mean.empty()) {
+      StandardisationToProto(*spec, response.mutable_standardisation());
     }
-    Update([this, &status, &place, &response, after] {
-      turn_pending_ = false;
-      if (!status.ok()) {
-        end_ = status;
-        return;
-      }
-      place_ = *place;
-      step_ = after;
-      first_ = Serialize(response);
-    });
+    grpc::ByteBuffer first = Serialize(response);
+    std::lock_guard lock(mutex_);
+    place_ = *place;
+    step_ = after;
+    first_ = std::move(first);
+    return absl::OkStatus();
   }
 
   // The rest: mutex_ held.
@@ -174,36 +199,43 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
       first_.Clear();
       return;
     }
-    if (session_ == nullptr) return;  // Enter goes on
+    if (feed_ == nullptr) return;  // Enter goes on
     if (leaving_) return WriteLast(&SetGoodbye);
-    const DeltaFeed::Place next = session_->feed().At(place_);
+    const bool closed = feed_->closed();  // before the last piece is looked for
+    const DeltaFeed::Place next = feed_->At(place_);
     if (!next.held) return WriteLast(&SetResync);
-    if (next.piece.has_value()) {
-      ++place_;
-      step_ = next.piece->step;
-      return Write(Borrow(next.piece->message));
+    if (!next.piece.has_value()) {
+      if (closed) WriteLast(&SetDeleted);
+      return;
     }
-    if (session_->feed().closed()) WriteLast(&SetDeleted);
+    const Message& message = next.piece->message;
+    if (!context_.watched_bytes.Take(message->size())) {
+      return WriteLast(&SetResync);
+    }
+    borrowed_ = message->size();
+    ++place_;
+    step_ = next.piece->step;
+    Write(Borrow(message));
   }
 
-  static void SetGoodbye(const Session&, v1::WatchDeltasResponse* response) {
+  static void SetGoodbye(const DeltaFeed&, v1::WatchDeltasResponse* response) {
     response->set_goodbye(true);
   }
-  static void SetDeleted(const Session&, v1::WatchDeltasResponse* response) {
+  static void SetDeleted(const DeltaFeed&, v1::WatchDeltasResponse* response) {
     response->set_session_deleted(true);
   }
-  static void SetResync(const Session& session,
+  static void SetResync(const DeltaFeed& feed,
                         v1::WatchDeltasResponse* response) {
     response->set_resync(true);
-    response->set_step(session.progress().step);
+    response->set_step(feed.present());
   }
 
-  void WriteLast(void (*say)(const Session&, v1::WatchDeltasResponse*)) {
+  void WriteLast(void (*say)(const DeltaFeed&, v1::WatchDeltasResponse*)) {
     end_ = absl::OkStatus();
     v1::WatchDeltasResponse response;
     response.set_base_step(step_);
     response.set_step(step_);
-    say(*session_, &response);
+    say(*feed_, &response);
     Write(Serialize(response));
   }
 
@@ -217,9 +249,8 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   void End(const absl::Status& status) {
     finished_ = true;
-    if (session_ != nullptr) {
-      session_->feed().RemoveReader(this, DeltaFeed::Clock::now());
-      session_.reset();  // it may be deleted, and its room given to others
+    if (feed_ != nullptr) {
+      feed_->RemoveReader(this, DeltaFeed::Clock::now());
     }
     Finish(call_.End(status));
   }
@@ -229,11 +260,13 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   OpenStreams& streams_;
 
   std::mutex mutex_;
-  // Guarded by mutex_; session_ is constant from Enter to End.
+  // Guarded by mutex_; feed_ is constant once it is set. Not the session: it
+  // may be deleted, and its room given to others, while a watcher is slow.
   ServiceCall call_;
-  std::shared_ptr<Session> session_;
+  std::shared_ptr<DeltaFeed> feed_;
   grpc::ByteBuffer first_;     // the first response, until it is written
   grpc::ByteBuffer outgoing_;  // of the write under way
+  size_t borrowed_ = 0;        // of context_.watched_bytes, by that write
   uint64_t place_ = 0;         // in the feed: the next piece
   uint64_t step_ = 0;          // after what was written
   bool turn_pending_ = false;

@@ -99,7 +99,8 @@ class WeightsStream final
     chunk_.set_step(progress.step);
     chunk_.set_next_offset(progress.next_offset);
     chunk_.set_weight_count(weights.size());
-    session_->feed().Anchor(progress.step, DeltaFeed::Clock::now());
+    feed_ = session_->shared_feed();
+    feed_->Anchor(progress.step, DeltaFeed::Clock::now());
     spec_ = session_->spec();
     session_.reset();  // it may be deleted while its weights are sent
     Submit(std::make_shared<Lane>(), &WeightsStream::BeginToSend);
@@ -118,6 +119,7 @@ class WeightsStream final
   }
 
   void WriteChunk() {
+    feed_->Extend(DeltaFeed::Clock::now());  // until the anchor is there
     const size_t count = std::min(kChunkNumbers, numbers_.size() - next_);
     chunk_.set_first_weight(next_);
     chunk_.set_weights(numbers_.data() + next_, count * sizeof(float));
@@ -140,6 +142,7 @@ class WeightsStream final
   // Owned by the turn or write that is under way.
   ServiceCall call_;
   std::shared_ptr<Session> session_;
+  std::shared_ptr<DeltaFeed> feed_;  // once the weights are copied
   std::unique_ptr<PendingCall> pending_;
   size_t reserved_ = 0;         // of context_.snapshot_weights
   std::vector<float> numbers_;  // the copy: weights, then state if wanted

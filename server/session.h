@@ -71,6 +71,8 @@ class Session {
   std::chrono::system_clock::time_point created() const { return created_; }
   const std::shared_ptr<Lane>& lane() const { return lane_; }
   DeltaFeed& feed() const { return *feed_; }
+  // For those who follow it after the session is gone.
+  const std::shared_ptr<DeltaFeed>& shared_feed() const { return feed_; }
   const std::string& forked_from() const { return forked_from_; }
 
   // Any thread.

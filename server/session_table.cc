@@ -174,6 +174,11 @@ std::vector<std::shared_ptr<Session>> SessionTable::List(
   return page;
 }
 
+void SessionTable::ForgetOldDeltas(DeltaFeed::Clock::time_point now) const {
+  std::lock_guard lock(mutex_);
+  for (const auto& [id, entry] : sessions_) entry.session->feed().Expire(now);
+}
+
 absl::StatusOr<std::shared_ptr<Session>> SessionTable::Delete(
     const std::string& id) {
   std::lock_guard lock(mutex_);

@@ -70,6 +70,9 @@ class SessionTable {
   std::vector<std::shared_ptr<Session>> List(const std::string& after,
                                              size_t count) const;
 
+  // Frees what feeds hold for nobody.
+  void ForgetOldDeltas(DeltaFeed::Clock::time_point now) const;
+
   // Fails with SESSION_NOT_FOUND or SESSION_BUSY. Returns what was removed.
   absl::StatusOr<std::shared_ptr<Session>> Delete(const std::string& id);
 

@@ -2,6 +2,7 @@
 #include "server/watched_steps.h"
 
 #include <memory>
+#include <new>
 #include <string>
 
 #include "backprop/v1/training_service.pb.h"
@@ -29,12 +30,8 @@ void AddSteps(const Session& session, const WatchedSteps& watched,
   response->set_inputs_are_values(watched.inputs_are_values);
 }
 
-}  // namespace
-
-void TellWatchers(Session& session, const WatchedSteps& watched) {
-  DeltaFeed& feed = session.feed();
-  if (!feed.Wanted(DeltaFeed::Clock::now())) return;
-  const Progress progress = session.progress();
+void Tell(Session& session, const WatchedSteps& watched,
+          const Progress& progress) {
   v1::WatchDeltasResponse response;
   response.set_base_step(progress.step - watched.steps);
   response.set_step(progress.step);
@@ -50,9 +47,23 @@ void TellWatchers(Session& session, const WatchedSteps& watched) {
   if (watched.learnt_standardisation) {
     StandardisationToProto(*session.spec(), response.mutable_standardisation());
   }
-  feed.Append(
-      {response.base_step(), response.step(),
-       std::make_shared<const std::string>(response.SerializeAsString())});
+  const auto message = std::make_shared<std::string>();
+  // Beyond 2 GiB there is no message.
+  if (!response.SerializeToString(message.get())) throw std::bad_alloc();
+  session.feed().Append({response.base_step(), response.step(), message});
+}
+
+}  // namespace
+
+void TellWatchers(Session& session, const WatchedSteps& watched) {
+  if (!session.feed().Wanted(DeltaFeed::Clock::now())) return;
+  const Progress progress = session.progress();
+  try {
+    Tell(session, watched, progress);
+  } catch (const std::bad_alloc&) {
+    // The steps are done and their trainer has to hear of them.
+    session.feed().Lose(progress.step);
+  }
 }
 
 }  // namespace backprop

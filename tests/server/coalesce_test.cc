@@ -56,6 +56,21 @@ TEST(MergeResponseTest, ScalarRowsBecomeARowForEachStepWhereTheyDiffer) {
             (std::vector<float>{1, 2, 1, 2, 5, 6, 7, 8, 9, 9, 9, 9}));
 }
 
+TEST(MergeResponseTest, EqualRowsOfTwoStepsAreStillARowForEachStep) {
+  v1::TrainResponse merged = TwoSteps(0, Bytes({1, 2, 3, 4}));
+  ASSERT_TRUE(MergeResponse(TwoSteps(2, Bytes({1, 2, 3, 4})), 2, &merged));
+  EXPECT_EQ(Floats(merged.scalars()),
+            (std::vector<float>{1, 2, 3, 4, 1, 2, 3, 4}));
+}
+
+TEST(MergeResponseTest, NormsOfSomeStepsOnlyStayApart) {
+  v1::TrainResponse merged = TwoSteps(0, "");
+  v1::TrainResponse next = TwoSteps(2, "");
+  next.add_gradient_norms(1);
+  next.add_gradient_norms(1);
+  EXPECT_FALSE(MergeResponse(next, 0, &merged));
+}
+
 TEST(MergeResponseTest, WhatOnlyOneMessageCouldHaveSaidStaysApart) {
   v1::TrainResponse merged = TwoSteps(0, "");
   const v1::TrainResponse before = merged;
@@ -63,7 +78,9 @@ TEST(MergeResponseTest, WhatOnlyOneMessageCouldHaveSaidStaysApart) {
   rejected.mutable_rejection()->set_code(3);
   v1::TrainResponse skipped = TwoSteps(2, "");
   skipped.set_skipped_samples(1);
-  for (const v1::TrainResponse& next : {rejected, skipped}) {
+  v1::TrainResponse learning = TwoSteps(2, "");
+  learning.set_step(2);  // no steps: samples that were learnt from
+  for (const v1::TrainResponse& next : {rejected, skipped, learning}) {
     EXPECT_FALSE(MergeResponse(next, 0, &merged));
     EXPECT_EQ(merged.SerializeAsString(), before.SerializeAsString());
   }

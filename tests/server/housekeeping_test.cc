@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/heap_trim.h"
+#include "server/housekeeping.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -23,7 +23,7 @@ size_t ResidentBytes() {
   return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
-TEST(HeapTrimTest, WhatLiesBetweenLivingBlocksIsGivenBack) {
+TEST(HousekeepingTest, WhatLiesBetweenLivingBlocksIsGivenBack) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a sanitizer's allocator takes malloc's place";
 #endif
@@ -37,7 +37,7 @@ TEST(HeapTrimTest, WhatLiesBetweenLivingBlocksIsGivenBack) {
   for (void* block : freed) std::free(block);
   const size_t before = ResidentBytes();
 
-  HeapTrim trim(std::chrono::milliseconds(1));
+  Housekeeping trim(std::chrono::milliseconds(1), [] {});
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_GT(ResidentBytes() + kBlocks * kBlock / 2, before)
       << "given back before anybody asked: this test shows nothing";
