@@ -15,11 +15,36 @@ namespace {
 size_t Padded(size_t size) { return RoundedUp(size, kLine); }
 
 Rows At(Rows rows, size_t row) { return {rows[row], rows.stride}; }
+// Rows begin … end − 1.
+Matrix RowsOf(const Matrix& w, size_t begin, size_t end) {
+  return {w.data + begin * w.cols, end - begin, w.cols};
+}
+
 MutableRows At(MutableRows rows, size_t row) {
   return {rows[row], rows.stride};
 }
 
+// From so many weights on, a part of a layer's work takes longer than it takes
+// to hand it over.
+constexpr size_t kSharedWeights = size_t{1} << 20;
+
 }  // namespace
+
+template <class Work>
+void BlockLayers::Share(const Matrix& w, size_t size, const Work& work) {
+  if (crew_ == nullptr || crew_->size() == 1 ||
+      w.rows * w.cols < kSharedWeights) {
+    return work(0, size, scratch_);
+  }
+  const size_t parts = crew_->size();
+  part_scratch_.resize(std::max(part_scratch_.size(), parts));
+  const size_t length = RoundedUp((size + parts - 1) / parts, kLine);
+  crew_->Share(parts, [&](size_t part) {
+    const size_t begin = std::min(size, part * length);
+    const size_t end = std::min(size, begin + length);
+    if (begin < end) work(begin, end, part_scratch_[part]);
+  });
+}
 
 void BlockLayers::Prepare(const Training& training, const TrainRun& run,
                           size_t last, size_t rows) {
@@ -85,7 +110,11 @@ void BlockLayers::Correlate(size_t k, Window window) {
   const BlockLayer& layer = layers_[k];
   const size_t size = layer.w.rows;
   const Rows a = At(Rows(layer.a), window.begin);
-  Forward(a, window.size(), layer.w, layer.bias, At(layer.base, window.begin));
+  Share(layer.w, size, [&](size_t begin, size_t end, Panel&) {
+    const MutableRows base{layer.base[window.begin] + begin, layer.base.stride};
+    Forward(a, window.size(), RowsOf(layer.w, begin, end), layer.bias + begin,
+            base);
+  });
   if (!plain_) Keep(layer.base, window, size);
   if (layer.m.data != nullptr) {
     Forward(a, window.size(), layer.m, layer.m_bias, spare(size));
@@ -116,7 +145,10 @@ void BlockLayers::Propagate(size_t k, Window window) {
   const BlockLayer& layer = layers_[k - 1];
   const size_t size = layer.w.rows;
   const Rows signal = At(Rows(above.signal), window.begin);
-  Backward(signal, window.size(), above.w, At(layer.signal, window.begin));
+  Share(above.w, size, [&](size_t begin, size_t end, Panel&) {
+    BackwardColumns(signal, window.size(), above.w, begin, end,
+                    At(layer.signal, window.begin));
+  });
   if (!plain_) Keep(layer.signal, window, size);
   if (above.m.data != nullptr) {
     Backward(signal, window.size(), above.m, spare(size));
@@ -171,9 +203,12 @@ void BlockLayers::ApplyLayer(size_t k, size_t first, size_t accepted) {
   for (size_t t = 0; t < accepted; ++t) {
     WriteFactors(at, k, layer.u[t], layer.a[t], RowOf(first + t));
   }
-  ApplySteps({layer.u, layer.a, accepted, at.outputs, at.inputs},
-             run_->weights.data() + at.weights_begin,
-             run_->weights.data() + at.bias_begin, scratch_);
+  Share(layer.w, at.outputs, [&](size_t begin, size_t end, Panel& scratch) {
+    const Rows u{layer.u.data + begin, layer.u.stride};
+    ApplySteps({u, layer.a, accepted, end - begin, at.inputs},
+               run_->weights.data() + at.weights_begin + begin * at.inputs,
+               run_->weights.data() + at.bias_begin + begin, scratch);
+  });
 }
 
 void BlockLayers::ApplyOptimiser(size_t k, size_t first, size_t accepted) {

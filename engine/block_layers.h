@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "engine/crew.h"
 #include "engine/layer_product.h"
 #include "engine/panel_product.h"
 #include "engine/recurrence.h"
@@ -34,6 +35,9 @@ struct BlockLayer {
 
 class BlockLayers {
  public:
+  // crew: shares products and updates of large layers; null: none.
+  explicit BlockLayers(Crew* crew) : crew_(crew) {}
+
   // Of layers 0 … last, for blocks of up to `rows` samples. training and run
   // must outlive the use.
   void Prepare(const Training& training, const TrainRun& run, size_t last,
@@ -74,10 +78,15 @@ class BlockLayers {
   // rows += push(t)·spare, in the window.
   void Push(MutableRows rows, Window window, size_t size) const;
 
+  // Calls work(begin, end) for [0, size) in parts, by the crew if the layer is
+  // large; each with a panel of its own.
+  template <class Work>
+  void Share(const Matrix& w, size_t size, const Work& work);
   float* RowOf(size_t sample) const;
   void ApplyLayer(size_t k, size_t first, size_t accepted);
   void ApplyOptimiser(size_t k, size_t first, size_t accepted);
 
+  Crew* const crew_;  // constant after construction
   const Training* training_ = nullptr;
   const TrainRun* run_ = nullptr;
   bool plain_ = true;  // steps don't change how earlier ones count
@@ -85,8 +94,9 @@ class BlockLayers {
   std::vector<float> rates_;  // α of each of the block's steps
   Recurrence recurrence_;     // of steps, unless plain_
   float* spare_ = nullptr;
-  Panel memory_;   // of the layers' rows
-  Panel scratch_;  // of kernels
+  Panel memory_;                     // of the layers' rows
+  Panel scratch_;                    // of kernels
+  std::vector<Panel> part_scratch_;  // of kernels, one for each of a crew
 };
 
 }  // namespace backprop

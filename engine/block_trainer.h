@@ -34,6 +34,9 @@ namespace backprop {
 // Scratch memory and state of one call of Train; reused. One thread at a time.
 class BlockTrainer {
  public:
+  // crew: as Trainer's.
+  explicit BlockTrainer(Crew* crew = nullptr) : layers_(crew) {}
+
   // Whether Train should do it: steps of one sample by plain SGD, or by another
   // optimiser that is linear in the gradient where that is faster than one step
   // after another; without dropout and clipping.

@@ -66,17 +66,22 @@ void Forward(Rows a, size_t samples, Matrix w, const float* bias,
 }
 
 void Backward(Rows signal, size_t samples, Matrix w, MutableRows below) {
+  BackwardColumns(signal, samples, w, 0, w.cols, below);
+}
+
+void BackwardColumns(Rows signal, size_t samples, Matrix w, size_t begin,
+                     size_t end, MutableRows below) {
   if (samples == 1) {
-    blas::MultiplyVector({w.data, w.cols, blas::Take::kTransposed}, w.rows,
-                         w.cols, signal[0], 0, below[0]);
+    blas::MultiplyVector({w.data + begin, w.cols, blas::Take::kTransposed},
+                         w.rows, end - begin, signal[0], 0, below[0] + begin);
     return;
   }
   const Tile tile = BackwardTile(samples, w);
   for (size_t i = 0; i < w.rows; i += tile.rows) {
     const size_t rows = std::min(tile.rows, w.rows - i);
     const float kept = i == 0 ? 0.0F : 1.0F;
-    for (size_t j = 0; j < w.cols; j += tile.cols) {
-      const size_t cols = std::min(tile.cols, w.cols - j);
+    for (size_t j = begin; j < end; j += tile.cols) {
+      const size_t cols = std::min(tile.cols, end - j);
       const blas::Matrix part{w.data + i * w.cols + j, w.cols};
       for (size_t t = 0; t < samples; t += tile.samples) {
         blas::Multiply(std::min(tile.samples, samples - t), cols, rows, 1,

@@ -26,6 +26,10 @@ void Forward(Rows a, size_t samples, Matrix w, const float* bias,
 // below ← signal·W. signal: (samples, w.rows); below: (samples, w.cols).
 void Backward(Rows signal, size_t samples, Matrix w, MutableRows below);
 
+// The same of columns begin … end − 1 alone; the others are left as they are.
+void BackwardColumns(Rows signal, size_t samples, Matrix w, size_t begin,
+                     size_t end, MutableRows below);
+
 }  // namespace backprop
 
 #endif  // BACKPROP_ENGINE_LAYER_PRODUCT_H_

@@ -41,6 +41,8 @@ TrainRun PartOf(const Training& training, const TrainRun& run, size_t first,
 }
 
 struct Trainer::Scratch {
+  explicit Scratch(Crew* crew) : block(crew) {}
+
   BlockTrainer block;
   BatchTrainer batch;
   StepTrainer step;
@@ -73,7 +75,7 @@ bool IsPlainDescent(const Training& training) {
                      [](const LayerSpec& layer) { return layer.dropout == 0; });
 }
 
-Trainer::Trainer() : scratch_(std::make_unique<Scratch>()) {}
+Trainer::Trainer(Crew* crew) : scratch_(std::make_unique<Scratch>(crew)) {}
 Trainer::~Trainer() = default;
 
 size_t Trainer::Train(const Training& training, const TrainRun& run) {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 
+#include "engine/crew.h"
 #include "engine/layout.h"
 #include "engine/network.h"
 #include "engine/optimiser.h"
@@ -61,7 +62,9 @@ TrainRun PartOf(const Training& training, const TrainRun& run, size_t first,
 // belongs to a thread, not to a session.
 class Trainer {
  public:
-  Trainer();
+  // crew: shares the work on large networks; null: none. Must outlive the
+  // object.
+  explicit Trainer(Crew* crew = nullptr);
   ~Trainer();
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;

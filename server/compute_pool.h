@@ -24,6 +24,9 @@ namespace backprop {
 // What a pool thread owns and lends to the turn it runs: scratch memory, so
 // that a session that does nothing costs its weights and little more.
 struct Worker {
+  // crew: as Trainer's.
+  explicit Worker(Crew* crew = nullptr) : trainer(crew) {}
+
   Trainer trainer;
   Predictor predictor;
   std::vector<float> inputs;   // panel of input rows
@@ -62,7 +65,7 @@ class Lane {
   std::chrono::steady_clock::time_point ready_since_;
 };
 
-class ComputePool {
+class ComputePool : private Crew {
  public:
   // threads: 0 for one a core. on_wait is told, from pool threads, for how many
   // seconds each turn waited.
@@ -83,12 +86,21 @@ class ComputePool {
   // work of its lane come between; other lanes' turns do.
   void SubmitNext(const std::shared_ptr<Lane>& lane, Turn turn);
 
+  // Shares the work of the turn that asks, among threads that have nothing else
+  // to do. The turn's own thread takes all that no other has begun, so nobody
+  // waits for a thread. Only from within a turn.
+  Crew& crew() { return *this; }
+
   // A turn that belongs to no session.
   void Submit(Turn turn) { Submit(std::make_shared<Lane>(), std::move(turn)); }
 
  private:
   void Run();
 
+  size_t size() const override { return thread_count_; }
+  void Share(size_t count, const std::function<void(size_t)>& part) override;
+
+  const size_t thread_count_;
   const std::function<void(double)> on_wait_;
 
   std::mutex mutex_;

@@ -105,6 +105,44 @@ TEST_F(TrainStreamTest, EachPartOfAnAnswerComesWithItsOwnInputs) {
   EXPECT_TRUE(stream_->Finish().ok());
 }
 
+TEST_F(TrainStreamTest, MergedAnswerComesWithTheInputsOfAllItsMessages) {
+  v1::TrainResponse merged = Answer(3, 10, 14, false);
+  merged.set_first_message_number(1);
+  Open({merged, Answer(3, 14, 15)});
+  ASSERT_TRUE(stream_->Send(Samples({1, 2})));
+  ASSERT_TRUE(stream_->Send(Samples({3})));
+  ASSERT_TRUE(stream_->Send(Samples({4, 5})));
+  ASSERT_TRUE(stream_->Next(&answer_));
+  EXPECT_EQ(answer_.inputs, testing::Bytes({1, 2, 3, 4}));
+  EXPECT_EQ(answer_.request->inputs(), testing::Bytes({4, 5}));
+  ASSERT_TRUE(stream_->Next(&answer_));
+  EXPECT_EQ(answer_.inputs, testing::Bytes({5}));
+  EXPECT_FALSE(stream_->Next(&answer_));
+  EXPECT_TRUE(stream_->Finish().ok());
+}
+
+TEST_F(TrainStreamTest, MergedAnswerThatLeavesStepsOutEndsTheStream) {
+  for (const uint64_t step : {12, 14}) {  // 3 were sent
+    v1::TrainResponse merged = Answer(2, 10, step);
+    merged.set_first_message_number(1);
+    Open({merged});
+    ASSERT_TRUE(stream_->Send(Samples({1, 2})));
+    ASSERT_TRUE(stream_->Send(Samples({3})));
+    EXPECT_FALSE(stream_->Next(&answer_));
+    EXPECT_EQ(stream_->Finish().code(), absl::StatusCode::kInternal);
+  }
+}
+
+TEST_F(TrainStreamTest, MergedAnswerOfMessagesNeverSentEndsTheStream) {
+  v1::TrainResponse merged = Answer(3, 10, 13);
+  merged.set_first_message_number(1);
+  Open({merged});
+  ASSERT_TRUE(stream_->Send(Samples({1, 2})));
+  ASSERT_TRUE(stream_->Send(Samples({3})));
+  EXPECT_FALSE(stream_->Next(&answer_));
+  EXPECT_EQ(stream_->Finish().code(), absl::StatusCode::kInternal);
+}
+
 TEST_F(TrainStreamTest, SkippedSamplesHaveNoInputsInTheAnswer) {
   v1::TrainResponse answer = Answer(1, 10, 11);
   answer.set_skipped_samples(2);

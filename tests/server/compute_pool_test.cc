@@ -8,7 +8,9 @@
 #include <atomic>
 #include <latch>
 #include <mutex>
+#include <new>
 #include <string>
+#include <vector>
 
 namespace backprop {
 namespace {
@@ -115,6 +117,52 @@ TEST(ComputePoolTest, OneLanesLongTurnLeavesTheOtherThreadsToOthers) {
   pool.Submit([&](Worker&) { done.count_down(); });
   done.wait();  // or the test runs into its limit
   hold.End();
+}
+
+TEST(ComputePoolTest, SharedWorkIsDonePartByPartOnceEach) {
+  std::vector<std::atomic<int>> parts(1000);
+  {
+    ComputePool pool(3, [](double) {});
+    pool.Submit([&](Worker&) {
+      pool.crew().Share(parts.size(), [&](size_t i) { ++parts[i]; });
+      for (const auto& part : parts) EXPECT_EQ(part, 1);
+    });
+  }
+  for (const auto& part : parts) EXPECT_EQ(part, 1);
+}
+
+TEST(ComputePoolTest, SharedWorkEndsThoughAllOtherThreadsAreBusy) {
+  std::latch done(1);
+  std::atomic<int> parts = 0;
+  ComputePool pool(2, [](double) {});
+  Hold hold(pool);
+  pool.Submit([&](Worker&) {
+    pool.crew().Share(8, [&](size_t) { ++parts; });
+    done.count_down();
+  });
+  done.wait();
+  EXPECT_EQ(parts, 8);
+  hold.End();
+}
+
+TEST(ComputePoolTest, SharedWorkThatRunsOutOfMemorySaysSoWhenAllHasEnded) {
+  std::atomic<int> parts = 0;
+  bool thrown = false;
+  {
+    ComputePool pool(2, [](double) {});
+    pool.Submit([&](Worker&) {
+      try {
+        pool.crew().Share(50, [&](size_t i) {
+          ++parts;
+          if (i == 7) throw std::bad_alloc();
+        });
+      } catch (const std::bad_alloc&) {
+        thrown = true;
+      }
+    });
+  }
+  EXPECT_TRUE(thrown);
+  EXPECT_EQ(parts, 50);
 }
 
 }  // namespace

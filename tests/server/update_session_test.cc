@@ -281,7 +281,7 @@ TEST_P(UpdateSessionTest, AMaskOfAMillionPathsIsOneViolation) {
   const v1::Session session = Create(AdamSpec());
   v1::UpdateSessionRequest request = Update(session, {});
   for (int i = 0; i < 1'000'000; ++i) {
-    request.mutable_update_mask()->add_paths("x");
+    request.mutable_update_mask()->add_paths(std::string("x"));
   }
   v1::UpdateSessionResponse response;
   EXPECT_THAT(Fields(Send(request, &response)), ElementsAre("update_mask"));
