@@ -18,11 +18,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "server/flags.h"
-#include "server/http_endpoint.h"
-#include "server/log.h"
-#include "server/metrics.h"
-#include "server/readiness_check.h"
+#include "server/ops/http_endpoint.h"
+#include "server/ops/log.h"
+#include "server/ops/metrics.h"
+#include "server/ops/readiness_check.h"
+#include "server/options/flags.h"
 #include "server/server.h"
 
 namespace {

@@ -11,14 +11,14 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "backprop/v1/training_service.grpc.pb.h"
-#include "server/address.h"
-#include "server/compute_pool.h"
-#include "server/open_streams.h"
-#include "server/service_call.h"
-#include "server/service_pulse.h"
-#include "server/service_reflection.h"
-#include "server/service_training.h"
-#include "server/session_table.h"
+#include "server/options/address.h"
+#include "server/rpc/open_streams.h"
+#include "server/rpc/pulse.h"
+#include "server/rpc/reflection.h"
+#include "server/rpc/service_context.h"
+#include "server/rpc/training_service.h"
+#include "server/sessions/compute_pool.h"
+#include "server/sessions/session_table.h"
 
 namespace backprop {
 namespace {

@@ -11,8 +11,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "server/metrics.h"
-#include "server/options.h"
+#include "server/ops/metrics.h"
+#include "server/options/options.h"
 
 namespace backprop {
 

@@ -8,7 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "client/cpp/replica_delivery.h"
 #include "client/cpp/session_layout.h"
-#include "engine/digest.h"
+#include "engine/contract/digest.h"
 
 namespace backprop {
 namespace {
@@ -90,16 +90,17 @@ absl::Status Replica::Apply(const v1::TrainResponse& response,
         "%d cannot be followed; open it with FACTORS and restart from an "
         "anchor",
         response.base_step() + 1, response.step()));
-  return Apply(Delivery{.base_step = response.base_step(),
-                        .step = response.step(),
-                        .dense = all_dense_ || detail == v1::DELTA_DETAIL_DENSE,
-                        .deltas = response.deltas(),
-                        .scalars = response.scalars(),
-                        .inputs = inputs,
-                        .digests = &response.digests(),
-                        .standardisation = response.has_standardisation()
-                                               ? &response.standardisation()
-                                               : nullptr});
+  return Apply(
+      ReplicaDelivery{.base_step = response.base_step(),
+                      .step = response.step(),
+                      .dense = all_dense_ || detail == v1::DELTA_DETAIL_DENSE,
+                      .deltas = response.deltas(),
+                      .scalars = response.scalars(),
+                      .inputs = inputs,
+                      .digests = &response.digests(),
+                      .standardisation = response.has_standardisation()
+                                             ? &response.standardisation()
+                                             : nullptr});
 }
 
 absl::Status Replica::Apply(const v1::WatchDeltasResponse& response) {
@@ -109,20 +110,21 @@ absl::Status Replica::Apply(const v1::WatchDeltasResponse& response) {
         "step %d: restart the replica from an anchor and watch from there",
         response.base_step(), response.step()));
   if (response.session_deleted() || response.goodbye()) return absl::OkStatus();
-  return Apply(Delivery{.base_step = response.base_step(),
-                        .step = response.step(),
-                        .dense = all_dense_,
-                        .deltas = response.deltas(),
-                        .scalars = response.scalars(),
-                        .inputs = response.inputs(),
-                        .inputs_are_values = response.inputs_are_values(),
-                        .digests = &response.digests(),
-                        .standardisation = response.has_standardisation()
-                                               ? &response.standardisation()
-                                               : nullptr});
+  return Apply(
+      ReplicaDelivery{.base_step = response.base_step(),
+                      .step = response.step(),
+                      .dense = all_dense_,
+                      .deltas = response.deltas(),
+                      .scalars = response.scalars(),
+                      .inputs = response.inputs(),
+                      .inputs_are_values = response.inputs_are_values(),
+                      .digests = &response.digests(),
+                      .standardisation = response.has_standardisation()
+                                             ? &response.standardisation()
+                                             : nullptr});
 }
 
-absl::Status Replica::ConvertInputRows(const Delivery& delivery,
+absl::Status Replica::ConvertInputRows(const ReplicaDelivery& delivery,
                                        const InputFormat& format) {
   inputs_.resize(delivery.steps() * ElementsPerStep());
   return ConvertInputs(delivery.inputs_are_values ? InputFormat() : format,
@@ -131,7 +133,8 @@ absl::Status Replica::ConvertInputRows(const Delivery& delivery,
              : absl::InvalidArgumentError("an input is not a finite number");
 }
 
-void Replica::ApplySteps(const Delivery& delivery, size_t first, size_t count) {
+void Replica::ApplySteps(const ReplicaDelivery& delivery, size_t first,
+                         size_t count) {
   const Layout& layout = delivery.dense ? dense_layout_ : layout_;
   const size_t row = layout.delta_row_length();
   rows_.resize(count * row);
@@ -168,7 +171,7 @@ absl::Status Replica::CheckDigest(uint64_t expected) {
       step_, digest(), expected));
 }
 
-absl::Status Replica::Apply(const Delivery& delivery) {
+absl::Status Replica::Apply(const ReplicaDelivery& delivery) {
   absl::Status status = Check(delivery);
   if (!status.ok()) return status;
   if (delivery.standardisation != nullptr) {

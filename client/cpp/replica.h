@@ -27,11 +27,13 @@
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.pb.h"
 #include "client/cpp/weights.h"
-#include "engine/delta.h"
-#include "engine/input.h"
-#include "engine/layout.h"
+#include "engine/contract/delta.h"
+#include "engine/contract/input.h"
+#include "engine/contract/layout.h"
 
 namespace backprop {
+
+struct ReplicaDelivery;  // what a response brings, whichever call it came by
 
 class Replica {
  public:
@@ -85,8 +87,6 @@ class Replica {
   uint64_t digest() const;
 
  private:
-  struct Delivery;  // what a response brings, whichever call it came by
-
   Replica(Layout layout, Layout dense_layout, Optimiser optimiser,
           InputFormat format, bool learns_standardisation);
 
@@ -94,22 +94,22 @@ class Replica {
   absl::Status CheckAnchor(const Weights& anchor) const;
   void Take(Weights anchor);
 
-  absl::Status Check(const Delivery& delivery) const;
-  absl::Status CheckPlace(const Delivery& delivery) const;
-  absl::Status CheckDeltas(const Delivery& delivery) const;
-  absl::Status CheckInputs(const Delivery& delivery) const;
-  absl::Status CheckDigests(const Delivery& delivery) const;
-  absl::Status Apply(const Delivery& delivery);
+  absl::Status Check(const ReplicaDelivery& delivery) const;
+  absl::Status CheckPlace(const ReplicaDelivery& delivery) const;
+  absl::Status CheckDeltas(const ReplicaDelivery& delivery) const;
+  absl::Status CheckInputs(const ReplicaDelivery& delivery) const;
+  absl::Status CheckDigests(const ReplicaDelivery& delivery) const;
+  absl::Status Apply(const ReplicaDelivery& delivery);
   // Reads the delivery's inputs into inputs_.
-  absl::Status ConvertInputRows(const Delivery& delivery,
+  absl::Status ConvertInputRows(const ReplicaDelivery& delivery,
                                 const InputFormat& format);
   // Steps first … first + count − 1 of the delivery's.
-  void ApplySteps(const Delivery& delivery, size_t first, size_t count);
+  void ApplySteps(const ReplicaDelivery& delivery, size_t first, size_t count);
   absl::Status CheckDigest(uint64_t expected);
 
   absl::Status VerifyState(const Weights& anchor) const;
 
-  bool NeedsInputs(const Delivery& delivery) const;
+  bool NeedsInputs(const ReplicaDelivery& delivery) const;
   size_t ElementsPerStep() const;
   std::string PlaceOf(size_t number) const;
 

@@ -30,7 +30,7 @@ std::optional<size_t> FirstDifference(std::span<const float> a,
 
 }  // namespace
 
-bool Replica::NeedsInputs(const Delivery& delivery) const {
+bool Replica::NeedsInputs(const ReplicaDelivery& delivery) const {
   return !delivery.dense && delivery.steps() > 0 &&
          layout_.layers().front().form == DeltaForm::kFactored;
 }
@@ -56,7 +56,7 @@ absl::Status Replica::CheckAnchor(const Weights& anchor) const {
                             anchor.state.size(), expected));
 }
 
-absl::Status Replica::Check(const Delivery& delivery) const {
+absl::Status Replica::Check(const ReplicaDelivery& delivery) const {
   absl::Status status = CheckPlace(delivery);
   if (status.ok()) status = CheckDeltas(delivery);
   if (status.ok()) status = CheckInputs(delivery);
@@ -64,7 +64,7 @@ absl::Status Replica::Check(const Delivery& delivery) const {
   return status;
 }
 
-absl::Status Replica::CheckPlace(const Delivery& delivery) const {
+absl::Status Replica::CheckPlace(const ReplicaDelivery& delivery) const {
   if (!sound_)
     return absl::FailedPreconditionError(
         "the replica is unsound since a digest differed: restart it from an "
@@ -88,7 +88,7 @@ absl::Status Replica::CheckPlace(const Delivery& delivery) const {
   return absl::OkStatus();
 }
 
-absl::Status Replica::CheckDeltas(const Delivery& delivery) const {
+absl::Status Replica::CheckDeltas(const ReplicaDelivery& delivery) const {
   const size_t row_bytes =
       (delivery.dense ? dense_layout_ : layout_).delta_row_length() *
       sizeof(float);
@@ -112,7 +112,7 @@ absl::Status Replica::CheckDeltas(const Delivery& delivery) const {
       delivery.scalars.size(), steps, scalar_bytes));
 }
 
-absl::Status Replica::CheckInputs(const Delivery& delivery) const {
+absl::Status Replica::CheckInputs(const ReplicaDelivery& delivery) const {
   if (!NeedsInputs(delivery)) return absl::OkStatus();
   const size_t bytes =
       ElementsPerStep() * (delivery.inputs_are_values
@@ -130,7 +130,7 @@ absl::Status Replica::CheckInputs(const Delivery& delivery) const {
   return absl::OkStatus();
 }
 
-absl::Status Replica::CheckDigests(const Delivery& delivery) const {
+absl::Status Replica::CheckDigests(const ReplicaDelivery& delivery) const {
   uint64_t last = 0;
   for (const v1::StepDigest& digest : *delivery.digests) {
     if (digest.step() < step_ || digest.step() > delivery.step ||

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Inside Replica: the one form that responses of Train and WatchDeltas take.
+// For Replica alone: the one form that responses of Train and WatchDeltas take.
 #ifndef BACKPROP_CLIENT_CPP_REPLICA_DELIVERY_H_
 #define BACKPROP_CLIENT_CPP_REPLICA_DELIVERY_H_
 
@@ -8,12 +8,13 @@
 #include <cstdint>
 #include <string_view>
 
-#include "client/cpp/replica.h"
+#include "backprop/v1/delta.pb.h"
+#include "backprop/v1/network.pb.h"
 
 namespace backprop {
 
 // Points into the response. Nothing of it is to be trusted before Check.
-struct Replica::Delivery {
+struct ReplicaDelivery {
   uint64_t base_step = 0;
   uint64_t step = 0;
   bool dense = false;  // deltas are rows of D, whatever the layout's forms

@@ -8,9 +8,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backprop/v1/network.pb.h"
-#include "engine/delta.h"
-#include "engine/input.h"
-#include "engine/layout.h"
+#include "engine/contract/delta.h"
+#include "engine/contract/input.h"
+#include "engine/contract/layout.h"
 
 namespace backprop {
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "engine/digest.h"
+#include "engine/contract/digest.h"
 
 namespace backprop {
 namespace {

@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <vector>
 
-#include "engine/initialiser.h"
-#include "engine/layout.h"
-#include "engine/network.h"
-#include "engine/trainer.h"
+#include "engine/contract/layout.h"
+#include "engine/network/network.h"
+#include "engine/random/initialiser.h"
+#include "engine/training/trainer.h"
 #include "tests/benchmark/driver.h"
 
 namespace backprop::testing {

@@ -6,10 +6,10 @@
 
 #include <vector>
 
-#include "engine/blas.h"
-#include "engine/layer_product.h"
-#include "engine/rank_update.h"
-#include "engine/vector_activation.h"
+#include "engine/kernels/blas.h"
+#include "engine/kernels/layer_product.h"
+#include "engine/kernels/rank_update.h"
+#include "engine/network/vector_activation.h"
 
 namespace backprop::testing {
 namespace {

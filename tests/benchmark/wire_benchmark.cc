@@ -17,8 +17,8 @@
 
 #include "client/cpp/replica.h"
 #include "client/cpp/training_client.h"
-#include "engine/initialiser.h"
-#include "engine/trainer.h"
+#include "engine/random/initialiser.h"
+#include "engine/training/trainer.h"
 #include "tests/benchmark/byte_stream.h"
 #include "tests/benchmark/figures.h"
 #include "tests/benchmark/remote.h"

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/network.h"
+#include "engine/network/network.h"
 
 namespace backprop::testing {
 

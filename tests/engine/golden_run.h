@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/network.h"
-#include "tests/engine/reference_functions.h"
+#include "engine/network/network.h"
+#include "tests/twins/reference_functions.h"
 
 namespace backprop::testing {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/optimiser.h"
+#include "engine/contract/optimiser.h"
 #include "tests/engine/problem.h"
 
 namespace backprop::testing {

@@ -13,11 +13,11 @@
 #include <string>
 #include <vector>
 
-#include "engine/delta.h"
-#include "engine/layout.h"
-#include "engine/network.h"
-#include "engine/trainer.h"
-#include "tests/engine/reference_functions.h"
+#include "engine/contract/delta.h"
+#include "engine/contract/layout.h"
+#include "engine/network/network.h"
+#include "engine/training/trainer.h"
+#include "tests/twins/reference_functions.h"
 
 namespace backprop::testing {
 

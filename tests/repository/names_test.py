@@ -87,7 +87,7 @@ class PlantedNamesTest(unittest.TestCase):
         self.assertTrue(misplaced(pathlib.PurePosixPath("scripts/x.sh")))
         self.assertTrue(misplaced(pathlib.PurePosixPath("notes.md")))
         self.assertFalse(misplaced(pathlib.PurePosixPath(".ci/run")))
-        self.assertFalse(misplaced(pathlib.PurePosixPath("engine/layout.h")))
+        self.assertFalse(misplaced(pathlib.PurePosixPath("engine/contract/layout.h")))
 
 
 if __name__ == "__main__":

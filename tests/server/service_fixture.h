@@ -17,7 +17,7 @@
 
 #include "backprop/v1/training_service.grpc.pb.h"
 #include "google/rpc/status.pb.h"
-#include "server/metrics.h"
+#include "server/ops/metrics.h"
 #include "server/server.h"
 
 namespace backprop::testing {

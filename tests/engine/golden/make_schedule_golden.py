@@ -9,7 +9,7 @@ Run it with the distribution's Python and python3-torch:
 A case is these lines:
 
     case KIND
-    NAME VALUE    a setting, named as in engine/schedule.h; as many as needed
+    NAME VALUE    a setting, named as in engine/training/schedule.h; as many as needed
     errors        the error of each step (plateau only)
     rates         the learning rate of each step
 

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// backprop weights download
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/data/file_bytes.h"
+#include "client/cli/data/npy_writer.h"
+#include "client/cli/flags/command.h"
+#include "client/cli/text/number_text.h"
+#include "client/cpp/training_client.h"
+
+namespace backprop::cli {
+namespace {
+
+struct DownloadFlags {
+  std::string session_id;
+  std::string output;
+};
+
+absl::Status Download(const GlobalFlags& global, const DownloadFlags& flags) {
+  auto weights =
+      TrainingClient(global.address).DownloadWeights(flags.session_id);
+  if (!weights.ok()) return weights.status();
+  absl::Status status = WriteFile(
+      flags.output,
+      flags.output.ends_with(".npy")
+          ? NpyBytes(weights->values)
+          : std::string(reinterpret_cast<const char*>(weights->values.data()),
+                        weights->values.size() * sizeof(float)));
+  if (!status.ok())
+    return absl::Status(
+        status.code(),
+        absl::StrCat("--output: ", std::string(status.message())));
+  const bool to_stdout = flags.output == "-";
+  if (global.json && !to_stdout) {
+    PrintJson({{"session_id", flags.session_id},
+               {"step", weights->step},
+               {"next_offset", weights->next_offset},
+               {"digest", DigestText(weights->digest)},
+               {"weights", weights->values.size()},
+               {"output", flags.output}});
+    return absl::OkStatus();
+  }
+  // Words and weights must not mix.
+  (to_stdout ? std::cerr : std::cout)
+      << Grouped(weights->values.size()) << " weights of step "
+      << Grouped(weights->step) << ", digest " << DigestText(weights->digest)
+      << "\n";
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddWeightsCommand(CLI::App& app, const GlobalFlags& global,
+                       Action& action) {
+  CLI::App* weights = app.add_subcommand("weights", "A session's weights");
+  weights->fallthrough();
+  CLI::App* command = weights->add_subcommand(
+      "download", "Write all weights to a file, in the order of the layout");
+  auto flags = std::make_shared<DownloadFlags>();
+  AddSessionId(*command, &flags->session_id);
+  command
+      ->add_option("--output", flags->output,
+                   "File: little-endian float32, or NumPy's format if it ends "
+                   "in .npy; '-': standard output")
+      ->type_name("FILE")
+      ->required();
+  command->callback([&global, &action, flags] {
+    action = [&global, flags] { return Download(global, *flags); };
+  });
+}
+
+}  // namespace backprop::cli

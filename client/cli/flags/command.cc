@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cli/flags/command.h"
+
+#include <charconv>
+#include <cmath>
+#include <iostream>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace backprop::cli {
+namespace {
+
+constexpr char kUsagePayload[] = "backprop.cli/usage";
+
+// what: of which kind the number must be, e.g. "a number above 0".
+CLI::Validator NumberThat(const std::string& what,
+                          const std::function<bool(float)>& holds) {
+  const auto refusal = [=](const std::string& text) -> std::string {
+    float number = 0;
+    return absl::SimpleAtof(text, &number) && std::isfinite(number) &&
+                   holds(number)
+               ? ""
+               : absl::StrCat("'", text, "' is not ", what);
+  };
+  // No description: --help names the value already.
+  return CLI::Validator(refusal, "", "number");
+}
+
+}  // namespace
+
+void AddSessionId(CLI::App& command, std::string* session_id) {
+  command.add_option("SESSION,--session", *session_id, "Session's id")
+      ->type_name("ID")
+      ->required();
+}
+
+absl::Status UsageError(const std::string& flag, const std::string& text) {
+  absl::Status status = absl::InvalidArgumentError(
+      absl::StrCat(flag, flag.empty() ? "" : ": ", text));
+  status.SetPayload(kUsagePayload, absl::Cord(flag));
+  return status;
+}
+
+bool IsUsageError(const absl::Status& status) {
+  return status.GetPayload(kUsagePayload).has_value();
+}
+
+CLI::Validator WholeNumber(uint64_t smallest, uint64_t largest) {
+  const auto refusal = [=](const std::string& text) -> std::string {
+    uint64_t number = 0;
+    const char* last = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data(), last, number);
+    if (error == std::errc() && end == last && number >= smallest &&
+        number <= largest)
+      return "";
+    return absl::StrCat("'", text, "' is not a whole number from ", smallest,
+                        " to ", largest);
+  };
+  return CLI::Validator(refusal, "", "whole number");
+}
+
+CLI::Validator RealNumber() {
+  return NumberThat("a number", [](float) { return true; });
+}
+
+CLI::Validator NumberFrom(float smallest) {
+  return NumberThat(absl::StrCat("a number from ", smallest, " on"),
+                    [=](float number) { return number >= smallest; });
+}
+
+CLI::Validator AboveZero() {
+  return NumberThat("a number greater than 0",
+                    [](float number) { return number > 0; });
+}
+
+CLI::Validator ShareBelowOne() {
+  return NumberThat("a number from 0 to below 1",
+                    [](float number) { return number >= 0 && number < 1; });
+}
+
+void PrintJson(const Json& object) {
+  // A name in a file may not be UTF-8; that must not end the program.
+  std::cout << object.dump(-1, ' ', false, Json::error_handler_t::replace)
+            << std::endl;
+}
+
+}  // namespace backprop::cli

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What all of backprop's commands share: global flags, how a command is added
+// to the command line, and the two kinds of failure that a user can meet.
+#ifndef BACKPROP_CLIENT_CLI_FLAGS_COMMAND_H_
+#define BACKPROP_CLIENT_CLI_FLAGS_COMMAND_H_
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace backprop::cli {
+
+// Keeps the order in which fields were added.
+using Json = nlohmann::ordered_json;
+
+struct GlobalFlags {
+  std::string address = "127.0.0.1:50051";  // of backpropd, host:port
+  bool json = false;  // one JSON object a line on standard output
+};
+
+// The chosen command, set while the command line is read and run afterwards.
+using Action = std::function<absl::Status()>;
+
+// Each adds one command; `flags` and `action` must outlive the parsing.
+void AddTrainCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
+void AddPredictCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
+void AddEvaluateCommand(CLI::App& app, const GlobalFlags& flags,
+                        Action& action);
+void AddSessionCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
+void AddWeightsCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
+void AddWatchCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
+
+// The positional argument that names a session; --session does as well.
+void AddSessionId(CLI::App& command, std::string* session_id);
+
+// The command line asks for something that cannot be: exit code 2. `text`
+// says what is wrong and what to do next; `flag`, which it begins with, may be
+// empty.
+absl::Status UsageError(const std::string& flag, const std::string& text);
+bool IsUsageError(const absl::Status& status);
+
+// Checks for options that hold numbers. CLI11's own conversion takes -1 for a
+// very large whole number. Real numbers must be finite as float32.
+CLI::Validator WholeNumber(uint64_t smallest, uint64_t largest);
+CLI::Validator RealNumber();
+CLI::Validator NumberFrom(float smallest);
+CLI::Validator AboveZero();
+CLI::Validator ShareBelowOne();  // 0 ≤ x < 1
+
+// One line on standard output, flushed.
+void PrintJson(const Json& object);
+
+}  // namespace backprop::cli
+
+#endif  // BACKPROP_CLIENT_CLI_FLAGS_COMMAND_H_

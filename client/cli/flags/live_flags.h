@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The flags that change hyperparameters of a session that is there.
+#ifndef BACKPROP_CLIENT_CLI_FLAGS_LIVE_FLAGS_H_
+#define BACKPROP_CLIENT_CLI_FLAGS_LIVE_FLAGS_H_
+
+#include <google/protobuf/field_mask.pb.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "backprop/v1/network.pb.h"
+#include "client/cli/flags/loss_flags.h"
+#include "client/cli/flags/optimiser_flags.h"
+#include "client/cli/flags/schedule_flags.h"
+
+namespace backprop::cli {
+
+// What is not given stays as it is.
+struct LiveFlags {
+  OptimiserFlags optimiser;
+  ScheduleFlags schedule;
+  LossFlags loss;
+  std::vector<float> dropout;  // one for all layers but the last, or one each
+  uint32_t digest_every = 0;   // 0: not given
+};
+
+void AddLiveFlags(CLI::App& app, LiveFlags* flags);
+
+// Changes a session's spec, and adds the paths of what it changes
+// (UpdateSessionRequest.update_mask). Errors are usage errors that name the
+// flag.
+absl::Status ChangeSpec(const LiveFlags& flags, v1::SessionSpec* spec,
+                        google::protobuf::FieldMask* mask);
+
+}  // namespace backprop::cli
+
+#endif  // BACKPROP_CLIENT_CLI_FLAGS_LIVE_FLAGS_H_

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cli/flags/optimiser_flags.h"
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/flags/name_table.h"
+#include "client/cli/flags/schedule_flags.h"
+
+namespace backprop::cli {
+namespace {
+
+using Kind = v1::Optimiser::KindCase;
+
+constexpr Named<Kind> kOptimisers[] = {
+    {"sgd", Kind::kSgd},
+    {"adagrad", Kind::kAdagrad},
+    {"rmsprop", Kind::kRmsProp},
+    {"adam", Kind::kAdam},
+};
+constexpr char kAdamW[] = "adamw";
+constexpr float kAdamWDecay = 0.01F;  // PyTorch's
+constexpr float kSmallestEpsilon = 1e-20F;
+
+void SetKind(Kind kind, v1::Optimiser* optimiser) {
+  switch (kind) {
+    case Kind::kSgd:
+      optimiser->mutable_sgd();
+      return;
+    case Kind::kAdagrad:
+      optimiser->mutable_adagrad();
+      return;
+    case Kind::kRmsProp:
+      optimiser->mutable_rms_prop();
+      return;
+    default:
+      optimiser->mutable_adam();
+  }
+}
+
+// `only`: the optimiser that has this setting.
+absl::Status NotOf(const char* flag, const char* only,
+                   const v1::Optimiser& optimiser) {
+  return UsageError(
+      flag,
+      absl::StrCat("is a setting of ", only, "; this optimiser is ",
+                   std::string(NameOf(kOptimisers, optimiser.kind_case()))));
+}
+
+absl::Status ChangeEpsilon(float epsilon, v1::Optimiser* optimiser,
+                           google::protobuf::FieldMask* mask) {
+  switch (optimiser->kind_case()) {
+    case Kind::kAdagrad:
+      optimiser->mutable_adagrad()->set_epsilon(epsilon);
+      mask->add_paths("optimiser.adagrad.epsilon");
+      return absl::OkStatus();
+    case Kind::kRmsProp:
+      optimiser->mutable_rms_prop()->set_epsilon(epsilon);
+      mask->add_paths("optimiser.rms_prop.epsilon");
+      return absl::OkStatus();
+    case Kind::kAdam:
+      optimiser->mutable_adam()->set_epsilon(epsilon);
+      mask->add_paths("optimiser.adam.epsilon");
+      return absl::OkStatus();
+    default:
+      return NotOf("--epsilon", "adagrad, rmsprop and adam", *optimiser);
+  }
+}
+
+// Settings that not every kind has.
+absl::Status ChangeKindsOwn(const OptimiserFlags& flags,
+                            v1::Optimiser* optimiser,
+                            google::protobuf::FieldMask* mask) {
+  if (flags.momentum.has_value()) {
+    if (!optimiser->has_sgd()) return NotOf("--momentum", "sgd", *optimiser);
+    optimiser->mutable_sgd()->set_momentum(*flags.momentum);
+    mask->add_paths("optimiser.sgd.momentum");
+  }
+  if (flags.rho.has_value()) {
+    if (!optimiser->has_rms_prop())
+      return NotOf("--rho", "rmsprop", *optimiser);
+    optimiser->mutable_rms_prop()->set_decay(*flags.rho);
+    mask->add_paths("optimiser.rms_prop.decay");
+  }
+  if (flags.beta1.has_value()) {
+    if (!optimiser->has_adam()) return NotOf("--beta1", "adam", *optimiser);
+    optimiser->mutable_adam()->set_beta1(*flags.beta1);
+    mask->add_paths("optimiser.adam.beta1");
+  }
+  if (flags.beta2.has_value()) {
+    if (!optimiser->has_adam()) return NotOf("--beta2", "adam", *optimiser);
+    optimiser->mutable_adam()->set_beta2(*flags.beta2);
+    mask->add_paths("optimiser.adam.beta2");
+  }
+  return flags.epsilon.has_value()
+             ? ChangeEpsilon(*flags.epsilon, optimiser, mask)
+             : absl::OkStatus();
+}
+
+// One flag that holds a number.
+struct NumberFlag {
+  const char* name;
+  std::optional<float>* number;
+  CLI::Validator check;
+  const char* help;
+};
+
+}  // namespace
+
+void AddOptimiserFlags(CLI::App& app, FlagUse use, OptimiserFlags* flags) {
+  constexpr char kGroup[] = "Optimiser";
+  if (use == FlagUse::kMake)
+    app.add_option("--optimiser", flags->optimiser,
+                   absl::StrCat(Choices(kOptimisers), ", or adamw: adam with ",
+                                "--decoupled-decay 0.01 [sgd]"))
+        ->type_name("NAME")
+        ->group(kGroup);
+  const NumberFlag numbers[] = {
+      {"--learning-rate", &flags->learning_rate, AboveZero(),
+       use == FlagUse::kMake ? "How far each step moves [0.01; adam: 0.001]"
+                             : "How far each step moves; a schedule begins "
+                               "anew from it"},
+      {"--momentum", &flags->momentum, ShareBelowOne(), "sgd: share [0]"},
+      {"--rho", &flags->rho, ShareBelowOne(), "rmsprop: decay [0.99]"},
+      {"--beta1", &flags->beta1, ShareBelowOne(), "adam [0.9]"},
+      {"--beta2", &flags->beta2, ShareBelowOne(), "adam [0.999]"},
+      {"--epsilon", &flags->epsilon, NumberFrom(kSmallestEpsilon),
+       "adagrad [1e-10], rmsprop and adam [1e-8]"},
+      {"--l2", &flags->l2, NumberFrom(0), "Adds this times w to gradients [0]"},
+      {"--l1", &flags->l1, NumberFrom(0),
+       "Adds this times w's sign to gradients [0]"},
+      {"--decoupled-decay", &flags->decoupled_decay, NumberFrom(0),
+       "Takes rate times this times w from each w [0; adamw: 0.01]"},
+      {"--clip-norm", &flags->clip_norm, NumberFrom(0),
+       "Longest gradient of a step; 0: any [0]"},
+      {"--clip-value", &flags->clip_value, NumberFrom(0),
+       "Largest number in a gradient; 0: any [0]"},
+  };
+  for (const NumberFlag& flag : numbers)
+    app.add_option(flag.name, *flag.number, flag.help)
+        ->check(flag.check)
+        ->type_name("NUMBER")
+        ->group(kGroup);
+  if (use == FlagUse::kMake)
+    app.add_flag("--nesterov", flags->nesterov,
+                 "sgd: momentum in Nesterov's form")
+        ->group(kGroup);
+}
+
+absl::Status ChangeOptimiser(const OptimiserFlags& flags,
+                             v1::Optimiser* optimiser,
+                             google::protobuf::FieldMask* mask) {
+  if (flags.learning_rate.has_value()) {
+    optimiser->set_learning_rate(*flags.learning_rate);
+    mask->add_paths("optimiser.learning_rate");
+  }
+  if (flags.l2.has_value()) {
+    optimiser->set_l2(*flags.l2);
+    mask->add_paths("optimiser.l2");
+  }
+  if (flags.l1.has_value()) {
+    optimiser->set_l1(*flags.l1);
+    mask->add_paths("optimiser.l1");
+  }
+  if (flags.decoupled_decay.has_value()) {
+    optimiser->set_decoupled_decay(*flags.decoupled_decay);
+    mask->add_paths("optimiser.decoupled_decay");
+  }
+  if (flags.clip_norm.has_value() || flags.clip_value.has_value()) {
+    v1::GradientClipping* clipping = optimiser->mutable_clipping();
+    clipping->set_max_norm(flags.clip_norm.value_or(clipping->max_norm()));
+    clipping->set_max_value(flags.clip_value.value_or(clipping->max_value()));
+    mask->add_paths("optimiser.clipping");
+  }
+  return ChangeKindsOwn(flags, optimiser, mask);
+}
+
+absl::StatusOr<v1::Optimiser> MakeOptimiser(const OptimiserFlags& flags) {
+  const bool adamw = flags.optimiser == kAdamW;
+  absl::StatusOr<Kind> kind = Kind::kSgd;
+  if (adamw)
+    kind = Kind::kAdam;
+  else if (!flags.optimiser.empty())
+    kind = Choose("--optimiser", kOptimisers, flags.optimiser);
+  if (!kind.ok()) return kind.status();
+  v1::Optimiser optimiser;
+  SetKind(*kind, &optimiser);
+  optimiser.set_learning_rate(*kind == Kind::kAdam ? 0.001F : 0.01F);
+  if (adamw) optimiser.set_decoupled_decay(kAdamWDecay);
+  google::protobuf::FieldMask all_new;
+  absl::Status status = ChangeOptimiser(flags, &optimiser, &all_new);
+  if (!status.ok()) return status;
+  if (!flags.nesterov) return optimiser;
+  if (!optimiser.has_sgd() || optimiser.sgd().momentum() == 0)
+    return UsageError("--nesterov", "needs sgd with --momentum above 0");
+  optimiser.mutable_sgd()->set_nesterov(true);
+  return optimiser;
+}
+
+std::string OptimiserText(const v1::Optimiser& optimiser) {
+  std::string text =
+      absl::StrCat(std::string(NameOf(kOptimisers, optimiser.kind_case())),
+                   ", learning rate ", optimiser.learning_rate());
+  const std::string schedule = ScheduleText(optimiser.schedule());
+  if (!schedule.empty()) absl::StrAppend(&text, ", ", schedule);
+  return text;
+}
+
+}  // namespace backprop::cli

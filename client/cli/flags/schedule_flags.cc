@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cli/flags/schedule_flags.h"
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/flags/name_table.h"
+
+namespace backprop::cli {
+namespace {
+
+using Kind = v1::Schedule::KindCase;
+
+constexpr Named<Kind> kSchedules[] = {
+    {"constant", Kind::KIND_NOT_SET},     {"step", Kind::kStep},
+    {"exponential", Kind::kExponential},  {"polynomial", Kind::kPolynomial},
+    {"inverse-time", Kind::kInverseTime}, {"cosine", Kind::kCosine},
+    {"plateau", Kind::kPlateau},
+};
+
+// A flag, and the schedules that it is a setting of.
+struct Setting {
+  const char* flag;
+  bool given;
+  std::vector<Kind> kinds;
+};
+
+std::vector<Setting> Settings(const ScheduleFlags& flags) {
+  return {
+      {"--schedule-steps",
+       flags.steps.has_value(),
+       {Kind::kStep, Kind::kPolynomial, Kind::kCosine, Kind::kPlateau}},
+      {"--schedule-factor",
+       flags.factor.has_value(),
+       {Kind::kStep, Kind::kExponential, Kind::kPlateau}},
+      {"--schedule-min",
+       flags.min_rate.has_value(),
+       {Kind::kPolynomial, Kind::kCosine, Kind::kPlateau}},
+      {"--schedule-power", flags.power.has_value(), {Kind::kPolynomial}},
+      {"--schedule-rate", flags.rate.has_value(), {Kind::kInverseTime}},
+      {"--schedule-restarts", flags.restarts, {Kind::kCosine}},
+      {"--schedule-period-factor",
+       flags.period_factor.has_value(),
+       {Kind::kCosine}},
+      {"--schedule-patience", flags.patience.has_value(), {Kind::kPlateau}},
+      {"--schedule-threshold", flags.threshold.has_value(), {Kind::kPlateau}},
+  };
+}
+
+std::string NamesOf(const std::vector<Kind>& kinds) {
+  std::string names;
+  for (const Kind kind : kinds)
+    absl::StrAppend(&names, names.empty() ? "" : ", ",
+                    std::string(NameOf(kSchedules, kind)));
+  return names;
+}
+
+absl::Status CheckSettings(const ScheduleFlags& flags, Kind kind) {
+  for (const Setting& setting : Settings(flags))
+    if (setting.given && std::find(setting.kinds.begin(), setting.kinds.end(),
+                                   kind) == setting.kinds.end())
+      return UsageError(
+          setting.flag,
+          absl::StrCat("is a setting of --schedule ", NamesOf(setting.kinds),
+                       flags.kind.empty()
+                           ? "; name one"
+                           : absl::StrCat("; ", flags.kind, " has it not")));
+  if (kind == Kind::kExponential && !flags.factor.has_value())
+    return UsageError("--schedule-factor",
+                      "exponential needs it: what each step multiplies the "
+                      "rate by, e.g. 0.9999");
+  if (kind == Kind::kInverseTime && !flags.rate.has_value())
+    return UsageError("--schedule-rate",
+                      "inverse-time needs it: rate r divides by 1 + r a after "
+                      "a steps, e.g. 0.0001");
+  if (flags.restarts && !flags.steps.has_value())
+    return UsageError("--schedule-steps",
+                      "restarts need it: the length of the first period");
+  return absl::OkStatus();
+}
+
+// Of kinds that come to an end.
+absl::StatusOr<uint64_t> Length(const ScheduleFlags& flags,
+                                uint64_t run_steps) {
+  if (flags.steps.has_value()) return *flags.steps;
+  const uint64_t warmup = flags.warmup_steps.value_or(0);
+  if (run_steps == 0)
+    return UsageError(
+        "--schedule-steps",
+        absl::StrCat(flags.kind, " needs it: how many steps it takes"));
+  if (run_steps <= warmup)
+    return UsageError("--warmup-steps",
+                      absl::StrCat("leaves no steps for the ", flags.kind,
+                                   " schedule: training takes ", run_steps));
+  return run_steps - warmup;
+}
+
+void SetPlateau(const ScheduleFlags& flags, v1::ReduceOnPlateau* plateau) {
+  if (flags.steps.has_value()) plateau->set_window_steps(*flags.steps);
+  if (flags.factor.has_value()) plateau->set_factor(*flags.factor);
+  if (flags.patience.has_value()) plateau->set_patience(*flags.patience);
+  if (flags.threshold.has_value()) plateau->set_threshold(*flags.threshold);
+  plateau->set_min_rate(flags.min_rate.value_or(0));
+}
+
+}  // namespace
+
+bool ScheduleFlags::given() const {
+  const std::vector<Setting> settings = Settings(*this);
+  return !kind.empty() || warmup_steps.has_value() ||
+         std::any_of(settings.begin(), settings.end(),
+                     [](const Setting& setting) { return setting.given; });
+}
+
+void AddScheduleFlags(CLI::App& app, ScheduleFlags* flags) {
+  constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
+  constexpr uint32_t kMost32 = std::numeric_limits<uint32_t>::max();
+  const auto add = [&app](const char* name, auto& value, const char* help) {
+    return app.add_option(name, value, help)
+        ->type_name("NUMBER")
+        ->group("Learning rate's schedule");
+  };
+  app.add_option("--schedule", flags->kind, Choices(kSchedules) + " [constant]")
+      ->type_name("NAME")
+      ->group("Learning rate's schedule");
+  add("--warmup-steps", flags->warmup_steps,
+      "Steps over which the rate first rises [0]")
+      ->check(WholeNumber(0, kMost));
+  add("--schedule-steps", flags->steps,
+      "step: between falls; polynomial, cosine: length [all of the training]; "
+      "plateau: steps a window [1000]")
+      ->check(WholeNumber(1, kMost));
+  add("--schedule-factor", flags->factor,
+      "step, plateau: each fall [0.1]; exponential: each step")
+      ->check(AboveZero());
+  add("--schedule-min", flags->min_rate,
+      "polynomial, cosine, plateau: the lowest rate [0]")
+      ->check(NumberFrom(0));
+  add("--schedule-power", flags->power, "polynomial [1, a straight line]")
+      ->check(AboveZero());
+  add("--schedule-rate", flags->rate, "inverse-time: r of 1/(1 + r a)")
+      ->check(AboveZero());
+  app.add_flag("--schedule-restarts", flags->restarts,
+               "cosine: begin anew after each period")
+      ->group("Learning rate's schedule");
+  add("--schedule-period-factor", flags->period_factor,
+      "cosine: how much longer each period is [1]")
+      ->check(NumberFrom(1));
+  add("--schedule-patience", flags->patience,
+      "plateau: windows without gain that are borne [10]")
+      ->check(WholeNumber(0, kMost32));
+  add("--schedule-threshold", flags->threshold,
+      "plateau: the share of the error that is a gain [0.0001]")
+      ->check(ShareBelowOne());
+}
+
+absl::StatusOr<v1::Schedule> MakeSchedule(const ScheduleFlags& flags,
+                                          uint64_t run_steps) {
+  absl::StatusOr<Kind> kind = Kind::KIND_NOT_SET;
+  if (!flags.kind.empty()) kind = Choose("--schedule", kSchedules, flags.kind);
+  if (!kind.ok()) return kind.status();
+  absl::Status status = CheckSettings(flags, *kind);
+  if (!status.ok()) return status;
+  v1::Schedule schedule;
+  schedule.set_warmup_steps(flags.warmup_steps.value_or(0));
+  absl::StatusOr<uint64_t> length = 0;
+  if (*kind == Kind::kPolynomial || *kind == Kind::kCosine)
+    length = Length(flags, run_steps);
+  if (!length.ok()) return length.status();
+  switch (*kind) {
+    case Kind::KIND_NOT_SET:
+      break;
+    case Kind::kStep:
+      if (!flags.steps.has_value())
+        return UsageError("--schedule-steps",
+                          "step needs it: how many steps lie between falls");
+      schedule.mutable_step()->set_every(*flags.steps);
+      schedule.mutable_step()->set_factor(flags.factor.value_or(0));
+      break;
+    case Kind::kExponential:
+      schedule.mutable_exponential()->set_factor(*flags.factor);
+      break;
+    case Kind::kPolynomial:
+      schedule.mutable_polynomial()->set_steps(*length);
+      schedule.mutable_polynomial()->set_end_rate(flags.min_rate.value_or(0));
+      schedule.mutable_polynomial()->set_power(flags.power.value_or(0));
+      break;
+    case Kind::kInverseTime:
+      schedule.mutable_inverse_time()->set_rate(*flags.rate);
+      break;
+    case Kind::kCosine:
+      schedule.mutable_cosine()->set_period_steps(*length);
+      schedule.mutable_cosine()->set_min_rate(flags.min_rate.value_or(0));
+      schedule.mutable_cosine()->set_restarts(flags.restarts);
+      schedule.mutable_cosine()->set_period_factor(
+          flags.period_factor.value_or(0));
+      break;
+    case Kind::kPlateau:
+      SetPlateau(flags, schedule.mutable_plateau());
+  }
+  return schedule;
+}
+
+std::string ScheduleText(const v1::Schedule& schedule) {
+  std::string text;
+  if (schedule.kind_case() != Kind::KIND_NOT_SET)
+    text = absl::StrCat(std::string(NameOf(kSchedules, schedule.kind_case())),
+                        " schedule");
+  if (schedule.warmup_steps() > 0)
+    absl::StrAppend(&text, text.empty() ? "" : ", ", "warm-up of ",
+                    schedule.warmup_steps(), " steps");
+  return text;
+}
+
+}  // namespace backprop::cli

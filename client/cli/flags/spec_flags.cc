@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cli/flags/spec_flags.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "client/cli/flags/layer_text.h"
+#include "client/cli/flags/name_table.h"
+
+namespace backprop::cli {
+namespace {
+
+constexpr Named<v1::InitialiserKind> kInitialisers[] = {
+    {"zeros", v1::INITIALISER_KIND_ZEROS},
+    {"constant", v1::INITIALISER_KIND_CONSTANT},
+    {"uniform", v1::INITIALISER_KIND_UNIFORM},
+    {"normal", v1::INITIALISER_KIND_NORMAL},
+    {"glorot-uniform", v1::INITIALISER_KIND_GLOROT_UNIFORM},
+    {"glorot-normal", v1::INITIALISER_KIND_GLOROT_NORMAL},
+    {"he-uniform", v1::INITIALISER_KIND_HE_UNIFORM},
+    {"he-normal", v1::INITIALISER_KIND_HE_NORMAL},
+    {"lecun-uniform", v1::INITIALISER_KIND_LECUN_UNIFORM},
+    {"lecun-normal", v1::INITIALISER_KIND_LECUN_NORMAL},
+    {"torch-linear", v1::INITIALISER_KIND_TORCH_LINEAR},
+    {"orthogonal", v1::INITIALISER_KIND_ORTHOGONAL},
+};
+constexpr Named<v1::DeltaForm> kDeltaForms[] = {
+    {"auto", v1::DELTA_FORM_UNSPECIFIED},
+    {"factored", v1::DELTA_FORM_FACTORED},
+    {"dense", v1::DELTA_FORM_DENSE},
+};
+constexpr char kNetworkGroup[] = "Network";
+constexpr char kStepsGroup[] = "Steps";
+constexpr uint64_t kFewestToLearn = 2;
+
+std::vector<std::string> DefaultLayers(const DataShape& data) {
+  return {"128:relu", absl::StrCat(std::max(data.output_size, 1U),
+                                   data.regression ? ":identity" : ":softmax")};
+}
+
+absl::Status SetLayers(const SpecFlags& flags, const DataShape& data,
+                       v1::SessionSpec* spec) {
+  if (flags.layers.empty() && data.output_size == 0)
+    return UsageError("--layers", "say what to make, e.g. 128:relu,10:softmax");
+  for (const std::string& text :
+       flags.layers.empty() ? DefaultLayers(data) : flags.layers) {
+    absl::StatusOr<v1::Layer> layer = ParseLayer(text);
+    if (!layer.ok()) return layer.status();
+    *spec->add_layers() = *layer;
+  }
+  const auto forms = static_cast<int>(flags.delta_form.size());
+  if (forms > 1 && forms != spec->layers_size())
+    return UsageError(
+        "--delta-form",
+        absl::StrCat("names ", forms, " forms for ", spec->layers_size(),
+                     " layers: give one, or one a layer"));
+  for (int k = 0; forms > 0 && k < spec->layers_size(); ++k) {
+    absl::StatusOr<v1::DeltaForm> form = Choose(
+        "--delta-form", kDeltaForms, flags.delta_form[forms == 1 ? 0 : k]);
+    if (!form.ok()) return form.status();
+    spec->mutable_layers(k)->set_delta_form(*form);
+  }
+  return absl::OkStatus();
+}
+
+// He's fits ReLU and its relations.
+v1::InitialiserKind DefaultInitialiser(const v1::SessionSpec& spec) {
+  const bool relu = std::any_of(
+      spec.layers().begin(), spec.layers().end(), [](const v1::Layer& layer) {
+        return layer.activation() == v1::ACTIVATION_RELU ||
+               layer.activation() == v1::ACTIVATION_LEAKY_RELU;
+      });
+  return relu ? v1::INITIALISER_KIND_HE_UNIFORM
+              : v1::INITIALISER_KIND_GLOROT_UNIFORM;
+}
+
+absl::Status SetInitialiser(const SpecFlags& flags, v1::SessionSpec* spec) {
+  absl::StatusOr<v1::InitialiserKind> kind = DefaultInitialiser(*spec);
+  if (!flags.initialiser.empty())
+    kind = Choose("--initialiser", kInitialisers, flags.initialiser);
+  if (!kind.ok()) return kind.status();
+  const bool needs_value = *kind == v1::INITIALISER_KIND_CONSTANT ||
+                           *kind == v1::INITIALISER_KIND_UNIFORM ||
+                           *kind == v1::INITIALISER_KIND_NORMAL;
+  if (needs_value && !flags.initialiser_value.has_value())
+    return UsageError("--initialiser-value",
+                      flags.initialiser + " needs it, e.g. 0.1");
+  if (flags.initialiser_value.has_value() && !needs_value &&
+      *kind != v1::INITIALISER_KIND_ORTHOGONAL)
+    return UsageError("--initialiser-value",
+                      "is for --initialiser constant, uniform, normal and "
+                      "orthogonal; leave it out, or name one of them");
+  spec->mutable_initialiser()->set_kind(*kind);
+  spec->mutable_initialiser()->set_seed(flags.seed);
+  spec->mutable_initialiser()->set_value(flags.initialiser_value.value_or(0));
+  return absl::OkStatus();
+}
+
+absl::Status SetStandardise(const SpecFlags& flags, const DataShape& data,
+                            v1::SessionSpec* spec) {
+  if (flags.standardise.empty()) return absl::OkStatus();
+  uint64_t samples = data.samples / flags.batch_size * flags.batch_size;
+  const bool all = flags.standardise == "all";
+  if (all && data.samples == 0)
+    return UsageError("--standardise",
+                      "say how many samples to learn from, e.g. 1000");
+  // Its validator has seen to it that it is a number.
+  if (!all) samples = std::stoull(flags.standardise);
+  if (data.samples > 0 && samples > data.samples)
+    return UsageError("--standardise",
+                      absl::StrCat("the data has ", data.samples,
+                                   " samples to learn from: give that many at "
+                                   "most"));
+  if (samples < kFewestToLearn || samples % flags.batch_size != 0)
+    return UsageError("--standardise",
+                      absl::StrCat("learns from whole steps and at least two "
+                                   "samples: give a multiple of --batch-size ",
+                                   flags.batch_size));
+  spec->mutable_input()->mutable_standardisation()->set_learn_samples(samples);
+  return absl::OkStatus();
+}
+
+absl::Status SetOptimiser(const SpecFlags& flags, const DataShape& data,
+                          v1::SessionSpec* spec) {
+  absl::StatusOr<v1::Optimiser> optimiser = MakeOptimiser(flags.optimiser);
+  if (!optimiser.ok()) return optimiser.status();
+  absl::StatusOr<v1::Schedule> schedule =
+      MakeSchedule(flags.schedule, data.train_samples / flags.batch_size);
+  if (!schedule.ok()) return schedule.status();
+  *spec->mutable_optimiser() = *std::move(optimiser);
+  if (flags.schedule.given())
+    *spec->mutable_optimiser()->mutable_schedule() = *std::move(schedule);
+  return absl::OkStatus();
+}
+
+CLI::Validator AllOrCount() {
+  return CLI::Validator(
+      [](const std::string& text) -> std::string {
+        uint64_t number = 0;
+        return text == "all" ||
+                       (absl::SimpleAtoi(text, &number) && text[0] != '+')
+                   ? ""
+                   : absl::StrCat("'", text,
+                                  "' is not a number of samples, nor 'all'");
+      },
+      "", "count or all");
+}
+
+void AddNetworkFlags(CLI::App& app, SpecFlags* flags) {
+  app.add_option("--layers", flags->layers, LayerHelp())
+      ->type_name("LAYERS")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->group(kNetworkGroup);
+  app.add_option("--initialiser", flags->initialiser,
+                 Choices(kInitialisers) +
+                     " [he-uniform with relu, else glorot-uniform]")
+      ->type_name("NAME")
+      ->group(kNetworkGroup);
+  app.add_option("--initialiser-value", flags->initialiser_value,
+                 "constant: the weight; uniform: the limit; normal: the "
+                 "deviation; orthogonal: the scale [1]")
+      ->check(RealNumber())
+      ->type_name("NUMBER")
+      ->group(kNetworkGroup);
+  app.add_option("--standardise", flags->standardise,
+                 "Bring each input to mean 0 and deviation 1, as learnt from "
+                 "so many samples before training; without a number: from all "
+                 "training data, once")
+      ->check(AllOrCount())
+      ->expected(0, 1)
+      ->default_str("all")
+      ->type_name("COUNT")
+      ->group(kNetworkGroup);
+  app.add_option("--delta-form", flags->delta_form,
+                 "How weight deltas travel: " + Choices(kDeltaForms) +
+                     "; for all layers, or one a layer, comma-separated [auto]")
+      ->type_name("FORM")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->group(kNetworkGroup);
+}
+
+}  // namespace
+
+void AddSpecFlags(CLI::App& app, SpecFlags* flags) {
+  constexpr uint64_t kMost32 = std::numeric_limits<uint32_t>::max();
+  AddNetworkFlags(app, flags);
+  AddLossFlags(app, FlagUse::kMake, &flags->loss);
+  AddOptimiserFlags(app, FlagUse::kMake, &flags->optimiser);
+  AddScheduleFlags(app, &flags->schedule);
+  app.add_option("--batch-size", flags->batch_size, "Samples a step")
+      ->check(WholeNumber(1, kMost32))
+      ->type_name("COUNT")
+      ->capture_default_str()
+      ->group(kStepsGroup);
+  app.add_option("--digest-every", flags->digest_every,
+                 "Steps between digests [the server's choice]")
+      ->check(WholeNumber(1, kMost32))
+      ->type_name("STEPS")
+      ->group(kStepsGroup);
+  app.add_option("--seed", flags->seed,
+                 "Seed of initial weights, dropout and shuffling")
+      ->check(WholeNumber(0, std::numeric_limits<uint64_t>::max()))
+      ->type_name("NUMBER")
+      ->capture_default_str()
+      ->group(kStepsGroup);
+}
+
+std::string FirstSpecFlag(const CLI::App& app) {
+  SpecFlags flags;
+  CLI::App spec_flags;
+  AddSpecFlags(spec_flags, &flags);
+  for (const CLI::Option* option : spec_flags.get_options()) {
+    const std::string name = option->get_name();
+    if (name.starts_with("--") && name != "--help" && name != "--seed" &&
+        app.count(name) > 0)
+      return name;
+  }
+  return "";
+}
+
+absl::StatusOr<v1::SessionSpec> MakeSpec(const SpecFlags& flags,
+                                         const DataShape& data) {
+  v1::SessionSpec spec;
+  spec.set_input_size(data.input_size);
+  *spec.mutable_input() = data.format;
+  spec.set_batch_size(flags.batch_size);
+  spec.set_digest_every(flags.digest_every);
+  spec.set_dropout_seed(flags.seed);
+  absl::Status status = SetLayers(flags, data, &spec);
+  if (status.ok()) status = SetInitialiser(flags, &spec);
+  if (status.ok()) status = SetStandardise(flags, data, &spec);
+  if (status.ok()) status = ChooseLoss(flags.loss, &spec);
+  google::protobuf::FieldMask all_new;
+  if (status.ok()) status = ChangeLoss(flags.loss, &spec, &all_new);
+  if (status.ok()) status = SetOptimiser(flags, data, &spec);
+  if (!status.ok()) return status;
+  return spec;
+}
+
+}  // namespace backprop::cli

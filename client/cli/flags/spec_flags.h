@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The flags that describe a new session, and the spec they make.
+#ifndef BACKPROP_CLIENT_CLI_FLAGS_SPEC_FLAGS_H_
+#define BACKPROP_CLIENT_CLI_FLAGS_SPEC_FLAGS_H_
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "backprop/v1/network.pb.h"
+#include "client/cli/flags/loss_flags.h"
+#include "client/cli/flags/optimiser_flags.h"
+#include "client/cli/flags/schedule_flags.h"
+
+namespace backprop::cli {
+
+struct SpecFlags {
+  std::vector<std::string> layers;      // ParseLayer; empty: by the data
+  std::vector<std::string> delta_form;  // one, or one a layer
+  std::string initialiser;              // empty: by the layers
+  std::optional<float> initialiser_value;
+  LossFlags loss;
+  OptimiserFlags optimiser;
+  ScheduleFlags schedule;
+  // "all", or a number of samples; empty: inputs stay as they are.
+  std::string standardise;
+  uint32_t batch_size = 1;
+  uint64_t seed = 0;
+  uint32_t digest_every = 0;  // 0: the server's default
+};
+
+// What the data says about the network.
+struct DataShape {
+  uint32_t input_size = 0;
+  // Used only where --layers is not given; 0: unknown.
+  uint32_t output_size = 0;
+  bool regression = false;
+  v1::InputFormat format;
+  uint64_t samples = 0;        // 0: unknown
+  uint64_t train_samples = 0;  // that will be trained on; 0: unknown
+};
+
+void AddSpecFlags(CLI::App& app, SpecFlags* flags);
+
+// The first flag given that describes a session to be made, but for --seed,
+// which training uses too; empty if there is none.
+std::string FirstSpecFlag(const CLI::App& app);
+
+// Errors are usage errors that name the flag.
+absl::StatusOr<v1::SessionSpec> MakeSpec(const SpecFlags& flags,
+                                         const DataShape& data);
+
+}  // namespace backprop::cli
+
+#endif  // BACKPROP_CLIENT_CLI_FLAGS_SPEC_FLAGS_H_

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef BACKPROP_CLIENT_CLI_RUN_INTERRUPT_H_
+#define BACKPROP_CLIENT_CLI_RUN_INTERRUPT_H_
+
+namespace backprop::cli {
+
+// From now on the first Ctrl-C (SIGINT) or SIGTERM only sets a flag, so that
+// training can end in good order; the second ends the program.
+void CatchInterrupt();
+bool Interrupted();
+
+}  // namespace backprop::cli
+
+#endif  // BACKPROP_CLIENT_CLI_RUN_INTERRUPT_H_

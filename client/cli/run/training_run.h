@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Trains one session on a data set, epoch after epoch: one thread sends
+// samples ahead, the caller's reads the answers and keeps the replica current.
+#ifndef BACKPROP_CLIENT_CLI_RUN_TRAINING_RUN_H_
+#define BACKPROP_CLIENT_CLI_RUN_TRAINING_RUN_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/cli/data/dataset.h"
+#include "client/cli/data/sample_feed.h"
+#include "client/cli/text/progress.h"
+#include "client/cpp/replica.h"
+#include "client/cpp/training_client.h"
+
+namespace backprop::cli {
+
+// What a run has done so far.
+struct TrainingTotals {
+  uint64_t steps = 0;
+  uint64_t samples = 0;
+  double seconds = 0;        // of training: evaluation is left out
+  uint64_t delta_bytes = 0;  // of deltas received, scalars included
+};
+
+struct EpochResult {
+  double error = 0;  // mean of its steps' errors
+  uint64_t samples = 0;
+  double seconds = 0;
+};
+
+class TrainingRun {
+ public:
+  // Opens the stream and, if with_replica, downloads the anchor; without, the
+  // server sends no deltas. The references must outlive the run.
+  static absl::StatusOr<std::unique_ptr<TrainingRun>> Open(
+      TrainingClient& client, const v1::Session& session, SampleFeed& feed,
+      bool with_replica);
+
+  // Sends what the session still has to learn its input standardisation from,
+  // if anything; trains on none of it.
+  absl::Status Learn(Progress& progress);
+
+  // Trains on the feed's next epoch. When the user interrupts, what was sent
+  // is answered first; interrupted() is then true.
+  absl::StatusOr<EpochResult> Epoch(const std::string& title,
+                                    Progress& progress);
+
+  // Closes the stream; OK if everything sent was answered.
+  absl::Status Close();
+
+  bool interrupted() const { return interrupted_; }
+  const TrainingTotals& totals() const { return totals_; }
+  // Null if the run was opened without.
+  const Replica* replica() const {
+    return replica_.has_value() ? &*replica_ : nullptr;
+  }
+
+ private:
+  TrainingRun(std::unique_ptr<TrainStream> stream, SampleFeed& feed)
+      : stream_(std::move(stream)), feed_(feed) {}
+
+  void SendEpoch();
+  // Sends the messages that the feed has laid out and reads their answers.
+  absl::StatusOr<EpochResult> SendAndRead(const std::string& title,
+                                          Progress& progress);
+  // Reads until the epoch is answered.
+  absl::Status ReadEpoch(EpochResult* result, Progress& progress);
+  absl::Status Take(const TrainAnswer& answer, double* error_sum,
+                    uint64_t* samples);
+
+  std::unique_ptr<TrainStream> stream_;
+  SampleFeed& feed_;
+  std::optional<Replica> replica_;
+  TrainingTotals totals_;
+  bool interrupted_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace backprop::cli
+
+#endif  // BACKPROP_CLIENT_CLI_RUN_TRAINING_RUN_H_

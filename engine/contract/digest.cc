@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/contract/digest.h"
+
+#include <xxhash.h>
+
+#include <bit>
+
+namespace backprop {
+
+static_assert(std::endian::native == std::endian::little,
+              "the digest is of little-endian float32");
+
+uint64_t Digest(std::span<const float> weights) {
+  return XXH3_64bits(weights.data(), weights.size_bytes());
+}
+
+}  // namespace backprop

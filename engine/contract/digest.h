@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef BACKPROP_ENGINE_CONTRACT_DIGEST_H_
+#define BACKPROP_ENGINE_CONTRACT_DIGEST_H_
+
+#include <cstdint>
+#include <span>
+
+namespace backprop {
+
+// XXH3-64 (seed 0) of the weights' bytes, little-endian float32 in layout
+// order.
+uint64_t Digest(std::span<const float> weights);
+
+}  // namespace backprop
+
+#endif  // BACKPROP_ENGINE_CONTRACT_DIGEST_H_

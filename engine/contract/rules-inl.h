@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The formulas of delta.proto (7) for a vector of weights; compiled once for
+// each kind of CPU, as engine/contract/weight_pass.cc. Only Add, Sub, Mul, Div
+// and Sqrt do arithmetic here: never MulAdd, whose rounding depends on the CPU.
+#if defined(BACKPROP_ENGINE_CONTRACT_RULES_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef BACKPROP_ENGINE_CONTRACT_RULES_INL_H_
+#undef BACKPROP_ENGINE_CONTRACT_RULES_INL_H_
+#else
+#define BACKPROP_ENGINE_CONTRACT_RULES_INL_H_
+#endif
+
+#include "engine/contract/optimiser.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace backprop {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+constexpr float kSmallestMoment = 0x1p-60F;   // of g and m
+constexpr float kSmallestSquare = 0x1p-120F;  // of v, where it decays
+constexpr float kSmallestDelta = 0x1p-100F;   // of D, where weights decay
+
+// The scalar row; later names by the rule, see delta.proto (7).
+struct Scalars {
+  float rate = 0, l2 = 0, l1 = 0, decay = 0, clip = 0;
+  float own[kMostScalars - kCommonScalars] = {};
+
+  // row: a scalar row, `count` long; not read with Rule::kNone.
+  static Scalars Of(Rule rule, const float* row, size_t count) {
+    Scalars scalars;
+    if (rule == Rule::kNone) return scalars;
+    scalars = {row[0], row[1], row[2], row[3], row[4]};
+    for (size_t i = kCommonScalars; i < count; ++i) {
+      scalars.own[i - kCommonScalars] = row[i];
+    }
+    return scalars;
+  }
+
+  // Whether anything is to be done beside the rule itself.
+  bool Regularise() const {
+    return l2 != 0 || l1 != 0 || decay != 0 || clip != 0;
+  }
+};
+
+// A vector of each of the optimiser's state vectors, in the contract's order;
+// what a rule doesn't have is not read.
+template <class V>
+struct State {
+  V first;
+  V second;
+};
+
+// x, but 0 where |x| < smallest: subnormal numbers cost 2 to 10 times as much.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V ZeroBelow(D d, V x, float smallest) {
+  return hn::IfThenElseZero(hn::Ge(hn::Abs(x), hn::Set(d, smallest)), x);
+}
+
+// Clipping by value, l2, l1.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Regularised(D d, const Scalars& scalars, V g, V w) {
+  if (scalars.clip != 0) {
+    const V clip = hn::Set(d, scalars.clip);
+    g = hn::Min(hn::Max(g, hn::Neg(clip)), clip);
+  }
+  if (scalars.l2 != 0) {
+    g = hn::Add(g, hn::Mul(hn::Set(d, scalars.l2), w));
+    g = ZeroBelow(d, g, kSmallestMoment);
+  }
+  if (scalars.l1 != 0) {
+    const V signed_l1 = hn::CopySign(hn::Set(d, scalars.l1), w);
+    g = hn::IfThenElse(hn::Eq(w, hn::Zero(d)), g, hn::Add(g, signed_l1));
+  }
+  return g;
+}
+
+// fl(fl(factor·state) + term), 0 where it is small.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Decayed(D d, float factor, V state, V term, float smallest) {
+  const V sum = hn::Add(hn::Mul(hn::Set(d, factor), state), term);
+  return ZeroBelow(d, sum, smallest);
+}
+
+// p; moves the state on.
+template <Rule rule, class D, class V = hn::Vec<D>>
+HWY_INLINE V Direction(D d, const float* own, V g, State<V>& state) {
+  const auto divide = [d](V by, V root_of, float epsilon) HWY_ATTR {
+    return hn::Div(by, hn::Add(hn::Sqrt(root_of), hn::Set(d, epsilon)));
+  };
+  V& first = state.first;
+  V& second = state.second;
+  if constexpr (rule == Rule::kMomentum) {
+    first = Decayed(d, own[0], first, g, kSmallestMoment);
+    return first;
+  } else if constexpr (rule == Rule::kNesterov) {
+    first = Decayed(d, own[0], first, g, kSmallestMoment);
+    return hn::Add(g, hn::Mul(hn::Set(d, own[0]), first));
+  } else if constexpr (rule == Rule::kAdagrad) {
+    first = hn::Add(first, hn::Mul(g, g));
+    return divide(g, first, own[0]);
+  } else if constexpr (rule == Rule::kRmsProp) {
+    const V term = hn::Mul(hn::Set(d, own[1]), hn::Mul(g, g));
+    first = Decayed(d, own[0], first, term, kSmallestSquare);
+    return divide(g, first, own[2]);
+  } else if constexpr (rule == Rule::kAdam) {
+    const V share = hn::Mul(hn::Set(d, own[1]), g);
+    first = Decayed(d, own[0], first, share, kSmallestMoment);
+    const V term = hn::Mul(hn::Set(d, own[3]), hn::Mul(g, g));
+    second = Decayed(d, own[2], second, term, kSmallestSquare);
+    return divide(first, second, own[4]);
+  } else {
+    return g;
+  }
+}
+
+// D of weights w with gradient g; moves the state on. regularise:
+// scalars.Regularise(), known to the compiler.
+template <Rule rule, bool regularise, class D, class V = hn::Vec<D>>
+HWY_INLINE V Delta(D d, const Scalars& scalars, V g, V w, State<V>& state) {
+  if constexpr (rule == Rule::kNone) return g;
+  if constexpr (regularise) g = Regularised(d, scalars, g, w);
+  const V p = Direction<rule>(d, scalars.own, g, state);
+  const V delta = hn::Mul(hn::Set(d, -scalars.rate), p);
+  if constexpr (regularise) {
+    if (scalars.decay == 0) return delta;
+    const V decay = hn::Mul(hn::Set(d, scalars.decay), w);
+    return ZeroBelow(d, hn::Sub(delta, decay), kSmallestDelta);
+  }
+  return delta;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace backprop
+HWY_AFTER_NAMESPACE();
+
+#endif  // per target

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Highway compiles what lies between HWY_BEFORE_NAMESPACE and
+// HWY_AFTER_NAMESPACE once for each kind of CPU. What makes D and the weights
+// is never MulAdd, whose rounding depends on the CPU.
+#include "engine/contract/weight_pass.h"
+
+#include <algorithm>
+#include <cstddef>
+
+// Sizeless vectors cannot stand in arrays; NEON takes the place of SVE.
+#define HWY_DISABLED_TARGETS \
+  (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "engine/contract/weight_pass.cc"
+// clang-format off: foreach_target.h must stand first
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+// clang-format on
+#include "engine/contract/rules-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace backprop {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Which state vectors a rule has.
+template <Rule rule>
+constexpr size_t kStates = rule == Rule::kAdam                         ? 2
+                           : rule == Rule::kNone || rule == Rule::kSgd ? 0
+                                                                       : 1;
+
+template <Rule rule, class D, class V = hn::Vec<D>>
+HWY_INLINE State<V> LoadState(D d, float* const* state, size_t at) {
+  State<V> loaded{hn::Zero(d), hn::Zero(d)};
+  if constexpr (kStates < rule >> 0) loaded.first = hn::LoadU(d, state[0] + at);
+  if constexpr (kStates < rule >> 1)
+    loaded.second = hn::LoadU(d, state[1] + at);
+  return loaded;
+}
+
+template <Rule rule, class D, class V = hn::Vec<D>>
+HWY_INLINE void StoreState(D d, const State<V>& from, float* const* state,
+                           size_t at) {
+  if constexpr (kStates < rule >> 0) hn::StoreU(from.first, d, state[0] + at);
+  if constexpr (kStates < rule >> 1) hn::StoreU(from.second, d, state[1] + at);
+}
+
+// g of row i's columns from j on.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Gradient(D d, const Factors& factors, size_t i, size_t j) {
+  V g = hn::Mul(hn::Set(d, factors.u[i]), hn::LoadU(d, factors.a + j));
+  for (size_t s = 1; s < factors.samples; ++s) {
+    const V u = hn::Set(d, factors.u[s * factors.u_stride + i]);
+    const V a = hn::LoadU(d, factors.a + s * factors.a_stride + j);
+    g = hn::Add(g, hn::Mul(u, a));
+  }
+  return g;
+}
+
+template <class D, class V>
+HWY_INLINE float Sum(D d, V v) {
+  return hn::GetLane(hn::SumOfLanes(d, v));
+}
+
+// Row i's columns from j on that fill whole vectors of D; returns where it
+// ended.
+template <Rule rule, bool regularise, class D>
+HWY_INLINE size_t Columns(D d, const Scalars& scalars, const Factors& factors,
+                          const PassTargets& targets, size_t i, size_t j) {
+  const float* x = targets.next.x;
+  const size_t lanes = hn::Lanes(d);
+  const size_t begin = i * targets.columns;
+  float* const weights = targets.weights + begin;
+  auto product = hn::Zero(d);
+  for (; j + lanes <= targets.columns; j += lanes) {
+    const auto g = Gradient(d, factors, i, j);
+    const auto before = hn::LoadU(d, weights + j);
+    auto state = LoadState<rule>(d, targets.state, begin + j);
+    const auto delta = Delta<rule, regularise>(d, scalars, g, before, state);
+    StoreState<rule>(d, state, targets.state, begin + j);
+    if (targets.delta != nullptr) {
+      hn::StoreU(delta, d, targets.delta + begin + j);
+    }
+    if (!targets.add) continue;
+    const auto w = hn::Add(before, delta);
+    hn::StoreU(w, d, weights + j);
+    if (x != nullptr) product = hn::MulAdd(w, hn::LoadU(d, x + j), product);
+  }
+  if (x != nullptr) targets.next.z[i] += Sum(d, product);
+  return j;
+}
+
+// As Columns, but only z.
+template <class D>
+HWY_INLINE size_t Product(D d, const float* w, const float* x, size_t columns,
+                          size_t j, float* z) {
+  auto product = hn::Zero(d);
+  const size_t lanes = hn::Lanes(d);
+  for (; j + lanes <= columns; j += lanes) {
+    product = hn::MulAdd(hn::LoadU(d, w + j), hn::LoadU(d, x + j), product);
+  }
+  *z += Sum(d, product);
+  return j;
+}
+
+// Arguments are copies, which no store through float* can reach.
+template <Rule rule, bool regularise>
+void Rows(const Scalars scalars, const Factors factors,
+          const PassTargets targets) {
+  const hn::ScalableTag<float> all;
+  const hn::CappedTag<float, 4> four;
+  const hn::CappedTag<float, 1> one;
+  for (size_t i = 0; i < targets.rows; ++i) {
+    if (targets.next.x != nullptr) targets.next.z[i] = 0;
+    size_t j = Columns<rule, regularise>(all, scalars, factors, targets, i, 0);
+    j = Columns<rule, regularise>(four, scalars, factors, targets, i, j);
+    Columns<rule, regularise>(one, scalars, factors, targets, i, j);
+  }
+}
+
+template <Rule rule>
+void Matrix(const Scalars& scalars, const Factors& factors,
+            const PassTargets& targets) {
+  if (scalars.Regularise()) {
+    Rows<rule, true>(scalars, factors, targets);
+  } else {
+    Rows<rule, false>(scalars, factors, targets);
+  }
+}
+
+// Steps whose scalars are at hand at once.
+constexpr size_t kStepsAtOnce = 64;
+
+// One step a sample, for row i and C vectors of columns from j on, which stay
+// in registers with their state. C, so that steps don't wait for the one
+// before.
+template <Rule rule, bool regularise, size_t C, class D>
+HWY_INLINE void StepTile(D d, const Scalars* scalars, const Factors& factors,
+                         const PassTargets& targets, size_t i, size_t j) {
+  const size_t lanes = hn::Lanes(d);
+  const size_t at = i * targets.columns + j;
+  hn::Vec<D> w[C];
+  State<hn::Vec<D>> state[C];
+#pragma GCC unroll 4
+  for (size_t c = 0; c < C; ++c) {
+    w[c] = hn::LoadU(d, targets.weights + at + c * lanes);
+    state[c] = LoadState<rule>(d, targets.state, at + c * lanes);
+  }
+  const float* a = factors.a + j;
+  for (size_t s = 0; s < factors.samples; ++s, a += factors.a_stride) {
+    const auto u = hn::Set(d, factors.u[s * factors.u_stride + i]);
+#pragma GCC unroll 4
+    for (size_t c = 0; c < C; ++c) {
+      const auto g = hn::Mul(u, hn::LoadU(d, a + c * lanes));
+      w[c] = hn::Add(w[c],
+                     Delta<rule, regularise>(d, scalars[s], g, w[c], state[c]));
+    }
+  }
+#pragma GCC unroll 4
+  for (size_t c = 0; c < C; ++c) {
+    hn::StoreU(w[c], d, targets.weights + at + c * lanes);
+    StoreState<rule>(d, state[c], targets.state, at + c * lanes);
+  }
+}
+
+// Columns first, so that the samples' a stay in the first-level cache while the
+// rows go by.
+template <Rule rule, bool regularise>
+void StepRows(const Scalars* scalars, const Factors factors,
+              const PassTargets targets) {
+  const hn::ScalableTag<float> all;
+  const hn::CappedTag<float, 1> one;
+  const size_t lanes = hn::Lanes(all);
+  size_t j = 0;
+  for (; j + 4 * lanes <= targets.columns; j += 4 * lanes) {
+    for (size_t i = 0; i < targets.rows; ++i) {
+      StepTile<rule, regularise, 4>(all, scalars, factors, targets, i, j);
+    }
+  }
+  for (; j + lanes <= targets.columns; j += lanes) {
+    for (size_t i = 0; i < targets.rows; ++i) {
+      StepTile<rule, regularise, 1>(all, scalars, factors, targets, i, j);
+    }
+  }
+  for (; j < targets.columns; ++j) {
+    for (size_t i = 0; i < targets.rows; ++i) {
+      StepTile<rule, regularise, 1>(one, scalars, factors, targets, i, j);
+    }
+  }
+}
+
+template <Rule rule>
+void StepMatrix(const float* rows, size_t count, const Factors& factors,
+                const PassTargets& targets) {
+  Scalars scalars[kStepsAtOnce];
+  for (size_t s = 0; s < factors.samples; s += kStepsAtOnce) {
+    Factors part = factors;
+    part.u += s * factors.u_stride;
+    part.a += s * factors.a_stride;
+    part.samples = std::min(kStepsAtOnce, factors.samples - s);
+    bool regularise = false;
+    for (size_t t = 0; t < part.samples; ++t) {
+      scalars[t] = Scalars::Of(rule, rows + (s + t) * count, count);
+      regularise = regularise || scalars[t].Regularise();
+    }
+    if (regularise) {
+      StepRows<rule, true>(scalars, part, targets);
+    } else {
+      StepRows<rule, false>(scalars, part, targets);
+    }
+  }
+}
+
+void RunProduct(const float* weights, size_t rows, size_t columns,
+                const NextProduct& next) {
+  const hn::ScalableTag<float> all;
+  const hn::CappedTag<float, 4> four;
+  const hn::CappedTag<float, 1> one;
+  for (size_t i = 0; i < rows; ++i) {
+    const float* w = weights + i * columns;
+    float* z = next.z + i;
+    *z = 0;
+    size_t j = Product(all, w, next.x, columns, 0, z);
+    j = Product(four, w, next.x, columns, j, z);
+    Product(one, w, next.x, columns, j, z);
+  }
+}
+
+void RunPass(Rule rule, const float* scalar_row, size_t scalar_count,
+             const Factors& factors, const PassTargets& targets) {
+  const Scalars scalars = Scalars::Of(rule, scalar_row, scalar_count);
+  switch (rule) {
+    case Rule::kNone:
+      return Rows<Rule::kNone, false>(scalars, factors, targets);
+    case Rule::kSgd:
+      return Matrix<Rule::kSgd>(scalars, factors, targets);
+    case Rule::kMomentum:
+      return Matrix<Rule::kMomentum>(scalars, factors, targets);
+    case Rule::kNesterov:
+      return Matrix<Rule::kNesterov>(scalars, factors, targets);
+    case Rule::kAdagrad:
+      return Matrix<Rule::kAdagrad>(scalars, factors, targets);
+    case Rule::kRmsProp:
+      return Matrix<Rule::kRmsProp>(scalars, factors, targets);
+    case Rule::kAdam:
+      return Matrix<Rule::kAdam>(scalars, factors, targets);
+  }
+}
+
+void RunSteps(Rule rule, const float* rows, size_t count,
+              const Factors& factors, const PassTargets& targets) {
+  switch (rule) {
+    case Rule::kNone:
+      return StepMatrix<Rule::kNone>(rows, count, factors, targets);
+    case Rule::kSgd:
+      return StepMatrix<Rule::kSgd>(rows, count, factors, targets);
+    case Rule::kMomentum:
+      return StepMatrix<Rule::kMomentum>(rows, count, factors, targets);
+    case Rule::kNesterov:
+      return StepMatrix<Rule::kNesterov>(rows, count, factors, targets);
+    case Rule::kAdagrad:
+      return StepMatrix<Rule::kAdagrad>(rows, count, factors, targets);
+    case Rule::kRmsProp:
+      return StepMatrix<Rule::kRmsProp>(rows, count, factors, targets);
+    case Rule::kAdam:
+      return StepMatrix<Rule::kAdam>(rows, count, factors, targets);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace backprop
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace backprop {
+
+HWY_EXPORT(RunPass);
+HWY_EXPORT(RunProduct);
+HWY_EXPORT(RunSteps);
+
+void RunPass(Rule rule, std::span<const float> scalars, const Factors& factors,
+             const PassTargets& targets) {
+  HWY_DYNAMIC_DISPATCH(RunPass)
+  (rule, scalars.data(), scalars.size(), factors, targets);
+}
+
+void RunProduct(const float* weights, size_t rows, size_t columns,
+                const NextProduct& next) {
+  HWY_DYNAMIC_DISPATCH(RunProduct)(weights, rows, columns, next);
+}
+
+void RunSteps(Rule rule, std::span<const float> scalars, const Factors& factors,
+              const PassTargets& targets) {
+  const size_t count =
+      factors.samples == 0 ? 0 : scalars.size() / factors.samples;
+  HWY_DYNAMIC_DISPATCH(RunSteps)
+  (rule, scalars.data(), count, factors, targets);
+}
+
+void GradientToDelta(const Optimiser& optimiser, std::span<const float> scalars,
+                     const WeightRun& run, std::span<float> g) {
+  RunPass(RuleOf(optimiser), scalars, AsFactors(g.data()),
+          {1,
+           g.size(),
+           run.weights.data(),
+           {run.state[0].data(), run.state[1].data()},
+           g.data(),
+           false});
+}
+
+}  // namespace backprop
+#endif  // HWY_ONCE

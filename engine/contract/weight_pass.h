@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One pass over a matrix of weights that forms the gradient, updates the
+// optimiser's state, makes D and adds it, while the numbers are in registers:
+// delta.proto (1), (2), (3) and (7). Vectorised for the CPU at hand; the same
+// bits on every CPU, because each operation is one correctly rounded addition,
+// multiplication, division or square root. Built with -ffp-contract=off.
+#ifndef BACKPROP_ENGINE_CONTRACT_WEIGHT_PASS_H_
+#define BACKPROP_ENGINE_CONTRACT_WEIGHT_PASS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "engine/contract/factors.h"
+#include "engine/contract/optimiser.h"
+
+namespace backprop {
+
+// The matrices that a pass reads and writes, all (rows, columns) without gaps.
+struct PassTargets {
+  size_t rows;
+  size_t columns;
+  float* weights;
+  float* state[2] = {};  // the state vectors in the contract's order, else null
+  float* delta = nullptr;  // receives D, unless null; may be the factors' a
+  bool add = true;         // w ← fl(w + D); else the weights are only read
+  NextProduct next = {};
+};
+
+// scalars: (ScalarCount); not read with kNone.
+void RunPass(Rule rule, std::span<const float> scalars, const Factors& factors,
+             const PassTargets& targets);
+
+// A step for each sample, in their order, with the bits that as many calls of
+// RunPass would give, but with one read of weights and state.
+// scalars: (factors.samples, ScalarCount); not read with kNone. Of targets,
+// neither delta nor next may be set, and add must be.
+void RunSteps(Rule rule, std::span<const float> scalars, const Factors& factors,
+              const PassTargets& targets);
+
+// next.z = W·next.x by itself, with the bits that a pass gives it.
+void RunProduct(const float* weights, size_t rows, size_t columns,
+                const NextProduct& next);
+
+// A run of weights and what belongs to each. m and v: the state vectors in the
+// contract's order, the same run of each; empty where there is none.
+struct WeightRun {
+  std::span<float> weights;
+  std::span<float> state[2];
+};
+
+// One optimiser step on the gradient g of a run of weights: updates the state,
+// turns g into D in place. The weights are read but not changed: the caller
+// adds D. kind and nesterov are all that is read of optimiser; the rest comes
+// from scalars.
+void GradientToDelta(const Optimiser& optimiser, std::span<const float> scalars,
+                     const WeightRun& run, std::span<float> g);
+
+}  // namespace backprop
+
+#endif  // BACKPROP_ENGINE_CONTRACT_WEIGHT_PASS_H_

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/kernels/blas.h"
+
+#include <cblas.h>
+
+#include <string_view>
+
+namespace backprop::blas {
+namespace {
+
+// Several threads calling a multi-threaded OpenBLAS would fight over its pool.
+const bool single_threaded = [] {
+  openblas_set_num_threads(1);
+  return true;
+}();
+
+CBLAS_TRANSPOSE Transposition(Take take) {
+  return take == Take::kTransposed ? CblasTrans : CblasNoTrans;
+}
+
+int Int(size_t size) { return static_cast<int>(size); }
+
+}  // namespace
+
+void MultiplyVector(Matrix m, size_t rows, size_t cols, const float* x,
+                    float beta, float* y) {
+  cblas_sgemv(CblasRowMajor, Transposition(m.take), Int(rows), Int(cols), 1.0F,
+              m.data, Int(m.stride), x, 1, beta, y, 1);
+}
+
+void Multiply(size_t m, size_t n, size_t k, float alpha, Matrix a, Matrix b,
+              float beta, float* c, size_t c_stride) {
+  cblas_sgemm(CblasRowMajor, Transposition(a.take), Transposition(b.take),
+              Int(m), Int(n), Int(k), alpha, a.data, Int(a.stride), b.data,
+              Int(b.stride), beta, c, Int(c_stride));
+}
+
+bool TakesSmallAsTheyLie() {
+  static const bool takes = [] {
+    const std::string_view core = openblas_get_corename();
+    return core == "SkylakeX" || core == "Cooperlake" ||
+           core == "SapphireRapids";
+  }();
+  return takes;
+}
+
+}  // namespace backprop::blas

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// OpenBLAS, the one way to it. One thread a call: parallelism is across
+// sessions. Matrices are row-major; sizes fit int (Layout::Create sees to it).
+// Any thread. What it computes may differ in the last bits between CPU types.
+#ifndef BACKPROP_ENGINE_KERNELS_BLAS_H_
+#define BACKPROP_ENGINE_KERNELS_BLAS_H_
+
+#include <cstddef>
+
+namespace backprop::blas {
+
+// Whether a matrix is taken as it lies or transposed.
+enum class Take : bool { kAsIs, kTransposed };
+
+// A matrix's numbers, with `stride` numbers from row to row.
+struct Matrix {
+  const float* data;
+  size_t stride;
+  Take take = Take::kAsIs;
+};
+
+// y ← M·x + beta·y for M (rows, cols); with kTransposed y ← Mᵀ·x + beta·y,
+// x (rows), y (cols).
+void MultiplyVector(Matrix m, size_t rows, size_t cols, const float* x,
+                    float beta, float* y);
+
+// C ← alpha·op(A)·op(B) + beta·C for op(A) (m, k), op(B) (k, n), C (m, n) with
+// c_stride numbers from row to row.
+void Multiply(size_t m, size_t n, size_t k, float alpha, Matrix a, Matrix b,
+              float beta, float* c, size_t c_stride);
+
+// Some of OpenBLAS' kernels (those for AVX-512) take small products as they
+// lie, where others repack both matrices first. Small is: m·n·k up to
+// kSmallProduct and, with B transposed, m·n up to kSmallTransposed (OpenBLAS
+// 0.3.21).
+bool TakesSmallAsTheyLie();
+inline constexpr size_t kSmallProduct = 1'000'000;
+inline constexpr size_t kSmallTransposed = 1024;
+
+}  // namespace backprop::blas
+
+#endif  // BACKPROP_ENGINE_KERNELS_BLAS_H_

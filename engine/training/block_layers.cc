@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/training/block_layers.h"
+
+#include <algorithm>
+
+#include "engine/contract/factors.h"
+#include "engine/contract/weight_pass.h"
+#include "engine/kernels/rank_update.h"
+#include "engine/network/activation.h"
+#include "engine/training/direct_layers.h"
+
+namespace backprop {
+namespace {
+
+size_t Padded(size_t size) { return RoundedUp(size, kLine); }
+
+Rows At(Rows rows, size_t row) { return {rows[row], rows.stride}; }
+// Rows begin … end − 1.
+Matrix RowsOf(const Matrix& w, size_t begin, size_t end) {
+  return {w.data + begin * w.cols, end - begin, w.cols};
+}
+
+MutableRows At(MutableRows rows, size_t row) {
+  return {rows[row], rows.stride};
+}
+
+// From so many weights on, a part of a layer's work takes longer than it takes
+// to hand it over.
+constexpr size_t kSharedWeights = size_t{1} << 20;
+
+}  // namespace
+
+template <class Work>
+void BlockLayers::Share(const Matrix& w, size_t size, const Work& work) {
+  if (crew_ == nullptr || crew_->size() == 1 ||
+      w.rows * w.cols < kSharedWeights) {
+    return work(0, size, scratch_);
+  }
+  const size_t parts = crew_->size();
+  part_scratch_.resize(std::max(part_scratch_.size(), parts));
+  const size_t length = RoundedUp((size + parts - 1) / parts, kLine);
+  crew_->Share(parts, [&](size_t part) {
+    const size_t begin = std::min(size, part * length);
+    const size_t end = std::min(size, begin + length);
+    if (begin < end) work(begin, end, part_scratch_[part]);
+  });
+}
+
+void BlockLayers::Prepare(const Training& training, const TrainRun& run,
+                          size_t last, size_t rows) {
+  training_ = &training;
+  run_ = &run;
+  plain_ = IsPlainDescent(training);
+  rates_.resize(rows);
+  const auto& all = training.layout->layers();
+  size_t numbers = 0;
+  size_t widest = Padded(rows);
+  for (size_t k = 0; k <= last; ++k) {
+    widest = std::max({widest, Padded(all[k].outputs), Padded(all[k].inputs)});
+    numbers += rows * (Padded(all[k].inputs) + 4 * Padded(all[k].outputs) +
+                       Padded(rows));
+  }
+  float* next = memory_.Get(numbers + rows * widest);
+  const auto take = [&](size_t size) {
+    const MutableRows panel{next, Padded(size)};
+    next += rows * panel.stride;
+    return panel;
+  };
+  layers_.clear();
+  const float* const weights = run.weights.data();
+  const bool moves = StateCount(*training.optimiser) > 0;
+  for (size_t k = 0; k <= last; ++k) {
+    const LayerLayout& at = all[k];
+    const float* const m = moves ? run.state.data() : nullptr;
+    layers_.push_back(
+        {.w = {weights + at.weights_begin, at.outputs, at.inputs},
+         .bias = weights + at.bias_begin,
+         .m = {moves ? m + at.weights_begin : m, at.outputs, at.inputs},
+         .m_bias = moves ? m + at.bias_begin : m,
+         .spec = &training.network->layers[k],
+         .a = take(at.inputs),
+         .base = take(at.outputs),
+         .z = take(at.outputs),
+         .signal = take(at.outputs),
+         .u = take(at.outputs),
+         .gram = take(rows)});
+  }
+  spare_ = next;
+}
+
+void BlockLayers::Load(size_t first, size_t count) {
+  const size_t size = layers_.front().w.cols;
+  const size_t scalars = ScalarCount(*training_->optimiser);
+  for (size_t t = 0; t < count; ++t) {
+    std::copy_n(run_->inputs.data() + (first + t) * size, size,
+                layers_.front().a[t]);
+    rates_[t] = training_->rate->Rate(training_->ahead + first + t);
+    StepScalars(*training_->optimiser, rates_[t],
+                training_->state_age + first + t + 1,
+                run_->scalars.subspan((first + t) * scalars, scalars));
+  }
+  if (!plain_) {
+    recurrence_.Load(*training_->optimiser,
+                     run_->scalars.subspan(first * scalars), count);
+  }
+  Correlate(0, {0, count});
+}
+
+void BlockLayers::Correlate(size_t k, Window window) {
+  const BlockLayer& layer = layers_[k];
+  const size_t size = layer.w.rows;
+  const Rows a = At(Rows(layer.a), window.begin);
+  Share(layer.w, size, [&](size_t begin, size_t end, Panel&) {
+    const MutableRows base{layer.base[window.begin] + begin, layer.base.stride};
+    Forward(a, window.size(), RowsOf(layer.w, begin, end), layer.bias + begin,
+            base);
+  });
+  if (!plain_) Keep(layer.base, window, size);
+  if (layer.m.data != nullptr) {
+    Forward(a, window.size(), layer.m, layer.m_bias, spare(size));
+    Push(layer.base, window, size);
+  }
+  Gram(layer.a, window, layer.w.cols, layer.gram, scratch_);
+  for (size_t t = window.begin; t < window.end; ++t) {
+    float* const row = layer.gram[t];
+    for (size_t s = 0; s < t; ++s) row[s] += 1;  // the bias' part
+    if (plain_) continue;
+    for (size_t s = 0; s < t; ++s) row[s] *= recurrence_.answer(t, s);
+  }
+}
+
+void BlockLayers::Correct(size_t k, Window window, MutableRows z) {
+  const BlockLayer& layer = layers_[k];
+  const size_t size = layer.w.rows;
+  for (size_t t = window.begin; t < window.end; ++t) {
+    std::copy_n(layer.base[t], size, z[t]);
+  }
+  AddEarlier(layer.gram, layer.u, window, size, z, scratch_);
+}
+
+// signal^t below = f′ ∘ (W_tᵀ·signal^t), and what step s < t put into W_t is
+// u^s ⊗ a^s, times answer(t, s); u^s is scale(s)·signal^s.
+void BlockLayers::Propagate(size_t k, Window window) {
+  const BlockLayer& above = layers_[k];
+  const BlockLayer& layer = layers_[k - 1];
+  const size_t size = layer.w.rows;
+  const Rows signal = At(Rows(above.signal), window.begin);
+  Share(above.w, size, [&](size_t begin, size_t end, Panel&) {
+    BackwardColumns(signal, window.size(), above.w, begin, end,
+                    At(layer.signal, window.begin));
+  });
+  if (!plain_) Keep(layer.signal, window, size);
+  if (above.m.data != nullptr) {
+    Backward(signal, window.size(), above.m, spare(size));
+    Push(layer.signal, window, size);
+  }
+  const MutableRows products = spare(window.end);
+  Gram(above.signal, window, above.w.rows, products, scratch_);
+  for (size_t t = window.begin; t < window.end; ++t) {
+    for (size_t s = 0; s < t; ++s) {
+      products[t][s] *= plain_ ? -rates_[s] : recurrence_.answer(t, s);
+    }
+  }
+  AddEarlier(products, above.a, window, size, layer.signal, scratch_);
+  for (size_t t = window.begin; t < window.end; ++t) {
+    MultiplyByDerivative(*layer.spec, {layer.z[t], size}, {above.a[t], size},
+                         {layer.signal[t], size});
+  }
+}
+
+void BlockLayers::Keep(MutableRows rows, Window window, size_t size) const {
+  for (size_t t = window.begin; t < window.end; ++t) {
+    const float keep = recurrence_.keep(t);
+    for (size_t i = 0; i < size; ++i) rows[t][i] *= keep;
+  }
+}
+
+void BlockLayers::Push(MutableRows rows, Window window, size_t size) const {
+  for (size_t t = window.begin; t < window.end; ++t) {
+    const float push = recurrence_.push(t);
+    const float* const from = spare(size)[t - window.begin];
+    for (size_t i = 0; i < size; ++i) rows[t][i] += push * from[i];
+  }
+}
+
+float* BlockLayers::RowOf(size_t sample) const {
+  return run_->deltas.data() + sample * training_->layout->delta_row_length();
+}
+
+void BlockLayers::Apply(size_t first, size_t accepted) {
+  for (size_t k = 0; k < layers_.size(); ++k) {
+    if (plain_) {
+      ApplyLayer(k, first, accepted);
+    } else {
+      ApplyOptimiser(k, first, accepted);
+    }
+  }
+}
+
+void BlockLayers::ApplyLayer(size_t k, size_t first, size_t accepted) {
+  const BlockLayer& layer = layers_[k];
+  const LayerLayout& at = training_->layout->layers()[k];
+  for (size_t t = 0; t < accepted; ++t) {
+    WriteFactors(at, k, layer.u[t], layer.a[t], RowOf(first + t));
+  }
+  Share(layer.w, at.outputs, [&](size_t begin, size_t end, Panel& scratch) {
+    const Rows u{layer.u.data + begin, layer.u.stride};
+    ApplySteps({u, layer.a, accepted, end - begin, at.inputs},
+               run_->weights.data() + at.weights_begin + begin * at.inputs,
+               run_->weights.data() + at.bias_begin + begin, scratch);
+  });
+}
+
+void BlockLayers::ApplyOptimiser(size_t k, size_t first, size_t accepted) {
+  const BlockLayer& layer = layers_[k];
+  const LayerLayout& at = training_->layout->layers()[k];
+  const Rule rule = RuleOf(*training_->optimiser);
+  const size_t count = ScalarCount(*training_->optimiser);
+  const auto scalars = run_->scalars.subspan(first * count, accepted * count);
+  const Factors factors{layer.u.data, layer.u.stride, layer.a.data,
+                        layer.a.stride, accepted};
+  const auto targets = [this](size_t rows, size_t columns, size_t begin) {
+    PassTargets at_begin{rows, columns, run_->weights.data() + begin, {}};
+    if (!run_->state.empty()) at_begin.state[0] = run_->state.data() + begin;
+    return at_begin;
+  };
+  const PassTargets matrix = targets(at.outputs, at.inputs, at.weights_begin);
+  const PassTargets bias = targets(1, at.outputs, at.bias_begin);
+  if (at.form == DeltaForm::kFactored) {
+    for (size_t t = 0; t < accepted; ++t) {
+      WriteFactors(at, k, layer.u[t], layer.a[t], RowOf(first + t));
+    }
+    RunSteps(rule, scalars, factors, matrix);
+    RunSteps(rule, scalars, BiasFactors(factors), bias);
+    return;
+  }
+  for (size_t t = 0; t < accepted; ++t) {  // D itself is wanted
+    const Factors one{layer.u[t], 0, layer.a[t], 0, 1};
+    float* const d = RowOf(first + t) + at.delta_begin;
+    PassTargets with_d = matrix;
+    with_d.delta = d;
+    RunPass(rule, scalars.subspan(t * count, count), one, with_d);
+    with_d = bias;
+    with_d.delta = d + at.outputs * at.inputs;
+    RunPass(rule, scalars.subspan(t * count, count), BiasFactors(one), with_d);
+  }
+}
+
+}  // namespace backprop

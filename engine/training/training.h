@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a run of steps is given: the session's part of it (Training), and where
+// its samples lie and its results go (TrainRun). Every way of training takes
+// these two.
+#ifndef BACKPROP_ENGINE_TRAINING_TRAINING_H_
+#define BACKPROP_ENGINE_TRAINING_TRAINING_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "engine/contract/layout.h"
+#include "engine/contract/optimiser.h"
+#include "engine/network/network.h"
+#include "engine/training/schedule.h"
+
+namespace backprop {
+
+// What a session trains with; constant over a call of Trainer::Train.
+struct Training {
+  const NetworkSpec* network = nullptr;
+  const Layout* layout = nullptr;  // of that network
+  const Optimiser* optimiser = nullptr;
+  const LearningRate* rate = nullptr;
+  uint64_t ahead = 0;       // of rate's next step: the run's first step
+  uint64_t first_step = 1;  // number of the run's first step
+  uint64_t state_age = 0;   // steps done since the optimiser's state was zero
+  uint64_t dropout_seed = 0;
+};
+
+// Whether D is the factors' product, whatever the weights: plain SGD without
+// dropout and clipping by norm. What trains many samples at once needs it.
+bool IsPlainDescent(const Training& training);
+
+// Where a call of Trainer::Train finds its samples and puts its results.
+// steps is errors.size(), at most training.rate->StepsUntilDecision() with
+// training.ahead; B is layout->batch_size().
+struct TrainRun {
+  std::span<const float> inputs = {};   // (steps·B, input_size), finite
+  std::span<const float> targets = {};  // (steps·B, output_size), finite
+  std::span<const float> sample_weights = {};  // (steps·B) or empty: all 1
+  std::span<float> weights = {};  // (weight_count), updated in place
+  std::span<float> state = {};    // (StateCount, weight_count), likewise
+  std::span<float> errors = {};   // (steps): mean over B, before the update
+  std::span<float> deltas = {};   // (steps, delta_row_length)
+  std::span<float> scalars = {};  // (steps, ScalarCount)
+  std::span<float> outputs = {};  // (steps·B, output_size) or empty
+  // (steps); filled, and needed, if optimiser->max_norm > 0.
+  std::span<float> gradient_norms = {};
+  // D of each step: (steps, weight_count) or empty. Takes the slow way.
+  std::span<float> full_deltas = {};
+};
+
+// The training of the run's steps from step `first` of it on.
+Training From(Training training, size_t first);
+
+// Steps first … first + count − 1 of the run.
+TrainRun PartOf(const Training& training, const TrainRun& run, size_t first,
+                size_t count);
+
+}  // namespace backprop
+
+#endif  // BACKPROP_ENGINE_TRAINING_TRAINING_H_

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/calls/predict.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "engine/contract/delta.h"
+#include "server/sessions/rejection.h"
+#include "server/sessions/sample_decoder.h"
+
+namespace backprop {
+namespace {
+
+// Protobuf's messages end at 2 GiB.
+constexpr size_t kLargestAnswer = size_t{1} << 30;
+
+}  // namespace
+
+absl::Status RowPredictor::CheckValues() {
+  const size_t count = static_cast<size_t>(request_.values_size());
+  const size_t row = session_->layout().input_size();
+  if (count % row != 0) {
+    return InvalidField("values", absl::StrCat("holds ", count,
+                                               " numbers, no multiple of a "
+                                               "row's ",
+                                               row));
+  }
+  rows_ = count / row;
+  return CheckFinite("values", {request_.values().data(), count});
+}
+
+absl::Status RowPredictor::Check() {
+  if (request_.inputs().empty() == request_.values().empty()) {
+    return InvalidField("inputs", "set exactly one of inputs and values");
+  }
+  if (request_.inputs().empty()) {
+    absl::Status status = CheckValues();
+    if (!status.ok()) return status;
+  } else {
+    const auto rows = CheckInputs(*spec_, "inputs", request_.inputs());
+    if (!rows.ok()) return rows.status();
+    rows_ = *rows;
+  }
+  const size_t row_bytes = session_->layout().output_size() * sizeof(float);
+  const size_t most =
+      std::max<size_t>(1, std::min(most_bytes_, kLargestAnswer) / row_bytes);
+  if (rows_ > most) {
+    return InvalidField(request_.inputs().empty() ? "values" : "inputs",
+                        absl::StrCat("holds ", rows_,
+                                     " rows, whose outputs are too many for "
+                                     "one answer: ask for at most ",
+                                     most, " at once"));
+  }
+  response_.mutable_outputs()->Resize(
+      static_cast<int>(rows_ * session_->layout().output_size()), 0);
+  return absl::OkStatus();
+}
+
+size_t RowPredictor::answer_bytes() const {
+  constexpr size_t kOtherBytes = 64;
+  const size_t columns = session_->layout().input_size();
+  const size_t element = ElementSize(session_->spec()->input.element_type);
+  const size_t rows = std::max(request_.inputs().size() / element,
+                               static_cast<size_t>(request_.values_size())) /
+                      columns;
+  const size_t row_bytes = session_->layout().output_size() * sizeof(float);
+  // More than that is refused.
+  const size_t most =
+      std::max(std::min(most_bytes_, kLargestAnswer), row_bytes);
+  return kOtherBytes + std::min(rows, most / row_bytes) * row_bytes;
+}
+
+std::optional<absl::Status> RowPredictor::Next(Worker& worker) {
+  if (rows_ == 0) {
+    spec_ = session_->spec();
+    absl::Status status = CheckReady(*spec_);
+    if (status.ok()) status = Check();
+    if (!status.ok()) return status;
+    response_.set_step(session_->progress().step);
+  }
+  const Layout& layout = session_->layout();
+  const size_t count = std::min(RowsInTurn(layout), rows_ - next_);
+  const auto inputs = Panel(worker.inputs, count * layout.input_size());
+  if (request_.inputs().empty()) {
+    const float* begin = request_.values().data() + next_ * layout.input_size();
+    std::copy(begin, begin + inputs.size(), inputs.begin());
+    FlushSmall(inputs);
+  } else {
+    DecodeInputs(*spec_, request_.inputs(), next_, count, inputs);
+  }
+  const std::span<float> outputs(response_.mutable_outputs()->mutable_data() +
+                                     next_ * layout.output_size(),
+                                 count * layout.output_size());
+  worker.predictor.Predict(spec_->network, layout, session_->weights(), inputs,
+                           outputs);
+  next_ += count;
+  if (next_ < rows_) return std::nullopt;
+  return absl::OkStatus();
+}
+
+}  // namespace backprop

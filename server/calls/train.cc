@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/calls/train.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "server/calls/watched_steps.h"
+#include "server/sessions/rejection.h"
+#include "server/translation/input.h"
+#include "server/translation/message_limits.h"
+#include "server/translation/number_bytes.h"
+#include "server/translation/rpc_status.h"
+
+namespace backprop {
+namespace {
+
+// 256 KiB in a response: well below gRPC's default receive limit of 4 MiB, and
+// large enough that its cost vanishes beside its training.
+constexpr size_t kMostNumbers = 64 * 1024;
+constexpr size_t kMostInputNumbers = 256 * 1024;
+
+// A digest takes up to 21 bytes on the wire.
+constexpr size_t kDigestNumbers = 6;
+
+// A request of so many bytes is kept to be filled again, a larger one is freed:
+// beside its training, allocating it costs nothing.
+constexpr size_t kKeptRequestBytes = 64 * 1024;
+
+// Numbers of a step in a response; at least those of its delta row, sent or
+// not, as they tell how long the step takes.
+size_t NumbersAStep(const SessionSpec& spec, const Layout& layout,
+                    const AnswerContent& content) {
+  size_t numbers = 1 + ScalarCount(spec.optimiser);  // 1: the error
+  numbers += content.deltas == v1::DELTA_DETAIL_DENSE
+                 ? std::max(layout.weight_count(), layout.delta_row_length())
+                 : layout.delta_row_length();
+  if (content.outputs) numbers += layout.batch_size() * layout.output_size();
+  if (spec.optimiser.max_norm > 0) ++numbers;
+  return numbers + (kDigestNumbers - 1) / spec.digest_every + 1;
+}
+
+}  // namespace
+
+absl::StatusOr<AnswerContent> AnswerContentFromProto(
+    const v1::TrainOptions& options, const Layout& layout) {
+  AnswerContent content;
+  content.outputs = options.want_outputs();
+  if (!v1::DeltaDetail_IsValid(options.deltas())) {
+    return InvalidField("options.deltas",
+                        absl::StrCat("is ", static_cast<int>(options.deltas()),
+                                     ", no delta detail that this server "
+                                     "knows"));
+  }
+  if (options.deltas() != v1::DELTA_DETAIL_UNSPECIFIED) {
+    content.deltas = options.deltas();
+  }
+  if (content.deltas == v1::DELTA_DETAIL_DENSE &&
+      layout.weight_count() > kMostNumbersInMessage) {
+    return InvalidField("options.deltas",
+                        absl::StrCat("a step's ", layout.weight_count(),
+                                     " numbers are more than a message may "
+                                     "hold: ask for FACTORS or NONE"));
+  }
+  return content;
+}
+
+void MessageTrainer::Begin(uint64_t message_number) {
+  message_number_ = message_number;
+  checked_ = false;
+}
+
+void MessageTrainer::End() {
+  if (request_.SpaceUsedLong() <= kKeptRequestBytes) return;
+  v1::TrainRequest().Swap(&request_);
+}
+
+SampleBytes MessageTrainer::Samples() const {
+  return {
+      request_.inputs(),
+      request_.targets(),
+      {request_.classes().data(), static_cast<size_t>(request_.classes_size())},
+      {request_.sample_weights().data(),
+       static_cast<size_t>(request_.sample_weights_size())}};
+}
+
+size_t MessageTrainer::StepsInPart(const SessionSpec& spec) const {
+  const Layout& layout = session_->layout();
+  const size_t by_inputs =
+      kMostInputNumbers / (layout.batch_size() * layout.input_size());
+  const size_t by_response =
+      kMostNumbers / NumbersAStep(spec, layout, content_);
+  return std::max<size_t>(1, std::min(by_inputs, by_response));
+}
+
+absl::Status MessageTrainer::Check(const SessionSpec& spec) {
+  count_ = next_ = skipped_ = 0;
+  if (!request_.session_id().empty()) {
+    return InvalidField("session_id",
+                        "belongs into the stream's first message only");
+  }
+  const auto count = CheckSamples(spec, Samples());
+  if (!count.ok()) return count.status();
+  const size_t batch = session_->layout().batch_size();
+  if (*count % batch != 0) {
+    return InvalidField("inputs", absl::StrCat("holds ", *count,
+                                               " samples, no multiple of the "
+                                               "session's batch_size ",
+                                               batch));
+  }
+  if (request_.has_offset()) {
+    const uint64_t expected = session_->progress().next_offset;
+    if (request_.offset() > expected) {
+      return Rejection(
+          kOffsetGap,
+          absl::StrCat("the message begins at offset ", request_.offset(),
+                       " but the session expects ", expected,
+                       ": send the samples from there; nothing was applied"));
+    }
+    if ((expected - request_.offset()) % batch != 0) {
+      return InvalidField("offset",
+                          absl::StrCat("is ", request_.offset(),
+                                       ", no multiple of batch_size ", batch));
+    }
+    skipped_ = static_cast<size_t>(
+        std::min<uint64_t>(*count, expected - request_.offset()));
+  }
+  count_ = *count;
+  next_ = skipped_;
+  return absl::OkStatus();
+}
+
+absl::Status MessageTrainer::TakePart(Worker& worker,
+                                      v1::TrainResponse* response) {
+  const auto spec = session_->spec();
+  if (!checked_) {
+    checked_ = true;
+    absl::Status status = Check(*spec);
+    response->set_skipped_samples(skipped_);
+    if (!status.ok()) return status;
+  }
+  if (next_ == count_) return absl::OkStatus();
+  return AwaitsStandardisation(*spec) ? LearnPart(worker, response)
+                                      : TrainPart(*spec, worker, response);
+}
+
+absl::Status MessageTrainer::LearnPart(Worker& worker,
+                                       v1::TrainResponse* response) {
+  const auto before = session_->spec();
+  const size_t columns = session_->layout().input_size();
+  const size_t most = std::max<size_t>(1, kMostInputNumbers / columns);
+  const size_t samples = static_cast<size_t>(
+      std::min<uint64_t>({most, count_ - next_, session_->samples_to_learn()}));
+  const auto inputs = Panel(worker.inputs, samples * columns);
+  DecodeInputs(*before, request_.inputs(), next_, samples, inputs);
+  session_->Learn(inputs);
+  next_ += samples;
+  const auto spec = session_->spec();
+  if (AwaitsStandardisation(*spec)) return absl::OkStatus();
+  TellWatchers(*session_, {.learnt_standardisation = true});
+  StandardisationToProto(*spec, response->mutable_standardisation());
+  if (next_ == count_) return absl::OkStatus();
+  // What follows has been checked without it.
+  const size_t row_bytes = columns * ElementSize(spec->input.element_type);
+  return CheckInputs(
+             *spec, "inputs",
+             std::string_view(request_.inputs()).substr(next_ * row_bytes))
+      .status();
+}
+
+TrainRun MessageTrainer::PrepareRun(const SessionSpec& spec, size_t steps,
+                                    Worker& worker) const {
+  const Layout& layout = session_->layout();
+  const size_t samples = steps * layout.batch_size();
+  const auto inputs = Panel(worker.inputs, samples * layout.input_size());
+  const auto targets = Panel(worker.targets, samples * layout.output_size());
+  DecodeInputs(spec, request_.inputs(), next_, samples, inputs);
+  DecodeTargets(spec, Samples(), next_, samples, targets);
+  TrainRun run;
+  run.inputs = inputs;
+  run.targets = targets;
+  if (const auto weights = Samples().weights; !weights.empty()) {
+    run.sample_weights = weights.subspan(next_, samples);
+  }
+  run.errors = Panel(worker.errors, steps);
+  run.deltas = Panel(worker.deltas, steps * layout.delta_row_length());
+  run.scalars = Panel(worker.scalars, steps * ScalarCount(spec.optimiser));
+  run.gradient_norms = Panel(worker.gradient_norms, steps);
+  if (content_.outputs) {
+    run.outputs = Panel(worker.outputs, samples * layout.output_size());
+  }
+  if (content_.deltas == v1::DELTA_DETAIL_DENSE) {
+    run.full_deltas = Panel(worker.full_deltas, steps * layout.weight_count());
+  }
+  return run;
+}
+
+absl::Status MessageTrainer::TrainPart(const SessionSpec& spec, Worker& worker,
+                                       v1::TrainResponse* response) {
+  const size_t batch = spec.batch_size;
+  const size_t steps = std::min(StepsInPart(spec), (count_ - next_) / batch);
+  const TrainRun run = PrepareRun(spec, steps, worker);
+
+  const auto start = std::chrono::steady_clock::now();
+  const TrainOutcome outcome = session_->Train(worker.trainer, run);
+  const std::chrono::duration<double> seconds =
+      std::chrono::steady_clock::now() - start;
+
+  const size_t applied =
+      static_cast<size_t>(outcome.after.step - outcome.before.step);
+  if (applied > 0) TellOf(run, applied, outcome);
+  next_ += applied * batch;
+  metrics_.RecordTurn(
+      {run.errors.first(applied), applied * batch, seconds.count()});
+  FillResponse(spec, run, applied, response);
+  for (const DigestAt& digest : outcome.digests) {
+    v1::StepDigest* added = response->add_digests();
+    added->set_step(digest.step);
+    added->set_digest(digest.digest);
+  }
+  if (applied < steps) {
+    return NonFiniteStep(outcome.after,
+                         "it and what follows in its message were not applied");
+  }
+  return absl::OkStatus();
+}
+
+// next_: the first sample of the steps.
+void MessageTrainer::TellOf(const TrainRun& run, size_t steps,
+                            const TrainOutcome& outcome) {
+  const size_t row_bytes = session_->layout().input_size() *
+                           ElementSize(session_->spec()->input.element_type);
+  const size_t batch = session_->layout().batch_size();
+  TellWatchers(*session_, {.run = &run,
+                           .steps = steps,
+                           .inputs = std::string_view(request_.inputs())
+                                         .substr(next_ * row_bytes,
+                                                 steps * batch * row_bytes),
+                           .outcome = &outcome});
+}
+
+void MessageTrainer::FillResponse(const SessionSpec& spec, const TrainRun& run,
+                                  size_t steps,
+                                  v1::TrainResponse* response) const {
+  if (steps == 0) return;
+  const Layout& layout = session_->layout();
+  response->mutable_errors()->Add(run.errors.begin(),
+                                  run.errors.begin() + steps);
+  if (content_.deltas == v1::DELTA_DETAIL_FACTORS) {
+    SetNumbers(run.deltas.first(steps * layout.delta_row_length()),
+               response->mutable_deltas());
+    const size_t length = ScalarCount(spec.optimiser);
+    SetScalars(run.scalars.first(steps * length), length,
+               response->mutable_scalars());
+  } else if (content_.deltas == v1::DELTA_DETAIL_DENSE) {
+    SetNumbers(run.full_deltas.first(steps * layout.weight_count()),
+               response->mutable_deltas());
+  }
+  if (content_.outputs) {
+    SetNumbers(
+        run.outputs.first(steps * layout.batch_size() * layout.output_size()),
+        response->mutable_outputs());
+  }
+  if (spec.optimiser.max_norm > 0) {
+    response->mutable_gradient_norms()->Add(run.gradient_norms.begin(),
+                                            run.gradient_norms.begin() + steps);
+  }
+}
+
+void MessageTrainer::Next(Worker& worker, v1::TrainResponse* response) {
+  response->set_message_number(message_number_);
+  response->set_base_step(session_->progress().step);
+  absl::Status status = TakePart(worker, response);
+
+  const Progress progress = session_->progress();
+  response->set_step(progress.step);
+  response->set_next_offset(progress.next_offset);
+  response->set_message_done(!status.ok() || next_ == count_);
+  if (!status.ok()) {
+    metrics_.RecordRejection(RejectionReason(status));
+    *response->mutable_rejection() = ToRpcStatus(status);
+  }
+  const bool has_last_digest =
+      response->digests_size() > 0 &&
+      response->digests().rbegin()->step() == progress.step;
+  if (response->message_done() && request_.want_digest() && !has_last_digest) {
+    v1::StepDigest* added = response->add_digests();
+    added->set_step(progress.step);
+    added->set_digest(session_->WeightsDigest());
+  }
+}
+
+}  // namespace backprop

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One message of a Train stream on its way through a session: checked whole,
+// then trained part by part, each part answered by one response.
+#ifndef BACKPROP_SERVER_CALLS_TRAIN_H_
+#define BACKPROP_SERVER_CALLS_TRAIN_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backprop/v1/training_service.pb.h"
+#include "server/ops/metrics.h"
+#include "server/sessions/sample_decoder.h"
+#include "server/sessions/session.h"
+
+namespace backprop {
+
+// What a stream's answers hold; constant over the stream.
+struct AnswerContent {
+  v1::DeltaDetail deltas = v1::DELTA_DETAIL_FACTORS;
+  bool outputs = false;
+};
+
+// Fails with INVALID_REQUEST.
+absl::StatusOr<AnswerContent> AnswerContentFromProto(
+    const v1::TrainOptions& options, const Layout& layout);
+
+// Used within turns of the session's lane only.
+class MessageTrainer {
+ public:
+  // metrics must outlive the object.
+  MessageTrainer(std::shared_ptr<Session> session, const AnswerContent& content,
+                 Metrics& metrics)
+      : session_(std::move(session)), content_(content), metrics_(metrics) {}
+
+  // The message to train on: parse into this, then call Begin. It is read until
+  // a response has message_done.
+  v1::TrainRequest& request() { return request_; }
+
+  // message_number: as in TrainResponse.
+  void Begin(uint64_t message_number);
+
+  // Trains the next part, a few milliseconds at most for nets of ordinary size,
+  // and fills response (cleared by the caller). Call until message_done.
+  void Next(Worker& worker, v1::TrainResponse* response);
+
+  // After message_done, when request() is no longer needed: frees what a large
+  // one holds, so that a stream that waits costs little.
+  void End();
+
+ private:
+  // Sets count_, next_ and skipped_. Nothing is applied if it fails.
+  absl::Status Check(const SessionSpec& spec);
+  absl::Status TakePart(Worker& worker, v1::TrainResponse* response);
+  absl::Status LearnPart(Worker& worker, v1::TrainResponse* response);
+  absl::Status TrainPart(const SessionSpec& spec, Worker& worker,
+                         v1::TrainResponse* response);
+  // Steps in one part: bounds a response's size and a turn's length.
+  size_t StepsInPart(const SessionSpec& spec) const;
+  TrainRun PrepareRun(const SessionSpec& spec, size_t steps,
+                      Worker& worker) const;
+  // steps: of the run, that were applied.
+  void FillResponse(const SessionSpec& spec, const TrainRun& run, size_t steps,
+                    v1::TrainResponse* response) const;
+  void TellOf(const TrainRun& run, size_t steps, const TrainOutcome& outcome);
+  SampleBytes Samples() const;
+
+  const std::shared_ptr<Session> session_;
+  const AnswerContent content_;
+  Metrics& metrics_;
+  v1::TrainRequest request_;
+  uint64_t message_number_ = 0;
+  bool checked_ = false;  // Check has been called for this message
+  size_t count_ = 0;      // samples in the message
+  size_t next_ = 0;       // first sample not yet learnt from or trained on
+  size_t skipped_ = 0;    // samples at the front applied before
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_CALLS_TRAIN_H_

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/calls/update_session.h"
+
+#include <google/protobuf/util/field_mask_util.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/sessions/rejection.h"
+#include "server/translation/spec.h"
+
+namespace backprop {
+namespace {
+
+using google::protobuf::FieldMask;
+using google::protobuf::util::FieldMaskUtil;
+using Violations = std::vector<FieldViolation>;
+using Kind = v1::Optimiser::KindCase;
+
+constexpr std::string_view kRate = "optimiser.learning_rate";
+constexpr std::string_view kSchedule = "optimiser.schedule";
+constexpr std::string_view kDropout = "layers.dropout";
+
+struct Path {
+  std::string_view name;
+  Kind kind;  // the optimiser that has the field; KIND_NOT_SET: all sessions do
+};
+constexpr std::array<Path, 18> kPaths = {{
+    {kRate, Kind::KIND_NOT_SET},
+    {kSchedule, Kind::KIND_NOT_SET},
+    {"optimiser.l2", Kind::KIND_NOT_SET},
+    {"optimiser.l1", Kind::KIND_NOT_SET},
+    {"optimiser.decoupled_decay", Kind::KIND_NOT_SET},
+    {"optimiser.clipping", Kind::KIND_NOT_SET},
+    {"digest_every", Kind::KIND_NOT_SET},
+    {"optimiser.sgd.momentum", Kind::kSgd},
+    {"optimiser.adagrad.epsilon", Kind::kAdagrad},
+    {"optimiser.rms_prop.decay", Kind::kRmsProp},
+    {"optimiser.rms_prop.epsilon", Kind::kRmsProp},
+    {"optimiser.adam.beta1", Kind::kAdam},
+    {"optimiser.adam.beta2", Kind::kAdam},
+    {"optimiser.adam.epsilon", Kind::kAdam},
+    {kDropout, Kind::KIND_NOT_SET},
+    {"label_smoothing", Kind::KIND_NOT_SET},
+    {"class_weights", Kind::KIND_NOT_SET},
+    {"huber_delta", Kind::KIND_NOT_SET},
+}};
+
+bool Names(const FieldMask& mask, std::string_view path) {
+  return std::ranges::find(mask.paths(), path) != mask.paths().end();
+}
+
+std::string AllPaths() {
+  std::string all;
+  for (const Path& path : kPaths) {
+    absl::StrAppend(&all, all.empty() ? "" : ", ", std::string(path.name));
+  }
+  return all;
+}
+
+// spec: the session's present one.
+Violations CheckMask(const FieldMask& mask, const v1::SessionSpec& spec) {
+  if (mask.paths().empty()) {
+    return {{"update_mask", "must name at least one field"}};
+  }
+  // Each path once at most: more would only be repetitions.
+  if (mask.paths_size() > static_cast<int>(kPaths.size())) {
+    return {{"update_mask",
+             absl::StrCat("names ", mask.paths_size(), " fields; there are ",
+                          kPaths.size(), " at most")}};
+  }
+  Violations violations;
+  for (int i = 0; i < mask.paths_size(); ++i) {
+    const std::string field = absl::StrCat("update_mask.paths[", i, "]");
+    const auto known = std::ranges::find(kPaths, mask.paths(i), &Path::name);
+    if (known == kPaths.end()) {
+      violations.push_back({field, absl::StrCat("is not one of ", AllPaths())});
+    } else if (known->kind != Kind::KIND_NOT_SET &&
+               known->kind != spec.optimiser().kind_case()) {
+      violations.push_back({field, absl::StrCat("names ", mask.paths(i),
+                                                ", but the session has "
+                                                "another optimiser")});
+    }
+  }
+  return violations;
+}
+
+// Copies what the checked mask names.
+absl::Status Merge(const v1::UpdateSessionRequest& request,
+                   v1::SessionSpec* spec) {
+  const v1::SessionSpec& given = request.spec();
+  FieldMask plain;
+  for (const std::string& path : request.update_mask().paths()) {
+    if (path != kDropout) plain.add_paths(path);
+  }
+  FieldMaskUtil::MergeOptions replace;
+  replace.set_replace_message_fields(true);
+  replace.set_replace_repeated_fields(true);
+  FieldMaskUtil::MergeMessageTo(given, plain, replace, spec);
+  if (!Names(request.update_mask(), kDropout)) return absl::OkStatus();
+  if (given.layers_size() != spec->layers_size()) {
+    return InvalidField("spec.layers",
+                        absl::StrCat("holds ", given.layers_size(),
+                                     "; to set layers.dropout it must hold the "
+                                     "session's ",
+                                     spec->layers_size()));
+  }
+  for (int k = 0; k < given.layers_size(); ++k) {
+    spec->mutable_layers(k)->set_dropout(given.layers(k).dropout());
+  }
+  return absl::OkStatus();
+}
+
+// Refuses what would change the layout.
+Violations CheckLayout(const Optimiser& before, const Optimiser& after) {
+  Violations violations;
+  if (StateCount(before) != StateCount(after)) {
+    violations.push_back(
+        {"spec.optimiser.sgd.momentum",
+         absl::StrCat("can't go from ", before.momentum, " to ", after.momentum,
+                      ": that would change the layout")});
+    return violations;
+  }
+  if (FactorKindOf(before) == FactorKindOf(after)) return violations;
+  const auto refuse = [&](float value, const char* field) {
+    if (value == 0) return;
+    violations.push_back({absl::StrCat("spec.optimiser.", field),
+                          "can't be set on a session whose factors are the "
+                          "delta itself: create one with it, or fork"});
+  };
+  refuse(after.l2, "l2");
+  refuse(after.l1, "l1");
+  refuse(after.decoupled_decay, "decoupled_decay");
+  refuse(after.max_value, "clipping.max_value");
+  return violations;
+}
+
+// The spec with what the request changes.
+absl::StatusOr<SessionSpec> Updated(const v1::UpdateSessionRequest& request,
+                                    const SessionSpec& before,
+                                    const Layout& layout) {
+  v1::SessionSpec proto = SpecToProto(before, layout);
+  // What can't be updated is taken over below; an answer's standardisation is
+  // no request's.
+  proto.clear_input();
+  proto.clear_initialiser();
+  Violations violations = CheckMask(request.update_mask(), proto);
+  if (!violations.empty()) return InvalidFields(violations);
+  absl::Status status = Merge(request, &proto);
+  if (!status.ok()) return status;
+  auto spec = SpecFromProto(proto, /*weights_given=*/true);
+  if (!spec.ok()) return spec;
+  spec->initialiser = before.initialiser;
+  spec->input = before.input;
+  spec->learn_samples = before.learn_samples;
+  spec->optimiser.keeps_gradient = before.optimiser.keeps_gradient;
+  violations = CheckLayout(before.optimiser, spec->optimiser);
+  if (!violations.empty()) return InvalidFields(violations);
+  return spec;
+}
+
+}  // namespace
+
+absl::Status UpdateHyperparameters(const v1::UpdateSessionRequest& request,
+                                   Session& session,
+                                   v1::UpdateSessionResponse* response) {
+  auto spec = Updated(request, *session.spec(), session.layout());
+  if (!spec.ok()) return spec.status();
+  const bool restarts = Names(request.update_mask(), kRate) ||
+                        Names(request.update_mask(), kSchedule);
+  session.Update(*std::move(spec), restarts);
+  SessionToProto(session, response->mutable_session());
+  response->set_first_step(response->session().step() + 1);
+  return absl::OkStatus();
+}
+
+}  // namespace backprop

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every metric that backpropd reports, with its unit and help, and why its
+// buckets are what they are (metrics.cc). Nothing else includes prometheus.
+//
+// No label grows with users or sessions: labels are RPC names, status codes and
+// the reasons listed in training_service.proto.
+#ifndef BACKPROP_SERVER_OPS_METRICS_H_
+#define BACKPROP_SERVER_OPS_METRICS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace backprop {
+
+// What one turn on the compute pool did.
+struct TurnRecord {
+  std::span<const float> errors;  // one a step; its size is the step count
+  size_t samples = 0;
+  double seconds = 0;  // from the turn's first step to its last
+};
+
+// All methods may be called from any thread.
+class Metrics {
+ public:
+  enum class RpcType { kUnary, kClientStream, kServerStream, kBidiStream };
+
+  Metrics();
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  // Training. Called once a turn, not once a step.
+  void RecordTurn(const TurnRecord& turn);
+  // Seconds that a session's turn waited for a thread.
+  void RecordQueueWait(double seconds);
+  // Sample bytes that arrived and result bytes (errors, deltas) that left.
+  void RecordReceivedBytes(size_t bytes);
+  void RecordSentBytes(size_t bytes);
+  // change may be negative.
+  void AddQueuedBytes(int64_t change);
+  void AddTrainStreams(int change);
+  void AddWatchStreams(int change);
+  // reason: one of ErrorInfo's reasons.
+  void RecordRejection(std::string_view reason);
+
+  // Sessions.
+  void SessionCreated(size_t weight_count);
+  void SessionDeleted(size_t weight_count);
+
+  // One RPC, under the names of go-grpc-prometheus. service is the full name,
+  // e.g. "backprop.v1.TrainingService".
+  class Rpc {
+   public:
+    virtual ~Rpc() = default;
+    virtual void Started() = 0;
+    virtual void MessageReceived() = 0;
+    virtual void MessageSent() = 0;
+    // code: gRPC's numeric status code.
+    virtual void Handled(int code, double seconds) = 0;
+  };
+  // The counters of one method, made at first use (all codes from then on 0);
+  // lives as long as *this.
+  Rpc& ForRpc(RpcType type, std::string_view service, std::string_view method);
+
+  // The exposition format (text/plain; version=0.0.4), process and build
+  // metrics included.
+  std::string Serialize() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_OPS_METRICS_H_

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/options/flags.h"
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <variant>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "server/options/address.h"
+
+namespace backprop {
+namespace {
+
+struct AddressField {
+  std::string ServerOptions::*field;
+};
+struct LevelField {
+  std::string ServerOptions::*field;
+};
+struct NumberField {
+  size_t ServerOptions::*field;
+  size_t smallest;
+  size_t largest;
+};
+
+// One field of ServerOptions. The flag, the environment variable, their checks
+// and --help are made from this row; the default is the struct's.
+struct Flag {
+  const char* name;  // the field's name, with dashes
+  const char* unit;  // stands for the value in --help
+  const char* help;
+  std::variant<AddressField, LevelField, NumberField> field;
+};
+
+constexpr size_t kLargestMessage = std::numeric_limits<int32_t>::max();
+
+constexpr std::array kFlags = {
+    Flag{"grpc-address", "HOST:PORT",
+         "Where gRPC listens; port 0 takes a free one. It has no "
+         "authentication or encryption: think before leaving loopback",
+         AddressField{&ServerOptions::grpc_address}},
+    Flag{"http-address", "HOST:PORT",
+         "Where /metrics, /healthz and /readyz are served",
+         AddressField{&ServerOptions::http_address}},
+    Flag{"max-sessions", "COUNT", "Sessions held at once",
+         NumberField{&ServerOptions::max_sessions, 1, 1'000'000'000}},
+    Flag{"max-session-weights", "COUNT",
+         "Weights of one session, 4 bytes each, without optimiser state",
+         NumberField{&ServerOptions::max_session_weights, 1, size_t{1} << 40}},
+    Flag{"max-total-weights", "COUNT",
+         "Weights of all sessions together, optimiser state and input "
+         "standardisation included: numbers of 4 bytes",
+         NumberField{&ServerOptions::max_total_weights, 1, size_t{1} << 44}},
+    Flag{"max-message-bytes", "BYTES", "Largest request message",
+         NumberField{&ServerOptions::max_message_bytes, 1024, kLargestMessage}},
+    Flag{"max-queued-bytes", "BYTES",
+         "Requests that may wait in one Train stream before the server stops "
+         "reading from it",
+         NumberField{&ServerOptions::max_queued_bytes, 1, size_t{1} << 40}},
+    Flag{"max-watched-bytes", "BYTES",
+         "Recent deltas held for each session that is watched: how far a "
+         "watcher may fall behind",
+         NumberField{&ServerOptions::max_watched_bytes, 1, size_t{1} << 40}},
+    Flag{"max-pending-calls", "COUNT",
+         "Unary calls and evaluation messages that may wait for a thread at "
+         "once",
+         NumberField{&ServerOptions::max_pending_calls, 1, 1'000'000'000}},
+    Flag{"compute-threads", "COUNT", "Threads that train; 0: one for each core",
+         NumberField{&ServerOptions::compute_threads, 0, 1024}},
+    Flag{"drain-seconds", "SECONDS",
+         "After SIGTERM, how long to go on serving while reporting \"not "
+         "ready\", so that load balancers turn away",
+         NumberField{&ServerOptions::drain_seconds, 0, 3600}},
+    Flag{"log-level", "LEVEL",
+         "trace, debug, info, warning, error or off; lines are JSON on "
+         "standard error",
+         LevelField{&ServerOptions::log_level}},
+};
+
+std::string EnvironmentName(const Flag& flag) {
+  return absl::StrCat(
+      "BACKPROPD_",
+      absl::StrReplaceAll(absl::AsciiStrToUpper(flag.name), {{"-", "_"}}));
+}
+
+std::string FieldText(const Flag& flag, const ServerOptions& options) {
+  return std::visit(
+      [&](const auto& row) { return absl::StrCat(options.*row.field); },
+      flag.field);
+}
+
+absl::Status Set(const AddressField& row, const std::string& text,
+                 ServerOptions* options) {
+  options->*row.field = text;
+  return ParseHostPort(text).status();
+}
+
+absl::Status Set(const LevelField& row, const std::string& text,
+                 ServerOptions* options) {
+  options->*row.field = text;
+  for (const char* level :
+       {"trace", "debug", "info", "warning", "error", "off"}) {
+    if (text == level) return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "\"", text, "\" is not trace, debug, info, warning, error or off"));
+}
+
+absl::Status Set(const NumberField& row, const std::string& text,
+                 ServerOptions* options) {
+  uint64_t value = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, value);
+  if (error != std::errc() || end != last || value < row.smallest ||
+      value > row.largest) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", text, "\" is not a whole number from ", row.smallest,
+                     " to ", row.largest));
+  }
+  options->*row.field = value;
+  return absl::OkStatus();
+}
+
+// source: the flag or environment variable that text was given to.
+absl::Status SetField(const Flag& flag, const std::string& source,
+                      const std::string& text, ServerOptions* options) {
+  const absl::Status status = std::visit(
+      [&](const auto& row) { return Set(row, text, options); }, flag.field);
+  if (status.ok()) return status;
+  return absl::InvalidArgumentError(
+      absl::StrCat(source, ": ", status.message()));
+}
+
+// "--flag=" is refused like any other wrong value; CLI11 would take the next
+// argument for its value.
+absl::Status CheckNoneEmpty(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    for (const Flag& flag : kFlags) {
+      const std::string name = absl::StrCat("--", flag.name);
+      if (absl::StrCat(name, "=") != argv[i]) continue;
+      ServerOptions unused;
+      return SetField(flag, name, "", &unused);
+    }
+  }
+  return absl::OkStatus();
+}
+
+// texts: what stood after each flag that was given.
+absl::Status SetAll(const std::array<CLI::Option*, kFlags.size()>& given,
+                    const std::array<std::string, kFlags.size()>& texts,
+                    ServerOptions* options) {
+  for (size_t i = 0; i < kFlags.size(); ++i) {
+    const std::string variable = EnvironmentName(kFlags[i]);
+    const char* const environment = std::getenv(variable.c_str());
+    absl::Status status;
+    if (given[i]->count() > 0) {
+      status = SetField(kFlags[i], absl::StrCat("--", kFlags[i].name), texts[i],
+                        options);
+    } else if (environment != nullptr && *environment != '\0') {
+      status = SetField(kFlags[i], variable, environment, options);
+    }
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Invocation> ParseFlags(int argc, const char* const* argv) {
+  absl::Status status = CheckNoneEmpty(argc, argv);
+  if (!status.ok()) return status;
+  Invocation invocation;
+  CLI::App app(
+      "Trains feed-forward neural networks over gRPC.\n"
+      "Each flag has an environment variable of its name: --max-sessions is "
+      "also BACKPROPD_MAX_SESSIONS; the flag wins.",
+      "backpropd");
+  const std::string version = "backpropd " BACKPROP_VERSION;
+  app.set_version_flag("--version", version, "Print the version and exit");
+  CLI::App* const healthcheck = app.add_subcommand(
+      "healthcheck",
+      "Exit with 0 if the server at --http-address is ready, else with 1");
+  healthcheck->fallthrough();
+
+  std::array<CLI::Option*, kFlags.size()> given{};
+  std::array<std::string, kFlags.size()> texts;
+  for (size_t i = 0; i < kFlags.size(); ++i) {
+    given[i] = app.add_option(absl::StrCat("--", kFlags[i].name), texts[i],
+                              kFlags[i].help)
+                   ->type_name(kFlags[i].unit)
+                   ->default_str(FieldText(kFlags[i], invocation.options));
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForVersion&) {
+    return Invocation{Command::kPrintAndExit, {}, absl::StrCat(version, "\n")};
+  } catch (const CLI::CallForHelp&) {
+    return Invocation{Command::kPrintAndExit, {}, app.help()};
+  } catch (const CLI::ParseError& error) {
+    return absl::InvalidArgumentError(error.what());
+  }
+  if (healthcheck->parsed()) invocation.command = Command::kHealthcheck;
+  status = SetAll(given, texts, &invocation.options);
+  if (!status.ok()) return status;
+  return invocation;
+}
+
+}  // namespace backprop

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The command line of backpropd, and its environment twins.
+#ifndef BACKPROP_SERVER_OPTIONS_FLAGS_H_
+#define BACKPROP_SERVER_OPTIONS_FLAGS_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/options/options.h"
+
+namespace backprop {
+
+enum class Command {
+  kServe,
+  kHealthcheck,   // ask the server at options.http_address whether it is ready
+  kPrintAndExit,  // --help, --version: print text
+};
+
+struct Invocation {
+  Command command = Command::kServe;
+  ServerOptions options;
+  std::string text;  // for kPrintAndExit, ends in a newline
+};
+
+// A flag wins over its environment variable, and that over the default of
+// ServerOptions. An empty environment variable counts as not set. Fails with
+// kInvalidArgument; the message names the flag or variable and what it takes.
+// Reads the environment: don't change it meanwhile.
+absl::StatusOr<Invocation> ParseFlags(int argc, const char* const* argv);
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_OPTIONS_FLAGS_H_

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an operator can set. Every field is a flag and an environment variable
+// of the same name: max_sessions is --max-sessions and BACKPROPD_MAX_SESSIONS.
+#ifndef BACKPROP_SERVER_OPTIONS_OPTIONS_H_
+#define BACKPROP_SERVER_OPTIONS_OPTIONS_H_
+
+#include <cstddef>
+#include <string>
+
+namespace backprop {
+
+struct ServerOptions {
+  // Where gRPC listens, host:port. Port 0 takes a free one. Loopback by
+  // default: there is no authentication or encryption of its own.
+  std::string grpc_address = "127.0.0.1:50051";
+
+  // Where /metrics, /healthz and /readyz are served, host:port.
+  std::string http_address = "127.0.0.1:9464";
+
+  // Sessions held at once. One costs its weights and optimiser state (4 bytes a
+  // number) and about 2 KiB.
+  size_t max_sessions = 10'000;
+
+  // Weights of one session, without optimiser state; 64 Mi weights are 256 MiB.
+  size_t max_session_weights = size_t{64} << 20;
+
+  // Numbers of all sessions together: weights, optimiser state (as many again
+  // with momentum, Adagrad and RMSprop, twice as many with Adam) and input
+  // standardisation; 1 Gi numbers are 4 GiB. The copies that GetWeights sends
+  // may take as many again.
+  size_t max_total_weights = size_t{1} << 30;
+
+  // Largest request message, in bytes. Bounds given initial weights too, and
+  // what Predict answers. The requests of all pending calls together may hold
+  // 16 times as much.
+  size_t max_message_bytes = size_t{16} << 20;
+
+  // Bytes of requests that may wait in one Train stream before the server
+  // stops reading from it. Larger: fewer stalls behind slow turns, more memory
+  // a stream.
+  size_t max_queued_bytes = size_t{1} << 20;
+
+  // Bytes of recent deltas held in memory for each session that is watched: how
+  // far a watcher may fall behind before it has to start from the weights
+  // again.
+  size_t max_watched_bytes = size_t{4} << 20;
+
+  // Unary calls (and evaluation messages) that may wait for a thread at once;
+  // further ones are refused with QUEUE_LIMIT.
+  size_t max_pending_calls = 4096;
+
+  // Threads that train; 0 means one for each core.
+  size_t compute_threads = 0;
+
+  // After SIGTERM, how long to go on serving while reporting "not ready", so
+  // that load balancers turn away. Seconds.
+  size_t drain_seconds = 0;
+
+  // trace, debug, info, warning, error or off.
+  std::string log_level = "info";
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_OPTIONS_OPTIONS_H_

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The GetWeights stream: a copy of the weights as they were at one step, sent
+// chunk by chunk while training goes on.
+#ifndef BACKPROP_SERVER_RPC_GET_WEIGHTS_H_
+#define BACKPROP_SERVER_RPC_GET_WEIGHTS_H_
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/server_callback.h>
+
+#include "backprop/v1/training_service.pb.h"
+#include "server/rpc/service_context.h"
+
+namespace backprop {
+
+// For one call of GetWeights. context must outlive it; it frees itself. The
+// copies of all calls together are limited to max_total_weights: QUEUE_LIMIT.
+grpc::ServerWriteReactor<v1::GetWeightsResponse>* OpenWeightsStream(
+    ServiceContext& context, grpc::CallbackServerContext* rpc,
+    const v1::GetWeightsRequest& request);
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_RPC_GET_WEIGHTS_H_

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef BACKPROP_SERVER_RPC_OPEN_STREAMS_H_
+#define BACKPROP_SERVER_RPC_OPEN_STREAMS_H_
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <unordered_set>
+
+namespace backprop {
+
+// A stream that can be told to end. Any thread.
+class OpenStream {
+ public:
+  virtual ~OpenStream() = default;
+  // Answers what it is at, says goodbye and ends with OK.
+  virtual void SayGoodbye() = 0;
+};
+
+// The open streams, so that a drain can say goodbye to each. Any thread.
+class OpenStreams {
+ public:
+  void Add(std::shared_ptr<OpenStream> stream);
+  void Remove(const std::shared_ptr<OpenStream>& stream);
+
+  void SayGoodbye();
+
+  // Waits until no stream is open; at most until the deadline.
+  void AwaitEnd(std::chrono::system_clock::time_point deadline);
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::unordered_set<std::shared_ptr<OpenStream>> streams_;  // guarded
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_RPC_OPEN_STREAMS_H_

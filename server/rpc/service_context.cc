@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/rpc/service_context.h"
+
+#include <algorithm>
+
+#include "server/sessions/rejection.h"
+#include "server/translation/message_limits.h"
+#include "server/translation/rpc_status.h"
+
+namespace backprop {
+namespace {
+
+// As many of the largest requests as may wait together.
+constexpr size_t kLargestRequestsPending = 16;
+
+// For answers that no limit names: a page of sessions, a session's spec.
+constexpr size_t kOtherAnswerBytes = size_t{4} << 20;
+
+// Any single answer fits: Predict's are no longer than the largest request.
+size_t AnswerBytes(const ServerOptions& options) {
+  const size_t weights =
+      std::min(options.max_session_weights, kMostNumbersInMessage);
+  return kLargestRequestsPending * options.max_message_bytes +
+         2 * weights * sizeof(float) + kOtherAnswerBytes;
+}
+
+// Details travel in the trailer grpc-status-details-bin.
+grpc::Status ToGrpcStatus(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  const google::rpc::Status proto = ToRpcStatus(status);
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
+                      proto.message(), proto.SerializeAsString());
+}
+
+}  // namespace
+
+ServiceContext::ServiceContext(const ServerOptions& options_, Metrics& metrics_,
+                               SessionTable& sessions_, ComputePool& pool_)
+    : options(options_),
+      metrics(metrics_),
+      sessions(sessions_),
+      pool(pool_),
+      pending_calls(options_.max_pending_calls),
+      pending_bytes(kLargestRequestsPending * options_.max_message_bytes),
+      answer_bytes(AnswerBytes(options_)),
+      snapshot_weights(options_.max_total_weights),
+      watched_bytes(kLargestRequestsPending * options_.max_message_bytes),
+      housekeeping(std::chrono::seconds(2), [&sessions_] {
+        sessions_.ForgetOldDeltas(DeltaFeed::Clock::now());
+      }) {}
+
+ServiceCall::ServiceCall(ServiceContext& context, Metrics::RpcType type,
+                         const char* method)
+    : context_(context),
+      rpc_(context.metrics.ForRpc(type, "backprop.v1.TrainingService", method)),
+      start_(std::chrono::steady_clock::now()) {
+  rpc_.Started();
+}
+
+grpc::Status ServiceCall::End(const absl::Status& status) {
+  if (const std::string reason = RejectionReason(status); !reason.empty()) {
+    context_.metrics.RecordRejection(reason);
+  }
+  const std::chrono::duration<double> seconds =
+      std::chrono::steady_clock::now() - start_;
+  rpc_.Handled(static_cast<int>(status.code()), seconds.count());
+  return ToGrpcStatus(status);
+}
+
+absl::Status Admit(const ServiceContext& context) {
+  if (context.draining) {
+    return Rejection(kShuttingDown,
+                     "the server is shutting down: try again, or another one");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<Session>> FindSession(
+    const ServiceContext& context, const std::string& session_id) {
+  if (session_id.empty()) return InvalidField("session_id", "is required");
+  return context.sessions.Find(session_id);
+}
+
+absl::Status OutOfMemory() {
+  return absl::ResourceExhaustedError(
+      "the server is out of memory: try again with backoff");
+}
+
+absl::StatusOr<std::unique_ptr<AnswerRoom>> AnswerRoom::Take(
+    ServiceContext& context, size_t bytes) {
+  if (!context.answer_bytes.Take(bytes)) {
+    return Rejection(kQueueLimit,
+                     "too many bytes of answers wait for clients that don't "
+                     "read them: read them, and try again with backoff");
+  }
+  return std::unique_ptr<AnswerRoom>(new AnswerRoom(context, bytes));
+}
+
+void AnswerRoom::ShrinkTo(size_t bytes) {
+  if (bytes >= bytes_) return;
+  context_.answer_bytes.Return(bytes_ - bytes);
+  bytes_ = bytes;
+}
+
+absl::StatusOr<std::unique_ptr<PendingCall>> PendingCall::Enter(
+    ServiceContext& context, size_t bytes) {
+  if (!context.pending_calls.Take(1)) {
+    return Rejection(kQueueLimit,
+                     "too many calls wait for a thread (--max-pending-calls): "
+                     "try again with backoff");
+  }
+  if (!context.pending_bytes.Take(bytes)) {
+    context.pending_calls.Return(1);
+    return Rejection(kQueueLimit,
+                     "the requests that wait for a thread hold too many bytes "
+                     "(16 times --max-message-bytes): try again with backoff");
+  }
+  return std::unique_ptr<PendingCall>(new PendingCall(context, bytes));
+}
+
+PendingCall::PendingCall(ServiceContext& context, size_t bytes)
+    : context_(context), bytes_(bytes) {
+  context_.metrics.AddQueuedBytes(static_cast<int64_t>(bytes_));
+}
+
+PendingCall::~PendingCall() {
+  context_.metrics.AddQueuedBytes(-static_cast<int64_t>(bytes_));
+  context_.pending_bytes.Return(bytes_);
+  context_.pending_calls.Return(1);
+}
+
+}  // namespace backprop

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What every RPC has: what it works on, its counters, and its one end.
+#ifndef BACKPROP_SERVER_RPC_SERVICE_CONTEXT_H_
+#define BACKPROP_SERVER_RPC_SERVICE_CONTEXT_H_
+
+#include <grpcpp/support/status.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/ops/housekeeping.h"
+#include "server/ops/metrics.h"
+#include "server/options/options.h"
+#include "server/sessions/budget.h"
+#include "server/sessions/compute_pool.h"
+#include "server/sessions/session_table.h"
+
+namespace backprop {
+
+// What the services share; outlives every call and every turn.
+struct ServiceContext {
+  // All arguments must outlive the object.
+  ServiceContext(const ServerOptions& options, Metrics& metrics,
+                 SessionTable& sessions, ComputePool& pool);
+
+  const ServerOptions& options;
+  Metrics& metrics;
+  SessionTable& sessions;
+  ComputePool& pool;
+  std::atomic<bool> draining = false;
+  Budget pending_calls;     // waiting for or in a turn
+  Budget pending_bytes;     // of those calls' requests
+  Budget answer_bytes;      // of unary answers, until they have been sent
+  Budget snapshot_weights;  // copied for GetWeights, not yet sent
+  Budget watched_bytes;     // of deltas being sent to watchers
+  Housekeeping housekeeping;
+};
+
+// The counters of one RPC from its start to its end. Any thread, one at a time.
+class ServiceCall {
+ public:
+  ServiceCall(ServiceContext& context, Metrics::RpcType type,
+              const char* method);
+
+  // Each exactly when it happens.
+  void MessageReceived() { rpc_.MessageReceived(); }
+  void MessageSent() { rpc_.MessageSent(); }
+
+  // Counts the RPC as handled, once, and translates its status.
+  grpc::Status End(const absl::Status& status);
+
+ private:
+  ServiceContext& context_;
+  Metrics::Rpc& rpc_;
+  const std::chrono::steady_clock::time_point start_;
+};
+
+// SHUTTING_DOWN once the server drains. Also the one place where callers will
+// be authenticated, when there is authentication.
+absl::Status Admit(const ServiceContext& context);
+
+// Fails with INVALID_REQUEST if the id is empty, else as SessionTable::Find.
+absl::StatusOr<std::shared_ptr<Session>> FindSession(
+    const ServiceContext& context, const std::string& session_id);
+
+// What a call ends with whose memory could not be had.
+absl::Status OutOfMemory();
+
+// Room for a unary answer until it has been sent: a client that doesn't read
+// can't pile up more than there is. Given back when destroyed.
+class AnswerRoom {
+ public:
+  // Fails with QUEUE_LIMIT when there is too little left.
+  static absl::StatusOr<std::unique_ptr<AnswerRoom>> Take(
+      ServiceContext& context, size_t bytes);
+  ~AnswerRoom() { context_.answer_bytes.Return(bytes_); }
+  AnswerRoom(const AnswerRoom&) = delete;
+  AnswerRoom& operator=(const AnswerRoom&) = delete;
+
+  // Gives back what the answer turned out not to need.
+  void ShrinkTo(size_t bytes);
+
+ private:
+  AnswerRoom(ServiceContext& context, size_t bytes)
+      : context_(context), bytes_(bytes) {}
+
+  ServiceContext& context_;
+  size_t bytes_;
+};
+
+// A place among the requests that wait for the pool; given back when destroyed.
+class PendingCall {
+ public:
+  // bytes: the request's length. Fails with QUEUE_LIMIT when all places or
+  // bytes are taken.
+  static absl::StatusOr<std::unique_ptr<PendingCall>> Enter(
+      ServiceContext& context, size_t bytes);
+  ~PendingCall();
+  PendingCall(const PendingCall&) = delete;
+  PendingCall& operator=(const PendingCall&) = delete;
+
+ private:
+  PendingCall(ServiceContext& context, size_t bytes);
+
+  ServiceContext& context_;
+  const size_t bytes_;
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_RPC_SERVICE_CONTEXT_H_

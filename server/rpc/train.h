@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The Train stream: moves bytes between gRPC and the session's turns.
+#ifndef BACKPROP_SERVER_RPC_TRAIN_H_
+#define BACKPROP_SERVER_RPC_TRAIN_H_
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/server_callback.h>
+
+#include "server/rpc/open_streams.h"
+#include "server/rpc/service_context.h"
+
+namespace backprop {
+
+// For one call of Train. context and streams must outlive it; it frees itself.
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* OpenTrainStream(
+    ServiceContext& context, OpenStreams& streams,
+    grpc::CallbackServerContext* rpc);
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_RPC_TRAIN_H_

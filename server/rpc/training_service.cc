@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/rpc/training_service.h"
+
+#include <google/protobuf/descriptor.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "backprop/v1/training_service.grpc.pb.h"
+#include "server/calls/create_session.h"
+#include "server/calls/predict.h"
+#include "server/calls/train_step.h"
+#include "server/calls/update_session.h"
+#include "server/rpc/evaluate.h"
+#include "server/rpc/get_weights.h"
+#include "server/rpc/train.h"
+#include "server/rpc/unary_call.h"
+#include "server/rpc/watch_deltas.h"
+#include "server/sessions/rejection.h"
+#include "server/translation/spec.h"
+
+namespace backprop {
+namespace {
+
+using Rpc = grpc::CallbackServerContext;
+using Unary = grpc::ServerUnaryReactor;
+using grpc::ByteBuffer;
+
+constexpr uint32_t kPageSize = 100;
+constexpr uint32_t kLargestPage = 1000;
+// A page ends early beyond this, so that pages of deep nets stay below gRPC's
+// default receive limit.
+constexpr size_t kFullPageBytes = size_t{1} << 20;
+
+// What is small is parsed by gRPC; what may be large is taken raw.
+template <class Service>
+using SmallMethods = v1::TrainingService::WithCallbackMethod_GetSession<
+    v1::TrainingService::WithCallbackMethod_ListSessions<
+        v1::TrainingService::WithCallbackMethod_DeleteSession<
+            v1::TrainingService::WithCallbackMethod_GetWeights<Service>>>>;
+template <class Service>
+using RawMethods = v1::TrainingService::WithRawCallbackMethod_CreateSession<
+    v1::TrainingService::WithRawCallbackMethod_UpdateSession<
+        v1::TrainingService::WithRawCallbackMethod_Train<
+            v1::TrainingService::WithRawCallbackMethod_TrainStep<
+                v1::TrainingService::WithRawCallbackMethod_Predict<
+                    v1::TrainingService::WithRawCallbackMethod_Evaluate<
+                        v1::TrainingService::WithRawCallbackMethod_WatchDeltas<
+                            Service>>>>>>>;
+
+// What a session's description takes at most, more or less: beside its spec,
+// the layout of so many layers ...
+size_t SessionBytes(size_t layers) {
+  constexpr size_t kLayerBytes = 128;
+  constexpr size_t kOtherBytes = 1024;
+  return kOtherBytes + layers * kLayerBytes;
+}
+
+// ... and with it.
+size_t SessionBytes(const Session& session) {
+  const Layout& layout = session.layout();
+  // Standardisation and class weights.
+  const size_t numbers = 2 * layout.input_size() + layout.output_size();
+  return SessionBytes(layout.layers().size()) + numbers * sizeof(float);
+}
+
+absl::StatusOr<Work> PlanCreate(ServiceContext& context,
+                                const v1::CreateSessionRequest& request,
+                                v1::CreateSessionResponse* response) {
+  std::shared_ptr<Lane> lane;  // the origin's; else of its own
+  size_t bytes =
+      request.spec().ByteSizeLong() +
+      SessionBytes(static_cast<size_t>(request.spec().layers_size()));
+  if (const auto origin = context.sessions.Find(request.fork().session_id());
+      request.has_fork() && origin.ok()) {
+    lane = (*origin)->lane();
+    bytes += SessionBytes(**origin);
+  }
+  return Work{
+      std::move(lane), bytes, [&context, &request, response](Worker&) {
+        auto created = MakeSession(context.options, request, context.sessions);
+        if (!created.ok()) return created.status();
+        const Session& session = *created->session;
+        if (created->is_new) {
+          context.metrics.SessionCreated(session.layout().weight_count());
+        }
+        SessionToProto(session, response->mutable_session());
+        return absl::OkStatus();
+      }};
+}
+
+absl::StatusOr<Work> PlanUpdate(ServiceContext& context,
+                                const v1::UpdateSessionRequest& request,
+                                v1::UpdateSessionResponse* response) {
+  auto session = FindSession(context, request.session_id());
+  if (!session.ok()) return session.status();
+  return Work{(*session)->lane(), SessionBytes(**session),
+              [&request, response, session = *std::move(session)](Worker&) {
+                return UpdateHyperparameters(request, *session, response);
+              }};
+}
+
+absl::StatusOr<Work> PlanStep(ServiceContext& context,
+                              const v1::TrainStepRequest& request,
+                              v1::TrainStepResponse* response) {
+  auto session = FindSession(context, request.session_id());
+  if (!session.ok()) return session.status();
+  return Work{(*session)->lane(), SingleStepBytes((*session)->layout()),
+              [&context, &request, response,
+               session = *std::move(session)](Worker& worker) {
+                return TakeSingleStep(*session, request, context.metrics,
+                                      worker, response);
+              }};
+}
+
+absl::StatusOr<Work> PlanPredict(ServiceContext& context,
+                                 const v1::PredictRequest& request,
+                                 v1::PredictResponse* response) {
+  auto session = FindSession(context, request.session_id());
+  if (!session.ok()) return session.status();
+  const auto predictor = std::make_shared<RowPredictor>(
+      *session, request, context.options.max_message_bytes, response);
+  return Work{(*session)->lane(), predictor->answer_bytes(),
+              [predictor](Worker& worker) { return predictor->Next(worker); }};
+}
+
+// request: checked.
+absl::Status ListPage(const SessionTable& sessions,
+                      const v1::ListSessionsRequest& request,
+                      v1::ListSessionsResponse* response) {
+  const size_t size =
+      request.page_size() == 0 ? kPageSize : request.page_size();
+  // One more, to see whether there is a further page.
+  const auto found = sessions.List(request.page_token(), size + 1);
+  size_t bytes = 0;
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (i == size || bytes >= kFullPageBytes) {
+      response->set_next_page_token(found[i - 1]->id());
+      break;
+    }
+    v1::Session* const added = response->add_sessions();
+    SessionToProto(*found[i], added);
+    bytes += added->ByteSizeLong();
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Work> PlanList(ServiceContext& context,
+                              const v1::ListSessionsRequest& request,
+                              v1::ListSessionsResponse* response) {
+  if (request.page_size() > kLargestPage) {
+    return InvalidField("page_size",
+                        absl::StrCat("is ", request.page_size(),
+                                     "; must be at most ", kLargestPage));
+  }
+  if (!request.page_token().empty() && !IsSessionId(request.page_token())) {
+    return InvalidField("page_token",
+                        "must be an answer's next_page_token, or empty");
+  }
+  return Work{nullptr, 2 * kFullPageBytes,
+              [&context, &request, response](Worker&) {
+                return ListPage(context.sessions, request, response);
+              }};
+}
+
+Metrics::RpcType TypeOf(const google::protobuf::MethodDescriptor& method) {
+  using enum Metrics::RpcType;
+  if (method.client_streaming()) {
+    return method.server_streaming() ? kBidiStream : kClientStream;
+  }
+  return method.server_streaming() ? kServerStream : kUnary;
+}
+
+// Counters of 0 from the start: an alert can't see one that isn't there yet.
+void PresentMethods(Metrics& metrics) {
+  const std::string name = v1::TrainingService::service_full_name();
+  const auto* const service =
+      google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(
+          name);
+  for (int i = 0; i < service->method_count(); ++i) {
+    metrics.ForRpc(TypeOf(*service->method(i)), name,
+                   service->method(i)->name());
+  }
+}
+
+class TrainingService final
+    : public SmallMethods<RawMethods<v1::TrainingService::Service>> {
+ public:
+  TrainingService(ServiceContext& context, OpenStreams& streams)
+      : context_(context), streams_(streams) {
+    PresentMethods(context.metrics);
+  }
+
+  Unary* CreateSession(Rpc* rpc, const ByteBuffer* request,
+                       ByteBuffer* response) noexcept override {
+    return InTurns<v1::CreateSessionRequest, v1::CreateSessionResponse>(
+        rpc, "CreateSession", request, response, PlanCreate);
+  }
+
+  Unary* GetSession(Rpc*, const v1::GetSessionRequest* request,
+                    v1::GetSessionResponse* response) noexcept override {
+    return AnswerNow(context_, "GetSession", *response, [&] {
+      const auto session = FindSession(context_, request->session_id());
+      if (!session.ok()) return session.status();
+      SessionToProto(**session, response->mutable_session());
+      return absl::OkStatus();
+    });
+  }
+
+  Unary* ListSessions(Rpc* rpc, const v1::ListSessionsRequest* request,
+                      v1::ListSessionsResponse* response) noexcept override {
+    return AnswerInTurns(
+        context_, rpc, "ListSessions", request->ByteSizeLong(),
+        [=, this] { return PlanList(context_, *request, response); },
+        [response] { return response->ByteSizeLong(); });
+  }
+
+  Unary* DeleteSession(Rpc*, const v1::DeleteSessionRequest* request,
+                       v1::DeleteSessionResponse* response) noexcept override {
+    return AnswerNow(context_, "DeleteSession", *response, [&] {
+      if (request->session_id().empty()) {
+        return InvalidField("session_id", "is required");
+      }
+      const auto session = context_.sessions.Delete(request->session_id());
+      if (!session.ok()) return session.status();
+      context_.housekeeping.SomethingFreed();
+      context_.metrics.SessionDeleted((*session)->layout().weight_count());
+      return absl::OkStatus();
+    });
+  }
+
+  Unary* UpdateSession(Rpc* rpc, const ByteBuffer* request,
+                       ByteBuffer* response) noexcept override {
+    return InTurns<v1::UpdateSessionRequest, v1::UpdateSessionResponse>(
+        rpc, "UpdateSession", request, response, PlanUpdate);
+  }
+
+  grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>* Train(
+      Rpc* rpc) noexcept override {
+    return OpenTrainStream(context_, streams_, rpc);
+  }
+
+  Unary* TrainStep(Rpc* rpc, const ByteBuffer* request,
+                   ByteBuffer* response) noexcept override {
+    return InTurns<v1::TrainStepRequest, v1::TrainStepResponse>(
+        rpc, "TrainStep", request, response, PlanStep);
+  }
+
+  Unary* Predict(Rpc* rpc, const ByteBuffer* request,
+                 ByteBuffer* response) noexcept override {
+    return InTurns<v1::PredictRequest, v1::PredictResponse>(
+        rpc, "Predict", request, response, PlanPredict);
+  }
+
+  grpc::ServerReadReactor<ByteBuffer>* Evaluate(
+      Rpc* rpc, ByteBuffer* response) noexcept override {
+    return OpenEvaluateStream(context_, rpc, response);
+  }
+
+  grpc::ServerWriteReactor<v1::GetWeightsResponse>* GetWeights(
+      Rpc* rpc, const v1::GetWeightsRequest* request) noexcept override {
+    return OpenWeightsStream(context_, rpc, *request);
+  }
+
+  grpc::ServerWriteReactor<ByteBuffer>* WatchDeltas(
+      Rpc*, const ByteBuffer* request) noexcept override {
+    return OpenWatchStream(context_, streams_, *request);
+  }
+
+ private:
+  template <typename Request, typename Response>
+  Unary* InTurns(Rpc* rpc, const char* method, const ByteBuffer* request,
+                 ByteBuffer* response,
+                 absl::StatusOr<Work> (*plan)(ServiceContext&, const Request&,
+                                              Response*)) {
+    return AnswerBytes<Request, Response>(
+        context_, rpc, method, request, response,
+        [this, plan](const Request& parsed, Response* answer) {
+          return plan(context_, parsed, answer);
+        });
+  }
+
+  ServiceContext& context_;
+  OpenStreams& streams_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeTrainingService(ServiceContext& context,
+                                                   OpenStreams& streams) {
+  return std::make_unique<TrainingService>(context, streams);
+}
+
+}  // namespace backprop

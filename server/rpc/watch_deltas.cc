@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/rpc/watch_deltas.h"
+
+#include <memory>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "backprop/v1/training_service.pb.h"
+#include "server/rpc/byte_buffer.h"
+#include "server/sessions/delta_feed.h"
+#include "server/sessions/rejection.h"
+#include "server/translation/input.h"
+
+namespace backprop {
+namespace {
+
+using Message = std::shared_ptr<const std::string>;
+
+// The bytes themselves, not a copy.
+grpc::ByteBuffer Borrow(const Message& message) {
+  auto* const owner = new Message(message);
+  // Slices are read only; the signature is older than that.
+  grpc::Slice slice(
+      const_cast<char*>(message->data()), message->size(),
+      [](void* kept) { delete static_cast<Message*>(kept); }, owner);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+// Of a request; anything longer is a mistake, and is not parsed within the
+// reaction.
+constexpr size_t kLongestRequest = 4096;
+
+// First a turn of the session's lane, which makes it a reader of the session's
+// feed; then one write after the other, each begun by whoever finds that there
+// is something to write: the turn, the end of the write before, or news.
+class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
+                          public DeltaReader,
+                          public OpenStream,
+                          public std::enable_shared_from_this<WatchStream> {
+ public:
+  WatchStream(ServiceContext& context, OpenStreams& streams)
+      : context_(context),
+        streams_(streams),
+        call_(context, Metrics::RpcType::kServerStream, "WatchDeltas") {
+    context_.metrics.AddWatchStreams(1);
+  }
+
+  ~WatchStream() override {
+    context_.watched_bytes.Return(borrowed_);
+    context_.metrics.AddWatchStreams(-1);
+  }
+
+  void Begin(grpc::ByteBuffer request) {
+    streams_.Add(shared_from_this());
+    call_.MessageReceived();
+    absl::Status status = Admit(context_);
+    try {
+      if (status.ok()) status = Enter(std::move(request));
+    } catch (const std::bad_alloc&) {
+      status = OutOfMemory();
+    }
+    if (status.ok()) return;
+    Update([this, &status] {
+      turn_pending_ = false;
+      end_ = status;
+    });
+  }
+
+  void OnNews() override {
+    Update([] {});
+  }
+
+  void SayGoodbye() override {
+    Update([this] { leaving_ = true; });
+  }
+
+  void OnWriteDone(bool ok) noexcept override {
+    Update([this, ok] {
+      writing_ = false;
+      context_.watched_bytes.Return(std::exchange(borrowed_, 0));
+      if (!ok) cancelled_ = true;
+    });
+  }
+
+  void OnCancel() noexcept override {
+    Update([this] { cancelled_ = true; });
+  }
+
+  void OnDone() noexcept override {
+    context_.housekeeping.SomethingFreed();
+    streams_.Remove(shared_from_this());
+  }
+
+ private:
+  template <typename Change>
+  void Update(Change change) {
+    const auto self = shared_from_this();  // Finish may let the last other go
+    std::lock_guard lock(mutex_);
+    change();
+    Proceed();
+  }
+
+  absl::Status Enter(grpc::ByteBuffer bytes) {
+    const size_t length = bytes.Length();
+    v1::WatchDeltasRequest request;
+    if (length > kLongestRequest || !Parse(&bytes, &request)) {
+      return InvalidField("session_id",
+                          "the request must hold session_id and, if wanted, "
+                          "after_step, and nothing else");
+    }
+    auto session = FindSession(context_, request.session_id());
+    if (!session.ok()) return session.status();
+    auto pending = PendingCall::Enter(context_, length);
+    if (!pending.ok()) return pending.status();
+    std::optional<uint64_t> after;
+    if (request.has_after_step()) after = request.after_step();
+    {
+      std::lock_guard lock(mutex_);
+      feed_ = (*session)->shared_feed();
+      turn_pending_ = true;
+    }
+    const std::shared_ptr<Lane> lane = (*session)->lane();
+    context_.pool.Submit(
+        lane, [self = shared_from_this(), after, of = *std::move(session),
+               place = std::shared_ptr<PendingCall>(*std::move(pending))](
+                  Worker&) mutable {
+          self->Open(*of, after);
+          of.reset();
+          place.reset();
+        });
+    return absl::OkStatus();
+  }
+
+  // A turn of the session's lane.
+  void Open(const Session& session, std::optional<uint64_t> after_step) {
+    absl::Status status;
+    try {
+      status = TryOpen(session, after_step);
+    } catch (const std::bad_alloc&) {
+      status = OutOfMemory();
+    }
+    Update([this, &status] {
+      turn_pending_ = false;
+      if (!status.ok()) end_ = status;
+    });
+  }
+
+  absl::Status TryOpen(const Session& session,
+                       std::optional<uint64_t> after_step) {
+    const Progress progress = session.progress();
+    const uint64_t after = after_step.value_or(progress.step);
+    if (after > progress.step) {
+      return Rejection(
+          kStepNotReached,
+          absl::StrCat("after_step is ", after, " but the session is at step ",
+                       progress.step, ": watch from there or earlier"));
+    }
+    const auto place =
+        feed_->AddReader(shared_from_this(), after, progress.step);
+    if (!place.has_value()) {
+      return Rejection(
+          kStepNotHeld,
+          absl::StrCat("deltas from step ", after,
+                       " on are not held (the session is at step ",
+                       progress.step,
+                       "): fetch the weights (GetWeights) and watch from their "
+                       "step"));
+    }
+    v1::WatchDeltasResponse response;
+    response.set_base_step(after);
+    response.set_step(after);
+    response.set_next_offset(progress.next_offset -
+                             (progress.step - after) *
+                                 session.layout().batch_size());
+    const auto spec = session.spec();
+    if (!spec->input.mean.empty()) {
+      StandardisationToProto(*spec, response.mutable_standardisation());
+    }
+    grpc::ByteBuffer first = Serialize(response);
+    std::lock_guard lock(mutex_);
+    place_ = *place;
+    step_ = after;
+    first_ = std::move(first);
+    return absl::OkStatus();
+  }
+
+  // The rest: mutex_ held.
+
+  void Proceed() {
+    if (finished_ || writing_ || turn_pending_) return;
+    if (cancelled_) return End(absl::CancelledError("cancelled"));
+    if (end_.has_value()) return End(*end_);
+    if (first_.Valid()) {
+      Write(std::move(first_));
+      first_.Clear();
+      return;
+    }
+    if (feed_ == nullptr) return;  // Enter goes on
+    if (leaving_) return WriteLast(&SetGoodbye);
+    const bool closed = feed_->closed();  // before the last piece is looked for
+    const DeltaFeed::Place next = feed_->At(place_);
+    if (!next.held) return WriteLast(&SetResync);
+    if (!next.piece.has_value()) {
+      if (closed) WriteLast(&SetDeleted);
+      return;
+    }
+    const Message& message = next.piece->message;
+    if (!context_.watched_bytes.Take(message->size())) {
+      return WriteLast(&SetResync);
+    }
+    borrowed_ = message->size();
+    ++place_;
+    step_ = next.piece->step;
+    Write(Borrow(message));
+  }
+
+  static void SetGoodbye(const DeltaFeed&, v1::WatchDeltasResponse* response) {
+    response->set_goodbye(true);
+  }
+  static void SetDeleted(const DeltaFeed&, v1::WatchDeltasResponse* response) {
+    response->set_session_deleted(true);
+  }
+  static void SetResync(const DeltaFeed& feed,
+                        v1::WatchDeltasResponse* response) {
+    response->set_resync(true);
+    response->set_step(feed.present());
+  }
+
+  void WriteLast(void (*say)(const DeltaFeed&, v1::WatchDeltasResponse*)) {
+    end_ = absl::OkStatus();
+    v1::WatchDeltasResponse response;
+    response.set_base_step(step_);
+    response.set_step(step_);
+    say(*feed_, &response);
+    Write(Serialize(response));
+  }
+
+  void Write(grpc::ByteBuffer message) {
+    outgoing_ = std::move(message);
+    writing_ = true;
+    context_.metrics.RecordSentBytes(outgoing_.Length());
+    call_.MessageSent();
+    StartWrite(&outgoing_);
+  }
+
+  void End(const absl::Status& status) {
+    finished_ = true;
+    if (feed_ != nullptr) {
+      feed_->RemoveReader(this, DeltaFeed::Clock::now());
+    }
+    Finish(call_.End(status));
+  }
+
+  // Constant after construction.
+  ServiceContext& context_;
+  OpenStreams& streams_;
+
+  std::mutex mutex_;
+  // Guarded by mutex_; feed_ is constant once it is set. Not the session: it
+  // may be deleted, and its room given to others, while a watcher is slow.
+  ServiceCall call_;
+  std::shared_ptr<DeltaFeed> feed_;
+  grpc::ByteBuffer first_;     // the first response, until it is written
+  grpc::ByteBuffer outgoing_;  // of the write under way
+  size_t borrowed_ = 0;        // of context_.watched_bytes, by that write
+  uint64_t place_ = 0;         // in the feed: the next piece
+  uint64_t step_ = 0;          // after what was written
+  bool turn_pending_ = false;
+  bool writing_ = false;
+  bool leaving_ = false;             // the server drains
+  bool cancelled_ = false;           // the client is gone
+  bool finished_ = false;            // Finish was called
+  std::optional<absl::Status> end_;  // how it ends when nothing is written
+};
+
+}  // namespace
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* OpenWatchStream(
+    ServiceContext& context, OpenStreams& streams,
+    const grpc::ByteBuffer& request) {
+  const auto stream = std::make_shared<WatchStream>(context, streams);
+  stream->Begin(request);
+  return stream.get();
+}
+
+}  // namespace backprop

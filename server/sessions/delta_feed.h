@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The recent deltas of one session, for those who watch it. Every piece is
+// serialised once, whoever many read it, and nothing is held while nobody is
+// interested. A reader keeps its own position; one that falls behind what is
+// held has to start from an anchor again, so a slow one costs neither the
+// training nor memory.
+#ifndef BACKPROP_SERVER_SESSIONS_DELTA_FEED_H_
+#define BACKPROP_SERVER_SESSIONS_DELTA_FEED_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace backprop {
+
+// Some steps in a row, as one serialised WatchDeltasResponse.
+struct DeltaPiece {
+  uint64_t base_step = 0;
+  uint64_t step = 0;
+  std::shared_ptr<const std::string> message;
+};
+
+// Who wants to know that there is news. Called from pool threads, one at a
+// time; must be quick.
+class DeltaReader {
+ public:
+  virtual ~DeltaReader() = default;
+  virtual void OnNews() = 0;
+};
+
+class DeltaFeed : public std::enable_shared_from_this<DeltaFeed> {
+ public:
+  using Clock = std::chrono::steady_clock;
+  // Runs a function soon, on another thread.
+  using Later = std::function<void(std::function<void()>)>;
+
+  // An anchor is good for so long: whoever fetched it may watch from its step.
+  static constexpr std::chrono::seconds kInterest{30};
+
+  // max_bytes: of messages held; the newest piece is held however long it is.
+  DeltaFeed(size_t max_bytes, Later later);
+  DeltaFeed(const DeltaFeed&) = delete;
+  DeltaFeed& operator=(const DeltaFeed&) = delete;
+
+  // Turns of the session's lane only.
+
+  // Somebody has, or takes now, the weights of step `present`, the session's:
+  // what follows is held for kInterest at least.
+  void Anchor(uint64_t present, Clock::time_point now);
+  // Whether what comes next has to be appended. False forgets what was held.
+  bool Wanted(Clock::time_point now);
+  // After Wanted was true in this turn. Wakes the readers. A piece that doesn't
+  // follow on what is held makes readers of what was before it fall behind.
+  void Append(DeltaPiece piece);
+  // What a turn did could not be told: readers fall behind.
+  void Lose(uint64_t present);
+  // Adds a reader of what follows step `after` and says at which place it
+  // begins. Nothing, and no reader: that is not held, or lies within a piece.
+  // REQUIRES: after ≤ present, the session's step.
+  std::optional<uint64_t> AddReader(std::shared_ptr<DeltaReader> reader,
+                                    uint64_t after, uint64_t present);
+
+  // Any thread.
+
+  void RemoveReader(const DeltaReader* reader, Clock::time_point now);
+  // An anchor is still being fetched.
+  void Extend(Clock::time_point now);
+  // Forgets what nobody has been interested in for kInterest.
+  void Expire(Clock::time_point now);
+  // The session is gone: no more pieces. Wakes the readers.
+  void Close();
+  bool closed() const;
+  // The session's step, as far as the feed has been told.
+  uint64_t present() const;
+
+  struct Place {
+    bool held = true;                 // false: the reader fell behind
+    std::optional<DeltaPiece> piece;  // null: not there yet
+  };
+  // Places count pieces; a reader goes on with place + 1.
+  Place At(uint64_t place) const;
+
+ private:
+  void Spread();  // tells the readers; on another thread
+  // REQUIRES mutex_.
+  void HoldFromLocked(uint64_t step);
+  void DropOldestLocked();
+  void LoseLocked(uint64_t present);
+  bool WantedLocked(Clock::time_point now) const;
+  void ExpireLocked(Clock::time_point now);
+  void WakeLocked();
+
+  const size_t max_bytes_;
+  const Later later_;
+
+  mutable std::mutex mutex_;
+  // Guarded by mutex_.
+  std::vector<std::shared_ptr<DeltaReader>> readers_;
+  std::unique_ptr<std::deque<DeltaPiece>> pieces_;  // null: nothing is held
+  uint64_t present_ = 0;                            // the session's step
+  uint64_t held_from_ = 0;    // deltas after this step are held
+  uint64_t first_place_ = 0;  // of pieces_
+  size_t bytes_ = 0;
+  Clock::time_point interest_until_{};
+  bool spreading_ = false;  // a call of Spread is under way or about to be
+  bool news_ = false;       // since it began
+  bool closed_ = false;
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_SESSIONS_DELTA_FEED_H_

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/sessions/session.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/contract/digest.h"
+#include "server/sessions/rejection.h"
+
+namespace backprop {
+namespace {
+
+constexpr size_t kAlignment = 64;  // a cache line, and the widest vector
+
+absl::Status Deleted(const std::string& id) {
+  return Rejection(kSessionNotFound,
+                   absl::StrCat("session ", id, " was deleted"));
+}
+
+absl::Status HasWriter(const std::string& id) {
+  return Rejection(
+      kSessionHasWriter,
+      absl::StrCat("session ", id,
+                   " is being trained by another Train stream: end that "
+                   "stream first, or create a session of your own"));
+}
+
+}  // namespace
+
+absl::Status NonFiniteStep(const Progress& before,
+                           std::string_view consequence) {
+  return Rejection(
+      kNonFiniteStep,
+      absl::StrCat(
+          "step ", before.step + 1, " (samples from offset ",
+          before.next_offset,
+          ") would have a non-finite error, or a delta or gradient beyond "
+          "what delta.proto allows; ",
+          std::string(consequence),
+          ": lower the learning rate or check the samples"));
+}
+
+Session::Numbers Session::AllocateZeroed(size_t count) {
+  if (count == 0) return nullptr;
+  const size_t bytes =
+      (count * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment;
+  void* memory = std::aligned_alloc(kAlignment, bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  std::memset(memory, 0, bytes);
+  return Numbers(static_cast<float*>(memory));
+}
+
+Session::Session(std::string id, SessionSpec spec, Layout layout,
+                 std::shared_ptr<DeltaFeed> feed)
+    : id_(std::move(id)),
+      layout_(std::move(layout)),
+      created_(std::chrono::system_clock::now()),
+      feed_(std::move(feed)),
+      state_size_(StateCount(spec.optimiser) * layout_.weight_count()),
+      weights_(AllocateZeroed(layout_.weight_count())),
+      state_(AllocateZeroed(state_size_)),
+      rate_(spec.schedule),
+      learning_rate_(rate_.Rate(0)) {
+  if (AwaitsStandardisation(spec)) standardiser_.emplace(layout_.input_size());
+  spec_ = std::make_shared<const SessionSpec>(std::move(spec));
+}
+
+std::shared_ptr<const SessionSpec> Session::spec() const {
+  std::lock_guard lock(mutex_);
+  return spec_;
+}
+
+Progress Session::progress() const {
+  std::lock_guard lock(mutex_);
+  return progress_;
+}
+
+SessionMoment Session::moment() const {
+  std::lock_guard lock(mutex_);
+  return {spec_, progress_, learning_rate_, has_writer_};
+}
+
+absl::Status Session::AttachWriter() {
+  std::lock_guard lock(mutex_);
+  if (closed_) return Deleted(id_);
+  if (has_writer_) return HasWriter(id_);
+  has_writer_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Session::CheckNoWriter() const {
+  std::lock_guard lock(mutex_);
+  if (closed_) return Deleted(id_);
+  return has_writer_ ? HasWriter(id_) : absl::OkStatus();
+}
+
+void Session::DetachWriter() {
+  std::lock_guard lock(mutex_);
+  has_writer_ = false;
+}
+
+absl::Status Session::Close() {
+  std::lock_guard lock(mutex_);
+  if (has_writer_) {
+    return Rejection(kSessionBusy,
+                     absl::StrCat("session ", id_,
+                                  " is being trained by a Train stream: end "
+                                  "that stream, then delete"));
+  }
+  closed_ = true;
+  feed_->Close();
+  return absl::OkStatus();
+}
+
+uint64_t Session::WeightsDigest() { return Digest(weights()); }
+
+void Session::ForkFrom(Session& origin, bool with_state) {
+  forked_from_ = origin.id_;
+  std::ranges::copy(origin.weights(), weights_.get());
+  if (!with_state) return;
+  std::ranges::copy(origin.state(), state_.get());
+  state_age_ = origin.state_age_;
+  const Schedule& schedule = rate_.schedule();
+  rate_ = schedule == origin.rate_.schedule()
+              ? origin.rate_
+              : LearningRate(schedule, origin.rate_.age());
+  std::lock_guard lock(mutex_);
+  learning_rate_ = rate_.Rate(0);
+}
+
+void Session::Update(SessionSpec spec, bool restarts_schedule) {
+  auto updated = std::make_shared<const SessionSpec>(std::move(spec));
+  if (restarts_schedule) rate_ = LearningRate(updated->schedule);
+  std::lock_guard lock(mutex_);
+  spec_ = std::move(updated);
+  learning_rate_ = rate_.Rate(0);
+}
+
+TrainOutcome Session::Train(Trainer& trainer, TrainRun run) {
+  const auto spec = this->spec();
+  TrainOutcome outcome;
+  outcome.before = progress();
+  outcome.after = outcome.before;
+  run.weights = weights();
+  run.state = state();
+  Training training{.network = &spec->network,
+                    .layout = &layout_,
+                    .optimiser = &spec->optimiser,
+                    .rate = &rate_,
+                    .dropout_seed = spec->dropout_seed};
+  const size_t steps = run.errors.size();
+  size_t done = 0;
+  while (done < steps) {
+    // Up to the next step that is due for a digest or that the schedule has to
+    // see before it goes on.
+    const uint64_t due =
+        spec->digest_every - outcome.after.step % spec->digest_every;
+    const size_t count = static_cast<size_t>(
+        std::min({due, rate_.StepsUntilDecision(), uint64_t{steps - done}}));
+    training.first_step = outcome.after.step + 1;
+    training.state_age = state_age_;
+    const TrainRun part = PartOf(training, run, done, count);
+    const size_t applied = trainer.Train(training, part);
+    done += applied;
+    outcome.after.step += applied;
+    outcome.after.next_offset += applied * spec->batch_size;
+    Advance(outcome.after, part.errors.first(applied));
+    if (applied < count) break;
+    if (count == due) {
+      outcome.digests.push_back({outcome.after.step, WeightsDigest()});
+    }
+  }
+  return outcome;
+}
+
+// After every part, so that one which runs out of memory leaves those before it
+// counted.
+void Session::Advance(const Progress& progress, std::span<const float> errors) {
+  rate_.Record(errors);
+  state_age_ += errors.size();
+  std::lock_guard lock(mutex_);
+  progress_ = progress;
+  learning_rate_ = rate_.Rate(0);
+}
+
+uint64_t Session::samples_to_learn() const {
+  return standardiser_ ? spec()->learn_samples - standardiser_->samples() : 0;
+}
+
+void Session::Learn(std::span<const float> rows) {
+  const size_t columns = layout_.input_size();
+  const uint64_t count = rows.size() / columns;
+  const bool completes = count == samples_to_learn();
+  // All memory first: what is counted as learnt has been learnt from.
+  std::shared_ptr<SessionSpec> known;
+  if (completes) {
+    known = std::make_shared<SessionSpec>(*spec());
+    known->input.mean.resize(columns);
+    known->input.factor.resize(columns);
+  }
+  standardiser_->Add(rows);
+  if (completes) {
+    standardiser_->Finish(known->input.mean, known->input.factor);
+    standardiser_.reset();
+  }
+  std::lock_guard lock(mutex_);
+  progress_.next_offset += count;
+  if (completes) spec_ = std::move(known);
+}
+
+}  // namespace backprop

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Everything that defines a session's training (SessionSpec in
+// proto/backprop/v1/network.proto).
+#ifndef BACKPROP_SERVER_SESSIONS_SESSION_SPEC_H_
+#define BACKPROP_SERVER_SESSIONS_SESSION_SPEC_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "engine/contract/input.h"
+#include "engine/contract/layout.h"
+#include "engine/contract/optimiser.h"
+#include "engine/network/network.h"
+#include "engine/random/initialiser.h"
+#include "engine/training/schedule.h"
+
+namespace backprop {
+
+// The effective spec of a session: validated, all defaults filled in.
+struct SessionSpec {
+  NetworkSpec network;
+  // One a layer; nullopt: the cheaper one, which the layout then names.
+  std::vector<std::optional<DeltaForm>> delta_forms;
+  Optimiser optimiser;
+  Schedule schedule;  // the learning rate with it
+  size_t batch_size = 1;
+  std::optional<Initialiser> initialiser;  // nullopt: weights were given
+  InputFormat input;           // with standardisation once it is known
+  uint64_t learn_samples = 0;  // that standardisation is learnt from; 0: none
+  uint32_t digest_every = 1024;
+  uint64_t dropout_seed = 0;
+};
+
+// Whether input standardisation has still to be learnt.
+inline bool AwaitsStandardisation(const SessionSpec& spec) {
+  return spec.learn_samples != 0 && spec.input.mean.empty();
+}
+
+// NOT_READY while input standardisation has still to be learnt.
+absl::Status CheckReady(const SessionSpec& spec);
+
+// Numbers of 4 bytes that a session of this spec holds: weights, optimiser
+// state, and what standardises its inputs or learns to.
+size_t NumbersHeld(const SessionSpec& spec, const Layout& layout);
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_SESSIONS_SESSION_SPEC_H_

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/sessions/session_table.h"
+
+#include <new>
+#include <optional>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "server/sessions/rejection.h"
+
+namespace backprop {
+namespace {
+
+// 64 random bits: ids can't be guessed from one another in practice, but they
+// are names, not secrets.
+std::string NewId() {
+  std::random_device random;
+  return absl::StrFormat("s-%08x%08x", random(), random());
+}
+
+absl::Status NotFound(const std::string& id) {
+  return Rejection(kSessionNotFound,
+                   absl::StrCat("there is no session '", id,
+                                "': it was deleted, or the server restarted; "
+                                "ListSessions shows what there is"));
+}
+
+}  // namespace
+
+bool IsSessionId(std::string_view text) {
+  constexpr size_t kLength = 18;  // as NewId makes them
+  return text.size() == kLength && text.starts_with("s-") &&
+         text.find_first_not_of("0123456789abcdef", 2) == text.npos;
+}
+
+class SessionTable::Place {
+ public:
+  explicit Place(SessionTable& table) : table_(table) {
+    std::lock_guard lock(table_.mutex_);
+    taken_ = table_.places_taken_ < table_.limits_.sessions;
+    if (taken_) ++table_.places_taken_;
+  }
+  ~Place() {
+    if (!taken_) return;
+    std::lock_guard lock(table_.mutex_);
+    --table_.places_taken_;
+  }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+  bool taken() const { return taken_; }
+  // An entry of the table has it from now on.
+  void Keep() { taken_ = false; }
+
+ private:
+  SessionTable& table_;
+  bool taken_ = false;
+};
+
+// A session and the numbers that it takes of the budget.
+struct SessionTable::SessionInRoom {
+  struct Room {
+    std::shared_ptr<Budget> budget;
+    size_t numbers = 0;  // 0: none was left
+    Room(std::shared_ptr<Budget> from, size_t wanted)
+        : budget(std::move(from)), numbers(budget->Take(wanted) ? wanted : 0) {}
+    ~Room() { budget->Return(numbers); }
+    Room(const Room&) = delete;
+    Room& operator=(const Room&) = delete;
+  };
+
+  SessionInRoom(std::shared_ptr<Budget> budget, size_t numbers)
+      : room(std::move(budget), numbers) {}
+
+  Room room;  // returned when the session's memory has been freed
+  std::optional<Session> session;
+};
+
+absl::StatusOr<std::shared_ptr<Session>> SessionTable::MakeInRoom(
+    const SessionSpec& spec, const Layout& layout) {
+  const size_t numbers = NumbersHeld(spec, layout);
+  const auto made = std::make_shared<SessionInRoom>(numbers_, numbers);
+  if (made->room.numbers == 0) {
+    return Rejection(
+        kSessionLimit,
+        absl::StrCat("the session's ", numbers,
+                     " numbers (weights, optimiser state, standardisation) do "
+                     "not fit beside those of the others within ",
+                     limits_.total_weights,
+                     " (--max-total-weights): delete some sessions"));
+  }
+  try {
+    made->session.emplace(NewId(), spec, layout, new_feed_());
+  } catch (const std::bad_alloc&) {
+    return Rejection(kSessionLimit,
+                     absl::StrCat("the machine has no memory left for ",
+                                  numbers, " numbers: delete some sessions"));
+  }
+  return std::shared_ptr<Session>(made, &*made->session);
+}
+
+absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindByRequest(
+    const RequestKey& key) const {
+  if (key.request_id.empty()) return nullptr;
+  const auto found = id_of_request_.find(key.request_id);
+  if (found == id_of_request_.end()) return nullptr;
+  const Entry& entry = sessions_.at(found->second);
+  if (entry.key.fingerprint != key.fingerprint) {
+    return Rejection(kRequestIdReused,
+                     absl::StrCat("request_id made session ", found->second,
+                                  " from another spec or other weights: use a "
+                                  "new request_id"));
+  }
+  return entry.session;
+}
+
+absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindMade(
+    const RequestKey& key) const {
+  std::lock_guard lock(mutex_);
+  return FindByRequest(key);
+}
+
+absl::StatusOr<SessionTable::Created> SessionTable::Create(
+    const SessionSpec& spec, const Layout& layout, const RequestKey& key,
+    const std::function<void(Session&)>& fill) {
+  Place place(*this);
+  if (!place.taken()) {
+    return Rejection(
+        kSessionLimit,
+        absl::StrCat("the server holds its maximum of ", limits_.sessions,
+                     " sessions (--max-sessions): delete some"));
+  }
+  auto made = MakeInRoom(spec, layout);
+  if (!made.ok()) return made.status();
+  const std::shared_ptr<Session> session = *std::move(made);
+  fill(*session);
+  return Add(session, key, place);
+}
+
+absl::StatusOr<SessionTable::Created> SessionTable::Add(
+    const std::shared_ptr<Session>& session, const RequestKey& key,
+    Place& place) {
+  std::lock_guard lock(mutex_);
+  // The same request may have come twice at once: the first to get here wins.
+  auto earlier = FindByRequest(key);
+  if (!earlier.ok()) return earlier.status();
+  if (*earlier != nullptr) return Created{*std::move(earlier), false};
+  sessions_.emplace(session->id(), Entry{session, key});
+  place.Keep();
+  if (!key.request_id.empty()) {
+    id_of_request_.emplace(key.request_id, session->id());
+  }
+  return Created{session, true};
+}
+
+absl::StatusOr<std::shared_ptr<Session>> SessionTable::Find(
+    const std::string& id) const {
+  std::lock_guard lock(mutex_);
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) return NotFound(id);
+  return found->second.session;
+}
+
+std::vector<std::shared_ptr<Session>> SessionTable::List(
+    const std::string& after, size_t count) const {
+  std::vector<std::shared_ptr<Session>> page;
+  std::lock_guard lock(mutex_);
+  for (auto it = sessions_.upper_bound(after);
+       it != sessions_.end() && page.size() < count; ++it) {
+    page.push_back(it->second.session);
+  }
+  return page;
+}
+
+void SessionTable::ForgetOldDeltas(DeltaFeed::Clock::time_point now) const {
+  std::lock_guard lock(mutex_);
+  for (const auto& [id, entry] : sessions_) entry.session->feed().Expire(now);
+}
+
+absl::StatusOr<std::shared_ptr<Session>> SessionTable::Delete(
+    const std::string& id) {
+  std::lock_guard lock(mutex_);
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) return NotFound(id);
+  std::shared_ptr<Session> session = found->second.session;
+  if (absl::Status status = session->Close(); !status.ok()) return status;
+  id_of_request_.erase(found->second.key.request_id);
+  sessions_.erase(found);
+  --places_taken_;
+  return session;
+}
+
+}  // namespace backprop

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// All sessions of the process, by id, within the operator's limits.
+#ifndef BACKPROP_SERVER_SESSIONS_SESSION_TABLE_H_
+#define BACKPROP_SERVER_SESSIONS_SESSION_TABLE_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/sessions/budget.h"
+#include "server/sessions/session.h"
+
+namespace backprop {
+
+struct SessionLimits {
+  size_t sessions = 0;
+  size_t total_weights = 0;  // numbers, see NumbersHeld
+};
+
+// Whether the text has the form of a session's id.
+bool IsSessionId(std::string_view text);
+
+// All methods may be called from any thread.
+class SessionTable {
+ public:
+  // new_feed: makes each session's feed.
+  SessionTable(SessionLimits limits,
+               std::function<std::shared_ptr<DeltaFeed>()> new_feed)
+      : limits_(limits),
+        new_feed_(std::move(new_feed)),
+        numbers_(std::make_shared<Budget>(limits.total_weights)) {}
+
+  // What makes a repeated request the same request.
+  struct RequestKey {
+    std::string request_id;    // empty: none
+    uint64_t fingerprint = 0;  // of the spec and the weights given
+  };
+
+  struct Created {
+    std::shared_ptr<Session> session;
+    bool is_new = false;  // false: made by an earlier request with this key
+  };
+
+  // Reserves room, makes a session, lets fill set its weights (without holding
+  // a lock), and adds it. Fails with SESSION_LIMIT or REQUEST_ID_REUSED. The
+  // room is taken until nobody holds the session any more.
+  absl::StatusOr<Created> Create(const SessionSpec& spec, const Layout& layout,
+                                 const RequestKey& key,
+                                 const std::function<void(Session&)>& fill);
+
+  // The session that an earlier request with this key made; null if none.
+  // Fails with REQUEST_ID_REUSED.
+  absl::StatusOr<std::shared_ptr<Session>> FindMade(
+      const RequestKey& key) const;
+
+  // Fails with SESSION_NOT_FOUND.
+  absl::StatusOr<std::shared_ptr<Session>> Find(const std::string& id) const;
+
+  // At most count sessions whose ids come after `after`, in order of ids.
+  std::vector<std::shared_ptr<Session>> List(const std::string& after,
+                                             size_t count) const;
+
+  // Frees what feeds hold for nobody.
+  void ForgetOldDeltas(DeltaFeed::Clock::time_point now) const;
+
+  // Fails with SESSION_NOT_FOUND or SESSION_BUSY. Returns what was removed.
+  absl::StatusOr<std::shared_ptr<Session>> Delete(const std::string& id);
+
+ private:
+  struct Entry {
+    std::shared_ptr<Session> session;
+    RequestKey key;
+  };
+
+  // A place among the sessions, until it is given back or an entry has it.
+  class Place;
+  struct SessionInRoom;
+
+  absl::StatusOr<std::shared_ptr<Session>> MakeInRoom(const SessionSpec& spec,
+                                                      const Layout& layout);
+  absl::StatusOr<Created> Add(const std::shared_ptr<Session>& session,
+                              const RequestKey& key, Place& place);
+  // mutex_ held.
+  absl::StatusOr<std::shared_ptr<Session>> FindByRequest(
+      const RequestKey& key) const;
+
+  const SessionLimits limits_;
+  const std::function<std::shared_ptr<DeltaFeed>()> new_feed_;
+  // Of all sessions together; outlives the last of them.
+  const std::shared_ptr<Budget> numbers_;
+
+  mutable std::mutex mutex_;
+  std::map<std::string, Entry> sessions_;                       // guarded
+  std::unordered_map<std::string, std::string> id_of_request_;  // guarded
+  size_t places_taken_ = 0;                                     // guarded
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_SESSIONS_SESSION_TABLE_H_

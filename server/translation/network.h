@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Layers and loss: between v1.SessionSpec and the engine's structs.
+#ifndef BACKPROP_SERVER_TRANSLATION_NETWORK_H_
+#define BACKPROP_SERVER_TRANSLATION_NETWORK_H_
+
+#include <vector>
+
+#include "backprop/v1/network.pb.h"
+#include "engine/contract/layout.h"
+#include "server/sessions/session_spec.h"
+
+namespace backprop {
+
+// Sets spec->network and spec->delta_forms, adds what is wrong to violations,
+// with paths that begin with "spec.".
+void NetworkFromProto(const v1::SessionSpec& proto, SessionSpec* spec,
+                      std::vector<FieldViolation>& violations);
+
+// The forms are the layout's.
+void NetworkToProto(const NetworkSpec& network, const Layout& layout,
+                    v1::SessionSpec* proto);
+
+// factor_kind, scalar_count and state_count come from the spec's optimiser.
+void LayoutToProto(const Layout& layout, const Optimiser& optimiser,
+                   v1::Layout* proto);
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_TRANSLATION_NETWORK_H_

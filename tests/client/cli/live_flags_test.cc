@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cli/flags/live_flags.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "client/cli/flags/command.h"
+
+namespace backprop::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// What a command line makes of a session that is there.
+class LiveFlagsTest : public ::testing::Test {
+ protected:
+  LiveFlagsTest() {
+    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
+        "layers { size: 8 dropout: 0.5 } layers { size: 4 } layers { size: 2 } "
+        "loss: LOSS_CROSS_ENTROPY optimiser { adam {} learning_rate: 0.5 "
+        "clipping { max_norm: 3 } schedule { exponential { factor: 0.5 } } }",
+        &spec_));
+  }
+
+  absl::Status Change(const std::string& command_line) {
+    CLI::App app;
+    LiveFlags flags;
+    AddLiveFlags(app, &flags);
+    try {
+      app.parse(command_line);
+    } catch (const CLI::ParseError& error) {
+      return UsageError("", error.what());
+    }
+    return ChangeSpec(flags, &spec_, &mask_);
+  }
+
+  v1::SessionSpec spec_;
+  google::protobuf::FieldMask mask_;
+};
+
+TEST_F(LiveFlagsTest, NothingNamedIsNothingChanged) {
+  const std::string before = spec_.DebugString();
+  ASSERT_TRUE(Change("").ok());
+  EXPECT_EQ(mask_.paths_size(), 0);
+  EXPECT_EQ(spec_.DebugString(), before);
+}
+
+TEST_F(LiveFlagsTest, WhatIsNamedIsChangedAndInTheMask) {
+  ASSERT_TRUE(Change("--learning-rate 0.25 --l2 0.1 --l1 0.2 --beta1 0.5 "
+                     "--decoupled-decay 0 --beta2 0.75 --epsilon 1e-5 "
+                     "--label-smoothing 0.1 --class-weights 1,2 "
+                     "--digest-every 7")
+                  .ok());
+  EXPECT_THAT(
+      mask_.paths(),
+      ElementsAre("optimiser.learning_rate", "optimiser.l2", "optimiser.l1",
+                  "optimiser.decoupled_decay", "optimiser.adam.beta1",
+                  "optimiser.adam.beta2", "optimiser.adam.epsilon",
+                  "label_smoothing", "class_weights", "digest_every"));
+  EXPECT_EQ(spec_.optimiser().learning_rate(), 0.25F);
+  EXPECT_EQ(spec_.optimiser().adam().beta1(), 0.5F);
+  EXPECT_EQ(spec_.class_weights(1), 2);
+  EXPECT_EQ(spec_.digest_every(), 7U);
+}
+
+TEST_F(LiveFlagsTest, OneKindOfClippingKeepsTheOther) {
+  ASSERT_TRUE(Change("--clip-value 2").ok());
+  EXPECT_EQ(spec_.optimiser().clipping().max_norm(), 3);
+  EXPECT_EQ(spec_.optimiser().clipping().max_value(), 2);
+  EXPECT_THAT(mask_.paths(), ElementsAre("optimiser.clipping"));
+}
+
+TEST_F(LiveFlagsTest, SchedulesAreReplacedWholeAndTakenAway) {
+  ASSERT_TRUE(Change("--schedule cosine --schedule-steps 9").ok());
+  EXPECT_EQ(spec_.optimiser().schedule().cosine().period_steps(), 9U);
+  ASSERT_TRUE(Change("--schedule constant").ok());
+  EXPECT_EQ(spec_.optimiser().schedule().kind_case(),
+            v1::Schedule::KIND_NOT_SET);
+  EXPECT_THAT(std::string(Change("--schedule cosine").message()),
+              HasSubstr("--schedule-steps: "));
+}
+
+TEST_F(LiveFlagsTest, DropoutIsForAllHiddenLayersOrOneEach) {
+  ASSERT_TRUE(Change("--dropout 0.25").ok());
+  EXPECT_EQ(spec_.layers(0).dropout(), 0.25F);
+  EXPECT_EQ(spec_.layers(1).dropout(), 0.25F);
+  EXPECT_EQ(spec_.layers(2).dropout(), 0);
+  ASSERT_TRUE(Change("--dropout 0,0.5").ok());
+  EXPECT_EQ(spec_.layers(0).dropout(), 0);
+  EXPECT_EQ(spec_.layers(1).dropout(), 0.5F);
+  EXPECT_THAT(std::string(Change("--dropout 0,0,0").message()),
+              HasSubstr("--dropout: names 3 shares for 2 layers"));
+}
+
+TEST_F(LiveFlagsTest, SettingsOfAnotherKindAreRefusedByName) {
+  for (const char* flag : {"--momentum", "--rho", "--huber-delta"}) {
+    const absl::Status status = Change(std::string(flag) + " 0.5");
+    EXPECT_TRUE(IsUsageError(status));
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr(std::string(flag) + ": is a setting of"));
+  }
+}
+
+}  // namespace
+}  // namespace backprop::cli

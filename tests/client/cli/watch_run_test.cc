@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cli/run/watch_run.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/test/mock_stream.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backprop/v1/training_service_mock.grpc.pb.h"
+#include "engine/contract/digest.h"
+#include "tests/client/cpp/session_message.h"
+
+namespace backprop::cli {
+namespace {
+
+using ::testing::_;
+using ::testing::DoAll;
+using ::testing::HasSubstr;
+using ::testing::InSequence;
+using ::testing::Invoke;
+using ::testing::NiceMock;
+using ::testing::Return;
+using ::testing::SetArgPointee;
+using Chunks =
+    NiceMock<grpc::testing::MockClientReader<v1::GetWeightsResponse>>;
+using Responses =
+    NiceMock<grpc::testing::MockClientReader<v1::WatchDeltasResponse>>;
+
+constexpr auto kPatience = std::chrono::seconds(30);
+
+// One weight and one bias, whose delta travels in full.
+v1::WatchDeltasResponse Step(uint64_t step, float delta) {
+  v1::WatchDeltasResponse response;
+  response.set_base_step(step - 1);
+  response.set_step(step);
+  response.add_errors(0.5F);
+  response.set_deltas(testing::Bytes({delta, 0}));
+  return response;
+}
+
+void AddDigest(const std::vector<float>& weights,
+               v1::WatchDeltasResponse* response) {
+  v1::StepDigest* digest = response->add_digests();
+  digest->set_step(response->step());
+  digest->set_digest(Digest(weights));
+}
+
+class WatchRunTest : public ::testing::Test {
+ protected:
+  // The server's next anchor, and what it then tells a watcher.
+  void Serve(uint64_t step, const std::vector<float>& weights,
+             const std::vector<v1::WatchDeltasResponse>& responses,
+             const grpc::Status& status = grpc::Status()) {
+    v1::GetWeightsResponse chunk;
+    chunk.set_step(step);
+    chunk.set_weight_count(weights.size());
+    chunk.set_digest(Digest(weights));
+    chunk.set_weights(testing::Bytes(weights));
+    EXPECT_CALL(*stub_, GetWeightsRaw(_, _))
+        .WillOnce(Invoke([chunk](auto*, auto&) {
+          auto* reader = new Chunks();  // the client takes it
+          EXPECT_CALL(*reader, Read(_))
+              .WillOnce(DoAll(SetArgPointee<0>(chunk), Return(true)))
+              .WillRepeatedly(Return(false));
+          return reader;
+        }))
+        .RetiresOnSaturation();
+    EXPECT_CALL(*stub_, WatchDeltasRaw(_, _))
+        .WillOnce(Invoke([=](auto*, const v1::WatchDeltasRequest& request) {
+          EXPECT_EQ(request.after_step(), step);
+          auto* reader = new Responses();
+          auto& read = EXPECT_CALL(*reader, Read(_));
+          for (const auto& response : responses)
+            read.WillOnce(DoAll(SetArgPointee<0>(response), Return(true)));
+          read.WillRepeatedly(Return(false));
+          ON_CALL(*reader, Finish()).WillByDefault(Return(status));
+          return reader;
+        }))
+        .RetiresOnSaturation();
+  }
+
+  WatchProgress RunToEnd(std::optional<uint64_t> until_step = std::nullopt) {
+    TrainingClient client(stub_);
+    WatchRun run(client, testing::SessionMessage(1, {1}), until_step);
+    const WatchProgress end = run.Wait(kPatience);
+    EXPECT_TRUE(end.ended);
+    return end;
+  }
+
+  // Anchor after anchor.
+  const InSequence in_sequence_;
+  std::shared_ptr<NiceMock<v1::MockTrainingServiceStub>> stub_ =
+      std::make_shared<NiceMock<v1::MockTrainingServiceStub>>();
+};
+
+TEST_F(WatchRunTest, FollowsUntilTheServersLastWord) {
+  v1::WatchDeltasResponse checked = Step(7, 0.5F);
+  AddDigest({2.5F, 3}, &checked);
+  v1::WatchDeltasResponse deleted;
+  deleted.set_session_deleted(true);
+  Serve(5, {1, 3}, {Step(6, 1), checked, deleted});
+  const WatchProgress end = RunToEnd();
+  EXPECT_TRUE(end.status.ok()) << end.status;
+  EXPECT_EQ(end.end, WatchEnd::kSessionDeleted);
+  EXPECT_EQ(end.step, 7U);
+  EXPECT_EQ(end.steps, 2U);
+  EXPECT_EQ(end.digests, 1U);
+  EXPECT_EQ(end.error_sum, 1);
+}
+
+TEST_F(WatchRunTest, StopsAtTheStepThatWasAskedFor) {
+  // Reading on would find the stream ended without a reason.
+  Serve(5, {1, 3}, {Step(6, 1), Step(7, 1)});
+  const WatchProgress end = RunToEnd(7);
+  EXPECT_TRUE(end.status.ok()) << end.status;
+  EXPECT_EQ(end.step, 7U);
+}
+
+TEST_F(WatchRunTest, DigestThatDiffersEndsIt) {
+  v1::WatchDeltasResponse checked = Step(6, 0.5F);
+  AddDigest({9, 9}, &checked);
+  Serve(5, {1, 3}, {checked});
+  const WatchProgress end = RunToEnd();
+  EXPECT_EQ(end.status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(end.status.message()), HasSubstr("replica: "));
+  EXPECT_EQ(end.digests, 0U);
+}
+
+TEST_F(WatchRunTest, ResyncGoesOnFromANewAnchor) {
+  v1::WatchDeltasResponse resync;
+  resync.set_base_step(6);
+  resync.set_step(90);
+  resync.set_resync(true);
+  Serve(5, {1, 3}, {Step(6, 1), resync});
+  v1::WatchDeltasResponse checked = Step(91, 1);
+  AddDigest({8, 3}, &checked);
+  Serve(90, {7, 3}, {checked});
+  const WatchProgress end = RunToEnd(91);
+  EXPECT_TRUE(end.status.ok()) << end.status;
+  EXPECT_EQ(end.resyncs, 1U);
+  EXPECT_EQ(end.steps, 2U);
+  EXPECT_EQ(end.digests, 1U);
+}
+
+TEST_F(WatchRunTest, ServersErrorEndsIt) {
+  Serve(5, {1, 3}, {}, grpc::Status(grpc::StatusCode::NOT_FOUND, "no such"));
+  EXPECT_EQ(RunToEnd().status.code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace backprop::cli

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "client/cpp/replica.h"
+#include "tests/client/cpp/replica_fixture.h"
+#include "tests/client/cpp/session_message.h"
+
+namespace backprop {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::kAnchorStep;
+using testing::ReplicaTest;
+using testing::SessionMessage;
+using testing::WithOptimiser;
+
+TEST_F(ReplicaTest, VerificationNamesTheFirstNumberThatDiffers) {
+  Weights anchor{.step = kAnchorStep, .values = before_};
+  EXPECT_TRUE(replica_.Verify(anchor).ok());
+  anchor.values[10] = 7;
+  EXPECT_THAT(std::string(replica_.Verify(anchor).message()),
+              HasSubstr("layers[0].bias[1]: 1 here, 7 on the server"));
+  anchor.values[5] = 0.25F;
+  const absl::Status status = replica_.Verify(anchor);
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("layers[0].weights[1][2]: 1 here, 0.25 on the server"));
+  anchor.step = 6;
+  EXPECT_EQ(replica_.Verify(anchor).code(),
+            absl::StatusCode::kFailedPrecondition);
+  anchor.values.pop_back();
+  EXPECT_EQ(replica_.Verify(anchor).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(ReplicaTest, VerificationFindsStateAndDeeperLayersToo) {
+  v1::Optimiser adam;
+  adam.mutable_adam();
+  const v1::Session session = WithOptimiser(SessionMessage(5, {4, 2}), adam);
+  Weights anchor{.values = std::vector<float>(34),
+                 .state = std::vector<float>(68)};
+  absl::StatusOr<Replica> replica = Replica::Create(session, anchor);
+  ASSERT_TRUE(replica.ok()) << replica.status();
+  anchor.state[34 + 24 + 6] = 1;
+  EXPECT_THAT(std::string(replica->Verify(anchor).message()),
+              HasSubstr("state 1 differs, first in layers[1].weights[1][2]"));
+  anchor.values[33] = -0.0F;  // equal as numbers, not as bits
+  EXPECT_THAT(std::string(replica->Verify(anchor).message()),
+              HasSubstr("layers[1].bias[1]: 0 here, -0 on the server"));
+}
+
+TEST_F(ReplicaTest, StateOfDenseLayersIsTheServersAlone) {
+  v1::Optimiser momentum;
+  momentum.mutable_sgd()->set_momentum(0.5F);
+  const v1::Session session =
+      WithOptimiser(SessionMessage(3, {3, 1}), momentum);
+  ASSERT_EQ(session.layout().layers(1).delta_form(), v1::DELTA_FORM_DENSE);
+  Weights anchor{.values = std::vector<float>(16),
+                 .state = std::vector<float>(16)};
+  absl::StatusOr<Replica> replica = Replica::Create(session, anchor);
+  ASSERT_TRUE(replica.ok()) << replica.status();
+  anchor.state[12] = 1;
+  EXPECT_TRUE(replica->Verify(anchor).ok());
+  anchor.state[11] = 1;
+  EXPECT_THAT(std::string(replica->Verify(anchor).message()),
+              HasSubstr("state 0 differs, first in layers[0].bias[2]"));
+}
+
+}  // namespace
+}  // namespace backprop

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef BACKPROP_TESTS_CLIENT_CPP_SESSION_MESSAGE_H_
+#define BACKPROP_TESTS_CLIENT_CPP_SESSION_MESSAGE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "backprop/v1/training_service.pb.h"
+#include "engine/contract/layout.h"
+
+namespace backprop::testing {
+
+// What an honest server says of a session with these layers, trained by plain
+// descent.
+v1::Session SessionMessage(uint32_t input_size,
+                           const std::vector<uint32_t>& sizes,
+                           uint32_t batch_size = 1);
+
+// The same with gradient factors, which this optimiser makes weight deltas of.
+v1::Session WithOptimiser(v1::Session session, const v1::Optimiser& optimiser);
+
+// Little-endian float32.
+std::string Bytes(const std::vector<float>& values);
+
+}  // namespace backprop::testing
+
+#endif  // BACKPROP_TESTS_CLIENT_CPP_SESSION_MESSAGE_H_

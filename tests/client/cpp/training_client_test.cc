@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cpp/training_client.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/test/mock_stream.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "backprop/v1/training_service_mock.grpc.pb.h"
+#include "engine/contract/digest.h"
+#include "tests/client/cpp/session_message.h"
+
+namespace backprop {
+namespace {
+
+using ::testing::_;
+using ::testing::DoAll;
+using ::testing::HasSubstr;
+using ::testing::Invoke;
+using ::testing::NiceMock;
+using ::testing::Return;
+using ::testing::SetArgPointee;
+using Chunks = grpc::testing::MockClientReader<v1::GetWeightsResponse>;
+
+v1::GetWeightsResponse Chunk(uint64_t first, const std::vector<float>& part,
+                             const std::vector<float>& all) {
+  v1::GetWeightsResponse chunk;
+  chunk.set_step(7);
+  chunk.set_next_offset(70);
+  chunk.set_digest(Digest(all));
+  chunk.set_weight_count(all.size());
+  chunk.set_first_weight(first);
+  chunk.set_weights(testing::Bytes(part));
+  return chunk;
+}
+
+class TrainingClientTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<Weights> Download(
+      const std::vector<v1::GetWeightsResponse>& chunks,
+      const grpc::Status& status = grpc::Status(), bool with_state = false) {
+    auto* reader = new NiceMock<Chunks>();  // the client takes it
+    auto& read = EXPECT_CALL(*reader, Read(_));
+    for (const auto& chunk : chunks)
+      read.WillOnce(DoAll(SetArgPointee<0>(chunk), Return(true)));
+    read.WillRepeatedly(Return(false));
+    ON_CALL(*reader, Finish()).WillByDefault(Return(status));
+    EXPECT_CALL(*stub_, GetWeightsRaw(_, _))
+        .WillOnce(Invoke([&](auto*, const v1::GetWeightsRequest& request) {
+          EXPECT_EQ(request.with_state(), with_state);
+          return reader;
+        }));
+    return client_.DownloadWeights("s1", with_state);
+  }
+
+  std::shared_ptr<NiceMock<v1::MockTrainingServiceStub>> stub_ =
+      std::make_shared<NiceMock<v1::MockTrainingServiceStub>>();
+  TrainingClient client_{stub_};
+  const std::vector<float> all_ = {1, 2, 3};
+};
+
+TEST_F(TrainingClientTest, ChunksBecomeAnAnchor) {
+  absl::StatusOr<Weights> weights =
+      Download({Chunk(0, {1, 2}, all_), Chunk(2, {3}, all_)});
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  EXPECT_EQ(weights->values, all_);
+  EXPECT_EQ(weights->step, 7U);
+  EXPECT_EQ(weights->next_offset, 70U);
+  EXPECT_EQ(weights->digest, Digest(all_));
+}
+
+TEST_F(TrainingClientTest, ChunksThatDoNotFitAreDataLoss) {
+  v1::GetWeightsResponse other_step = Chunk(2, {3}, all_);
+  other_step.set_step(8);
+  v1::GetWeightsResponse half_a_number = Chunk(0, all_, all_);
+  half_a_number.mutable_weights()->pop_back();
+  v1::GetWeightsResponse too_long = Chunk(0, all_, all_);
+  too_long.set_weight_count(2);
+  v1::GetWeightsResponse endless = Chunk(0, all_, all_);
+  endless.set_weight_count(~uint64_t{0});
+  const std::vector<std::vector<v1::GetWeightsResponse>> broken = {
+      {},
+      {Chunk(0, {1, 2}, all_)},                       // cut off
+      {Chunk(0, {1}, all_), Chunk(2, {3}, all_)},     // a gap
+      {Chunk(0, {1, 2}, all_), Chunk(0, {3}, all_)},  // a repeat
+      {Chunk(0, {1, 2}, all_), other_step},           // of another step
+      {half_a_number},
+      {too_long},
+      {endless},
+      {Chunk(0, {1, 2, 4}, all_)},  // wrong digest
+  };
+  for (size_t i = 0; i < broken.size(); ++i)
+    EXPECT_EQ(Download(broken[i]).status().code(), absl::StatusCode::kDataLoss)
+        << i;
+}
+
+TEST_F(TrainingClientTest, StateAndStandardisationComeWithTheAnchor) {
+  v1::GetWeightsResponse first = Chunk(0, {1, 2}, all_);
+  first.mutable_standardisation()->add_mean(0.5F);
+  first.mutable_standardisation()->add_factor(2);
+  absl::StatusOr<Weights> weights =
+      Download({first, Chunk(2, {3, 4, 5, 6, 7}, all_), Chunk(7, {8, 9}, all_)},
+               grpc::Status(), true);
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  EXPECT_EQ(weights->values, all_);
+  EXPECT_EQ(weights->state, (std::vector<float>{4, 5, 6, 7, 8, 9}));
+  EXPECT_EQ(weights->mean, std::vector<float>{0.5F});
+  EXPECT_EQ(weights->factor, std::vector<float>{2});
+}
+
+TEST_F(TrainingClientTest, StateThatIsCutOffOrEndlessIsDataLoss) {
+  v1::GetWeightsResponse resized = Chunk(3, {4, 5, 6}, all_);
+  resized.set_weight_count(6);
+  for (const auto& second : {Chunk(3, {4, 5}, all_),
+                             Chunk(3, {4, 5, 6, 7, 8, 9, 10}, all_), resized})
+    EXPECT_EQ(Download({Chunk(0, all_, all_), second}, grpc::Status(), true)
+                  .status()
+                  .code(),
+              absl::StatusCode::kDataLoss);
+}
+
+TEST_F(TrainingClientTest, ServersErrorOutranksMissingChunks) {
+  EXPECT_EQ(Download({}, grpc::Status(grpc::StatusCode::NOT_FOUND, "no such"))
+                .status()
+                .code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST_F(TrainingClientTest, UnaryCallsHaveADeadline) {
+  EXPECT_CALL(*stub_, GetSession(_, _, _))
+      .WillOnce(Invoke([](grpc::ClientContext* context,
+                          const v1::GetSessionRequest& request,
+                          v1::GetSessionResponse* response) {
+        EXPECT_LT(context->deadline(),
+                  std::chrono::system_clock::now() + std::chrono::minutes(2));
+        *response->mutable_session() = testing::SessionMessage(2, {1});
+        response->mutable_session()->set_session_id(request.session_id());
+        return grpc::Status();
+      }));
+  absl::StatusOr<v1::Session> session = client_.GetSession("abc");
+  ASSERT_TRUE(session.ok());
+  EXPECT_EQ(session->session_id(), "abc");
+}
+
+TEST_F(TrainingClientTest, UpdateAndForkPassOnWhatIsAskedFor) {
+  EXPECT_CALL(*stub_, UpdateSession(_, _, _))
+      .WillOnce(Invoke([](auto*, const v1::UpdateSessionRequest& request,
+                          v1::UpdateSessionResponse* response) {
+        EXPECT_EQ(request.update_mask().paths(0), "optimiser.l2");
+        response->set_first_step(8);
+        return grpc::Status();
+      }));
+  v1::UpdateSessionRequest update;
+  update.mutable_update_mask()->add_paths("optimiser.l2");
+  EXPECT_EQ(client_.UpdateSession(update)->first_step(), 8U);
+  EXPECT_CALL(*stub_, CreateSession(_, _, _))
+      .WillOnce(Invoke([](auto*, const v1::CreateSessionRequest& request,
+                          v1::CreateSessionResponse* response) {
+        EXPECT_FALSE(request.has_spec());
+        EXPECT_TRUE(request.fork().with_state());
+        response->mutable_session()->set_forked_from(
+            request.fork().session_id());
+        return grpc::Status();
+      }));
+  v1::Fork fork;
+  fork.set_session_id("s1");
+  fork.set_with_state(true);
+  EXPECT_EQ(client_.ForkSession(fork)->forked_from(), "s1");
+}
+
+TEST_F(TrainingClientTest, WatchStartsAfterTheStepThatIsGiven) {
+  for (const std::optional<uint64_t> step :
+       {std::optional<uint64_t>(), std::optional<uint64_t>(0)}) {
+    EXPECT_CALL(*stub_, WatchDeltasRaw(_, _))
+        .WillOnce(Invoke([&](auto*, const v1::WatchDeltasRequest& request) {
+          EXPECT_EQ(request.has_after_step(), step.has_value());
+          return new NiceMock<
+              grpc::testing::MockClientReader<v1::WatchDeltasResponse>>();
+        }));
+    client_.Watch("s1", step);
+  }
+}
+
+TEST_F(TrainingClientTest, EvaluateNamesTheSessionInTheFirstMessageOnly) {
+  using Writer = grpc::testing::MockClientWriter<v1::EvaluateRequest>;
+  auto* writer = new NiceMock<Writer>();
+  std::vector<v1::EvaluateRequest> sent;
+  ON_CALL(*writer, Write(_, _))
+      .WillByDefault(Invoke([&](const v1::EvaluateRequest& request, auto) {
+        sent.push_back(request);
+        return true;
+      }));
+  EXPECT_CALL(*stub_, EvaluateRaw(_, _))
+      .WillOnce(Invoke([&](auto*, v1::EvaluateResponse* response) {
+        response->set_accuracy(0.5);
+        return writer;
+      }));
+  int left = 2;
+  auto result = client_.Evaluate("s1", [&](v1::EvaluateRequest* request) {
+    request->add_classes(static_cast<uint32_t>(left));
+    return left-- > 0;
+  });
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->accuracy(), 0.5);
+  ASSERT_EQ(sent.size(), 2U);
+  EXPECT_EQ(sent[0].session_id(), "s1");
+  EXPECT_EQ(sent[1].session_id(), "");
+  EXPECT_EQ(sent[1].classes_size(), 1);
+}
+
+TEST_F(TrainingClientTest, OpeningASessionWithAWriterSaysSo) {
+  using Train = grpc::testing::MockClientReaderWriter<v1::TrainRequest,
+                                                      v1::TrainResponse>;
+  v1::GetSessionResponse found;
+  *found.mutable_session() = testing::SessionMessage(1, {1});
+  EXPECT_CALL(*stub_, GetSession(_, _, _))
+      .WillOnce(DoAll(SetArgPointee<2>(found), Return(grpc::Status())));
+  auto* call = new NiceMock<Train>();
+  ON_CALL(*call, Write(_, _)).WillByDefault(Return(true));
+  ON_CALL(*call, Finish())
+      .WillByDefault(Return(grpc::Status(grpc::StatusCode::FAILED_PRECONDITION,
+                                         "another stream writes")));
+  EXPECT_CALL(*stub_, TrainRaw(_)).WillOnce(Return(call));
+  auto stream = client_.OpenTrain("s1");
+  EXPECT_EQ(stream.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(stream.status().message()), HasSubstr("another"));
+}
+
+}  // namespace
+}  // namespace backprop

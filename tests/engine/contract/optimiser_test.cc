@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Optimisers: hyperparameters, scalar rows, and the contract's arithmetic bit
+// for bit on every kind of CPU that this one can be.
+#include "engine/contract/optimiser.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "engine/contract/weight_pass.h"
+#include "tests/engine/every_target.h"
+#include "tests/engine/named_optimiser.h"
+#include "tests/twins/reference_delta.h"
+
+namespace backprop::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+// Numbers of many magnitudes, with zeros of both signs and subnormals.
+std::vector<float> Mixed(Random& random, size_t size) {
+  std::vector<float> numbers = random.Uniforms(size, -1, 1);
+  for (float& number : numbers) {
+    const auto kind = random.Below(8);
+    if (kind == 0) number = 0.0F;
+    if (kind == 1) number = -0.0F;
+    if (kind == 2) number *= 0x1p-140F;
+    if (kind == 3) number *= 0x1p-70F;  // squares underflow
+    if (kind == 4) number *= 0x1p30F;
+  }
+  return numbers;
+}
+
+std::vector<float> Magnitudes(std::vector<float> numbers) {
+  for (float& number : numbers) number = std::fabs(number);
+  return numbers;
+}
+
+struct RunNumbers {
+  std::vector<float> weights;
+  std::vector<float> m;
+  std::vector<float> v;
+  std::vector<float> g;
+};
+
+RunNumbers MakeRun(const Optimiser& optimiser, size_t size) {
+  Random random(static_cast<uint32_t>(size));
+  RunNumbers run{Mixed(random, size), Mixed(random, size),
+                 Magnitudes(Mixed(random, size)), Mixed(random, size)};
+  // Where the only state is v, it lies in the first vector.
+  if (optimiser.kind != OptimiserKind::kSgd && StateCount(optimiser) == 1) {
+    run.m = run.v;
+  }
+  return run;
+}
+
+void CheckGradientToDelta() {
+  for (const NamedOptimiser& named : AllOptimisers()) {
+    const Optimiser& optimiser = named.optimiser;
+    if (FactorKindOf(optimiser) == FactorKind::kDelta) continue;
+    std::vector<float> scalars(ScalarCount(optimiser));
+    StepScalars(optimiser, named.rate, 3, scalars);
+    for (size_t size = 0; size < 70; ++size) {
+      RunNumbers run = MakeRun(optimiser, size);
+      RunNumbers twin = run;
+      for (size_t i = 0; i < size; ++i) {
+        twin.g[i] =
+            ReferenceWeightDelta(optimiser, scalars, twin.g[i], twin.weights[i],
+                                 &twin.m[i], &twin.v[i]);
+      }
+      GradientToDelta(optimiser, scalars, {run.weights, {run.m, run.v}}, run.g);
+      ASSERT_EQ(Bits(run.g), Bits(twin.g)) << named.name << " " << size;
+      ASSERT_EQ(Bits(run.m), Bits(twin.m)) << named.name << " " << size;
+      ASSERT_EQ(Bits(run.v), Bits(twin.v)) << named.name << " " << size;
+      ASSERT_EQ(Bits(run.weights), Bits(twin.weights)) << named.name;
+    }
+  }
+}
+
+void CheckApplyDelta() {
+  for (const NamedOptimiser& named : AllOptimisers()) {
+    for (const size_t batch_size : {1, 3}) {
+      for (const size_t width : {1, 5, 17, 40}) {
+        Problem problem = MakeOptimiserProblem(
+            {width, 3, width + 1}, batch_size, DeltaForm::kFactored, named, 1);
+        Random random(9);
+        const Layout& layout = problem.layout;
+        const auto row = Mixed(random, layout.delta_row_length());
+        const auto inputs = Mixed(random, problem.inputs.size());
+        std::vector<float> weights = Mixed(random, layout.weight_count());
+        std::vector<float> state =
+            Magnitudes(Mixed(random, problem.state.size()));
+        std::vector<float> scalars(ScalarCount(named.optimiser));
+        StepScalars(named.optimiser, named.rate, 7, scalars);
+        const StepDelta step{row, inputs, scalars};
+        auto twin_weights = weights;
+        auto twin_state = state;
+        std::vector<float> delta(layout.weight_count());
+        const std::vector<float> twin_delta = ApplyReferenceStep(
+            layout, named.optimiser, step, twin_weights, twin_state);
+        auto other_weights = weights;
+        auto other_state = state;
+        ApplyDelta(layout, named.optimiser, step, other_weights, other_state);
+        ApplyDelta(layout, named.optimiser, step, weights, state, delta);
+        ASSERT_EQ(Bits(delta), Bits(twin_delta)) << named.name;
+        ASSERT_EQ(Bits(weights), Bits(twin_weights)) << named.name;
+        ASSERT_EQ(Bits(state), Bits(twin_state)) << named.name;
+        ASSERT_EQ(Bits(other_weights), Bits(twin_weights)) << named.name;
+        ASSERT_EQ(Bits(other_state), Bits(twin_state)) << named.name;
+      }
+    }
+  }
+}
+
+TEST(OptimiserTest, GradientToDeltaIsTheContractsBitForBit) {
+  OnEveryTarget(CheckGradientToDelta);
+}
+
+TEST(OptimiserTest, ApplyDeltaIsTheContractsBitForBit) {
+  OnEveryTarget(CheckApplyDelta);
+}
+
+// Subnormal numbers would slow every later step down.
+TEST(OptimiserTest, StateThatNoGradientFeedsFadesToZero) {
+  for (const std::string kind : {"momentum", "nesterov", "rms_prop", "adam"}) {
+    NamedOptimiser named = OptimiserOf(kind + "+l2+decay");
+    named.optimiser.beta2 = 0.99F;
+    std::vector<float> weights(5, 0.0F);
+    std::vector<float> m(5, 0.1F);
+    std::vector<float> v(5, 0.01F);
+    std::vector<float> g;
+    std::vector<float> scalars(ScalarCount(named.optimiser));
+    StepScalars(named.optimiser, named.rate, 1000, scalars);
+    for (int t = 0; t < 10000; ++t) {
+      g.assign(5, 0.0F);
+      GradientToDelta(named.optimiser, scalars, {weights, {m, v}}, g);
+      for (const float number : m) {
+        ASSERT_NE(std::fpclassify(number), FP_SUBNORMAL) << kind << " " << t;
+      }
+    }
+    EXPECT_EQ(m, std::vector<float>(5, 0.0F)) << kind;
+    if (StateCount(named.optimiser) < 2) continue;
+    EXPECT_EQ(v, std::vector<float>(5, 0.0F)) << kind;
+  }
+}
+
+std::vector<float> ScalarsOf(const std::string& name, float rate,
+                             uint64_t age) {
+  const Optimiser optimiser = OptimiserOf(name).optimiser;
+  std::vector<float> scalars(ScalarCount(optimiser));
+  StepScalars(optimiser, rate, age, scalars);
+  return scalars;
+}
+
+TEST(OptimiserTest, ScalarRowsAreTheContracts) {
+  EXPECT_THAT(ScalarsOf("sgd", 0.5F, 1), IsEmpty());
+  EXPECT_THAT(ScalarsOf("sgd+l2", 0.5F, 1),
+              ElementsAre(0.5F, 0.01F, 0, 0, 0, 0));
+  EXPECT_THAT(ScalarsOf("momentum+l1+max_value", 0.5F, 9),
+              ElementsAre(0.5F, 0, 0.003F, 0, 0.03F, 0.9F));
+  EXPECT_THAT(ScalarsOf("adagrad+decay", 0.3F, 1),
+              ElementsAre(0.3F, 0, 0, 0.3F * 0.1F, 0, 1e-10F));
+  EXPECT_THAT(ScalarsOf("rms_prop", 0.5F, 1),
+              ElementsAre(0.5F, 0, 0, 0, 0, 0.99F,
+                          static_cast<float>(1 - double{0.99F}), 1e-8F));
+}
+
+TEST(OptimiserTest, AdamsScalarsCorrectTheBias) {
+  const double b1 = 0.9F;
+  const double b2 = 0.999F;
+  for (const int n : {1, 2, 10, 100000}) {
+    const double root = std::sqrt(1 - std::pow(b2, n));
+    const double rate = 0.5 * root / (1 - std::pow(b1, n));
+    EXPECT_THAT(ScalarsOf("adam", 0.5F, n),
+                ElementsAre(static_cast<float>(rate), 0, 0, 0, 0, 0.9F,
+                            static_cast<float>(1 - b1), 0.999F,
+                            static_cast<float>(1 - b2),
+                            static_cast<float>(double{1e-8F} * root)));
+  }
+}
+
+TEST(OptimiserTest, OnlyPlainDescentSendsTheDeltaItself) {
+  for (const char* name : {"sgd", "sgd+max_norm"}) {
+    EXPECT_EQ(FactorKindOf(OptimiserOf(name).optimiser), FactorKind::kDelta);
+    EXPECT_EQ(ScalarCount(OptimiserOf(name).optimiser), 0u);
+  }
+  for (const char* name : {"sgd+l2", "sgd+l1", "sgd+decay", "sgd+max_value",
+                           "momentum", "adagrad", "rms_prop", "adam"}) {
+    EXPECT_EQ(FactorKindOf(OptimiserOf(name).optimiser), FactorKind::kGradient)
+        << name;
+  }
+  Optimiser optimiser;
+  optimiser.keeps_gradient = true;
+  EXPECT_EQ(FactorKindOf(optimiser), FactorKind::kGradient);
+  EXPECT_EQ(ScalarCount(optimiser), 6u);
+  EXPECT_EQ(StateCount(optimiser), 0u);
+}
+
+TEST(OptimiserTest, StateIsWhatTheContractSays) {
+  EXPECT_EQ(StateCount(OptimiserOf("sgd+l2").optimiser), 0u);
+  EXPECT_EQ(StateCount(OptimiserOf("nesterov").optimiser), 1u);
+  EXPECT_EQ(StateCount(OptimiserOf("adagrad").optimiser), 1u);
+  EXPECT_EQ(StateCount(OptimiserOf("rms_prop").optimiser), 1u);
+  EXPECT_EQ(StateCount(OptimiserOf("adam").optimiser), 2u);
+}
+
+struct BadField {
+  std::string field;
+  std::string kind;
+  float Optimiser::*member;
+  std::vector<float> bad;
+  std::vector<float> good;
+};
+
+std::vector<BadField> BadFields() {
+  const float inf = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> no_share{-0.1F, 1, 2, inf, nan};
+  const std::vector<float> share{0, 0.5F, 0x1.fffffep-1F};
+  const std::vector<float> no_epsilon{-1, 0, 1e-21F, inf, nan};
+  const std::vector<float> epsilon{1e-20F, 1e-8F, 10};
+  const std::vector<float> no_amount{-1e-9F, inf, nan};
+  const std::vector<float> amount{0, 1e-9F, 1e9F};
+  return {
+      {"sgd.momentum", "sgd", &Optimiser::momentum, no_share, share},
+      {"adagrad.epsilon", "adagrad", &Optimiser::epsilon, no_epsilon, epsilon},
+      {"rms_prop.decay", "rms_prop", &Optimiser::decay, no_share, share},
+      {"rms_prop.epsilon", "rms_prop", &Optimiser::epsilon, no_epsilon,
+       epsilon},
+      {"adam.beta1", "adam", &Optimiser::beta1, no_share, share},
+      {"adam.beta2", "adam", &Optimiser::beta2, no_share, share},
+      {"adam.epsilon", "adam", &Optimiser::epsilon, no_epsilon, epsilon},
+      {"l2", "sgd", &Optimiser::l2, no_amount, amount},
+      {"l1", "adam", &Optimiser::l1, no_amount, amount},
+      {"decoupled_decay", "adam", &Optimiser::decoupled_decay, no_amount,
+       amount},
+      {"clipping.max_norm", "sgd", &Optimiser::max_norm, no_amount, amount},
+      {"clipping.max_value", "adam", &Optimiser::max_value, no_amount, amount}};
+}
+
+TEST(OptimiserTest, EveryFieldIsChecked) {
+  for (const BadField& field : BadFields()) {
+    Optimiser optimiser = OptimiserOf(field.kind).optimiser;
+    EXPECT_THAT(Validate(optimiser), IsEmpty()) << field.kind;
+    for (const float value : field.good) {
+      optimiser.*field.member = value;
+      EXPECT_THAT(Validate(optimiser), IsEmpty()) << field.field << value;
+    }
+    for (const float value : field.bad) {
+      optimiser.*field.member = value;
+      const auto violations = Validate(optimiser);
+      ASSERT_EQ(violations.size(), 1u) << field.field << " " << value;
+      EXPECT_EQ(violations[0].field, field.field);
+    }
+  }
+}
+
+TEST(OptimiserTest, NesterovNeedsMomentum) {
+  Optimiser optimiser;
+  optimiser.nesterov = true;
+  const auto violations = Validate(optimiser);
+  ASSERT_EQ(violations.size(), 1u);
+  EXPECT_EQ(violations[0].field, "sgd.nesterov");
+}
+
+TEST(OptimiserTest, FieldsOfOtherKindsAreNotRead) {
+  Optimiser optimiser;
+  optimiser.beta1 = 7;
+  optimiser.decay = -1;
+  optimiser.epsilon = -1;
+  EXPECT_THAT(Validate(optimiser), IsEmpty());
+}
+
+}  // namespace
+}  // namespace backprop::testing

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Learning-rate schedules against the manual's words; see also
+// schedule_golden_test.cc.
+#include "engine/training/schedule.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace backprop::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr uint64_t kEver = std::numeric_limits<uint64_t>::max();
+
+Schedule Base(ScheduleKind kind) {
+  Schedule schedule;
+  schedule.kind = kind;
+  schedule.learning_rate = 0.5F;
+  schedule.steps = 10;
+  return schedule;
+}
+
+float RateAt(const Schedule& schedule, uint64_t age) {
+  return LearningRate(schedule).Rate(age);
+}
+
+TEST(ScheduleTest, AConstantRateIsGivenBackAsItCame) {
+  const Schedule schedule{.learning_rate = 0.1F};
+  EXPECT_EQ(RateAt(schedule, 0), 0.1F);
+  EXPECT_EQ(RateAt(schedule, kEver - 1), 0.1F);
+  EXPECT_EQ(LearningRate(schedule).StepsUntilDecision(), kEver);
+}
+
+TEST(ScheduleTest, WarmUpRisesToTheBaseWhateverTheKind) {
+  for (const ScheduleKind kind :
+       {ScheduleKind::kConstant, ScheduleKind::kStep,
+        ScheduleKind::kExponential, ScheduleKind::kPolynomial,
+        ScheduleKind::kInverseTime, ScheduleKind::kCosine,
+        ScheduleKind::kPlateau}) {
+    Schedule schedule = Base(kind);
+    schedule.rate = 1;
+    schedule.warmup_steps = 3;
+    const int number = static_cast<int>(kind);
+    EXPECT_EQ(RateAt(schedule, 0), 0.125F) << number;
+    EXPECT_EQ(RateAt(schedule, 1), 0.25F) << number;
+    EXPECT_EQ(RateAt(schedule, 2), 0.375F) << number;
+    EXPECT_EQ(RateAt(schedule, 3), 0.5F) << number;
+    Schedule cold = schedule;
+    cold.warmup_steps = 0;
+    for (const uint64_t age : {1, 5, 9, 10}) {
+      EXPECT_EQ(RateAt(schedule, 3 + age), RateAt(cold, age)) << number;
+    }
+  }
+}
+
+TEST(ScheduleTest, APolynomialEndsAtItsEnd) {
+  Schedule schedule = Base(ScheduleKind::kPolynomial);
+  schedule.min_rate = 0.25F;
+  EXPECT_EQ(RateAt(schedule, 0), 0.5F);
+  EXPECT_EQ(RateAt(schedule, 5), 0.375F);
+  EXPECT_EQ(RateAt(schedule, 10), 0.25F);
+  EXPECT_EQ(RateAt(schedule, 1000), 0.25F);
+  schedule.power = 2;
+  EXPECT_EQ(RateAt(schedule, 5), 0.3125F);
+}
+
+TEST(ScheduleTest, WithoutRestartsACosineStaysAtItsLeast) {
+  Schedule schedule = Base(ScheduleKind::kCosine);
+  schedule.min_rate = 0.25F;
+  EXPECT_EQ(RateAt(schedule, 0), 0.5F);
+  EXPECT_EQ(RateAt(schedule, 5), 0.375F);
+  EXPECT_GT(RateAt(schedule, 9), 0.25F);
+  EXPECT_EQ(RateAt(schedule, 10), 0.25F);
+  EXPECT_EQ(RateAt(schedule, kEver - 1), 0.25F);
+}
+
+// Periods of 3, 5 (4.5 rounded), 8 (7.5), 12, 18 … steps.
+TEST(ScheduleTest, PeriodsGrowByTheirFactorToTheNearestStep) {
+  Schedule schedule = Base(ScheduleKind::kCosine);
+  schedule.steps = 3;
+  schedule.restarts = true;
+  schedule.period_factor = 1.5F;
+  std::vector<uint64_t> starts;
+  LearningRate rate(schedule);
+  const std::vector<float> one = {1.0F};
+  for (uint64_t age = 0; age < 50; ++age) {
+    EXPECT_EQ(rate.Rate(0), RateAt(schedule, age)) << age;
+    if (rate.Rate(0) == 0.5F) starts.push_back(age);
+    rate.Record(one);
+  }
+  EXPECT_THAT(starts, ElementsAre(0, 3, 8, 16, 28, 46));
+}
+
+// Neither a period that can't grow nor one that outgrows all numbers takes
+// long, or forever.
+TEST(ScheduleTest, FarAgesAreFoundAtOnce) {
+  Schedule schedule = Base(ScheduleKind::kCosine);
+  schedule.restarts = true;
+  schedule.period_factor = 1.01F;  // 10.1 rounds to 10
+  EXPECT_EQ(RateAt(schedule, uint64_t{10} << 50), 0.5F);
+  schedule.period_factor = std::numeric_limits<float>::max();
+  EXPECT_EQ(RateAt(schedule, 10), 0.5F);
+  EXPECT_LT(RateAt(schedule, kEver - 1), 0.5F);
+  EXPECT_GE(RateAt(schedule, kEver - 1), 0);
+}
+
+// Records windows that are all alike.
+void RecordWindows(LearningRate& rate, float error, size_t windows) {
+  for (size_t i = 0; i < windows; ++i) {
+    const std::vector<float> errors(rate.StepsUntilDecision(), error);
+    rate.Record(errors);
+  }
+}
+
+TEST(PlateauTest, PatienceIsHowManyWindowsMayPass) {
+  Schedule schedule = Base(ScheduleKind::kPlateau);
+  schedule.factor = 0.5F;
+  schedule.patience = 2;
+  LearningRate rate(schedule);
+  RecordWindows(rate, 1, 3);  // the best, and two that are no better
+  EXPECT_EQ(rate.Rate(0), 0.5F);
+  RecordWindows(rate, 1, 1);
+  EXPECT_EQ(rate.Rate(0), 0.25F);
+  RecordWindows(rate, 1, 2);  // the count began anew
+  EXPECT_EQ(rate.Rate(0), 0.25F);
+  RecordWindows(rate, 1, 1);
+  EXPECT_EQ(rate.Rate(0), 0.125F);
+}
+
+TEST(PlateauTest, ABetterWindowIsBetterByTheThreshold) {
+  Schedule schedule = Base(ScheduleKind::kPlateau);
+  schedule.factor = 0.5F;
+  schedule.patience = 0;
+  schedule.threshold = 0.25F;
+  LearningRate rate(schedule);
+  RecordWindows(rate, 8, 1);
+  RecordWindows(rate, 5.5F, 1);
+  EXPECT_EQ(rate.Rate(0), 0.5F);
+  RecordWindows(rate, 4.125F, 1);  // exactly 5.5·(1 − 0.25): not below it
+  EXPECT_EQ(rate.Rate(0), 0.25F);
+}
+
+TEST(PlateauTest, TheRateNeverFallsBelowItsLeast) {
+  Schedule schedule = Base(ScheduleKind::kPlateau);
+  schedule.patience = 0;
+  schedule.factor = 0.01F;
+  schedule.min_rate = 0.125F;
+  LearningRate rate(schedule);
+  RecordWindows(rate, 1, 5);
+  EXPECT_EQ(rate.Rate(0), 0.125F);
+}
+
+TEST(PlateauTest, AWindowMayComeInPieces) {
+  Schedule schedule = Base(ScheduleKind::kPlateau);
+  schedule.patience = 0;
+  LearningRate rate(schedule);
+  RecordWindows(rate, 1, 1);
+  EXPECT_EQ(rate.StepsUntilDecision(), 10);
+  rate.Record(std::vector<float>(4, 0.0F));
+  EXPECT_EQ(rate.StepsUntilDecision(), 6);
+  EXPECT_EQ(rate.Rate(5), 0.5F);
+  rate.Record(std::vector<float>(6, 1.0F));  // mean 0.6: better
+  EXPECT_EQ(rate.StepsUntilDecision(), 10);
+  EXPECT_EQ(rate.Rate(0), 0.5F);
+}
+
+TEST(PlateauTest, WindowsBeginAfterTheWarmUp) {
+  Schedule schedule = Base(ScheduleKind::kPlateau);
+  schedule.patience = 0;
+  schedule.warmup_steps = 7;
+  LearningRate rate(schedule);
+  EXPECT_EQ(rate.StepsUntilDecision(), 17);
+  rate.Record(std::vector<float>(5, 0.0F));  // would be the best of all
+  EXPECT_EQ(rate.StepsUntilDecision(), 12);
+  rate.Record(std::vector<float>(2, 0.0F));
+  rate.Record(std::vector<float>(10, 2.0F));
+  RecordWindows(rate, 1, 1);
+  EXPECT_EQ(rate.Rate(0), 0.5F);
+  RecordWindows(rate, 1, 1);
+  EXPECT_EQ(rate.Rate(0), 0.05F);
+}
+
+std::vector<std::string> Refused(const Schedule& schedule) {
+  std::vector<std::string> fields;
+  for (const FieldViolation& violation : Validate(schedule)) {
+    fields.push_back(violation.field);
+    EXPECT_FALSE(violation.description.empty());
+  }
+  return fields;
+}
+
+TEST(ScheduleValidationTest, TheBaseRateIsPositiveAndFinite) {
+  for (const float bad : {0.0F, -1.0F, std::numeric_limits<float>::infinity(),
+                          std::numeric_limits<float>::quiet_NaN()}) {
+    EXPECT_THAT(Refused({.learning_rate = bad}), ElementsAre("learning_rate"));
+  }
+}
+
+TEST(ScheduleValidationTest, EveryKindNamesItsOwnFields) {
+  Schedule schedule = Base(ScheduleKind::kStep);
+  EXPECT_THAT(Refused(schedule), IsEmpty());
+  schedule.steps = 0;
+  schedule.factor = 1.5F;
+  EXPECT_THAT(Refused(schedule),
+              ElementsAre("schedule.step.every", "schedule.step.factor"));
+  schedule.kind = ScheduleKind::kExponential;
+  EXPECT_THAT(Refused(schedule), ElementsAre("schedule.exponential.factor"));
+  schedule.kind = ScheduleKind::kPolynomial;
+  schedule.min_rate = 0.75F;
+  schedule.power = 0;
+  EXPECT_THAT(Refused(schedule), ElementsAre("schedule.polynomial.steps",
+                                             "schedule.polynomial.end_rate",
+                                             "schedule.polynomial.power"));
+  schedule.kind = ScheduleKind::kInverseTime;
+  EXPECT_THAT(Refused(schedule), ElementsAre("schedule.inverse_time.rate"));
+  schedule.kind = ScheduleKind::kCosine;
+  schedule.period_factor = 0.5F;
+  EXPECT_THAT(Refused(schedule), ElementsAre("schedule.cosine.period_steps",
+                                             "schedule.cosine.min_rate",
+                                             "schedule.cosine.period_factor"));
+  schedule.kind = ScheduleKind::kPlateau;
+  schedule.factor = 1;
+  schedule.threshold = 1;
+  EXPECT_THAT(
+      Refused(schedule),
+      ElementsAre("schedule.plateau.window_steps", "schedule.plateau.factor",
+                  "schedule.plateau.threshold", "schedule.plateau.min_rate"));
+  schedule.kind = ScheduleKind::kConstant;
+  EXPECT_THAT(Refused(schedule), IsEmpty());
+}
+
+}  // namespace
+}  // namespace backprop::testing

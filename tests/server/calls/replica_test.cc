@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A replica that starts from an anchor and applies every answer has the
+// server's weights, bit for bit.
+#include <algorithm>
+#include <random>
+#include <set>
+
+#include "tests/server/service_fixture.h"
+#include "tests/server/train_call.h"
+#include "tests/twins/reference_replica.h"
+
+namespace backprop::testing {
+namespace {
+
+constexpr uint64_t kSteps = 10'000;
+
+class ReplicaTest : public ServiceTest {
+ protected:
+  // Trains kSteps random steps in messages of random length and compares every
+  // digest that the server sends, and all weights at the end.
+  void TrainAndCompare(const v1::SessionSpec& spec) {
+    const v1::Session session = Create(spec);
+    v1::GetWeightsResponse anchor;
+    ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
+    std::mt19937 random(5);
+    TrainCall call(stub(), session);
+    const size_t batch = session.spec().batch_size();
+    uint64_t digests = 0;
+    while (replica.step() < kSteps && !HasFatalFailure()) {
+      const size_t steps =
+          std::min<size_t>(1 + random() % 60, kSteps - replica.step());
+      v1::TrainRequest request = RandomSamples(session, steps * batch, random);
+      request.set_want_digest(random() % 10 == 0);
+      const v1::TrainResponse answer = call.Exchange(request);
+      ASSERT_FALSE(answer.has_rejection())
+          << answer.rejection().ShortDebugString();
+      replica.Apply(request, answer);
+      for (const v1::StepDigest& digest : answer.digests()) {
+        if (digest.step() != replica.step()) continue;
+        ASSERT_EQ(digest.digest(), replica.digest())
+            << "after step " << digest.step();
+        ++digests;
+      }
+    }
+    EXPECT_GT(digests, 10u);
+    v1::GetWeightsResponse end;
+    const std::vector<float> weights = Weights(session.session_id(), &end);
+    EXPECT_EQ(end.step(), kSteps);
+    EXPECT_EQ(end.next_offset(), kSteps * batch);
+    EXPECT_EQ(Bytes(weights), Bytes(replica.weights()));
+    EXPECT_EQ(end.digest(), replica.digest());
+    EXPECT_NE(end.digest(), anchor.digest());
+  }
+};
+BACKPROP_OVER_BOTH_TRANSPORTS(ReplicaTest);
+
+TEST_P(ReplicaTest, OneLayerEqualsTheServerAfterTenThousandSteps) {
+  TrainAndCompare(Spec(12, {6}));
+}
+
+TEST_P(ReplicaTest, ThreeLayersOnBytesEqualTheServerAfterTenThousandSteps) {
+  v1::SessionSpec spec = Spec(16, {16, 8, 3});
+  spec.mutable_layers(0)->set_activation(v1::ACTIVATION_RELU);
+  spec.mutable_input()->set_element_type(v1::ELEMENT_TYPE_UINT8);
+  spec.mutable_input()->set_scale(1.0F / 255);
+  TrainAndCompare(spec);
+}
+
+TEST_P(ReplicaTest, FiveLayersInBatchesEqualTheServerAfterTenThousandSteps) {
+  v1::SessionSpec spec = Spec(20, {16, 16, 12, 12, 3});
+  spec.mutable_layers(2)->set_activation(v1::ACTIVATION_SIGMOID);
+  spec.set_batch_size(3);
+  const v1::Session session = Create(spec);
+  std::set<v1::DeltaForm> forms;
+  for (const auto& layer : session.layout().layers()) {
+    forms.insert(layer.delta_form());
+  }
+  EXPECT_EQ(forms.size(), 2u) << "the net should have layers of both forms";
+  TrainAndCompare(spec);
+}
+
+}  // namespace
+}  // namespace backprop::testing

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Input standardisation: given, and learnt from a session's first samples.
+#include <cmath>
+
+#include "tests/server/service_fixture.h"
+#include "tests/server/train_call.h"
+#include "tests/twins/reference_replica.h"
+
+namespace backprop::testing {
+namespace {
+
+using ::testing::ElementsAre;
+
+constexpr size_t kColumns = 5;
+
+class StandardisationTest : public ServiceTest {
+ protected:
+  static v1::SessionSpec LearningSpec(uint64_t samples) {
+    v1::SessionSpec spec = Spec(kColumns, {4, 2});
+    spec.mutable_input()->set_scale(2);
+    spec.mutable_input()->mutable_standardisation()->set_learn_samples(samples);
+    return spec;
+  }
+
+  // Column j is about 10·j with deviation j/2; so column 0 never varies.
+  v1::TrainRequest Samples(const v1::Session& session, size_t n) {
+    v1::TrainRequest request = RandomSamples(session, n, random_);
+    std::vector<float> inputs = Floats(request.inputs());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const auto j = static_cast<float>(i % kColumns);
+      inputs[i] = 10 * j + inputs[i] * j;
+    }
+    request.set_inputs(Bytes(inputs));
+    return request;
+  }
+
+  // As numpy.mean and 1 / numpy.sqrt(numpy.var + 1e-12) would say, of the
+  // message's first n rows times 2.
+  static v1::Standardisation Expected(const v1::TrainRequest& request,
+                                      size_t n) {
+    const std::vector<float> inputs = Floats(request.inputs());
+    v1::Standardisation expected;
+    for (size_t j = 0; j < kColumns; ++j) {
+      double sum = 0;
+      for (size_t i = 0; i < n; ++i) sum += 2.0 * inputs[i * kColumns + j];
+      const double mean = sum / static_cast<double>(n);
+      double squares = 0;
+      for (size_t i = 0; i < n; ++i) {
+        squares += std::pow(2.0 * inputs[i * kColumns + j] - mean, 2);
+      }
+      const double variance = squares / static_cast<double>(n);
+      expected.add_mean(static_cast<float>(mean));
+      expected.add_factor(static_cast<float>(
+          variance == 0 ? 1 : 1 / std::sqrt(variance + 1e-12)));
+    }
+    expected.set_learn_samples(n);
+    return expected;
+  }
+
+  static void ExpectNear(const v1::Standardisation& actual,
+                         const v1::Standardisation& expected) {
+    ASSERT_EQ(actual.mean_size(), static_cast<int>(kColumns));
+    ASSERT_EQ(actual.factor_size(), static_cast<int>(kColumns));
+    for (int j = 0; j < static_cast<int>(kColumns); ++j) {
+      EXPECT_FLOAT_EQ(actual.mean(j), expected.mean(j)) << j;
+      EXPECT_FLOAT_EQ(actual.factor(j), expected.factor(j)) << j;
+    }
+    EXPECT_EQ(actual.learn_samples(), expected.learn_samples());
+  }
+
+  grpc::Status Predict(const std::string& id, v1::PredictResponse* response) {
+    v1::PredictRequest request;
+    request.set_session_id(id);
+    for (size_t j = 0; j < kColumns; ++j) request.add_values(1);
+    return Call(&Stub::Predict, request, response);
+  }
+
+  grpc::Status Evaluate(const std::string& id, const v1::TrainRequest& samples,
+                        v1::EvaluateResponse* response) {
+    grpc::ClientContext context;
+    const auto writer = stub().Evaluate(&context, response);
+    v1::EvaluateRequest request;
+    request.set_session_id(id);
+    request.set_inputs(samples.inputs());
+    request.set_targets(samples.targets());
+    writer->Write(request);
+    writer->WritesDone();
+    return writer->Finish();
+  }
+
+  grpc::Status Step(const std::string& id) {
+    v1::TrainStepRequest request;
+    request.set_session_id(id);
+    v1::Sample* sample = request.add_samples();
+    for (size_t j = 0; j < kColumns; ++j) sample->add_inputs(1);
+    sample->set_class_number(0);
+    v1::TrainStepResponse response;
+    return Call(&Stub::TrainStep, request, &response);
+  }
+
+  std::mt19937 random_{7};
+};
+BACKPROP_OVER_BOTH_TRANSPORTS(StandardisationTest);
+
+TEST_P(StandardisationTest, IsLearntFromTheFirstSamplesOfSeveralMessages) {
+  const v1::Session session = Create(LearningSpec(50));
+  const std::string id = session.session_id();
+  EXPECT_EQ(session.spec().input().standardisation().learn_samples(), 50u);
+  EXPECT_EQ(session.spec().input().standardisation().mean_size(), 0);
+  v1::GetWeightsResponse anchor;
+  ReferenceReplica replica(session, Weights(id, &anchor));
+  EXPECT_FALSE(anchor.has_standardisation());
+
+  const v1::TrainRequest all = Samples(session, 60);
+  const size_t row = kColumns * sizeof(float);
+  TrainCall call(stub(), session);
+  v1::TrainRequest part = all;  // 20 samples, then 40: 30 to learn, 10 to train
+  part.mutable_inputs()->resize(20 * row);
+  part.mutable_targets()->resize(20 * 2 * sizeof(float));
+  part.set_want_digest(true);
+  const auto learning = call.Exchange(part);
+  EXPECT_FALSE(learning.has_rejection());
+  EXPECT_FALSE(learning.has_standardisation());
+  EXPECT_EQ(learning.base_step(), 0u);
+  EXPECT_EQ(learning.step(), 0u);
+  EXPECT_EQ(learning.next_offset(), 20u);
+  EXPECT_EQ(learning.errors_size(), 0);
+  ASSERT_EQ(learning.digests_size(), 1);
+  EXPECT_EQ(learning.digests(0).digest(), anchor.digest());
+
+  part = all;
+  part.mutable_inputs()->erase(0, 20 * row);
+  part.mutable_targets()->erase(0, 20 * 2 * sizeof(float));
+  part.set_offset(20);
+  ASSERT_TRUE(call.Write(part));
+  const auto learnt = call.ReadPart();
+  ASSERT_TRUE(learnt.has_value());
+  EXPECT_FALSE(learnt->message_done());
+  EXPECT_EQ(learnt->step(), 0u);
+  EXPECT_EQ(learnt->next_offset(), 50u);
+  ExpectNear(learnt->standardisation(), Expected(all, 50));
+  EXPECT_EQ(learnt->standardisation().factor(0), 1) << "it never varied";
+  const auto trained = call.ReadPart();
+  ASSERT_TRUE(trained.has_value());
+  EXPECT_TRUE(trained->message_done());
+  EXPECT_FALSE(trained->has_standardisation());
+  EXPECT_EQ(trained->step(), 10u);
+  EXPECT_EQ(trained->next_offset(), 60u);
+
+  replica.SetStandardisation(learnt->standardisation());
+  v1::TrainRequest trained_on = part;
+  trained_on.mutable_inputs()->erase(0, 30 * row);
+  replica.Apply(trained_on, *trained);
+  EXPECT_EQ(replica.digest(), Digest(id));
+
+  const v1::Session now = Get(id);
+  ExpectNear(now.spec().input().standardisation(), Expected(all, 50));
+  Weights(id, &anchor);
+  ExpectNear(anchor.standardisation(), Expected(all, 50));
+  EXPECT_TRUE(call.Finish().ok());
+  EXPECT_TRUE(Step(id).ok());
+}
+
+TEST_P(StandardisationTest, IsLearntFromAMessageOfManyPartsOnceEach) {
+  constexpr size_t kSamples = 110'000;  // more than two responses' worth
+  const v1::Session session = Create(LearningSpec(kSamples));
+  const v1::TrainRequest all = Samples(session, kSamples);
+  v1::TrainRequest first = all;
+  first.mutable_inputs()->resize(10 * kColumns * sizeof(float));
+  first.mutable_targets()->resize(10 * 2 * sizeof(float));
+  TrainCall call(stub(), session);
+  EXPECT_EQ(call.Exchange(first).next_offset(), 10u);
+  v1::TrainRequest again = all;
+  again.set_offset(0);
+  const auto answer = call.Exchange(again);
+  EXPECT_EQ(answer.skipped_samples(), 10u);
+  EXPECT_EQ(answer.next_offset(), kSamples);
+  EXPECT_EQ(answer.step(), 0u);
+  ExpectNear(answer.standardisation(), Expected(all, kSamples));
+}
+
+TEST_P(StandardisationTest, UntilItIsLearntWhatNeedsItIsNotReady) {
+  const v1::Session session = Create(LearningSpec(4));
+  const std::string id = session.session_id();
+  const v1::TrainRequest samples = Samples(session, 2);
+  v1::PredictResponse predicted;
+  v1::EvaluateResponse evaluated;
+  for (int round = 0; round < 2; ++round) {
+    for (const grpc::Status& status :
+         {Predict(id, &predicted), Evaluate(id, samples, &evaluated),
+          Step(id)}) {
+      EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+      EXPECT_EQ(Reason(status), "NOT_READY");
+    }
+    if (round == 0) {
+      EXPECT_EQ(TrainCall(stub(), session).Exchange(samples).next_offset(), 2u);
+      EXPECT_TRUE(Eventually([&] { return !Get(id).has_writer(); }));
+    }
+  }
+  TrainCall call(stub(), session);
+  EXPECT_TRUE(call.Exchange(samples).has_standardisation());
+  EXPECT_TRUE(call.Finish().ok());
+  EXPECT_TRUE(Predict(id, &predicted).ok());
+  EXPECT_TRUE(Evaluate(id, samples, &evaluated).ok());
+  EXPECT_TRUE(Step(id).ok());
+}
+
+TEST_P(StandardisationTest, LearnsNothingFromARefusedMessage) {
+  const v1::Session session = Create(LearningSpec(4));
+  TrainCall call(stub(), session);
+  v1::TrainRequest bad = Samples(session, 4);
+  std::vector<float> inputs = Floats(bad.inputs());
+  inputs.back() = NAN;
+  bad.set_inputs(Bytes(inputs));
+  const auto refused = call.Exchange(bad);
+  EXPECT_THAT(Fields(refused.rejection()), ElementsAre("inputs"));
+  EXPECT_EQ(refused.next_offset(), 0u);
+  const v1::TrainRequest good = Samples(session, 4);
+  ExpectNear(call.Exchange(good).standardisation(), Expected(good, 4));
+}
+
+// What was learnt makes a later number of the same message infinite.
+TEST_P(StandardisationTest, WhatIsInfiniteOnceStandardisedIsRefused) {
+  v1::SessionSpec spec = Spec(1, {1});
+  spec.mutable_input()->mutable_standardisation()->set_learn_samples(2);
+  const v1::Session session = Create(spec);
+  TrainCall call(stub(), session);
+  v1::TrainRequest request;
+  request.set_inputs(Bytes({1, 1.0001F, 1, 3e38F}));
+  request.set_targets(Bytes({0, 0, 0, 0}));
+  const auto answer = call.Exchange(request);
+  EXPECT_TRUE(answer.has_standardisation());
+  EXPECT_THAT(Fields(answer.rejection()), ElementsAre("inputs"));
+  EXPECT_EQ(answer.step(), 0u);
+  EXPECT_EQ(answer.next_offset(), 2u);
+  request.set_inputs(Bytes({1, 3e38F}));
+  request.set_targets(Bytes({0, 0}));
+  EXPECT_THAT(Fields(call.Exchange(request).rejection()),
+              ElementsAre("inputs"));
+  request.set_inputs(Bytes({1, 1}));
+  EXPECT_EQ(call.Exchange(request).step(), 2u);
+}
+
+TEST_P(StandardisationTest, GivenOneStandardisesBytesButNotValues) {
+  v1::CreateSessionRequest request;
+  *request.mutable_spec() = Spec(2, {1});
+  v1::InputFormat& input = *request.mutable_spec()->mutable_input();
+  input.set_element_type(v1::ELEMENT_TYPE_UINT8);
+  for (const float mean : {10.0F, 20.0F}) {
+    input.mutable_standardisation()->add_mean(mean);
+    input.mutable_standardisation()->add_factor(0.5F);
+  }
+  request.set_initial_weights(Bytes({1, 100, 0}));
+  v1::CreateSessionResponse response;
+  ASSERT_TRUE(Call(&Stub::CreateSession, request, &response).ok());
+  v1::PredictRequest predict;
+  predict.set_session_id(response.session().session_id());
+  predict.set_inputs(std::string("\x0c\x18", 2));  // 12 and 24: x = (1, 2)
+  v1::PredictResponse predicted;
+  ASSERT_TRUE(Call(&Stub::Predict, predict, &predicted).ok());
+  EXPECT_THAT(predicted.outputs(), ElementsAre(201));
+  predict.clear_inputs();
+  predict.add_values(3);
+  predict.add_values(4);
+  ASSERT_TRUE(Call(&Stub::Predict, predict, &predicted).ok());
+  EXPECT_THAT(predicted.outputs(), ElementsAre(403));
+}
+
+TEST_P(StandardisationTest, AnUpdateKeepsWhatWasLearntAndWhatIsStillToLearn) {
+  const v1::Session session = Create(LearningSpec(4));
+  v1::UpdateSessionRequest update;
+  update.set_session_id(session.session_id());
+  update.mutable_update_mask()->add_paths("digest_every");
+  update.mutable_spec()->set_digest_every(3);
+  v1::UpdateSessionResponse updated;
+  const v1::TrainRequest samples = Samples(session, 4);
+  TrainCall call(stub(), session);
+  v1::TrainRequest half = samples;
+  half.mutable_inputs()->resize(half.inputs().size() / 2);
+  half.mutable_targets()->resize(half.targets().size() / 2);
+  EXPECT_FALSE(call.Exchange(half).has_standardisation());
+  ASSERT_TRUE(Call(&Stub::UpdateSession, update, &updated).ok());
+  half = samples;
+  half.mutable_inputs()->erase(0, half.inputs().size() / 2);
+  half.mutable_targets()->erase(0, half.targets().size() / 2);
+  ExpectNear(call.Exchange(half).standardisation(), Expected(samples, 4));
+  ASSERT_TRUE(Call(&Stub::UpdateSession, update, &updated).ok());
+  ExpectNear(updated.session().spec().input().standardisation(),
+             Expected(samples, 4));
+}
+
+}  // namespace
+}  // namespace backprop::testing

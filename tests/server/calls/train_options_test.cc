@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a Train stream's answers hold beside errors: deltas of every detail,
+// outputs, gradient norms; and what sample weights and dropout do.
+#include <algorithm>
+#include <cmath>
+
+#include "tests/server/service_fixture.h"
+#include "tests/server/train_call.h"
+#include "tests/twins/reference_replica.h"
+
+namespace backprop::testing {
+namespace {
+
+using ::testing::ElementsAre;
+
+class TrainOptionsTest : public ServiceTest {
+ protected:
+  static v1::TrainOptions Options(v1::DeltaDetail deltas, bool outputs) {
+    v1::TrainOptions options;
+    options.set_deltas(deltas);
+    options.set_want_outputs(outputs);
+    return options;
+  }
+
+  static v1::SessionSpec AdamSpec() {
+    v1::SessionSpec spec = Spec(12, {20, 4});
+    spec.mutable_optimiser()->mutable_adam();
+    return spec;
+  }
+
+  std::mt19937 random_{29};
+};
+BACKPROP_OVER_BOTH_TRANSPORTS(TrainOptionsTest);
+
+TEST_P(TrainOptionsTest, DenseDeltasAreThoseOfTheFactors) {
+  for (const bool adam : {false, true}) {
+    v1::SessionSpec spec = adam ? AdamSpec() : Spec(12, {20, 4});
+    const v1::Session session = Create(spec);
+    v1::GetWeightsResponse end;
+    std::vector<float> weights = Weights(session.session_id(), &end);
+    const size_t count = weights.size();
+    TrainCall dense(stub(), session, Options(v1::DELTA_DETAIL_DENSE, false));
+    const v1::TrainRequest request = RandomSamples(session, 500, random_);
+    const auto answer = dense.Exchange(request);
+    EXPECT_EQ(answer.scalars(), "");
+    const std::vector<float> deltas = Floats(answer.deltas());
+    ASSERT_EQ(deltas.size(), 500 * count);
+    for (size_t i = 0; i < deltas.size(); ++i) {
+      weights[i % count] = Fl(weights[i % count] + deltas[i]);
+    }
+    EXPECT_EQ(Bytes(Weights(session.session_id(), &end)), Bytes(weights));
+    EXPECT_TRUE(dense.Finish().ok());
+    // The same D as the factors make.
+    ReferenceReplica replica = ReferenceReplica::WithState(
+        Get(session.session_id()), WeightsAndState(session.session_id(), &end));
+    v1::CreateSessionRequest fork;
+    fork.mutable_fork()->set_session_id(session.session_id());
+    fork.mutable_fork()->set_with_state(true);
+    v1::CreateSessionResponse forked;
+    ASSERT_TRUE(Call(&Stub::CreateSession, fork, &forked).ok());
+    const v1::TrainRequest one = RandomSamples(session, 1, random_);
+    TrainCall factors(stub(), session);
+    replica.Apply(one, factors.Exchange(one));
+    TrainCall twin(stub(), forked.session(),
+                   Options(v1::DELTA_DETAIL_DENSE, false));
+    const std::vector<float> full = Floats(twin.Exchange(one).deltas());
+    ASSERT_EQ(full.size(), count);
+    for (size_t i = 0; i < count; ++i) {
+      EXPECT_NEAR(full[i], replica.last_delta()[i],
+                  1e-5 * std::fabs(full[i]) + 1e-9);
+    }
+  }
+}
+
+TEST_P(TrainOptionsTest, NoneSendsErrorsAlone) {
+  const v1::Session session = Create(AdamSpec());
+  const v1::Session twin = Create(AdamSpec());
+  TrainCall none(stub(), session, Options(v1::DELTA_DETAIL_NONE, false));
+  TrainCall factors(stub(), twin);
+  const v1::TrainRequest request = RandomSamples(session, 20, random_);
+  const auto answer = none.Exchange(request);
+  EXPECT_EQ(answer.deltas(), "");
+  EXPECT_EQ(answer.scalars(), "");
+  EXPECT_EQ(answer.errors_size(), 20);
+  factors.Exchange(request);
+  EXPECT_EQ(Digest(session.session_id()), Digest(twin.session_id()));
+}
+
+TEST_P(TrainOptionsTest, OutputsAreThoseBeforeEachStep) {
+  v1::SessionSpec spec = AdamSpec();
+  spec.set_batch_size(2);
+  const v1::Session session = Create(spec);
+  TrainCall call(stub(), session, Options(v1::DELTA_DETAIL_FACTORS, true));
+  for (int i = 0; i < 3; ++i) {
+    const v1::TrainRequest request = RandomSamples(session, 2, random_);
+    v1::PredictRequest predict;
+    predict.set_session_id(session.session_id());
+    predict.set_inputs(request.inputs());
+    v1::PredictResponse predicted;
+    ASSERT_TRUE(Call(&Stub::Predict, predict, &predicted).ok());
+    const std::vector<float> outputs = Floats(call.Exchange(request).outputs());
+    ASSERT_EQ(outputs.size(), 8u);
+    for (int j = 0; j < 8; ++j) {
+      EXPECT_NEAR(outputs[j], predicted.outputs(j), 1e-5);
+    }
+  }
+  const auto many = call.Exchange(RandomSamples(session, 2000, random_));
+  EXPECT_EQ(many.outputs().size(), 2000u * 4 * sizeof(float));
+}
+
+TEST_P(TrainOptionsTest, AnUnknownDetailEndsTheStream) {
+  const v1::Session session = Create(AdamSpec());
+  TrainCall call(stub(), session,
+                 Options(static_cast<v1::DeltaDetail>(9), false));
+  const grpc::Status status = call.Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(Fields(status), ElementsAre("options.deltas"));
+  EXPECT_FALSE(Get(session.session_id()).has_writer());
+}
+
+TEST_P(TrainOptionsTest, SampleWeightsBelongIntoNoOpening) {
+  const v1::Session session = Create(AdamSpec());
+  TrainCall call(stub());
+  v1::TrainRequest opening;
+  opening.set_session_id(session.session_id());
+  opening.add_sample_weights(1);
+  call.Write(opening);
+  EXPECT_EQ(call.Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+// No response is larger than 2 MiB, unless a single step is.
+TEST_P(TrainOptionsTest, ResponsesAreBounded) {
+  v1::SessionSpec small = Spec(1, {1});
+  small.set_digest_every(1);
+  small.mutable_optimiser()->set_learning_rate(1e-4F);
+  v1::SessionSpec wide = Spec(4, {3000});
+  v1::SessionSpec clipped = AdamSpec();
+  clipped.mutable_optimiser()->mutable_clipping()->set_max_norm(1);
+  for (const auto& [spec, samples] :
+       {std::pair(small, 200'000), std::pair(wide, 600),
+        std::pair(clipped, 5000)}) {
+    for (const auto detail : {v1::DELTA_DETAIL_FACTORS, v1::DELTA_DETAIL_DENSE,
+                              v1::DELTA_DETAIL_NONE}) {
+      const v1::Session session = Create(spec);
+      TrainCall call(stub(), session, Options(detail, true));
+      call.Write(RandomSamples(session, samples, random_));
+      uint64_t step = 0;
+      for (bool done = false; !done;) {
+        const auto part = call.ReadPart();
+        ASSERT_TRUE(part.has_value());
+        ASSERT_FALSE(part->has_rejection());
+        EXPECT_LE(part->ByteSizeLong(), size_t{2} << 20);
+        EXPECT_GT(part->step(), step);
+        step = part->step();
+        done = part->message_done();
+      }
+      EXPECT_EQ(step, static_cast<uint64_t>(samples));
+    }
+  }
+}
+
+TEST_P(TrainOptionsTest, ASampleWeightMultipliesTheError) {
+  v1::SessionSpec spec = Spec(3, {2});
+  spec.set_batch_size(2);
+  spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_FACTORED);
+  const v1::Session plain = Create(spec);
+  const v1::Session weighted = Create(spec);
+  v1::TrainRequest request = RandomSamples(plain, 2, random_);
+  const auto ones = TrainCall(stub(), plain).Exchange(request);
+  request.add_sample_weights(2);
+  request.add_sample_weights(0);
+  const auto weights = TrainCall(stub(), weighted).Exchange(request);
+  const std::vector<float> u = Floats(ones.deltas());
+  EXPECT_EQ(Floats(weights.deltas()),
+            (std::vector<float>{2 * u[0], 2 * u[1], 0, 0}));
+  // The first sample's error alone, twice, over 2.
+  v1::SessionSpec single = spec;
+  single.set_batch_size(1);
+  v1::TrainRequest first = request;
+  first.clear_sample_weights();
+  first.mutable_inputs()->resize(3 * sizeof(float));
+  first.mutable_targets()->resize(2 * sizeof(float));
+  const auto alone = TrainCall(stub(), Create(single)).Exchange(first);
+  EXPECT_FLOAT_EQ(weights.errors(0), alone.errors(0));
+}
+
+TEST_P(TrainOptionsTest, SampleWeightsFollowTheirSamplesThroughAllParts) {
+  const v1::Session session = Create(Spec(100, {40, 3}));
+  constexpr int kSamples = 3000;  // several responses
+  v1::TrainRequest request = RandomSamples(session, kSamples, random_);
+  for (int i = 0; i < kSamples; ++i) {
+    request.add_sample_weights(i % 7 == 3 ? 0.001F : 0.0F);
+  }
+  const auto answer = TrainCall(stub(), session).Exchange(request);
+  ASSERT_EQ(answer.errors_size(), kSamples);
+  for (int i = 0; i < kSamples; ++i) {
+    EXPECT_EQ(answer.errors(i) > 0, i % 7 == 3) << i;
+  }
+}
+
+TEST_P(TrainOptionsTest, BadSampleWeightsRefuseTheMessageWhole) {
+  const v1::Session session = Create(Spec(3, {2}));
+  TrainCall call(stub(), session);
+  struct Bad {
+    const char* field;
+    std::vector<float> weights;
+  };
+  for (const Bad& bad :
+       std::vector<Bad>{{"sample_weights", {1}},
+                        {"sample_weights", {1, 1, 1}},
+                        {"sample_weights[1]", {1, -0.5F}},
+                        {"sample_weights[0]", {NAN, 1}},
+                        {"sample_weights[1]", {1, INFINITY}}}) {
+    v1::TrainRequest request = RandomSamples(session, 2, random_);
+    for (const float weight : bad.weights) request.add_sample_weights(weight);
+    const auto answer = call.Exchange(request);
+    EXPECT_THAT(Fields(answer.rejection()), ElementsAre(bad.field));
+    EXPECT_EQ(answer.next_offset(), 0u);
+  }
+  EXPECT_EQ(call.Exchange(RandomSamples(session, 2, random_)).step(), 2u);
+}
+
+TEST_P(TrainOptionsTest, TargetsBeyondAProbabilityAreRefused) {
+  v1::SessionSpec spec = Spec(3, {1});
+  spec.set_loss(v1::LOSS_BINARY_CROSS_ENTROPY);
+  const v1::Session session = Create(spec);
+  TrainCall call(stub(), session);
+  v1::TrainRequest request = RandomSamples(session, 2, random_);
+  for (const float target : {-0.1F, 1.1F}) {
+    request.set_targets(Bytes({1, target}));
+    EXPECT_THAT(Fields(call.Exchange(request).rejection()),
+                ElementsAre("targets"));
+  }
+  request.set_targets(Bytes({0, 1}));
+  EXPECT_EQ(call.Exchange(request).step(), 2u);
+  EXPECT_TRUE(call.Finish().ok());
+  v1::TrainStepRequest step;
+  step.set_session_id(session.session_id());
+  for (int i = 0; i < 3; ++i) {
+    if (i == 0) step.add_samples()->add_targets(2);
+    step.mutable_samples(0)->add_inputs(1);
+  }
+  v1::TrainStepResponse stepped;
+  EXPECT_THAT(Fields(Call(&Stub::TrainStep, step, &stepped)),
+              ElementsAre("samples[0].targets[0]"));
+}
+
+TEST_P(TrainOptionsTest, AGradientNormIsThatOfTheWholeGradient) {
+  v1::SessionSpec spec = Spec(3, {2});
+  spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_FACTORED);
+  spec.mutable_optimiser()->set_l2(1e-30F);  // gradient factors, unclipped
+  const v1::Session free = Create(spec);
+  spec.mutable_optimiser()->mutable_clipping()->set_max_norm(0.25F);
+  const v1::Session clipped = Create(spec);
+  v1::TrainRequest request = RandomSamples(free, 1, random_);
+  request.set_targets(Bytes({3, -3}));
+  const auto plain = TrainCall(stub(), free).Exchange(request);
+  const auto answer = TrainCall(stub(), clipped).Exchange(request);
+  EXPECT_EQ(plain.gradient_norms_size(), 0);
+  ASSERT_EQ(answer.gradient_norms_size(), 1);
+  const std::vector<float> u = Floats(plain.deltas());
+  const std::vector<float> x = Floats(request.inputs());
+  const double norm = std::sqrt((u[0] * u[0] + u[1] * u[1]) *
+                                (x[0] * x[0] + x[1] * x[1] + x[2] * x[2] + 1));
+  ASSERT_GT(norm, 0.25);
+  EXPECT_NEAR(answer.gradient_norms(0), norm, 1e-5);
+  const std::vector<float> small = Floats(answer.deltas());
+  EXPECT_NEAR(small[0], u[0] * 0.25 / norm, 1e-6);
+}
+
+TEST_P(TrainOptionsTest, DropoutIsAFunctionOfItsSeed) {
+  v1::SessionSpec spec = Spec(6, {32, 2});
+  spec.mutable_layers(0)->set_dropout(0.5F);
+  spec.set_dropout_seed(77);
+  const auto digest = [&](uint64_t seed, const std::vector<size_t>& lengths) {
+    spec.set_dropout_seed(seed);
+    const v1::Session session = Create(spec);
+    EXPECT_EQ(session.spec().dropout_seed(), seed);
+    std::mt19937 random(1);
+    TrainCall call(stub(), session);
+    for (const size_t n : lengths) {
+      EXPECT_FALSE(
+          call.Exchange(RandomSamples(session, n, random)).has_rejection());
+    }
+    return Digest(session.session_id());
+  };
+  const uint64_t first = digest(77, {30, 20});
+  EXPECT_EQ(digest(77, {30, 20}), first);
+  EXPECT_NE(digest(78, {30, 20}), first);
+  // A dropped output's factor a is 0: about half of them.
+  spec.mutable_layers(1)->set_delta_form(v1::DELTA_FORM_FACTORED);
+  spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_FACTORED);
+  const v1::Session session = Create(spec);
+  TrainCall call(stub(), session);
+  const std::vector<float> deltas =
+      Floats(call.Exchange(RandomSamples(session, 50, random_)).deltas());
+  size_t zeros = 0;
+  const size_t row = session.layout().delta_row_length();
+  for (size_t step = 0; step < 50; ++step) {
+    const float* const a = deltas.data() + step * row + 32 + 2;
+    zeros += static_cast<size_t>(std::count(a, a + 32, 0.0F));
+  }
+  EXPECT_GT(zeros, 50u * 32 * 4 / 10);
+  EXPECT_LT(zeros, 50u * 32 * 6 / 10);
+}
+
+}  // namespace
+}  // namespace backprop::testing

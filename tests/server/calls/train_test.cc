@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/calls/train.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstring>
+#include <latch>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "engine/contract/delta.h"
+#include "engine/contract/digest.h"
+#include "engine/random/initialiser.h"
+#include "server/sessions/compute_pool.h"
+
+namespace backprop {
+namespace {
+
+constexpr size_t kInputs = 16;
+constexpr size_t kOutputs = 4;
+
+std::shared_ptr<Session> MakeSession(uint64_t seed) {
+  SessionSpec spec;
+  spec.network.input_size = kInputs;
+  spec.network.layers = {{8, Activation::kTanh},
+                         {kOutputs, Activation::kIdentity}};
+  spec.delta_forms.resize(2);
+  spec.schedule.learning_rate = 0.05F;
+  const std::vector<size_t> sizes = {8, kOutputs};
+  Layout layout = Layout::Create(kInputs, sizes, 1, 10'000).value();
+  auto session = std::make_shared<Session>(
+      "s", std::move(spec), std::move(layout),
+      std::make_shared<DeltaFeed>(0, [](const auto&) {}));
+  Initialise({.seed = seed}, session->layout(), session->weights());
+  return session;
+}
+
+// A message of n samples that depend on the seed.
+v1::TrainRequest Message(size_t n, uint64_t seed) {
+  std::vector<float> inputs(n * kInputs);
+  std::vector<float> targets(n * kOutputs);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    inputs[i] = static_cast<float>((i * 37 + seed) % 19) / 19 - 0.5F;
+  }
+  for (size_t i = 0; i < targets.size(); ++i) {
+    targets[i] = static_cast<float>((i * 11 + seed) % 7) / 7;
+  }
+  v1::TrainRequest request;
+  request.set_inputs(inputs.data(), inputs.size() * sizeof(float));
+  request.set_targets(targets.data(), targets.size() * sizeof(float));
+  return request;
+}
+
+// Drives one session's messages through the pool, a part a turn, as a Train
+// stream does, and follows it with a replica.
+class Driver : public std::enable_shared_from_this<Driver> {
+ public:
+  Driver(ComputePool& pool, Metrics& metrics, std::latch& finished,
+         uint64_t seed, int messages)
+      : pool_(pool),
+        finished_(finished),
+        seed_(seed),
+        session_(MakeSession(seed)),
+        trainer_(session_, {}, metrics),
+        replica_(session_->weights().begin(), session_->weights().end()),
+        left_(messages) {}
+
+  void Go() {
+    pool_.Submit(session_->lane(), [self = shared_from_this()](Worker& worker) {
+      self->Turn(worker);
+    });
+  }
+
+  uint64_t server_digest() { return session_->WeightsDigest(); }
+  uint64_t replica_digest() const { return Digest(replica_); }
+  Progress progress() const { return session_->progress(); }
+
+ private:
+  void Turn(Worker& worker) {
+    if (!in_message_) {
+      trainer_.request() = Message(2000, seed_);
+      trainer_.Begin(1);
+      sample_ = 0;
+    }
+    v1::TrainResponse response;
+    trainer_.Next(worker, &response);
+    EXPECT_FALSE(response.has_rejection());
+    Apply(response);
+    in_message_ = !response.message_done();
+    if (!in_message_ && --left_ == 0) {
+      finished_.count_down();
+    } else {
+      Go();
+    }
+  }
+
+  void Apply(const v1::TrainResponse& response) {
+    const Layout& layout = session_->layout();
+    const size_t steps = response.step() - response.base_step();
+    std::vector<float> deltas(steps * layout.delta_row_length());
+    ASSERT_EQ(response.deltas().size(), deltas.size() * sizeof(float));
+    std::memcpy(deltas.data(), response.deltas().data(),
+                response.deltas().size());
+    std::vector<float> x(kInputs);
+    for (size_t s = 0; s < steps; ++s, ++sample_) {
+      const std::string_view inputs = trainer_.request().inputs();
+      std::memcpy(x.data(), inputs.data() + sample_ * kInputs * sizeof(float),
+                  kInputs * sizeof(float));
+      const auto row = std::span(deltas).subspan(s * layout.delta_row_length(),
+                                                 layout.delta_row_length());
+      ApplyDelta(layout, session_->spec()->optimiser, {row, x, {}}, replica_,
+                 {});
+    }
+  }
+
+  ComputePool& pool_;
+  std::latch& finished_;
+  const uint64_t seed_;
+  const std::shared_ptr<Session> session_;
+  MessageTrainer trainer_;
+  std::vector<float> replica_;
+  int left_;
+  bool in_message_ = false;
+  size_t sample_ = 0;
+};
+
+TEST(MessageTrainerTest, SessionsThatShareThreadsDoNotDisturbEachOther) {
+  constexpr int kSessions = 8;
+  constexpr int kMessages = 3;
+  Metrics metrics;
+  std::latch finished(kSessions);
+  std::vector<std::shared_ptr<Driver>> drivers;
+  {
+    ComputePool pool(3, [](double) {});
+    for (uint64_t seed = 0; seed < kSessions; ++seed) {
+      drivers.push_back(
+          std::make_shared<Driver>(pool, metrics, finished, seed, kMessages));
+      drivers.back()->Go();
+    }
+    // Others may ask for progress while it trains.
+    while (!finished.try_wait()) {
+      for (const auto& driver : drivers) {
+        EXPECT_LE(driver->progress().step, 2000u * kMessages);
+      }
+      std::this_thread::yield();
+    }
+  }
+  for (const auto& driver : drivers) {
+    EXPECT_EQ(driver->progress().next_offset, 2000u * kMessages);
+    EXPECT_EQ(driver->server_digest(), driver->replica_digest());
+  }
+}
+
+TEST(MessageTrainerTest, ALargeRequestIsFreedAtItsEndAndASmallOneKept) {
+  Metrics metrics;
+  MessageTrainer trainer(MakeSession(1), {}, metrics);
+  Worker worker;
+  for (const size_t samples : {5000u, 5u}) {
+    trainer.request() = Message(samples, 1);
+    trainer.Begin(1);
+    v1::TrainResponse response;
+    while (!response.message_done()) trainer.Next(worker, &response);
+    trainer.End();
+    EXPECT_LT(trainer.request().SpaceUsedLong(), 64u * 1024);
+    EXPECT_EQ(trainer.request().inputs().empty(), samples == 5000);
+  }
+}
+
+TEST(MessageTrainerTest, ALongMessageIsAnsweredInParts) {
+  Metrics metrics;
+  MessageTrainer trainer(MakeSession(1), {}, metrics);
+  Worker worker;
+  trainer.request() = Message(5000, 1);
+  trainer.Begin(1);
+  int parts = 0;
+  uint64_t step = 0;
+  bool done = false;
+  while (!done) {
+    v1::TrainResponse response;
+    trainer.Next(worker, &response);
+    EXPECT_EQ(response.base_step(), step);
+    EXPECT_LT(response.ByteSizeLong(), 1u << 20);
+    step = response.step();
+    done = response.message_done();
+    ++parts;
+  }
+  EXPECT_EQ(step, 5000u);
+  EXPECT_GT(parts, 1);
+}
+
+}  // namespace
+}  // namespace backprop

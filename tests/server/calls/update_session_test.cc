@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// UpdateSession: what it changes, what it refuses, and when it takes effect.
+#include <atomic>
+#include <cmath>
+#include <functional>
+#include <thread>
+
+#include "tests/server/service_fixture.h"
+#include "tests/server/train_call.h"
+#include "tests/twins/reference_replica.h"
+
+namespace backprop::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::UnorderedElementsAre;
+
+class UpdateSessionTest : public ServiceTest {
+ protected:
+  static v1::UpdateSessionRequest Update(
+      const v1::Session& session, std::initializer_list<const char*> paths) {
+    v1::UpdateSessionRequest request;
+    request.set_session_id(session.session_id());
+    for (const char* path : paths)
+      request.mutable_update_mask()->add_paths(path);
+    return request;
+  }
+
+  grpc::Status Send(const v1::UpdateSessionRequest& request,
+                    v1::UpdateSessionResponse* response) {
+    return Call(&Stub::UpdateSession, request, response);
+  }
+
+  static v1::SessionSpec AdamSpec() {
+    v1::SessionSpec spec = Spec(4, {6, 3});
+    spec.mutable_optimiser()->mutable_adam();
+    return spec;
+  }
+
+  std::mt19937 random_{3};
+};
+BACKPROP_OVER_BOTH_TRANSPORTS(UpdateSessionTest);
+
+TEST_P(UpdateSessionTest, ChangesWhatTheMaskNamesAndNothingElse) {
+  const v1::Session session = Create(AdamSpec());
+  auto request = Update(session, {"optimiser.l2", "optimiser.adam.beta1",
+                                  "digest_every", "layers.dropout"});
+  v1::Optimiser& optimiser = *request.mutable_spec()->mutable_optimiser();
+  optimiser.set_l2(0.5F);
+  optimiser.set_l1(0.25F);  // not named
+  optimiser.mutable_adam()->set_beta1(0.5F);
+  optimiser.mutable_adam()->set_beta2(0.25F);  // not named
+  request.mutable_spec()->set_digest_every(3);
+  request.mutable_spec()->add_layers()->set_dropout(0.5F);
+  request.mutable_spec()->add_layers();
+  v1::UpdateSessionResponse response;
+  ASSERT_TRUE(Send(request, &response).ok());
+  v1::SessionSpec expected = session.spec();
+  expected.mutable_optimiser()->set_l2(0.5F);
+  expected.mutable_optimiser()->mutable_adam()->set_beta1(0.5F);
+  expected.set_digest_every(3);
+  expected.mutable_layers(0)->set_dropout(0.5F);
+  EXPECT_EQ(response.session().spec().DebugString(), expected.DebugString());
+  EXPECT_EQ(response.first_step(), 1u);
+  const v1::Session now = Get(session.session_id());
+  EXPECT_EQ(now.spec().DebugString(), expected.DebugString());
+  EXPECT_EQ(now.layout().DebugString(), session.layout().DebugString());
+}
+
+TEST_P(UpdateSessionTest, EveryPathOfTheManualIsTaken) {
+  v1::SessionSpec sgd = AdamSpec();
+  sgd.mutable_optimiser()->mutable_sgd()->set_momentum(0.5F);
+  v1::SessionSpec adagrad = AdamSpec();
+  adagrad.mutable_optimiser()->mutable_adagrad();
+  v1::SessionSpec rms_prop = AdamSpec();
+  rms_prop.mutable_optimiser()->mutable_rms_prop();
+  v1::SessionSpec classes = AdamSpec();
+  classes.set_loss(v1::LOSS_CROSS_ENTROPY);
+  v1::SessionSpec huber = AdamSpec();
+  huber.set_loss(v1::LOSS_HUBER);
+  struct Case {
+    v1::SessionSpec spec;
+    const char* path;
+    std::function<void(v1::SessionSpec&)> set;
+  };
+  const std::vector<Case> cases = {
+      {sgd, "optimiser.learning_rate",
+       [](auto& s) { s.mutable_optimiser()->set_learning_rate(0.125F); }},
+      {sgd, "optimiser.schedule",
+       [](auto& s) {
+         auto* step = s.mutable_optimiser()->mutable_schedule()->mutable_step();
+         step->set_every(5);
+         step->set_factor(0.5F);
+       }},
+      {sgd, "optimiser.l2",
+       [](auto& s) { s.mutable_optimiser()->set_l2(0.5F); }},
+      {sgd, "optimiser.l1",
+       [](auto& s) { s.mutable_optimiser()->set_l1(0.5F); }},
+      {sgd, "optimiser.decoupled_decay",
+       [](auto& s) { s.mutable_optimiser()->set_decoupled_decay(0.5F); }},
+      {sgd, "optimiser.clipping",
+       [](auto& s) {
+         s.mutable_optimiser()->mutable_clipping()->set_max_norm(2);
+       }},
+      {sgd, "digest_every", [](auto& s) { s.set_digest_every(9); }},
+      {sgd, "optimiser.sgd.momentum",
+       [](auto& s) {
+         s.mutable_optimiser()->mutable_sgd()->set_momentum(0.75F);
+       }},
+      {adagrad, "optimiser.adagrad.epsilon",
+       [](auto& s) {
+         s.mutable_optimiser()->mutable_adagrad()->set_epsilon(0.5F);
+       }},
+      {rms_prop, "optimiser.rms_prop.decay",
+       [](auto& s) {
+         s.mutable_optimiser()->mutable_rms_prop()->set_decay(0.5F);
+       }},
+      {rms_prop, "optimiser.rms_prop.epsilon",
+       [](auto& s) {
+         s.mutable_optimiser()->mutable_rms_prop()->set_epsilon(0.5F);
+       }},
+      {AdamSpec(), "optimiser.adam.beta1",
+       [](auto& s) { s.mutable_optimiser()->mutable_adam()->set_beta1(0); }},
+      {AdamSpec(), "optimiser.adam.beta2",
+       [](auto& s) { s.mutable_optimiser()->mutable_adam()->set_beta2(0.5F); }},
+      {AdamSpec(), "optimiser.adam.epsilon",
+       [](auto& s) {
+         s.mutable_optimiser()->mutable_adam()->set_epsilon(0.5F);
+       }},
+      {classes, "label_smoothing",
+       [](auto& s) { s.set_label_smoothing(0.5F); }},
+      {classes, "class_weights",
+       [](auto& s) {
+         s.clear_class_weights();
+         for (const float c : {1.0F, 2.0F, 3.0F}) s.add_class_weights(c);
+       }},
+      {huber, "huber_delta", [](auto& s) { s.set_huber_delta(0.5F); }},
+      {sgd, "layers.dropout",
+       [](auto& s) {
+         while (s.layers_size() < 2) s.add_layers();
+         s.mutable_layers(0)->set_dropout(0.5F);
+       }},
+  };
+  for (const Case& entry : cases) {
+    SCOPED_TRACE(entry.path);
+    const v1::Session session = Create(entry.spec);
+    auto request = Update(session, {entry.path});
+    entry.set(*request.mutable_spec());
+    v1::UpdateSessionResponse response;
+    const grpc::Status status = Send(request, &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    v1::SessionSpec expected = session.spec();
+    entry.set(expected);
+    expected.mutable_optimiser();
+    EXPECT_EQ(response.session().spec().DebugString(), expected.DebugString());
+    EXPECT_NE(expected.DebugString(), session.spec().DebugString());
+    // Named but not set: back to the default.
+    request.clear_spec();
+    if (std::string(entry.path) == "optimiser.learning_rate" ||
+        std::string(entry.path) == "optimiser.sgd.momentum" ||
+        std::string(entry.path) == "layers.dropout") {
+      EXPECT_FALSE(Send(request, &response).ok());
+    } else {
+      EXPECT_TRUE(Send(request, &response).ok());
+      if (entry.spec.optimiser().sgd().momentum() == 0) {
+        EXPECT_EQ(response.session().spec().DebugString(),
+                  session.spec().DebugString());
+      }
+    }
+  }
+}
+
+TEST_P(UpdateSessionTest, BadUpdatesNameTheFieldAndChangeNothing) {
+  v1::SessionSpec plain = AdamSpec();
+  plain.mutable_optimiser()->mutable_sgd();
+  v1::SessionSpec momentum = AdamSpec();
+  momentum.mutable_optimiser()->mutable_sgd()->set_momentum(0.5F);
+  struct Bad {
+    v1::SessionSpec spec;
+    std::vector<const char*> paths;
+    std::function<void(v1::SessionSpec&)> set;
+    std::vector<std::string> fields;
+  };
+  const auto optimiser = [](auto set) {
+    return [set](v1::SessionSpec& s) { set(*s.mutable_optimiser()); };
+  };
+  const std::vector<Bad> bad = {
+      {plain, {}, [](auto&) {}, {"update_mask"}},
+      {plain, {"input_size"}, [](auto&) {}, {"update_mask.paths[0]"}},
+      {plain, {"optimiser"}, [](auto&) {}, {"update_mask.paths[0]"}},
+      {plain, {""}, [](auto&) {}, {"update_mask.paths[0]"}},
+      {plain,
+       {"digest_every", "layers.size"},
+       [](auto&) {},
+       {"update_mask.paths[1]"}},
+      {plain, {"optimiser.adam.beta1"}, [](auto&) {}, {"update_mask.paths[0]"}},
+      {AdamSpec(),
+       {"optimiser.sgd.momentum"},
+       [](auto&) {},
+       {"update_mask.paths[0]"}},
+      {plain,
+       {"optimiser.learning_rate"},
+       [](auto&) {},
+       {"spec.optimiser.learning_rate"}},
+      {plain,
+       {"digest_every", "optimiser.learning_rate"},
+       optimiser([](auto& o) { o.set_learning_rate(NAN); }),
+       {"spec.optimiser.learning_rate"}},
+      {plain,
+       {"optimiser.schedule"},
+       optimiser([](auto& o) { o.mutable_schedule()->mutable_step(); }),
+       {"spec.optimiser.schedule.step.every"}},
+      {AdamSpec(),
+       {"optimiser.l2", "optimiser.adam.beta2"},
+       optimiser([](auto& o) {
+         o.set_l2(-1);
+         o.mutable_adam()->set_beta2(1);
+       }),
+       {"spec.optimiser.adam.beta2", "spec.optimiser.l2"}},
+      {plain,
+       {"optimiser.sgd.momentum"},
+       optimiser([](auto& o) { o.mutable_sgd()->set_momentum(0.5F); }),
+       {"spec.optimiser.sgd.momentum"}},
+      {momentum,
+       {"optimiser.sgd.momentum"},
+       [](auto&) {},
+       {"spec.optimiser.sgd.momentum"}},
+      {plain,
+       {"optimiser.l2", "optimiser.l1", "optimiser.decoupled_decay",
+        "optimiser.clipping"},
+       optimiser([](auto& o) {
+         o.set_l2(0.1F);
+         o.set_l1(0.1F);
+         o.set_decoupled_decay(0.1F);
+         o.mutable_clipping()->set_max_value(1);
+       }),
+       {"spec.optimiser.l2", "spec.optimiser.l1",
+        "spec.optimiser.decoupled_decay", "spec.optimiser.clipping.max_value"}},
+      {plain,
+       {"layers.dropout"},
+       [](auto& s) { s.add_layers(); },
+       {"spec.layers"}},
+      {plain,
+       {"layers.dropout"},
+       [](auto& s) {
+         s.add_layers()->set_dropout(1);
+         s.add_layers();
+       },
+       {"spec.layers[0].dropout"}},
+      {plain,
+       {"label_smoothing"},
+       [](auto& s) { s.set_label_smoothing(0.5F); },
+       {"spec.label_smoothing"}},
+      {plain,
+       {"class_weights"},
+       [](auto& s) { s.add_class_weights(1); },
+       {"spec.class_weights"}},
+  };
+  for (const Bad& entry : bad) {
+    SCOPED_TRACE(entry.fields[0]);
+    const v1::Session session = Create(entry.spec);
+    v1::UpdateSessionRequest request = Update(session, {});
+    for (const char* path : entry.paths) {
+      request.mutable_update_mask()->add_paths(path);
+    }
+    request.mutable_spec()->set_digest_every(77);
+    entry.set(*request.mutable_spec());
+    v1::UpdateSessionResponse response;
+    const grpc::Status status = Send(request, &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_EQ(Reason(status), "INVALID_REQUEST");
+    EXPECT_THAT(Fields(status),
+                ::testing::UnorderedElementsAreArray(entry.fields));
+    EXPECT_EQ(Get(session.session_id()).spec().DebugString(),
+              session.spec().DebugString());
+  }
+}
+
+TEST_P(UpdateSessionTest, AMaskOfAMillionPathsIsOneViolation) {
+  const v1::Session session = Create(AdamSpec());
+  v1::UpdateSessionRequest request = Update(session, {});
+  for (int i = 0; i < 1'000'000; ++i) {
+    request.mutable_update_mask()->add_paths(std::string("x"));
+  }
+  v1::UpdateSessionResponse response;
+  EXPECT_THAT(Fields(Send(request, &response)), ElementsAre("update_mask"));
+}
+
+TEST_P(UpdateSessionTest, DecayTakenFromASessionKeepsItsLayout) {
+  v1::SessionSpec spec = AdamSpec();
+  spec.mutable_optimiser()->mutable_sgd();
+  spec.mutable_optimiser()->set_l2(0.1F);
+  const v1::Session session = Create(spec);
+  ASSERT_EQ(session.layout().factor_kind(), v1::FACTOR_KIND_GRADIENT);
+  v1::UpdateSessionResponse response;
+  ASSERT_TRUE(Send(Update(session, {"optimiser.l2"}), &response).ok());
+  EXPECT_EQ(response.session().spec().optimiser().l2(), 0);
+  EXPECT_EQ(response.session().layout().DebugString(),
+            session.layout().DebugString());
+  // A replica follows through the change, and l2 may come back.
+  v1::GetWeightsResponse anchor;
+  ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
+  TrainCall call(stub(), session);
+  for (const float l2 : {0.0F, 0.5F, 0.0F}) {
+    auto update = Update(session, {"optimiser.l2"});
+    update.mutable_spec()->mutable_optimiser()->set_l2(l2);
+    ASSERT_TRUE(Send(update, &response).ok());
+    const v1::TrainRequest request = RandomSamples(session, 9, random_);
+    replica.Apply(request, call.Exchange(request));
+    EXPECT_EQ(replica.digest(), Digest(session.session_id()));
+  }
+}
+
+// The scalar rows on the stream show which step was the first.
+TEST_P(UpdateSessionTest, TakesEffectBetweenTwoResponsesOfAStreamThatTrains) {
+  v1::SessionSpec spec = AdamSpec();
+  spec.mutable_optimiser()->mutable_sgd()->set_momentum(0.5F);
+  spec.mutable_optimiser()->set_learning_rate(1e-3F);
+  const v1::Session session = Create(spec);
+  v1::GetWeightsResponse anchor;
+  ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
+  TrainCall call(stub(), session);
+  std::vector<float> rates;  // of each step
+  std::atomic<bool> stop = false;
+  std::thread trainer([&] {
+    while (!stop) {
+      const v1::TrainRequest request = RandomSamples(session, 3000, random_);
+      const v1::TrainResponse answer = call.Exchange(request);
+      EXPECT_FALSE(answer.has_rejection());
+      replica.Apply(request, answer);
+      const std::vector<float> scalars = Floats(answer.scalars());
+      for (size_t i = 0; i < scalars.size(); i += 6) {
+        rates.push_back(scalars[i]);
+      }
+    }
+  });
+  std::vector<uint64_t> first_steps;
+  for (int i = 1; i <= 10; ++i) {
+    const uint64_t before = Get(session.session_id()).step();
+    EXPECT_TRUE(
+        Eventually([&] { return Get(session.session_id()).step() > before; }));
+    auto request = Update(session, {"optimiser.learning_rate"});
+    request.mutable_spec()->mutable_optimiser()->set_learning_rate(
+        1e-3F + 1e-4F * static_cast<float>(i));
+    v1::UpdateSessionResponse response;
+    ASSERT_TRUE(Send(request, &response).ok());
+    EXPECT_EQ(response.first_step(), response.session().step() + 1);
+    EXPECT_TRUE(response.session().has_writer());
+    first_steps.push_back(response.first_step());
+  }
+  const uint64_t last = first_steps.back();
+  EXPECT_TRUE(
+      Eventually([&] { return Get(session.session_id()).step() > last; }));
+  stop = true;
+  trainer.join();
+  ASSERT_GT(rates.size(), last);
+  float expected = 1e-3F;
+  size_t update = 0;
+  for (size_t step = 1; step <= rates.size(); ++step) {
+    while (update < first_steps.size() && first_steps[update] == step) {
+      ++update;
+      expected = 1e-3F + 1e-4F * static_cast<float>(update);
+    }
+    ASSERT_EQ(rates[step - 1], expected) << "step " << step;
+  }
+  EXPECT_EQ(update, first_steps.size());
+  EXPECT_EQ(replica.digest(), Digest(session.session_id()));
+}
+
+TEST_P(UpdateSessionTest, AnUnknownSessionIsNotFound) {
+  v1::UpdateSessionRequest request;
+  request.set_session_id("nobody");
+  request.mutable_update_mask()->add_paths("digest_every");
+  v1::UpdateSessionResponse response;
+  EXPECT_EQ(Reason(Send(request, &response)), "SESSION_NOT_FOUND");
+}
+
+}  // namespace
+}  // namespace backprop::testing

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Followers of a session: complete, in order, and never in the way.
+#include <atomic>
+#include <random>
+#include <thread>
+
+#include "tests/server/service_fixture.h"
+#include "tests/server/train_call.h"
+#include "tests/twins/reference_replica.h"
+
+namespace backprop::testing {
+namespace {
+
+constexpr uint64_t kPresent = ~uint64_t{0};
+
+// One WatchDeltas call with a deadline of 60 s.
+class WatchCall {
+ public:
+  WatchCall(v1::TrainingService::Stub& stub, const std::string& session_id,
+            uint64_t after_step = kPresent) {
+    context_.set_deadline(std::chrono::system_clock::now() +
+                          std::chrono::seconds(60));
+    v1::WatchDeltasRequest request;
+    request.set_session_id(session_id);
+    if (after_step != kPresent) request.set_after_step(after_step);
+    stream_ = stub.WatchDeltas(&context_, request);
+  }
+  ~WatchCall() {
+    context_.TryCancel();
+    Finish();
+  }
+
+  bool Read(v1::WatchDeltasResponse* response) {
+    return stream_->Read(response);
+  }
+  grpc::Status Finish() {
+    if (!finished_) status_ = stream_->Finish();
+    finished_ = true;
+    return status_;
+  }
+  void Cancel() { context_.TryCancel(); }
+
+ private:
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<v1::WatchDeltasResponse>> stream_;
+  grpc::Status status_;
+  bool finished_ = false;
+};
+
+// A message that a trainer might have got: what ReferenceReplica reads.
+void ApplyTo(ReferenceReplica& replica,
+             const v1::WatchDeltasResponse& watched) {
+  v1::TrainRequest request;
+  request.set_inputs(watched.inputs());
+  v1::TrainResponse response;
+  response.set_base_step(watched.base_step());
+  response.set_step(watched.step());
+  response.set_deltas(watched.deltas());
+  response.set_scalars(watched.scalars());
+  replica.Apply(request, response);
+}
+
+class WatchTest : public ServiceTest {
+ protected:
+  // A session and its weights at step 0.
+  v1::Session Begin() {
+    const v1::Session session = Create(Spec(6, {9, 3}));
+    v1::GetWeightsResponse end;
+    anchor_ = Weights(session.session_id(), &end);
+    return session;
+  }
+
+  std::vector<float> anchor_;
+};
+
+TEST_P(WatchTest, FirstResponseNamesThePresentStep) {
+  const v1::Session session = Begin();
+  std::mt19937 random(1);
+  TrainCall train(stub(), session.session_id());
+  train.Exchange(RandomSamples(session, 5, random));
+  WatchCall watch(stub(), session.session_id());
+  v1::WatchDeltasResponse response;
+  ASSERT_TRUE(watch.Read(&response));
+  EXPECT_EQ(response.base_step(), 5);
+  EXPECT_EQ(response.step(), 5);
+  EXPECT_EQ(response.next_offset(), 5);
+  EXPECT_TRUE(response.deltas().empty());
+}
+
+TEST_P(WatchTest, EveryWatcherHoldsTheSessionsWeights) {
+  const v1::Session session = Begin();
+  WatchCall first(stub(), session.session_id());
+  WatchCall second(stub(), session.session_id(), 0);
+  ReferenceReplica replicas[] = {{session, anchor_}, {session, anchor_}};
+  v1::WatchDeltasResponse response;
+  ASSERT_TRUE(first.Read(&response));
+  ASSERT_TRUE(second.Read(&response));
+  std::mt19937 random(2);
+  TrainCall train(stub(), session.session_id());
+  for (const size_t n : {1, 7, 40, 3}) {
+    train.Exchange(RandomSamples(session, n, random));
+  }
+  const uint64_t digest = Digest(session.session_id());
+  WatchCall* watchers[] = {&first, &second};
+  for (int i = 0; i < 2; ++i) {
+    while (replicas[i].step() < 51) {
+      ASSERT_TRUE(watchers[i]->Read(&response));
+      ApplyTo(replicas[i], response);
+    }
+    EXPECT_EQ(replicas[i].digest(), digest);
+  }
+}
+
+TEST_P(WatchTest, StepsAfterAnAnchorAreHeld) {
+  const v1::Session session = Begin();
+  std::mt19937 random(3);
+  TrainCall train(stub(), session.session_id());
+  train.Exchange(RandomSamples(session, 4, random));
+  v1::GetWeightsResponse end;
+  Weights(session.session_id(), &end);
+  ASSERT_EQ(end.step(), 4);
+  train.Exchange(RandomSamples(session, 6, random));  // nobody watches yet
+  WatchCall watch(stub(), session.session_id(), end.step());
+  v1::WatchDeltasResponse response;
+  ASSERT_TRUE(watch.Read(&response));
+  EXPECT_EQ(response.step(), 4);
+  EXPECT_EQ(response.next_offset(), 4);
+  ASSERT_TRUE(watch.Read(&response));
+  EXPECT_EQ(response.base_step(), 4);
+  EXPECT_EQ(response.step(), 10);
+  EXPECT_EQ(response.errors_size(), 6);
+}
+
+TEST_P(WatchTest, StepsThatAreNotHeldAreRefused) {
+  const v1::Session session = Create(Spec(6, {9, 3}));
+  std::mt19937 random(4);
+  TrainCall train(stub(), session.session_id());
+  train.Exchange(RandomSamples(session, 5, random));
+  v1::WatchDeltasResponse response;
+  WatchCall behind(stub(), session.session_id(), 2);
+  EXPECT_FALSE(behind.Read(&response));
+  EXPECT_EQ(Reason(behind.Finish()), "STEP_NOT_HELD");
+  WatchCall ahead(stub(), session.session_id(), 6);
+  EXPECT_FALSE(ahead.Read(&response));
+  EXPECT_EQ(Reason(ahead.Finish()), "STEP_NOT_REACHED");
+  WatchCall nobody(stub(), "s-0123456789abcdef");
+  EXPECT_FALSE(nobody.Read(&response));
+  EXPECT_EQ(Reason(nobody.Finish()), "SESSION_NOT_FOUND");
+}
+
+TEST_P(WatchTest, StepTypedByHandComesWithItsValues) {
+  const v1::Session session = Begin();
+  WatchCall watch(stub(), session.session_id());
+  v1::WatchDeltasResponse response;
+  ASSERT_TRUE(watch.Read(&response));
+  v1::TrainStepRequest request;
+  request.set_session_id(session.session_id());
+  v1::Sample* sample = request.add_samples();
+  for (const float x : {0.5F, -1.0F, 0.0F, 2.0F, 1.0F, 0.25F}) {
+    sample->add_inputs(x);
+  }
+  sample->set_class_number(1);
+  v1::TrainStepResponse step;
+  ASSERT_TRUE(Call(&Stub::TrainStep, request, &step).ok());
+  ASSERT_TRUE(watch.Read(&response));
+  EXPECT_TRUE(response.inputs_are_values());
+  EXPECT_EQ(
+      Floats(response.inputs()),
+      std::vector<float>(sample->inputs().begin(), sample->inputs().end()));
+  ReferenceReplica replica(session, anchor_);
+  ApplyTo(replica, response);
+  EXPECT_EQ(replica.digest(), step.digest());
+}
+
+TEST_P(WatchTest, SlowWatcherIsToldToResyncAndSlowsNobody) {
+  ServerOptions options = SmallLimits();
+  options.max_watched_bytes = 32 << 10;
+  StartServer(options);
+  v1::SessionSpec spec = Spec(200, {100, 10});
+  spec.mutable_optimiser()->set_learning_rate(1e-4F);
+  const v1::Session session = Create(spec);
+  WatchCall watch(stub(), session.session_id());
+  v1::WatchDeltasResponse response;
+  ASSERT_TRUE(watch.Read(&response));
+  std::mt19937 random(5);
+  TrainCall train(stub(), session.session_id());
+  for (int i = 0; i < 400; ++i) {  // far more than transport and feed hold
+    ASSERT_FALSE(
+        train.Exchange(RandomSamples(session, 32, random)).has_rejection());
+  }
+  uint64_t at = 0;
+  while (watch.Read(&response) && !response.resync()) {
+    EXPECT_EQ(response.base_step(), at);
+    at = response.step();
+  }
+  EXPECT_TRUE(response.resync());
+  EXPECT_EQ(response.base_step(), at);
+  EXPECT_LT(at, response.step());
+  EXPECT_EQ(Get(session.session_id()).step(), 400 * 32);
+  EXPECT_TRUE(watch.Finish().ok());
+}
+
+TEST_P(WatchTest, DeletionIsTheLastWord) {
+  const v1::Session session = Begin();
+  WatchCall watch(stub(), session.session_id());
+  v1::WatchDeltasResponse response;
+  ASSERT_TRUE(watch.Read(&response));
+  ASSERT_TRUE(Delete(session.session_id()).ok());
+  ASSERT_TRUE(watch.Read(&response));
+  EXPECT_TRUE(response.session_deleted());
+  EXPECT_FALSE(watch.Read(&response));
+  EXPECT_TRUE(watch.Finish().ok());
+}
+
+TEST_P(WatchTest, DrainSaysGoodbye) {
+  const v1::Session session = Begin();
+  WatchCall watch(stub(), session.session_id());
+  v1::WatchDeltasResponse response;
+  ASSERT_TRUE(watch.Read(&response));
+  std::thread drain([this] { server().Drain(); });
+  ASSERT_TRUE(watch.Read(&response));
+  EXPECT_TRUE(response.goodbye());
+  EXPECT_FALSE(watch.Read(&response));
+  EXPECT_TRUE(IsGoodEndOfDrain(watch.Finish()));
+  drain.join();
+}
+
+TEST_P(WatchTest, WatchersComeAndGoWhileASessionTrains) {
+  const v1::Session session = Begin();
+  std::atomic<bool> stop = false;
+  std::thread trainer([&] {
+    std::mt19937 random(6);
+    TrainCall train(stub(), session.session_id());
+    while (!stop) train.Exchange(RandomSamples(session, 3, random));
+  });
+  for (int i = 0; i < 30; ++i) {
+    WatchCall watch(stub(), session.session_id());
+    v1::WatchDeltasResponse response;
+    ASSERT_TRUE(watch.Read(&response));
+    uint64_t at = response.step();
+    for (int k = 0; k < i % 4; ++k) {
+      ASSERT_TRUE(watch.Read(&response));
+      EXPECT_EQ(response.base_step(), at);
+      at = response.step();
+    }
+  }
+  stop = true;
+  trainer.join();
+  EXPECT_TRUE(
+      Eventually([&] { return Metric("backprop_watch_streams ") == 0; }));
+}
+
+BACKPROP_OVER_BOTH_TRANSPORTS(WatchTest);
+
+}  // namespace
+}  // namespace backprop::testing

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Train: what is answered, what is refused and what that leaves behind.
+#include <cmath>
+#include <functional>
+#include <thread>
+
+#include "tests/server/service_fixture.h"
+#include "tests/server/train_call.h"
+#include "tests/twins/reference_replica.h"
+
+namespace backprop::testing {
+namespace {
+
+using ::testing::ElementsAre;
+
+class TrainStreamTest : public ServiceTest {
+ protected:
+  std::mt19937 random_{11};
+};
+BACKPROP_OVER_BOTH_TRANSPORTS(TrainStreamTest);
+
+TEST_P(TrainStreamTest, OpeningIsAnsweredWithTheSessionsProgress) {
+  const v1::Session session = Create(Spec(4, {3, 2}));
+  TrainCall call(stub(), session.session_id());
+  ASSERT_TRUE(call.opening().has_value());
+  EXPECT_EQ(call.opening()->message_number(), 0u);
+  EXPECT_TRUE(call.opening()->message_done());
+  EXPECT_EQ(call.opening()->step(), 0u);
+  EXPECT_EQ(call.opening()->next_offset(), 0u);
+  EXPECT_TRUE(call.Finish().ok());
+}
+
+TEST_P(TrainStreamTest, MessagesAreAnsweredInOrderWithTheirSteps) {
+  const v1::Session session = Create(Spec(4, {3, 2}));
+  TrainCall call(stub(), session.session_id());
+  for (const size_t n : {1, 5, 2})
+    call.Write(RandomSamples(session, n, random_));
+  uint64_t steps = 0;
+  for (uint64_t number = 1; number <= 3; ++number) {
+    const auto answer = call.Read();
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_EQ(answer->message_number(), number);
+    EXPECT_EQ(answer->base_step(), steps);
+    steps += number == 1 ? 1 : number == 2 ? 5 : 2;
+    EXPECT_EQ(answer->step(), steps);
+    EXPECT_EQ(answer->next_offset(), steps);
+    for (const float error : answer->errors()) EXPECT_GT(error, 0);
+  }
+  EXPECT_TRUE(call.Finish().ok());
+  EXPECT_EQ(Get(session.session_id()).step(), 8u);
+}
+
+TEST_P(TrainStreamTest, ABatchMakesOneStepOfItsSamples) {
+  v1::SessionSpec spec = Spec(4, {3, 2});
+  spec.set_batch_size(4);
+  const v1::Session session = Create(spec);
+  TrainCall call(stub(), session.session_id());
+  const auto answer = call.Exchange(RandomSamples(session, 12, random_));
+  EXPECT_EQ(answer.step(), 3u);
+  EXPECT_EQ(answer.next_offset(), 12u);
+  const auto refused = call.Exchange(RandomSamples(session, 6, random_));
+  EXPECT_THAT(Fields(refused.rejection()), ElementsAre("inputs"));
+  EXPECT_EQ(refused.step(), 3u);
+}
+
+TEST_P(TrainStreamTest, ClassesMeanTheirOneHotTargets) {
+  v1::SessionSpec spec = Spec(4, {3});
+  spec.mutable_layers(0)->set_activation(v1::ACTIVATION_SOFTMAX);
+  spec.set_loss(v1::LOSS_CROSS_ENTROPY);
+  const v1::Session one = Create(spec);
+  const v1::Session other = Create(spec);
+  v1::TrainRequest by_target = RandomSamples(one, 2, random_);
+  by_target.set_targets(Bytes({0, 0, 1, 1, 0, 0}));
+  v1::TrainRequest by_class = by_target;
+  by_class.clear_targets();
+  by_class.add_classes(2);
+  by_class.add_classes(0);
+  const auto first = TrainCall(stub(), one.session_id()).Exchange(by_target);
+  const auto second = TrainCall(stub(), other.session_id()).Exchange(by_class);
+  EXPECT_FALSE(first.has_rejection());
+  EXPECT_EQ(first.deltas(), second.deltas());
+}
+
+TEST_P(TrainStreamTest, DigestsComeWhenDueAndWhenAsked) {
+  v1::SessionSpec spec = Spec(4, {3, 2});
+  spec.set_digest_every(3);
+  const v1::Session session = Create(spec);
+  v1::GetWeightsResponse anchor;
+  ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
+  TrainCall call(stub(), session.session_id());
+  const auto due = call.Exchange(RandomSamples(session, 7, random_));
+  ASSERT_EQ(due.digests_size(), 2);
+  EXPECT_EQ(due.digests(0).step(), 3u);
+  EXPECT_EQ(due.digests(1).step(), 6u);
+  EXPECT_NE(due.digests(0).digest(), due.digests(1).digest());
+  v1::TrainRequest request = RandomSamples(session, 1, random_);
+  request.set_want_digest(true);
+  const auto asked = call.Exchange(request);
+  ASSERT_EQ(asked.digests_size(), 1);
+  EXPECT_EQ(asked.digests(0).step(), 8u);
+  EXPECT_EQ(asked.digests(0).digest(), Digest(session.session_id()));
+  const auto both = call.Exchange(request);  // step 9 is due and asked for
+  ASSERT_EQ(both.digests_size(), 1);
+}
+
+TEST_P(TrainStreamTest, BadMessagesAreRefusedWholeAndTheStreamGoesOn) {
+  const v1::Session session = Create(Spec(3, {2}));
+  TrainCall call(stub(), session.session_id());
+  const v1::TrainRequest good = RandomSamples(session, 2, random_);
+  ASSERT_FALSE(call.Exchange(good).has_rejection());
+  const uint64_t digest = Digest(session.session_id());
+
+  struct Bad {
+    const char* field;
+    std::function<void(v1::TrainRequest&)> spoil;
+  };
+  const auto with_input = [](float x) {
+    return [x](v1::TrainRequest& r) {
+      r.set_inputs(Bytes({0, 0, 0, 0, 0, x}));
+    };
+  };
+  const auto with_target = [](float d) {
+    return [d](v1::TrainRequest& r) { r.set_targets(Bytes({0, 0, 0, d})); };
+  };
+  const auto with_classes = [](std::vector<uint32_t> classes) {
+    return [classes](v1::TrainRequest& r) {
+      r.clear_targets();
+      for (const uint32_t c : classes) r.add_classes(c);
+    };
+  };
+  const std::vector<Bad> bad = {
+      {"inputs", [](auto& r) { r.clear_inputs(); }},
+      {"inputs", [](auto& r) { r.mutable_inputs()->pop_back(); }},
+      {"inputs", [](auto& r) { r.mutable_inputs()->append("abcd"); }},
+      {"inputs", with_input(NAN)},
+      {"inputs", with_input(-INFINITY)},
+      {"targets", [](auto& r) { r.clear_targets(); }},
+      {"targets", [](auto& r) { r.mutable_targets()->pop_back(); }},
+      {"targets", [](auto& r) { r.mutable_targets()->append("12345678"); }},
+      {"targets", [](auto& r) { r.add_classes(0); }},
+      {"targets", with_target(NAN)},
+      {"targets", with_target(INFINITY)},
+      {"classes", with_classes({0})},
+      {"classes", with_classes({0, 1, 0})},
+      {"classes[1]", with_classes({0, 2})},
+      {"classes[0]", with_classes({0xffffffff, 0})},
+      {"session_id", [&](auto& r) { r.set_session_id(session.session_id()); }},
+  };
+  uint64_t number = 1;
+  for (const Bad& entry : bad) {
+    v1::TrainRequest request = good;
+    entry.spoil(request);
+    const auto answer = call.Exchange(request);
+    EXPECT_EQ(answer.message_number(), ++number);
+    EXPECT_EQ(answer.rejection().code(), grpc::StatusCode::INVALID_ARGUMENT)
+        << entry.field;
+    EXPECT_EQ(Reason(answer.rejection()), "INVALID_REQUEST");
+    EXPECT_THAT(Fields(answer.rejection()), ElementsAre(entry.field));
+    EXPECT_EQ(answer.step(), 2u);
+    EXPECT_EQ(answer.next_offset(), 2u);
+    EXPECT_EQ(answer.deltas(), "");
+  }
+  EXPECT_EQ(Digest(session.session_id()), digest);
+  EXPECT_EQ(call.Exchange(good).step(), 4u);
+  EXPECT_TRUE(call.Finish().ok());
+}
+
+TEST_P(TrainStreamTest, ScaledInputsThatOverflowAreRefused) {
+  v1::SessionSpec spec = Spec(1, {1});
+  spec.mutable_input()->set_scale(1e30F);
+  const v1::Session session = Create(spec);
+  v1::TrainRequest request;
+  request.set_inputs(Bytes({1e30F}));
+  request.set_targets(Bytes({0}));
+  const auto answer = TrainCall(stub(), session.session_id()).Exchange(request);
+  EXPECT_THAT(Fields(answer.rejection()), ElementsAre("inputs"));
+}
+
+TEST_P(TrainStreamTest, ARefusedMessageStillGetsTheDigestItAskedFor) {
+  const v1::Session session = Create(Spec(3, {2}));
+  TrainCall call(stub(), session.session_id());
+  v1::TrainRequest request;
+  request.set_want_digest(true);
+  const auto answer = call.Exchange(request);
+  EXPECT_TRUE(answer.has_rejection());
+  ASSERT_EQ(answer.digests_size(), 1);
+  EXPECT_EQ(answer.digests(0).step(), 0u);
+  EXPECT_EQ(answer.digests(0).digest(), Digest(session.session_id()));
+}
+
+TEST_P(TrainStreamTest, RepeatedSamplesAreSkipped) {
+  const v1::Session session = Create(Spec(3, {2}));
+  TrainCall call(stub(), session.session_id());
+  v1::TrainRequest request = RandomSamples(session, 4, random_);
+  request.set_offset(0);
+  EXPECT_EQ(call.Exchange(request).next_offset(), 4u);
+  const uint64_t digest = Digest(session.session_id());
+  const auto again = call.Exchange(request);
+  EXPECT_FALSE(again.has_rejection());
+  EXPECT_EQ(again.skipped_samples(), 4u);
+  EXPECT_EQ(again.errors_size(), 0);
+  EXPECT_EQ(again.next_offset(), 4u);
+  EXPECT_EQ(Digest(session.session_id()), digest);
+}
+
+TEST_P(TrainStreamTest, AnOverlapIsAppliedFromItsFirstNewSample) {
+  const v1::Session session = Create(Spec(3, {2}));
+  v1::GetWeightsResponse anchor;
+  ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
+  TrainCall call(stub(), session.session_id());
+  const v1::TrainRequest first = RandomSamples(session, 4, random_);
+  replica.Apply(first, call.Exchange(first));
+  v1::TrainRequest overlap = RandomSamples(session, 5, random_);
+  overlap.set_offset(1);
+  const auto answer = call.Exchange(overlap);
+  EXPECT_EQ(answer.skipped_samples(), 3u);
+  EXPECT_EQ(answer.errors_size(), 2);
+  EXPECT_EQ(answer.next_offset(), 6u);
+  replica.Apply(overlap, answer);
+  EXPECT_EQ(replica.digest(), Digest(session.session_id()));
+}
+
+TEST_P(TrainStreamTest, AGapIsRefusedAndNamesTheExpectedOffset) {
+  const v1::Session session = Create(Spec(3, {2}));
+  TrainCall call(stub(), session.session_id());
+  v1::TrainRequest request = RandomSamples(session, 2, random_);
+  EXPECT_EQ(call.Exchange(request).next_offset(), 2u);
+  request.set_offset(3);
+  const auto answer = call.Exchange(request);
+  EXPECT_EQ(answer.rejection().code(), grpc::StatusCode::OUT_OF_RANGE);
+  EXPECT_EQ(Reason(answer.rejection()), "OFFSET_GAP");
+  EXPECT_EQ(answer.next_offset(), 2u);
+  EXPECT_EQ(answer.step(), 2u);
+  request.set_offset(~uint64_t{0});
+  EXPECT_EQ(Reason(call.Exchange(request).rejection()), "OFFSET_GAP");
+  request.set_offset(2);
+  EXPECT_EQ(call.Exchange(request).next_offset(), 4u);
+}
+
+TEST_P(TrainStreamTest, AnOverlapWithinABatchIsRefused) {
+  v1::SessionSpec spec = Spec(3, {2});
+  spec.set_batch_size(2);
+  const v1::Session session = Create(spec);
+  TrainCall call(stub(), session.session_id());
+  v1::TrainRequest request = RandomSamples(session, 4, random_);
+  EXPECT_EQ(call.Exchange(request).next_offset(), 4u);
+  request.set_offset(1);
+  EXPECT_THAT(Fields(call.Exchange(request).rejection()),
+              ElementsAre("offset"));
+}
+
+TEST_P(TrainStreamTest, ANonFiniteStepKeepsTheStepsBeforeIt) {
+  v1::SessionSpec spec = Spec(1, {1});
+  spec.mutable_initialiser()->set_kind(v1::INITIALISER_KIND_ZEROS);
+  const v1::Session session = Create(spec);
+  v1::GetWeightsResponse anchor;
+  ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
+  TrainCall call(stub(), session.session_id());
+  v1::TrainRequest request;
+  request.set_inputs(Bytes({1, 2, 1, 1}));
+  request.set_targets(Bytes({1, 1, 3e38F, 1}));  // ½·d² is infinite
+  const auto answer = call.Exchange(request);
+  EXPECT_EQ(answer.rejection().code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Reason(answer.rejection()), "NON_FINITE_STEP");
+  EXPECT_EQ(answer.step(), 2u);
+  EXPECT_EQ(answer.next_offset(), 2u);
+  replica.Apply(request, answer);
+  EXPECT_EQ(replica.digest(), Digest(session.session_id()));
+  request.set_inputs(Bytes({1}));
+  request.set_targets(Bytes({1}));
+  EXPECT_EQ(call.Exchange(request).step(), 3u);
+}
+
+TEST_P(TrainStreamTest, ADeltaBeyondItsLimitIsANonFiniteStep) {
+  v1::SessionSpec spec = Spec(1, {1});
+  spec.mutable_optimiser()->set_learning_rate(1e30F);
+  const v1::Session session = Create(spec);
+  TrainCall call(stub(), session.session_id());
+  v1::TrainRequest request;
+  request.set_inputs(Bytes({1}));
+  request.set_targets(Bytes({1}));
+  const uint64_t digest = Digest(session.session_id());
+  EXPECT_EQ(Reason(call.Exchange(request).rejection()), "NON_FINITE_STEP");
+  EXPECT_EQ(Digest(session.session_id()), digest);
+}
+
+TEST_P(TrainStreamTest, ASecondWriterIsRefusedUntilTheFirstHasEnded) {
+  const v1::Session session = Create(Spec(3, {2}));
+  TrainCall first(stub(), session.session_id());
+  EXPECT_TRUE(Get(session.session_id()).has_writer());
+  TrainCall second(stub(), session.session_id());
+  EXPECT_FALSE(second.opening().has_value());
+  const grpc::Status status = second.Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Reason(status), "SESSION_HAS_WRITER");
+  EXPECT_EQ(first.Exchange(RandomSamples(session, 1, random_)).step(), 1u);
+  EXPECT_TRUE(first.Finish().ok());
+  EXPECT_FALSE(Get(session.session_id()).has_writer());
+  TrainCall third(stub(), session.session_id());
+  ASSERT_TRUE(third.opening().has_value());
+  EXPECT_EQ(third.opening()->next_offset(), 1u);
+}
+
+TEST_P(TrainStreamTest, DeleteIsRefusedWhileAStreamTrains) {
+  const v1::Session session = Create(Spec(3, {2}));
+  TrainCall call(stub(), session.session_id());
+  const grpc::Status status = Delete(session.session_id());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Reason(status), "SESSION_BUSY");
+  EXPECT_EQ(call.Exchange(RandomSamples(session, 1, random_)).step(), 1u);
+  EXPECT_TRUE(call.Finish().ok());
+  EXPECT_TRUE(Delete(session.session_id()).ok());
+}
+
+TEST_P(TrainStreamTest, AFirstMessageThatIsNoOpeningEndsTheStream) {
+  const v1::Session session = Create(Spec(3, {2}));
+  std::vector<v1::TrainRequest> wrong(4, RandomSamples(session, 1, random_));
+  wrong[1].set_session_id(session.session_id());
+  wrong[2] = v1::TrainRequest();
+  wrong[3] = v1::TrainRequest();
+  wrong[3].set_session_id(session.session_id());
+  wrong[3].set_offset(0);
+  for (const v1::TrainRequest& request : wrong) {
+    TrainCall call(stub());
+    call.Write(request);
+    const grpc::Status status = call.Finish();
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_EQ(Reason(status), "INVALID_REQUEST");
+    EXPECT_FALSE(Fields(status).empty());
+  }
+  EXPECT_FALSE(Get(session.session_id()).has_writer());
+}
+
+TEST_P(TrainStreamTest, AStreamThatEndsBeforeItsOpeningIsRefused) {
+  EXPECT_EQ(TrainCall(stub()).Finish().error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_P(TrainStreamTest, AnUnknownSessionEndsTheStream) {
+  const grpc::Status status = TrainCall(stub(), "nobody").Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(Reason(status), "SESSION_NOT_FOUND");
+}
+
+// A hand-made step between two messages would make the stream's next offset
+// name a sample that was never applied.
+TEST_P(TrainStreamTest, AStepByHandWaitsForTheStreamsEnd) {
+  const v1::Session session = Create(Spec(3, {2}));
+  TrainCall call(stub(), session.session_id());
+  EXPECT_EQ(call.Exchange(RandomSamples(session, 1, random_)).step(), 1u);
+  v1::TrainStepRequest request;
+  request.set_session_id(session.session_id());
+  v1::Sample* sample = request.add_samples();
+  for (const float x : {1.0F, 2.0F, 3.0F}) sample->add_inputs(x);
+  for (const float d : {0.0F, 1.0F}) sample->add_targets(d);
+  v1::TrainStepResponse stepped;
+  const grpc::Status status = Call(&Stub::TrainStep, request, &stepped);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Reason(status), "SESSION_HAS_WRITER");
+  EXPECT_EQ(call.Exchange(RandomSamples(session, 1, random_)).base_step(), 1u);
+  EXPECT_TRUE(call.Finish().ok());
+  ASSERT_TRUE(Call(&Stub::TrainStep, request, &stepped).ok());
+  EXPECT_EQ(stepped.step(), 3u);
+  TrainCall next(stub(), session.session_id());
+  EXPECT_EQ(next.Exchange(RandomSamples(session, 1, random_)).base_step(), 3u);
+}
+
+TEST_P(TrainStreamTest, AMessageAboveTheSizeLimitEndsTheStream) {
+  ServerOptions options = SmallLimits();
+  options.max_message_bytes = 100'000;
+  StartServer(options);
+  const v1::Session session = Create(Spec(1000, {1}));
+  TrainCall call(stub(), session.session_id());
+  EXPECT_EQ(call.Exchange(RandomSamples(session, 20, random_)).step(), 20u);
+  if (GetParam() == Transport::kInProcess) return;  // gRPC checks sockets only
+  call.Write(RandomSamples(session, 30, random_));
+  EXPECT_EQ(call.Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(Get(session.session_id()).step(), 20u);
+}
+
+TEST_P(TrainStreamTest, DrainAnswersWhatItBeganAndSaysGoodbye) {
+  const v1::Session session = Create(Spec(3, {2}));
+  v1::GetWeightsResponse anchor;
+  ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
+  TrainCall call(stub(), session.session_id());
+  const v1::TrainRequest request = RandomSamples(session, 3, random_);
+  replica.Apply(request, call.Exchange(request));
+  std::thread drain([this] { server().Drain(); });
+  const auto goodbye = call.Read();
+  ASSERT_TRUE(goodbye.has_value());
+  EXPECT_TRUE(goodbye->goodbye());
+  EXPECT_EQ(goodbye->step(), 3u);
+  EXPECT_EQ(goodbye->next_offset(), 3u);
+  EXPECT_TRUE(IsGoodEndOfDrain(call.Finish()));
+  drain.join();
+  EXPECT_FALSE(server().ready());
+}
+
+}  // namespace
+}  // namespace backprop::testing

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/sessions/session_table.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <set>
+#include <thread>
+
+#include "server/sessions/rejection.h"
+
+// What can't be allocated is then null, as without a sanitizer, and no abort.
+extern "C" const char* __asan_default_options() {
+  return "allocator_may_return_null=1";
+}
+extern "C" const char* __tsan_default_options() {
+  return "allocator_may_return_null=1";
+}
+
+namespace backprop {
+namespace {
+
+std::shared_ptr<DeltaFeed> NewFeed() {
+  return std::make_shared<DeltaFeed>(0, [](const auto&) {});
+}
+
+SessionSpec Spec() {
+  SessionSpec spec;
+  spec.network.input_size = 3;
+  spec.network.layers = {{2, Activation::kIdentity}};
+  spec.delta_forms.resize(1);
+  spec.schedule.learning_rate = 0.1F;
+  return spec;
+}
+
+Layout LayoutOf(const SessionSpec& spec) {
+  const std::vector<size_t> sizes = {spec.network.layers[0].size};
+  return Layout::Create(spec.network.input_size, sizes, 1, 1000).value();
+}
+
+class SessionTableTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<SessionTable::Created> Create(
+      const SessionTable::RequestKey& key) {
+    const SessionSpec spec = Spec();
+    return table_.Create(spec, LayoutOf(spec), key, [](Session& session) {
+      for (float& w : session.weights()) w = 1;
+    });
+  }
+
+  SessionTable table_{{.sessions = 10, .total_weights = 1000}, NewFeed};
+};
+
+TEST_F(SessionTableTest, AFoundSessionIsFilledAlready) {
+  const auto created = Create({});
+  ASSERT_TRUE(created.ok());
+  const auto found = table_.Find(created->session->id());
+  ASSERT_TRUE(found.ok());
+  EXPECT_THAT((*found)->weights(), ::testing::Each(1.0F));
+}
+
+TEST_F(SessionTableTest, WeightsBeyondTheMachinesMemoryAreRefused) {
+  constexpr size_t kSide = size_t{1} << 22;  // 2^44 weights, 64 TiB
+  constexpr size_t kMost = size_t{1} << 45;
+  SessionTable table({.sessions = 1, .total_weights = kMost}, NewFeed);
+  SessionSpec spec = Spec();
+  spec.network.input_size = kSide;
+  spec.network.layers[0].size = kSide;
+  const std::vector<size_t> sizes = {kSide};
+  const Layout huge = Layout::Create(kSide, sizes, 1, kMost).value();
+  const auto refused = table.Create(spec, huge, {}, [](Session&) {});
+  EXPECT_EQ(RejectionReason(refused.status()), kSessionLimit)
+      << refused.status();
+  // What was reserved for it is free again.
+  EXPECT_TRUE(table.Create(Spec(), LayoutOf(Spec()), {}, [](Session&) {}).ok());
+}
+
+TEST_F(SessionTableTest, ThreadsThatCreateAndDeleteStayWithinTheLimit) {
+  std::atomic<int> refused = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 50; ++round) {
+        std::vector<std::string> made;
+        for (int i = 0; i < 5; ++i) {
+          const auto created = Create({});
+          if (created.ok()) {
+            made.push_back(created->session->id());
+          } else {
+            EXPECT_EQ(RejectionReason(created.status()), kSessionLimit);
+            ++refused;
+          }
+        }
+        EXPECT_LE(table_.List("", 100).size(), 10u);
+        for (const std::string& id : made) EXPECT_TRUE(table_.Delete(id).ok());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_TRUE(table_.List("", 100).empty());
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(Create({}).ok());
+  EXPECT_FALSE(Create({}).ok());
+}
+
+TEST_F(SessionTableTest, OneRequestFromManyThreadsMakesOneSession) {
+  std::vector<std::string> ids(8);
+  std::atomic<int> made = 0;
+  std::vector<std::thread> threads;
+  for (std::string& id : ids) {
+    threads.emplace_back([&] {
+      const auto created = Create({"same", 7});
+      ASSERT_TRUE(created.ok()) << created.status();
+      id = created->session->id();
+      if (created->is_new) ++made;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(made, 1);
+  EXPECT_EQ(std::set<std::string>(ids.begin(), ids.end()).size(), 1u);
+  EXPECT_EQ(table_.List("", 100).size(), 1u);
+}
+
+TEST_F(SessionTableTest, OfManyWritersOneIsAttachedAtATime) {
+  const auto created = Create({});
+  ASSERT_TRUE(created.ok());
+  Session& session = *created->session;
+  std::atomic<int> attached = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 1000; ++i) {
+        if (!session.AttachWriter().ok()) continue;
+        EXPECT_EQ(++attached, 1);
+        EXPECT_EQ(RejectionReason(session.Close()), kSessionBusy);
+        --attached;
+        session.DetachWriter();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_TRUE(session.Close().ok());
+  EXPECT_EQ(RejectionReason(session.AttachWriter()), kSessionNotFound);
+}
+
+}  // namespace
+}  // namespace backprop
