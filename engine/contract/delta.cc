@@ -87,6 +87,7 @@ void ApplyDeltas(const Layout& layout, const Optimiser& optimiser,
     return;
   }
   const Rule rule = RuleOf(optimiser);
+  const auto scalar_rows = run.scalars.first(steps * scalars);
   const auto matrix = [&](size_t rows, size_t columns, size_t begin) {
     return TargetsAt(layout, optimiser, weights, state, rows, columns, begin);
   };
@@ -102,9 +103,9 @@ void ApplyDeltas(const Layout& layout, const Optimiser& optimiser,
       continue;
     }
     const Factors factors = FactorsOfSteps(layout, k, run, steps);
-    RunSteps(rule, run.scalars, factors,
+    RunSteps(rule, scalar_rows, factors,
              matrix(layer.outputs, layer.inputs, layer.weights_begin));
-    RunSteps(rule, run.scalars, BiasFactors(factors),
+    RunSteps(rule, scalar_rows, BiasFactors(factors),
              matrix(1, layer.outputs, layer.bias_begin));
   }
 }
