@@ -14,13 +14,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62\x61\x63kprop/v1/delta.proto\x12\x0b\x62\x61\x63kprop.v1\"8\n\nStepDigest\x12\x12\n\x04step\x18\x01 \x01(\x04R\x04step\x12\x16\n\x06\x64igest\x18\x02 \x01(\x06R\x06\x64igest\":\n\nLayerDelta\x12\x18\n\x07weights\x18\x01 \x03(\x02R\x07weights\x12\x12\n\x04\x62ias\x18\x02 \x03(\x02R\x04\x62iasb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62\x61\x63kprop/v1/delta.proto\x12\x0b\x62\x61\x63kprop.v1\"8\n\nStepDigest\x12\x12\n\x04step\x18\x01 \x01(\x04R\x04step\x12\x16\n\x06\x64igest\x18\x02 \x01(\x06R\x06\x64igest\":\n\nLayerDelta\x12\x18\n\x07weights\x18\x01 \x03(\x02R\x07weights\x12\x12\n\x04\x62ias\x18\x02 \x03(\x02R\x04\x62iasBd\n\x0b\x62\x61\x63kprop.v1B\nDeltaProtoP\x01Z\x16\x62\x61\x63kprop/v1;backpropv1\xa2\x02\x03\x42XX\xaa\x02\x0b\x42\x61\x63kprop.V1\xca\x02\x0b\x42\x61\x63kprop\\V1\xea\x02\x0c\x42\x61\x63kprop::V1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'backpropd.v1.delta_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
+  DESCRIPTOR._serialized_options = b'\n\013backprop.v1B\nDeltaProtoP\001Z\026backprop/v1;backpropv1\242\002\003BXX\252\002\013Backprop.V1\312\002\013Backprop\\V1\352\002\014Backprop::V1'
   _STEPDIGEST._serialized_start=40
   _STEPDIGEST._serialized_end=96
   _LAYERDELTA._serialized_start=98
