@@ -44,3 +44,5 @@ install_buf
 cmake --preset test
 cmake --build --preset test --parallel "${jobs}"
 ctest --test-dir build/test --output-on-failure --parallel "${jobs}" "$@"
+# CTest says which tests were skipped, but not why.
+grep '^skipped: ' build/test/Testing/Temporary/LastTest.log || true
