@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records the streams of proto/testdata from a server that runs; see the README there.
 
-usage: record_streams.py HOST:PORT
+usage: record_streams.py HOST:PORT [NAME...]
+
+With names only these are recorded, and the others stay as they are.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,12 @@ RARE_WEIGHTS = np.array([0, -0.0, 2**-53, -(2**-54), 2**-93, -(2**-96), 2**-140,
 # So are these input columns: what is smaller than 2^−60 is no input, and the
 # products and squares of what is little larger are where state vectors fade.
 RARE_COLUMNS = {3: 0.0, 4: 2.0**-62, 5: 2.0**-59, 6: 2.0**-56, 7: 2.0**-45}
+
+# Columns that InputFormat makes +0 of, whatever their sign: always −0.0, zero of
+# either sign, and negative numbers that are too small.
+ZERO_COLUMNS = {3: -0.0, 4: 0.0, 5: -(2.0**-62), 6: -(2.0**-149)}
+BLANK_PIXELS = (3, 4, 5, 6)  # −0.0 once the scale is negative
+MEAN_COLUMNS = (3, 6)  # always the mean: ±0 of the factor's sign
 
 EVERYTHING: dict[str, Any] = {
     "l2": 0.01,
@@ -88,6 +96,39 @@ def samples_of(random: np.random.Generator, count: int, inputs: int) -> tuple[An
     return x, np.tanh(x[:, -OUTPUTS:] + x[:, :OUTPUTS])
 
 
+def zero_weights(random: np.random.Generator, inputs: int) -> Any:
+    """(weight_count,): −0.0 where the columns are zero, whose sign the sign of x decides."""
+    weights = initial_weights(random, inputs)
+    weights[: inputs * HIDDEN].reshape(HIDDEN, inputs)[:, list(ZERO_COLUMNS)] = -0.0
+    return weights
+
+
+def zeros_of(random: np.random.Generator, count: int, inputs: int) -> tuple[Any, Any]:
+    """As samples_of, with the zero columns."""
+    x, y = samples_of(random, count, inputs)
+    for column, size in ZERO_COLUMNS.items():
+        x[:, column] = np.float32(size) * (x[:, column] if size == 0 and not np.signbit(size) else 1)
+    return x, y
+
+
+def dark_pixels_of(random: np.random.Generator, count: int, inputs: int) -> tuple[Any, Any]:
+    """As pixels_of, with columns that are 0."""
+    x, y = pixels_of(random, count, inputs)
+    x[:, list(BLANK_PIXELS)] = 0
+    return x, y
+
+
+def centred_of(random: np.random.Generator, count: int, inputs: int) -> tuple[Any, Any]:
+    """As zeros_of, with columns that are CENTRE's mean."""
+    x, y = zeros_of(random, count, inputs)
+    x[:, list(MEAN_COLUMNS)] = CENTRE.mean[0]
+    return x, y
+
+
+# A mean that is 0.5 in every column and a factor that is negative.
+CENTRE = pb.Standardisation(mean=[0.5] * INPUTS, factor=[-2] * INPUTS)
+
+
 def pixels_of(random: np.random.Generator, count: int, inputs: int) -> tuple[Any, Any]:
     """Bytes (count, inputs), one column always the same, and targets (count, 3)."""
     x = random.integers(0, 256, (count, inputs)).astype(np.uint8)
@@ -98,9 +139,16 @@ def pixels_of(random: np.random.Generator, count: int, inputs: int) -> tuple[Any
 class Recording:
     """One session that is trained and watched."""
 
-    def __init__(self, client: TrainingClient, spec: pb.SessionSpec, seed: int, samples: Any = samples_of) -> None:
+    def __init__(
+        self,
+        client: TrainingClient,
+        spec: pb.SessionSpec,
+        seed: int,
+        samples: Any = samples_of,
+        weights: Any = initial_weights,
+    ) -> None:
         self.random = np.random.default_rng(seed)
-        self.session = client.create(spec, initial_weights=initial_weights(self.random, spec.input_size))
+        self.session = client.create(spec, initial_weights=weights(self.random, spec.input_size))
         self._samples = samples
 
     def _draw(self, steps: int) -> tuple[Any, Any]:
@@ -167,16 +215,25 @@ def train_with_an_update(recording: Recording) -> None:
     recording.train(3)
 
 
-def recordings(client: TrainingClient) -> Iterator[tuple[str, RecordedStream]]:
-    """(name, stream) of every file."""
+def recordings(client: TrainingClient) -> Iterator[tuple[str, Callable[[], RecordedStream]]]:
+    """(name, what records it) of every file."""
     seed = 0
 
-    def recorded(spec: pb.SessionSpec, act: Any = train_all) -> RecordedStream:
+    def recorded(spec: pb.SessionSpec, act: Any = train_all) -> Callable[[], RecordedStream]:
         nonlocal seed
         seed += 1
-        recording = Recording(client, spec, seed)
-        recording.train(STEPS_BEFORE_ANCHOR)
-        return recording.record(act)
+        own_seed = seed
+
+        def record() -> RecordedStream:
+            recording = Recording(client, spec, own_seed)
+            recording.train(STEPS_BEFORE_ANCHOR)
+            return recording.record(act)
+
+        return record
+
+    def zeros(spec: pb.SessionSpec, own_seed: int, samples: Any) -> Callable[[], RecordedStream]:
+        # From the first step on: only weights that are −0.0 still tell the sign of what is added.
+        return lambda: Recording(client, spec, own_seed, samples, zero_weights).record(train_all)
 
     for batch in (1, 3):
         for name, optimiser in OPTIMISERS.items():
@@ -188,21 +245,37 @@ def recordings(client: TrainingClient) -> Iterator[tuple[str, RecordedStream]]:
         yield f"adam-dropout-factored-batch{batch}", recorded(dropout)
     yield "adam-by-hand-mixed-batch1", recorded(spec_of(adam(0.01), FORMS["mixed"], 1), train_with_steps_by_hand)
     pixels = spec_of(sgd(0.1), FORMS["factored"], 3, inputs="uint8", scale=1 / 255, learn_standardisation=6)
-    yield "sgd-standardised-bytes-factored-batch3", Recording(client, pixels, 99, pixels_of).record(train_all)
+    yield (
+        "sgd-standardised-bytes-factored-batch3",
+        lambda: Recording(client, pixels, 99, pixels_of).record(train_all),
+    )
     yield "adam-updated-mixed-batch1", recorded(spec_of(adam(0.01), FORMS["mixed"], 1), train_with_an_update)
     for name, batch in (("sgd", 1), ("adam", 1), ("momentum", 3)):
         wide = spec_of(OPTIMISERS[name], FORMS["factored"], batch, input_size=MANY_INPUTS)
         yield f"{name}-wide-factored-batch{batch}", recorded(wide)
+    both = FORMS["factored"]
+    yield "sgd-zeros-factored-batch1", zeros(spec_of(OPTIMISERS["sgd"], both, 1), 101, zeros_of)
+    yield "adagrad-zeros-factored-batch3", zeros(spec_of(OPTIMISERS["adagrad"], both, 3), 102, zeros_of)
+    negative = spec_of(OPTIMISERS["sgd"], both, 1, inputs="uint8", scale=-1 / 255)
+    yield "sgd-zeros-bytes-factored-batch1", zeros(negative, 103, dark_pixels_of)
+    centred = spec_of(OPTIMISERS["sgd"], both, 3)
+    centred.input.standardisation.CopyFrom(CENTRE)
+    yield "sgd-zeros-standardised-factored-batch3", zeros(centred, 104, centred_of)
 
 
 def main() -> None:
-    """Writes all files, in place of those that are there."""
-    if len(sys.argv) != 2:
+    """Writes all files, in place of those that are there, or those that are named."""
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    for old in FOLDER.glob(f"*{SUFFIX}"):
-        old.unlink()
-    with TrainingClient(sys.argv[1]) as client:
-        for name, stream in recordings(client):
+    address, *names = sys.argv[1:]
+    with TrainingClient(address) as client:
+        records = dict(recordings(client))
+        if unknown := set(names) - set(records):
+            sys.exit(f"There is no recording {', '.join(sorted(unknown))}.")
+        for old in FOLDER.glob(f"*{SUFFIX}") if not names else ():
+            old.unlink()
+        for name in names or records:
+            stream = records[name]()
             stream.replay()
             stream.write(FOLDER / (name + SUFFIX))
 

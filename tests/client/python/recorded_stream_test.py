@@ -120,6 +120,12 @@ def keep_above(limit: Any) -> Callable[[Any, Any, Any], None]:
     return drop
 
 
+def drop_tiny_but_zero(x: Any) -> Any:
+    """As forward.without_tiny, of numbers that are not zero already."""
+    x[(np.abs(x) < 2.0**-60) & (x != 0)] = 0
+    return x
+
+
 DROP_TINY = backpropd.step_rules._drop_tiny
 SUM_PRODUCTS = backpropd.weight_mover.WeightMover._sum_products
 FAULTS = {
@@ -135,6 +141,8 @@ FAULTS = {
     "tiny squares kept": (backpropd.step_rules, "_drop_tiny", keep_above(backpropd.step_rules._TINY_SQUARE)),
     "tiny deltas kept": (backpropd.step_rules, "_drop_tiny", keep_above(backpropd.step_rules._TINY_DELTA)),
     "tiny inputs kept": (backpropd.forward, "without_tiny", lambda x: x),
+    "inputs of −0.0 kept": (backpropd.forward, "without_tiny", drop_tiny_but_zero),
+    "tiny inputs keep their sign": (backpropd.forward, "without_tiny", lambda x: x * (np.abs(x) >= 2.0**-60)),
 }
 
 
