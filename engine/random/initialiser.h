@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Initial weights from a seed: the same on every machine (Initialiser in
-// proto/backprop/v1/network.proto and engine/README.md give the formulas).
-// Built with -ffp-contract=off.
+// proto/backprop/v1/network.proto gives the formulas). Built with
+// -ffp-contract=off.
 #ifndef BACKPROP_ENGINE_RANDOM_INITIALISER_H_
 #define BACKPROP_ENGINE_RANDOM_INITIALISER_H_
 

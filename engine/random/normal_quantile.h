@@ -2,8 +2,8 @@
 //
 // The normal distribution's quantile, the same bits on every machine:
 // additions, multiplications, divisions and square roots in double, in the
-// order that engine/README.md ("Initial weights") writes down. Built with
-// -ffp-contract=off.
+// order that proto/backprop/v1/network.proto (Initialiser, (3)) writes down.
+// Built with -ffp-contract=off.
 #ifndef BACKPROP_ENGINE_RANDOM_NORMAL_QUANTILE_H_
 #define BACKPROP_ENGINE_RANDOM_NORMAL_QUANTILE_H_
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Orthonormal vectors from any, the same bits on every machine: modified
-// Gram–Schmidt in double, in the order that engine/README.md ("Initial
-// weights") writes down. Built with -ffp-contract=off.
+// Gram–Schmidt in double, in the order that proto/backprop/v1/network.proto
+// (Initialiser, (4)) writes down. Built with -ffp-contract=off.
 #ifndef BACKPROP_ENGINE_RANDOM_ORTHOGONAL_H_
 #define BACKPROP_ENGINE_RANDOM_ORTHOGONAL_H_
 

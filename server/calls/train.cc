@@ -119,9 +119,11 @@ absl::Status MessageTrainer::Check(const SessionSpec& spec) {
                        ": send the samples from there; nothing was applied"));
     }
     if ((expected - request_.offset()) % batch != 0) {
-      return InvalidField("offset",
-                          absl::StrCat("is ", request_.offset(),
-                                       ", no multiple of batch_size ", batch));
+      return InvalidField(
+          "offset",
+          absl::StrCat("is ", request_.offset(), ", no multiple of batch_size ",
+                       batch, ": the samples applied, up to ", expected,
+                       ", can't be skipped by whole steps"));
     }
     skipped_ = static_cast<size_t>(
         std::min<uint64_t>(*count, expected - request_.offset()));

@@ -4,8 +4,10 @@
 
     python3 tests/engine/golden/make_weight_golden.py
 
-Every formula of engine/README.md ("Initial weights") once more, in Python's
-floats (IEEE doubles) and integers alone. One line a network:
+With --check it only says whether the file is what it would write. Every formula
+of network.proto (Initialiser) once more, in Python's floats (IEEE doubles) and
+integers alone, with the constants as they stand in that text. One line a
+network:
 
     KIND VALUE SEED INPUT_SIZE,SIZE,SIZE... WEIGHT...
 
@@ -14,25 +16,36 @@ the weights in layout order as the 8 hexadecimal digits of float32's bits.
 
 import math
 import pathlib
+import re
 import statistics
 import struct
+import sys
 from collections.abc import Sequence
 
 HERE = pathlib.Path(__file__).resolve().parent
+GOLDEN = HERE / "initial_weights.txt"
 LOW = 0xFFFFFFFF
 
-# Wichura 1988, AS 241, PPND16: a, b for the middle, c, d for the tails.
-A = (3.3871328727963666080e0, 1.3314166789178437745e2, 1.9715909503065514427e3, 1.3731693765509461125e4,
-     4.5921953931549871457e4, 6.7265770927008700853e4, 3.3430575583588128105e4, 2.5090809287301226727e3)
-B = (1.0, 4.2313330701600911252e1, 6.8718700749205790830e2, 5.3941960214247511077e3, 2.1213794301586595867e4,
-     3.9307895800092710610e4, 2.8729085735721942674e4, 5.2264952788528545610e3)
-C = (1.42343711074968357734e0, 4.63033784615654529590e0, 5.76949722146069140550e0, 3.64784832476320460504e0,
-     1.27045825245236838258e0, 2.41780725177450611770e-1, 2.27238449892691845833e-2, 7.74545014278341407640e-4)
-D = (1.0, 2.05319162663775882187e0, 1.67638483018380384940e0, 6.89767334985100004550e-1, 1.48103976427480074590e-1,
-     1.51986665636164571966e-2, 5.47593808499534494600e-4, 1.05075007164441684324e-9)
+# Initialiser's comment in one line.
+_PROTO = (HERE.parents[2] / "proto/backprop/v1/network.proto").read_text()
+MANUAL = re.sub(r"\n//\s*", " ", re.search(r"(?:^//.*\n)+(?=message Initialiser )", _PROTO, re.M)[0])
+
+
+def constants(before: str, number: str, count: int) -> list[str]:
+    """The first `count` numbers of a form after some words of the manual."""
+    found = re.findall(number, MANUAL.split(before, maxsplit=1)[1])[:count]
+    if len(found) != count:
+        raise AssertionError(f"The manual has no {count} numbers after {before!r}.")
+    return found
+
+
+# A, B for the middle, C, D for the tails.
+A, B, C, D = (tuple(map(float, constants(f" {name}: ", r"\b\d[.\de-]*", 8))) for name in "ABCD")
+MULTIPLIERS = [int(number, 16) for number in constants("p0 = ", r"0x[0-9A-F]{8}\b", 2)]
+KEY_STEPS = [int(number, 16) for number in constants("(k0, k1) ← ", r"0x[0-9A-F]{8}\b", 2)]
 SERIES = tuple(2.0 / (2 * i + 1) for i in range(11))
-LN2 = float.fromhex("0x1.62e42fefa39efp-1")
-SQRT_HALF = float.fromhex("0x1.6a09e667f3bcdp-1")
+HEXADECIMAL = r"0x1\.[0-9a-f]+p−\d+"
+SQRT_HALF, LN2 = (float.fromhex(number.replace("−", "-")) for number in constants("ln x:", HEXADECIMAL, 2))
 
 
 def fl(x: float) -> float:
@@ -45,10 +58,10 @@ def philox(block: int, seed: int) -> list[int]:
     c = [block & LOW, block >> 32, 0, 0]
     k = [seed & LOW, seed >> 32]
     for _ in range(10):
-        p0 = 0xD2511F53 * c[0]
-        p1 = 0xCD9E8D57 * c[2]
+        p0 = MULTIPLIERS[0] * c[0]
+        p1 = MULTIPLIERS[1] * c[2]
         c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & LOW, (p0 >> 32) ^ c[3] ^ k[1], p0 & LOW]
-        k = [(k[0] + 0x9E3779B9) & LOW, (k[1] + 0xBB67AE85) & LOW]
+        k = [(k[0] + KEY_STEPS[0]) & LOW, (k[1] + KEY_STEPS[1]) & LOW]
     return c
 
 
@@ -172,9 +185,17 @@ def check_quantile() -> None:
             raise AssertionError(f"quantile of {n}: {quantile(n)!r}, not {known!r}")
 
 
-def main() -> None:
-    """Writes the file."""
-    check_quantile()
+def check_constants() -> None:
+    """The quantile's constants are the engine's to the last digit, where float32 weights would not show it."""
+    source = (HERE.parents[2] / "engine/random/normal_quantile.cc").read_text()
+    engine = {float(number) for number in re.findall(r"\b\d+\.\d+(?:e-?\d+)?\b", source)}
+    engine |= {float.fromhex(number) for number in re.findall(r"0x1\.[0-9a-f]+p-\d+", source)}
+    if foreign := {*A, *B, *C, *D, SQRT_HALF, LN2} - engine:
+        raise AssertionError(f"Constants of the manual that normal_quantile.cc doesn't have: {foreign}.")
+
+
+def golden() -> str:
+    """The file's text."""
     kinds = {
         "glorot_uniform": 0.0, "he_uniform": 0.0, "constant": 0.375, "uniform": fl(0.1), "normal": fl(0.02),
         "glorot_normal": 0.0, "he_normal": 0.0, "lecun_uniform": 0.0, "lecun_normal": 0.0, "torch_linear": 0.0,
@@ -184,7 +205,17 @@ def main() -> None:
         lines += [line_of(kind, value, seed, (5, 3, 2)) for kind, value in kinds.items()]
         lines += [line_of("orthogonal", 1.0, seed, (13, 5, 17, 9, 9)), line_of("orthogonal", fl(1.4), seed, (1, 1, 8))]
     lines.append(line_of("normal", 1.0, 7, (40, 30)))
-    (HERE / "initial_weights.txt").write_text("\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Writes the file, or checks it."""
+    check_quantile()
+    check_constants()
+    if sys.argv[1:] != ["--check"]:
+        GOLDEN.write_text(golden())
+    elif GOLDEN.read_text() != golden():
+        sys.exit("initial_weights.txt is not what network.proto's arithmetic and constants make.")
 
 
 if __name__ == "__main__":

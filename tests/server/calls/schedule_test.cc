@@ -142,6 +142,39 @@ TEST_P(ScheduleRpcTest, APlateauLowersTheRateAfterItsPatience) {
   EXPECT_FLOAT_EQ(Get(session.session_id()).learning_rate(), 0.003F);
 }
 
+// Windows of 4 steps, none of them borne: the rate falls after the second. An
+// update of the rate after 10 steps begins a window anew, whose mean is again
+// the first best; one of something else lets all go on.
+TEST_P(ScheduleRpcTest, AnUpdateOfTheRateMakesAPlateauForget) {
+  for (const char* path : {"optimiser.learning_rate", "digest_every"}) {
+    const bool forgets = path[0] == 'o';
+    const v1::Session session = CreateWith([](v1::Schedule& schedule) {
+      schedule.mutable_plateau()->set_window_steps(4);
+      schedule.mutable_plateau()->set_patience(0);
+      schedule.mutable_plateau()->set_factor(0.5F);
+    });
+    v1::TrainRequest request;  // error 0 in every step
+    request.set_inputs(Bytes(std::vector<float>(3 * 10, 0)));
+    request.set_targets(Bytes(std::vector<float>(2 * 10, 0)));
+    TrainCall call(stub(), session);
+    EXPECT_EQ(Floats(call.Exchange(request).scalars()).at(9 * 6),
+              kBaseRate / 2);
+    v1::UpdateSessionRequest update;
+    update.set_session_id(session.session_id());
+    update.mutable_update_mask()->add_paths(path);
+    *update.mutable_spec() = session.spec();
+    v1::UpdateSessionResponse updated;
+    ASSERT_TRUE(Call(&Stub::UpdateSession, update, &updated).ok());
+    const std::vector<float> scalars = Floats(call.Exchange(request).scalars());
+    for (size_t step = 0; step < 10; ++step) {
+      const size_t since = forgets ? step : step + 10;
+      const auto falls = static_cast<int>(since < 4 ? 0 : since / 4 - 1);
+      EXPECT_EQ(scalars.at(step * 6), std::ldexp(kBaseRate, -falls))
+          << path << ", step " << step;
+    }
+  }
+}
+
 TEST_P(ScheduleRpcTest, OfManyRowsThatAreEqualOneIsSent) {
   const v1::Session constant = CreateWith([](auto&) {});
   const v1::Session falling =

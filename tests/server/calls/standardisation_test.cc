@@ -265,6 +265,14 @@ TEST_P(StandardisationTest, GivenOneStandardisesBytesButNotValues) {
   predict.add_values(4);
   ASSERT_TRUE(Call(&Stub::Predict, predict, &predicted).ok());
   EXPECT_THAT(predicted.outputs(), ElementsAre(403));
+  v1::TrainStepRequest step;
+  step.set_session_id(response.session().session_id());
+  v1::Sample& sample = *step.add_samples();
+  *sample.mutable_inputs() = predict.values();
+  sample.add_targets(403);
+  v1::TrainStepResponse stepped;
+  ASSERT_TRUE(Call(&Stub::TrainStep, step, &stepped).ok());
+  EXPECT_THAT(stepped.outputs(), ElementsAre(403));
 }
 
 TEST_P(StandardisationTest, AnUpdateKeepsWhatWasLearntAndWhatIsStillToLearn) {

@@ -246,8 +246,51 @@ TEST_P(TrainStreamTest, AnOverlapWithinABatchIsRefused) {
   v1::TrainRequest request = RandomSamples(session, 4, random_);
   EXPECT_EQ(call.Exchange(request).next_offset(), 4u);
   request.set_offset(1);
-  EXPECT_THAT(Fields(call.Exchange(request).rejection()),
-              ElementsAre("offset"));
+  const auto answer = call.Exchange(request);
+  EXPECT_EQ(Reason(answer.rejection()), "INVALID_REQUEST");
+  EXPECT_THAT(Fields(answer.rejection()), ElementsAre("offset"));
+  EXPECT_EQ(answer.next_offset(), 4u);
+}
+
+TEST_P(TrainStreamTest, WhatWasSentAheadOfARefusalIsTakenUnlessItIsAGap) {
+  const v1::Session session = Create(Spec(3, {2}));
+  TrainCall call(stub(), session.session_id());
+  v1::TrainRequest bad;
+  v1::TrainRequest next = RandomSamples(session, 2, random_);
+  v1::TrainRequest offset = next;
+  offset.set_offset(4);  // as though `bad` had held two samples
+  for (const v1::TrainRequest& request : {bad, next, offset, next}) {
+    call.Write(request);
+  }
+  EXPECT_EQ(Reason(call.Read()->rejection()), "INVALID_REQUEST");
+  EXPECT_EQ(call.Read()->next_offset(), 2u);
+  EXPECT_EQ(Reason(call.Read()->rejection()), "OFFSET_GAP");
+  EXPECT_EQ(call.Read()->next_offset(), 4u);
+}
+
+// Weights 3 and 1, outputs ½ for both samples: (3·ln 2 + ln 2)/2, and not
+// divided by 3 + 1, as PyTorch would.
+TEST_P(TrainStreamTest, TheMeanIsOverSamplesWhateverTheirClassesWeigh) {
+  v1::SessionSpec spec = Spec(1, {2});
+  spec.set_batch_size(2);
+  spec.set_loss(v1::LOSS_CROSS_ENTROPY);
+  spec.add_class_weights(3);
+  spec.add_class_weights(1);
+  spec.mutable_optimiser()->set_learning_rate(1);
+  spec.mutable_initialiser()->set_kind(v1::INITIALISER_KIND_ZEROS);
+  const v1::Session session = Create(spec);
+  TrainCall call(stub(), session.session_id());
+  v1::TrainRequest request;
+  request.set_inputs(Bytes({0, 0}));
+  request.add_classes(0);
+  request.add_classes(1);
+  const auto answer = call.Exchange(request);
+  ASSERT_EQ(answer.errors_size(), 1);
+  EXPECT_FLOAT_EQ(answer.errors(0), 2 * std::log(2.0F));
+  // The biases: −Σ c·(y − d)/B.
+  v1::GetWeightsResponse end;
+  EXPECT_THAT(Weights(session.session_id(), &end),
+              ElementsAre(0, 0, 0.5F, -0.5F));
 }
 
 TEST_P(TrainStreamTest, ANonFiniteStepKeepsTheStepsBeforeIt) {
