@@ -66,8 +66,10 @@ absl::StatusOr<AnswerContent> AnswerContentFromProto(
   return content;
 }
 
-void MessageTrainer::Begin(uint64_t message_number) {
+void MessageTrainer::Begin(uint64_t message_number,
+                           const absl::Status& parsed) {
   message_number_ = message_number;
+  parsed_ = parsed;
   checked_ = false;
 }
 
@@ -96,6 +98,7 @@ size_t MessageTrainer::StepsInPart(const SessionSpec& spec) const {
 
 absl::Status MessageTrainer::Check(const SessionSpec& spec) {
   count_ = next_ = skipped_ = 0;
+  if (!parsed_.ok()) return parsed_;
   if (!request_.session_id().empty()) {
     return InvalidField("session_id",
                         "belongs into the stream's first message only");

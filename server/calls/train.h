@@ -39,8 +39,10 @@ class MessageTrainer {
   // a response has message_done.
   v1::TrainRequest& request() { return request_; }
 
-  // message_number: as in TrainResponse.
-  void Begin(uint64_t message_number);
+  // message_number: as in TrainResponse. parsed: if it is not OK, the message
+  // could not be parsed, and is refused with it.
+  void Begin(uint64_t message_number,
+             const absl::Status& parsed = absl::OkStatus());
 
   // Trains the next part, a few milliseconds at most for nets of ordinary size,
   // and fills response (cleared by the caller). Call until message_done.
@@ -71,6 +73,7 @@ class MessageTrainer {
   const AnswerContent content_;
   Metrics& metrics_;
   v1::TrainRequest request_;
+  absl::Status parsed_;  // of request_
   uint64_t message_number_ = 0;
   bool checked_ = false;  // Check has been called for this message
   size_t count_ = 0;      // samples in the message

@@ -48,8 +48,8 @@ class EvaluateStream final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
  private:
   // A turn.
   void TakeMessage() {
-    if (!Parse(&message_, &request_)) {
-      return End(InvalidField("EvaluateRequest", "can't be parsed"));
+    if (absl::Status status = Parse(&message_, &request_); !status.ok()) {
+      return End(status);
     }
     const bool opens = !evaluator_;
     if (absl::Status status = Open(); !status.ok()) return End(status);

@@ -7,7 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "backprop/v1/training_service.pb.h"
 #include "engine/contract/digest.h"
+#include "server/rpc/byte_buffer.h"
 #include "server/sessions/rejection.h"
 #include "server/translation/input.h"
 
@@ -23,8 +25,7 @@ constexpr size_t kChunkNumbers = 64 * 1024;
 // is under way at any time, and whoever ends it goes on or ends the call. No
 // lock, one Finish. A cancelled call fails the next write, which is why
 // OnCancel has nothing to do.
-class WeightsStream final
-    : public grpc::ServerWriteReactor<v1::GetWeightsResponse> {
+class WeightsStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   WeightsStream(ServiceContext& context, grpc::CallbackServerContext* rpc)
       : context_(context),
@@ -33,10 +34,14 @@ class WeightsStream final
 
   ~WeightsStream() override { context_.snapshot_weights.Return(reserved_); }
 
-  void Begin(const v1::GetWeightsRequest& request) {
+  void Begin(grpc::ByteBuffer request) {
     call_.MessageReceived();
     absl::Status status = Admit(context_);
-    if (status.ok()) status = Enter(request);
+    try {
+      if (status.ok()) status = Enter(std::move(request));
+    } catch (const std::bad_alloc&) {
+      status = OutOfMemory();
+    }
     if (!status.ok()) return End(status);
     Submit(std::make_shared<Lane>(), &WeightsStream::Allocate);
   }
@@ -50,10 +55,14 @@ class WeightsStream final
   void OnDone() noexcept override { delete this; }
 
  private:
-  absl::Status Enter(const v1::GetWeightsRequest& request) {
+  absl::Status Enter(grpc::ByteBuffer bytes) {
+    const size_t length = bytes.Length();
+    v1::GetWeightsRequest request;
+    absl::Status status = ParseSmall(&bytes, &request);
+    if (!status.ok()) return status;
     auto session = FindSession(context_, request.session_id());
     if (!session.ok()) return session.status();
-    auto pending = PendingCall::Enter(context_, request.ByteSizeLong());
+    auto pending = PendingCall::Enter(context_, length);
     if (!pending.ok()) return pending.status();
     size_t count = (*session)->weights().size();
     if (request.with_state()) count += (*session)->state().size();
@@ -125,7 +134,8 @@ class WeightsStream final
     chunk_.set_weights(numbers_.data() + next_, count * sizeof(float));
     next_ += count;
     call_.MessageSent();
-    StartWrite(&chunk_);
+    outgoing_ = Serialize(chunk_);
+    StartWrite(&outgoing_);
   }
 
   // *this may be gone afterwards.
@@ -148,14 +158,15 @@ class WeightsStream final
   std::vector<float> numbers_;  // the copy: weights, then state if wanted
   std::shared_ptr<const SessionSpec> spec_;  // of the copy's moment
   v1::GetWeightsResponse chunk_;
-  size_t next_ = 0;  // first number not yet written
+  grpc::ByteBuffer outgoing_;  // of the write under way
+  size_t next_ = 0;            // first number not yet written
 };
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::GetWeightsResponse>* OpenWeightsStream(
+grpc::ServerWriteReactor<grpc::ByteBuffer>* OpenWeightsStream(
     ServiceContext& context, grpc::CallbackServerContext* rpc,
-    const v1::GetWeightsRequest& request) {
+    const grpc::ByteBuffer& request) {
   auto* const stream = new WeightsStream(context, rpc);
   stream->Begin(request);
   return stream;

@@ -6,18 +6,19 @@
 #define BACKPROP_SERVER_RPC_GET_WEIGHTS_H_
 
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
-#include "backprop/v1/training_service.pb.h"
 #include "server/rpc/service_context.h"
 
 namespace backprop {
 
 // For one call of GetWeights. context must outlive it; it frees itself. The
 // copies of all calls together are limited to max_total_weights: QUEUE_LIMIT.
-grpc::ServerWriteReactor<v1::GetWeightsResponse>* OpenWeightsStream(
+// request: the serialised GetWeightsRequest.
+grpc::ServerWriteReactor<grpc::ByteBuffer>* OpenWeightsStream(
     ServiceContext& context, grpc::CallbackServerContext* rpc,
-    const v1::GetWeightsRequest& request);
+    const grpc::ByteBuffer& request);
 
 }  // namespace backprop
 

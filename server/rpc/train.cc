@@ -21,10 +21,6 @@
 namespace backprop {
 namespace {
 
-// An opening message holds a session's id; anything longer is a mistake, and is
-// not parsed within the reaction.
-constexpr size_t kLongestOpening = 4096;
-
 // Long enough that handing over costs nothing beside it, short enough that
 // others don't wait long for theirs.
 constexpr std::chrono::milliseconds kLongestTurn{2};
@@ -164,10 +160,13 @@ class TrainReactor final
 
   absl::Status Open() {
     v1::TrainRequest request;
-    if (incoming_.Length() > kLongestOpening || !Parse(&incoming_, &request)) {
+    if (incoming_.Length() > kLongestSmallRequest) {  // samples, likely
       return InvalidField(
           "session_id",
           "the first message must set session_id, and options if any");
+    }
+    if (absl::Status status = Parse(&incoming_, &request); !status.ok()) {
+      return status;
     }
     if (request.session_id().empty()) {
       return InvalidField("session_id", "is required in the first message");
@@ -356,9 +355,9 @@ class TrainReactor final
     std::optional<grpc::ByteBuffer> answer;
     bool done = false;
     try {
-      if (message) status = BeginMessage(&*message);
-      if (status.ok()) Answer(worker, &response);
-      if (status.ok() && !coalesce_) answer = Serialize(response);
+      if (message) BeginMessage(&*message);
+      Answer(worker, &response);
+      if (!coalesce_) answer = Serialize(response);
       done = response.message_done();
       if (done) trainer_->End();
     } catch (const std::bad_alloc&) {
@@ -394,13 +393,10 @@ class TrainReactor final
     }
   }
 
-  absl::Status BeginMessage(grpc::ByteBuffer* message) {
+  void BeginMessage(grpc::ByteBuffer* message) {
     message_bytes_ = QueuedBytes(*message);  // parsing empties it
-    if (!Parse(message, &trainer_->request())) {
-      return InvalidField("TrainRequest", "the message can't be parsed");
-    }
-    trainer_->Begin(++messages_);
-    return absl::OkStatus();
+    const absl::Status parsed = Parse(message, &trainer_->request());
+    trainer_->Begin(++messages_, parsed);
   }
 
   void AnswerOpening(v1::TrainResponse* response) const {

@@ -35,21 +35,23 @@ constexpr uint32_t kLargestPage = 1000;
 // default receive limit.
 constexpr size_t kFullPageBytes = size_t{1} << 20;
 
-// What is small is parsed by gRPC; what may be large is taken raw.
+// Every method of the service, raw (byte_buffer.h). One that is left out here
+// is answered UNIMPLEMENTED.
 template <class Service>
-using SmallMethods = v1::TrainingService::WithCallbackMethod_GetSession<
-    v1::TrainingService::WithCallbackMethod_ListSessions<
-        v1::TrainingService::WithCallbackMethod_DeleteSession<
-            v1::TrainingService::WithCallbackMethod_GetWeights<Service>>>>;
+using SessionMethods = v1::TrainingService::WithRawCallbackMethod_CreateSession<
+    v1::TrainingService::WithRawCallbackMethod_GetSession<
+        v1::TrainingService::WithRawCallbackMethod_ListSessions<
+            v1::TrainingService::WithRawCallbackMethod_DeleteSession<
+                v1::TrainingService::WithRawCallbackMethod_UpdateSession<
+                    Service>>>>>;
 template <class Service>
-using RawMethods = v1::TrainingService::WithRawCallbackMethod_CreateSession<
-    v1::TrainingService::WithRawCallbackMethod_UpdateSession<
-        v1::TrainingService::WithRawCallbackMethod_Train<
-            v1::TrainingService::WithRawCallbackMethod_TrainStep<
-                v1::TrainingService::WithRawCallbackMethod_Predict<
-                    v1::TrainingService::WithRawCallbackMethod_Evaluate<
-                        v1::TrainingService::WithRawCallbackMethod_WatchDeltas<
-                            Service>>>>>>>;
+using NetworkMethods = v1::TrainingService::WithRawCallbackMethod_Train<
+    v1::TrainingService::WithRawCallbackMethod_TrainStep<
+        v1::TrainingService::WithRawCallbackMethod_Predict<
+            v1::TrainingService::WithRawCallbackMethod_Evaluate<
+                v1::TrainingService::WithRawCallbackMethod_GetWeights<
+                    v1::TrainingService::WithRawCallbackMethod_WatchDeltas<
+                        Service>>>>>>;
 
 // What a session's description takes at most, more or less: beside its spec,
 // the layout of so many layers ...
@@ -90,6 +92,28 @@ absl::StatusOr<Work> PlanCreate(ServiceContext& context,
         SessionToProto(session, response->mutable_session());
         return absl::OkStatus();
       }};
+}
+
+absl::Status DescribeSession(ServiceContext& context,
+                             const v1::GetSessionRequest& request,
+                             v1::GetSessionResponse* response) {
+  const auto session = FindSession(context, request.session_id());
+  if (!session.ok()) return session.status();
+  SessionToProto(**session, response->mutable_session());
+  return absl::OkStatus();
+}
+
+absl::Status ForgetSession(ServiceContext& context,
+                           const v1::DeleteSessionRequest& request,
+                           v1::DeleteSessionResponse* /*response*/) {
+  if (request.session_id().empty()) {
+    return InvalidField("session_id", "is required");
+  }
+  const auto session = context.sessions.Delete(request.session_id());
+  if (!session.ok()) return session.status();
+  context.housekeeping.SomethingFreed();
+  context.metrics.SessionDeleted((*session)->layout().weight_count());
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Work> PlanUpdate(ServiceContext& context,
@@ -187,7 +211,7 @@ void PresentMethods(Metrics& metrics) {
 }
 
 class TrainingService final
-    : public SmallMethods<RawMethods<v1::TrainingService::Service>> {
+    : public SessionMethods<NetworkMethods<v1::TrainingService::Service>> {
  public:
   TrainingService(ServiceContext& context, OpenStreams& streams)
       : context_(context), streams_(streams) {
@@ -200,36 +224,22 @@ class TrainingService final
         rpc, "CreateSession", request, response, PlanCreate);
   }
 
-  Unary* GetSession(Rpc*, const v1::GetSessionRequest* request,
-                    v1::GetSessionResponse* response) noexcept override {
-    return AnswerNow(context_, "GetSession", *response, [&] {
-      const auto session = FindSession(context_, request->session_id());
-      if (!session.ok()) return session.status();
-      SessionToProto(**session, response->mutable_session());
-      return absl::OkStatus();
-    });
+  Unary* GetSession(Rpc*, const ByteBuffer* request,
+                    ByteBuffer* response) noexcept override {
+    return AtOnce<v1::GetSessionRequest, v1::GetSessionResponse>(
+        "GetSession", request, response, DescribeSession);
   }
 
-  Unary* ListSessions(Rpc* rpc, const v1::ListSessionsRequest* request,
-                      v1::ListSessionsResponse* response) noexcept override {
-    return AnswerInTurns(
-        context_, rpc, "ListSessions", request->ByteSizeLong(),
-        [=, this] { return PlanList(context_, *request, response); },
-        [response] { return response->ByteSizeLong(); });
+  Unary* ListSessions(Rpc* rpc, const ByteBuffer* request,
+                      ByteBuffer* response) noexcept override {
+    return InTurns<v1::ListSessionsRequest, v1::ListSessionsResponse>(
+        rpc, "ListSessions", request, response, PlanList);
   }
 
-  Unary* DeleteSession(Rpc*, const v1::DeleteSessionRequest* request,
-                       v1::DeleteSessionResponse* response) noexcept override {
-    return AnswerNow(context_, "DeleteSession", *response, [&] {
-      if (request->session_id().empty()) {
-        return InvalidField("session_id", "is required");
-      }
-      const auto session = context_.sessions.Delete(request->session_id());
-      if (!session.ok()) return session.status();
-      context_.housekeeping.SomethingFreed();
-      context_.metrics.SessionDeleted((*session)->layout().weight_count());
-      return absl::OkStatus();
-    });
+  Unary* DeleteSession(Rpc*, const ByteBuffer* request,
+                       ByteBuffer* response) noexcept override {
+    return AtOnce<v1::DeleteSessionRequest, v1::DeleteSessionResponse>(
+        "DeleteSession", request, response, ForgetSession);
   }
 
   Unary* UpdateSession(Rpc* rpc, const ByteBuffer* request,
@@ -260,8 +270,8 @@ class TrainingService final
     return OpenEvaluateStream(context_, rpc, response);
   }
 
-  grpc::ServerWriteReactor<v1::GetWeightsResponse>* GetWeights(
-      Rpc* rpc, const v1::GetWeightsRequest* request) noexcept override {
+  grpc::ServerWriteReactor<ByteBuffer>* GetWeights(
+      Rpc* rpc, const ByteBuffer* request) noexcept override {
     return OpenWeightsStream(context_, rpc, *request);
   }
 
@@ -271,6 +281,20 @@ class TrainingService final
   }
 
  private:
+  // For what only looks something up: answered also where the pool has much to
+  // do, so that sessions can be deleted then.
+  template <typename Request, typename Response>
+  Unary* AtOnce(const char* method, const ByteBuffer* request,
+                ByteBuffer* response,
+                absl::Status (*answer)(ServiceContext&, const Request&,
+                                       Response*)) {
+    return AnswerBytesNow<Request, Response>(
+        context_, method, request, response,
+        [this, answer](const Request& parsed, Response* filled) {
+          return answer(context_, parsed, filled);
+        });
+  }
+
   template <typename Request, typename Response>
   Unary* InTurns(Rpc* rpc, const char* method, const ByteBuffer* request,
                  ByteBuffer* response,

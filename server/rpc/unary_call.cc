@@ -21,12 +21,12 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     call_.MessageReceived();
   }
 
-  void AnswerNow(const google::protobuf::Message& answer,
+  void AnswerNow(const grpc::ByteBuffer& answer,
                  const std::function<absl::Status()>& body) {
     absl::Status status = Admit(context_);
     try {
       if (status.ok()) status = body();
-      if (status.ok()) status = TakeRoom(answer.ByteSizeLong());
+      if (status.ok()) status = TakeRoom(answer.Length());
     } catch (const std::bad_alloc&) {
       status = OutOfMemory();
     }
@@ -114,7 +114,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
 }  // namespace
 
 grpc::ServerUnaryReactor* AnswerNow(ServiceContext& context, const char* method,
-                                    const google::protobuf::Message& answer,
+                                    const grpc::ByteBuffer& answer,
                                     const std::function<absl::Status()>& body) {
   auto* const call = new UnaryCall(context, nullptr, method);
   call->AnswerNow(answer, body);

@@ -5,7 +5,6 @@
 #ifndef BACKPROP_SERVER_RPC_UNARY_CALL_H_
 #define BACKPROP_SERVER_RPC_UNARY_CALL_H_
 
-#include <google/protobuf/message.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
@@ -20,7 +19,6 @@
 #include "server/rpc/byte_buffer.h"
 #include "server/rpc/service_context.h"
 #include "server/sessions/compute_pool.h"
-#include "server/sessions/rejection.h"
 
 namespace backprop {
 
@@ -36,8 +34,28 @@ struct Work {
 
 // Admits the call, runs body here, counts, finishes. answer: what body fills.
 grpc::ServerUnaryReactor* AnswerNow(ServiceContext& context, const char* method,
-                                    const google::protobuf::Message& answer,
+                                    const grpc::ByteBuffer& answer,
                                     const std::function<absl::Status()>& body);
+
+// The same for body(request, response), between the bytes. Requests longer than
+// kLongestSmallRequest are refused.
+template <typename Request, typename Response, typename Body>
+grpc::ServerUnaryReactor* AnswerBytesNow(ServiceContext& context,
+                                         const char* method,
+                                         const grpc::ByteBuffer* request,
+                                         grpc::ByteBuffer* response,
+                                         Body body) {
+  return AnswerNow(context, method, *response, [&] {
+    grpc::ByteBuffer bytes = *request;
+    Request parsed;
+    absl::Status status = ParseSmall(&bytes, &parsed);
+    if (!status.ok()) return status;
+    Response answer;
+    status = body(parsed, &answer);
+    if (status.ok()) *response = Serialize(answer);
+    return status;
+  });
+}
 
 // Admits the call, asks open what to do, and does that on the pool. open runs
 // here if the request's length is small, else in a turn. sent_bytes: of the
@@ -50,8 +68,8 @@ grpc::ServerUnaryReactor* AnswerInTurns(
     std::function<absl::StatusOr<Work>()> open,
     std::function<size_t()> sent_bytes);
 
-// The same for a method taken raw. plan(request, response) says what to do; its
-// work may use both messages for as long as it lasts.
+// The same between the bytes. plan(request, response) says what to do; its work
+// may use both messages for as long as it lasts.
 template <typename Request, typename Response, typename Plan>
 grpc::ServerUnaryReactor* AnswerBytes(ServiceContext& context,
                                       grpc::CallbackServerContext* rpc,
@@ -67,10 +85,8 @@ grpc::ServerUnaryReactor* AnswerBytes(ServiceContext& context,
       context, rpc, method, request->Length(),
       [=, plan = std::move(plan)]() -> absl::StatusOr<Work> {
         grpc::ByteBuffer bytes = *request;
-        if (!Parse(&bytes, &messages->request)) {
-          return InvalidField(Request::descriptor()->name(),
-                              "the message can't be parsed");
-        }
+        const absl::Status parsed = Parse(&bytes, &messages->request);
+        if (!parsed.ok()) return parsed;
         absl::StatusOr<Work> work =
             plan(messages->request, &messages->response);
         if (!work.ok()) return work;

@@ -30,10 +30,6 @@ grpc::ByteBuffer Borrow(const Message& message) {
   return grpc::ByteBuffer(&slice, 1);
 }
 
-// Of a request; anything longer is a mistake, and is not parsed within the
-// reaction.
-constexpr size_t kLongestRequest = 4096;
-
 // First a turn of the session's lane, which makes it a reader of the session's
 // feed; then one write after the other, each begun by whoever finds that there
 // is something to write: the turn, the end of the write before, or news.
@@ -107,11 +103,8 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   absl::Status Enter(grpc::ByteBuffer bytes) {
     const size_t length = bytes.Length();
     v1::WatchDeltasRequest request;
-    if (length > kLongestRequest || !Parse(&bytes, &request)) {
-      return InvalidField("session_id",
-                          "the request must hold session_id and, if wanted, "
-                          "after_step, and nothing else");
-    }
+    absl::Status status = ParseSmall(&bytes, &request);
+    if (!status.ok()) return status;
     auto session = FindSession(context_, request.session_id());
     if (!session.ok()) return session.status();
     auto pending = PendingCall::Enter(context_, length);

@@ -146,6 +146,7 @@ TEST_P(TrainStreamTest, BadMessagesAreRefusedWholeAndTheStreamGoesOn) {
       {"classes[1]", with_classes({0, 2})},
       {"classes[0]", with_classes({0xffffffff, 0})},
       {"session_id", [&](auto& r) { r.set_session_id(session.session_id()); }},
+      {"TrainRequest", [](auto& r) { r.set_session_id("\xff"); }},  // no UTF-8
   };
   uint64_t number = 1;
   for (const Bad& entry : bad) {
