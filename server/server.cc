@@ -11,6 +11,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "backprop/v1/training_service.grpc.pb.h"
+#include "grpc/health/v1/health.pb.h"
+#include "grpc/reflection/v1/reflection.pb.h"
+#include "grpc/reflection/v1alpha/reflection.pb.h"
 #include "server/options/address.h"
 #include "server/rpc/open_streams.h"
 #include "server/rpc/pulse.h"
@@ -55,10 +58,19 @@ void SetConnectionLimits(grpc::ServerBuilder& builder) {
       kClientPingInterval.count());
 }
 
+// The full name of the service that stands in the message's file. The message's
+// code, and so the file's description for reflection, is linked in with it also
+// where nothing else of ours refers to it.
+template <class Message>
+std::string ServiceBeside() {
+  return Message::descriptor()->file()->service(0)->full_name();
+}
+
 std::vector<std::string> ReflectedServices() {
-  return {v1::TrainingService::service_full_name(),
-          "grpc.reflection.v1.ServerReflection",
-          "grpc.reflection.v1alpha.ServerReflection"};
+  return {ServiceBeside<v1::GetSessionRequest>(),
+          ServiceBeside<grpc::health::v1::HealthCheckRequest>(),
+          ServiceBeside<grpc::reflection::v1::ServerReflectionRequest>(),
+          ServiceBeside<grpc::reflection::v1alpha::ServerReflectionRequest>()};
 }
 
 }  // namespace
@@ -73,7 +85,8 @@ struct Server::State {
         pool(options.compute_threads,
              [&metrics](double waited) { metrics.RecordQueueWait(waited); }),
         training(MakeTrainingService(context, streams)),
-        reflection(MakeReflectionService(ReflectedServices())) {}
+        reflection(MakeReflectionService(ReflectedServices())),
+        reflection_v1alpha(MakeReflectionV1AlphaService(ReflectedServices())) {}
 
   const ServerOptions options;
   SessionTable sessions;
@@ -82,6 +95,7 @@ struct Server::State {
   ComputePool pool;  // below what turns use: it joins before that goes
   const std::unique_ptr<grpc::Service> training;
   const std::unique_ptr<grpc::Service> reflection;
+  const std::unique_ptr<grpc::Service> reflection_v1alpha;
   std::string address;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<Pulse> pulse;
@@ -113,6 +127,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   SetConnectionLimits(builder);
   builder.RegisterService(state->training.get());
   builder.RegisterService(state->reflection.get());
+  builder.RegisterService(state->reflection_v1alpha.get());
   state->server = builder.BuildAndStart();
   if (state->server == nullptr || port == 0) {
     return absl::UnavailableError(

@@ -8,15 +8,21 @@
 #include <unordered_set>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "grpc/reflection/v1/reflection.grpc.pb.h"
+#include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
+#include "server/rpc/byte_buffer.h"
 
 namespace backprop {
 namespace {
 
+// v1alpha's messages have the same bytes, so these serve both.
 namespace reflection = ::grpc::reflection::v1;
 using Request = reflection::ServerReflectionRequest;
 using Response = reflection::ServerReflectionResponse;
+using google::protobuf::Descriptor;
 using google::protobuf::DescriptorPool;
+using google::protobuf::FieldDescriptor;
 using google::protobuf::FileDescriptor;
 
 void AddWithImports(const FileDescriptor* file,
@@ -25,6 +31,7 @@ void AddWithImports(const FileDescriptor* file,
   if (!seen->insert(file).second) return;
   google::protobuf::FileDescriptorProto proto;
   file->CopyTo(&proto);
+  file->CopyJsonNameTo(&proto);  // which CopyTo leaves out
   proto.SerializeToString(answer->add_file_descriptor_proto());
   for (int i = 0; i < file->dependency_count(); ++i) {
     AddWithImports(file->dependency(i), seen, answer);
@@ -49,6 +56,34 @@ void AnswerFile(const FileDescriptor* file, const std::string& what,
   AddWithImports(file, &seen, response->mutable_file_descriptor_response());
 }
 
+void AnswerExtension(const DescriptorPool& pool,
+                     const reflection::ExtensionRequest& request,
+                     Response* response) {
+  const Descriptor* const type =
+      pool.FindMessageTypeByName(request.containing_type());
+  const FieldDescriptor* const extension =
+      type == nullptr
+          ? nullptr
+          : pool.FindExtensionByNumber(type, request.extension_number());
+  AnswerFile(extension == nullptr ? nullptr : extension->file(),
+             absl::StrCat("extension ", request.extension_number(), " of ",
+                          request.containing_type()),
+             response);
+}
+
+void AnswerExtensionNumbers(const DescriptorPool& pool, const std::string& name,
+                            Response* response) {
+  const Descriptor* const type = pool.FindMessageTypeByName(name);
+  if (type == nullptr) return AnswerFile(nullptr, "type " + name, response);
+  auto* const answer = response->mutable_all_extension_numbers_response();
+  answer->set_base_type_name(type->full_name());
+  std::vector<const FieldDescriptor*> extensions;
+  pool.FindAllExtensions(type, &extensions);
+  for (const FieldDescriptor* extension : extensions) {
+    answer->add_extension_number(extension->number());
+  }
+}
+
 void Answer(const std::vector<std::string>& service_names,
             const Request& request, Response* response) {
   response->Clear();
@@ -64,15 +99,11 @@ void Answer(const std::vector<std::string>& service_names,
           pool.FindFileContainingSymbol(request.file_containing_symbol()),
           "symbol " + request.file_containing_symbol(), response);
     case Request::kFileContainingExtension:
-      return AnswerFile(
-          nullptr,
-          "extension of " +
-              request.file_containing_extension().containing_type(),
-          response);
+      return AnswerExtension(pool, request.file_containing_extension(),
+                             response);
     case Request::kAllExtensionNumbersOfType:
-      return AnswerFile(
-          nullptr, "extension of " + request.all_extension_numbers_of_type(),
-          response);
+      return AnswerExtensionNumbers(
+          pool, request.all_extension_numbers_of_type(), response);
     case Request::kListServices: {
       auto* list = response->mutable_list_services_response();
       for (const std::string& name : service_names) {
@@ -91,18 +122,23 @@ void Answer(const std::vector<std::string>& service_names,
 // at any time and its reaction alone may call Finish; a cancelled call fails
 // that operation, which is why OnCancel has nothing to do.
 class ReflectionStream final
-    : public grpc::ServerBidiReactor<Request, Response> {
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   // service_names must outlive the call.
   explicit ReflectionStream(const std::vector<std::string>* service_names)
       : service_names_(*service_names) {
-    StartRead(&request_);
+    StartRead(&message_);
   }
 
   void OnReadDone(bool ok) noexcept override {
     if (!ok) return Finish(grpc::Status::OK);  // half-closed or gone
+    if (absl::Status status = ParseSmall(&message_, &request_); !status.ok()) {
+      return Finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                                 std::string(status.message())));
+    }
     Answer(service_names_, request_, &response_);
-    StartWrite(&response_);
+    message_ = Serialize(response_);
+    StartWrite(&message_);
   }
 
   void OnWriteDone(bool ok) noexcept override {
@@ -110,7 +146,8 @@ class ReflectionStream final
       return Finish(
           grpc::Status(grpc::StatusCode::CANCELLED, "The client went away."));
     }
-    StartRead(&request_);
+    message_.Clear();
+    StartRead(&message_);
   }
 
   void OnDone() noexcept override { delete this; }
@@ -118,17 +155,20 @@ class ReflectionStream final
  private:
   const std::vector<std::string>& service_names_;
   // Owned by the operation under way.
+  grpc::ByteBuffer message_;
   Request request_;
   Response response_;
 };
 
-class ReflectionService final
-    : public reflection::ServerReflection::CallbackService {
+// Method: a version's service, with its one method raw.
+template <class Method>
+class ReflectionService final : public Method {
  public:
   explicit ReflectionService(std::vector<std::string> service_names)
       : service_names_(std::move(service_names)) {}
 
-  grpc::ServerBidiReactor<Request, Response>* ServerReflectionInfo(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*
+  ServerReflectionInfo(
       grpc::CallbackServerContext* /*context*/) noexcept override {
     return new ReflectionStream(&service_names_);
   }
@@ -141,7 +181,18 @@ class ReflectionService final
 
 std::unique_ptr<grpc::Service> MakeReflectionService(
     std::vector<std::string> service_names) {
-  return std::make_unique<ReflectionService>(std::move(service_names));
+  using V1 = reflection::ServerReflection;
+  return std::make_unique<ReflectionService<
+      V1::WithRawCallbackMethod_ServerReflectionInfo<V1::Service>>>(
+      std::move(service_names));
+}
+
+std::unique_ptr<grpc::Service> MakeReflectionV1AlphaService(
+    std::vector<std::string> service_names) {
+  using V1Alpha = ::grpc::reflection::v1alpha::ServerReflection;
+  return std::make_unique<ReflectionService<
+      V1Alpha::WithRawCallbackMethod_ServerReflectionInfo<V1Alpha::Service>>>(
+      std::move(service_names));
 }
 
 }  // namespace backprop

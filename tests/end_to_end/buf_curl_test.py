@@ -36,12 +36,12 @@ class BufCurlTest(unittest.TestCase):
         self.assertEqual(self.server.wait(timeout=20), 0)
         self.server.stderr.close()
 
-    def call(self, method: str, request: dict, *flags: str) -> subprocess.CompletedProcess:
-        """Runs buf curl on a method of the service."""
+    def call(self, method: str, request: dict, *flags: str,
+             service: str = "backprop.v1.TrainingService") -> subprocess.CompletedProcess:
+        """Runs buf curl on a method of a service."""
         return subprocess.run(
             [BUF, "curl", "--protocol", "grpc", "--http2-prior-knowledge", *flags,
-             "--data", json.dumps(request),
-             f"http://{self.address}/backprop.v1.TrainingService/{method}"],
+             "--data", json.dumps(request), f"http://{self.address}/{service}/{method}"],
             capture_output=True, text=True, timeout=60, check=False,
         )
 
@@ -86,6 +86,14 @@ class BufCurlTest(unittest.TestCase):
         for version in ("grpc-v1", "grpc-v1alpha"):
             with self.subTest(version=version):
                 self.check_step("--reflect-protocol", version)
+
+    def test_health_is_asked_in_both_versions_of_reflection(self) -> None:
+        for version in ("grpc-v1", "grpc-v1alpha"):
+            with self.subTest(version=version):
+                asked = self.call("Check", {"service": "backprop.v1.TrainingService"},
+                                  "--reflect-protocol", version, service="grpc.health.v1.Health")
+                self.assertEqual(asked.returncode, 0, asked.stderr)
+                self.assertEqual(json.loads(asked.stdout), {"status": "SERVING"})
 
     def test_a_refusal_says_which_field_is_wrong(self) -> None:
         refused = self.call("TrainStep", {

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "google/rpc/error_details.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 
 namespace backprop::testing {
 
@@ -74,18 +75,16 @@ grpc::Status ServiceTest::CallBytes(const std::string& path,
   return status;
 }
 
-// By bytes, as the generated code of grpc.health.v1 is not in Debian.
 int ServiceTest::Health(const std::string& service, grpc::Status* status) {
-  std::string request;
-  if (!service.empty()) {  // HealthCheckRequest.service is field 1
-    request.push_back('\x0a');
-    request.push_back(static_cast<char>(service.size()));
-    request.append(service);
-  }
-  std::string response;
-  *status = CallBytes("/grpc.health.v1.Health/Check", request, &response);
-  if (!status->ok() || response.size() != 2 || response[0] != '\x08') return -1;
-  return response[1];
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() +
+                       std::chrono::seconds(60));
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service(service);
+  grpc::health::v1::HealthCheckResponse response;
+  *status = grpc::health::v1::Health::NewStub(channel())->Check(
+      &context, request, &response);
+  return status->ok() ? response.status() : -1;
 }
 
 v1::Session ServiceTest::Create(const v1::SessionSpec& spec) {
