@@ -21,11 +21,13 @@ struct LastLayer {
   std::span<const float> targets;  // d
 };
 
-// E as training sees it: with label smoothing and class weights. network: says
+// E, the session's loss: with label smoothing and class weights. What a step
+// reports (ErrorAndSignal returns it) and what evaluation does. network: says
 // which loss and which activation.
 double Error(const NetworkSpec& network, const LastLayer& sample);
 
-// E as evaluation reports it: without label smoothing and class weights.
+// E without label smoothing and class weights, which evaluation reports beside
+// it: what can be compared between sessions that differ in them.
 double PlainError(const NetworkSpec& network, const LastLayer& sample);
 
 // Error's E, and signal = δ = ∂E/∂z, (outputs), both of a sample that counts

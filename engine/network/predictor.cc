@@ -2,6 +2,7 @@
 #include "engine/network/predictor.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "engine/kernels/layer_product.h"
 #include "engine/network/activation.h"
@@ -35,6 +36,30 @@ size_t Position(std::span<const float> numbers) {
 bool Correct(std::span<const float> outputs, std::span<const float> targets) {
   if (outputs.size() == 1) return (outputs[0] >= 0.5F) == (targets[0] >= 0.5F);
   return Position(outputs) == Position(targets);
+}
+
+bool AllFinite(std::span<const float> numbers) {
+  return std::all_of(numbers.begin(), numbers.end(),
+                     [](float number) { return std::isfinite(number); });
+}
+
+// False, and nothing added, if the sample has no finite error.
+bool Add(const NetworkSpec& network, const LastLayer& sample,
+         Evaluation* evaluation) {
+  const bool plain =
+      network.label_smoothing == 0 && network.class_weights.empty();
+  const double error = Error(network, sample);
+  const double plain_error = plain ? error : PlainError(network, sample);
+  // An error may be finite where an output isn't: class weights of 0 hide it.
+  if (!std::isfinite(error) || !std::isfinite(plain_error) ||
+      !AllFinite(sample.outputs)) {
+    return false;
+  }
+  ++evaluation->samples;
+  evaluation->error_sum += error;
+  evaluation->plain_error_sum += plain_error;
+  evaluation->correct += Correct(sample.outputs, sample.targets) ? 1 : 0;
+  return true;
 }
 
 }  // namespace
@@ -89,10 +114,10 @@ Evaluation Predictor::Evaluate(const NetworkSpec& network, const Layout& layout,
                                std::span<const float> targets) {
   const size_t rows = SamplesInPanel(layout);
   const size_t size = layout.output_size();
+  const size_t samples = targets.size() / size;
   Evaluation evaluation;
-  evaluation.samples = targets.size() / size;
-  for (size_t s = 0; s < evaluation.samples; s += rows) {
-    const size_t n = std::min<size_t>(rows, evaluation.samples - s);
+  for (size_t s = 0; s < samples; s += rows) {
+    const size_t n = std::min(rows, samples - s);
     const Panel panel = Forward(
         network, layout, weights,
         inputs.subspan(s * layout.input_size(), n * layout.input_size()));
@@ -100,8 +125,10 @@ Evaluation Predictor::Evaluate(const NetworkSpec& network, const Layout& layout,
       const LastLayer sample{panel.z.subspan(t * size, size),
                              panel.outputs.subspan(t * size, size),
                              targets.subspan((s + t) * size, size)};
-      evaluation.error_sum += PlainError(network, sample);
-      evaluation.correct += Correct(sample.outputs, sample.targets) ? 1 : 0;
+      if (!Add(network, sample, &evaluation)) {
+        evaluation.non_finite = s + t;
+        return evaluation;
+      }
     }
   }
   return evaluation;

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -14,10 +15,15 @@
 
 namespace backprop {
 
+// Sums over the samples before non_finite; over all where there is none.
 struct Evaluation {
   uint64_t samples = 0;
-  double error_sum = 0;  // over samples
-  uint64_t correct = 0;  // as EvaluateResponse.accuracy counts
+  double error_sum = 0;        // of Error: what training sees
+  double plain_error_sum = 0;  // of PlainError
+  uint64_t correct = 0;        // as EvaluateResponse.accuracy counts
+  // The first sample of which an output, or one of the errors, is NaN or
+  // infinite. Neither it nor any after it is counted.
+  std::optional<size_t> non_finite = std::nullopt;
 };
 
 // Scratch memory for forward passes, taken in panels of bounded size. Owned by
@@ -30,7 +36,7 @@ class Predictor {
                std::span<const float> weights, std::span<const float> inputs,
                std::span<float> outputs);
 
-  // targets: (n, output_size).
+  // targets: (n, output_size). Stops at a sample that has no finite error.
   Evaluation Evaluate(const NetworkSpec& network, const Layout& layout,
                       std::span<const float> weights,
                       std::span<const float> inputs,

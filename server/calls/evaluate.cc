@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/sample_decoder.h"
 
@@ -50,7 +51,18 @@ std::optional<absl::Status> SampleEvaluator::Next(Worker& worker) {
       spec_->network, layout, session_->weights(), inputs, targets);
   total_.samples += part.samples;
   total_.error_sum += part.error_sum;
+  total_.plain_error_sum += part.plain_error_sum;
   total_.correct += part.correct;
+  if (part.non_finite.has_value()) {
+    return FieldRejection(
+        kNonFiniteOutput, "inputs",
+        absl::StrCat("row ", next_ + *part.non_finite, " (sample ",
+                     total_.samples,
+                     " of the call): its outputs or its error are NaN or "
+                     "infinite, as the inputs are too large for these weights "
+                     "in float32: scale them down, or go back to smaller "
+                     "weights"));
+  }
   next_ += count;
   if (next_ < count_) return std::nullopt;
   return absl::OkStatus();
@@ -63,6 +75,7 @@ absl::Status SampleEvaluator::Finish(v1::EvaluateResponse* response) const {
   const auto samples = static_cast<double>(total_.samples);
   response->set_samples(total_.samples);
   response->set_error(total_.error_sum / samples);
+  response->set_plain_error(total_.plain_error_sum / samples);
   response->set_accuracy(static_cast<double>(total_.correct) / samples);
   response->set_first_step(first_step_);
   response->set_last_step(last_step_);

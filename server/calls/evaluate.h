@@ -30,7 +30,8 @@ class SampleEvaluator {
 
   // Does a turn's worth of them. Call, in turns of the session's lane with
   // nothing of that lane between them, until it returns a status:
-  // INVALID_REQUEST if the message is at fault, NOT_READY, else OK.
+  // INVALID_REQUEST if the message is at fault, NOT_READY, NON_FINITE_OUTPUT,
+  // else OK.
   std::optional<absl::Status> Next(Worker& worker);
 
   // The sums over all messages. Fails with INVALID_REQUEST if there were no

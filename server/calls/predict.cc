@@ -2,6 +2,7 @@
 #include "server/calls/predict.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "engine/contract/delta.h"
@@ -56,6 +57,20 @@ absl::Status RowPredictor::Check() {
   return absl::OkStatus();
 }
 
+absl::Status RowPredictor::CheckOutputs(std::span<const float> outputs) const {
+  const auto bad = std::find_if(outputs.begin(), outputs.end(),
+                                [](float y) { return !std::isfinite(y); });
+  if (bad == outputs.end()) return absl::OkStatus();
+  const auto position = static_cast<size_t>(bad - outputs.begin());
+  const size_t size = session_->layout().output_size();
+  return FieldRejection(
+      kNonFiniteOutput, request_.inputs().empty() ? "values" : "inputs",
+      absl::StrCat("row ", next_ + position / size, ": output ",
+                   position % size, " is ", *bad, ", as the inputs are too ",
+                   "large for these weights in float32: scale them down, or go "
+                   "back to smaller weights"));
+}
+
 size_t RowPredictor::answer_bytes() const {
   constexpr size_t kOtherBytes = 64;
   const size_t columns = session_->layout().input_size();
@@ -93,6 +108,7 @@ std::optional<absl::Status> RowPredictor::Next(Worker& worker) {
                                  count * layout.output_size());
   worker.predictor.Predict(spec_->network, layout, session_->weights(), inputs,
                            outputs);
+  if (absl::Status status = CheckOutputs(outputs); !status.ok()) return status;
   next_ += count;
   if (next_ < rows_) return std::nullopt;
   return absl::OkStatus();

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "absl/status/status.h"
 #include "backprop/v1/training_service.pb.h"
@@ -33,13 +34,16 @@ class RowPredictor {
   size_t answer_bytes() const;
 
   // Does a turn's worth of rows. Call until it returns a status:
-  // INVALID_REQUEST if the request is at fault, NOT_READY, else OK.
+  // INVALID_REQUEST if the request is at fault, NOT_READY, NON_FINITE_OUTPUT,
+  // else OK.
   std::optional<absl::Status> Next(Worker& worker);
 
  private:
   // Sets rows_ and makes room for their outputs.
   absl::Status Check();
   absl::Status CheckValues();
+  // Of the rows from next_ on.
+  absl::Status CheckOutputs(std::span<const float> outputs) const;
 
   const std::shared_ptr<Session> session_;
   const v1::PredictRequest& request_;

@@ -50,8 +50,8 @@ constexpr std::array kReasons = {
     "SESSION_NOT_FOUND", "SESSION_HAS_WRITER", "SESSION_BUSY",
     "SESSION_LIMIT",     "QUEUE_LIMIT",        "REQUEST_ID_REUSED",
     "INVALID_REQUEST",   "OFFSET_GAP",         "NON_FINITE_STEP",
-    "NOT_READY",         "STEP_NOT_HELD",      "STEP_NOT_REACHED",
-    "SHUTTING_DOWN",     kOtherReason};
+    "NON_FINITE_OUTPUT", "NOT_READY",          "STEP_NOT_HELD",
+    "STEP_NOT_REACHED",  "SHUTTING_DOWN",      kOtherReason};
 
 // gRPC's codes 0 to 16, as Go names them.
 constexpr std::array kCodeNames = {"OK",

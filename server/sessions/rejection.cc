@@ -21,7 +21,7 @@ struct CodeOfReason {
   absl::StatusCode code;
 };
 
-constexpr std::array<CodeOfReason, 13> kCodes = {{
+constexpr std::array<CodeOfReason, 14> kCodes = {{
     {kSessionNotFound, absl::StatusCode::kNotFound},
     {kSessionHasWriter, absl::StatusCode::kFailedPrecondition},
     {kSessionBusy, absl::StatusCode::kFailedPrecondition},
@@ -31,11 +31,29 @@ constexpr std::array<CodeOfReason, 13> kCodes = {{
     {kInvalidRequest, absl::StatusCode::kInvalidArgument},
     {kOffsetGap, absl::StatusCode::kOutOfRange},
     {kNonFiniteStep, absl::StatusCode::kFailedPrecondition},
+    {kNonFiniteOutput, absl::StatusCode::kFailedPrecondition},
     {kNotReady, absl::StatusCode::kFailedPrecondition},
     {kStepNotHeld, absl::StatusCode::kOutOfRange},
     {kStepNotReached, absl::StatusCode::kOutOfRange},
     {kShuttingDown, absl::StatusCode::kUnavailable},
 }};
+
+absl::Status WithViolations(std::string_view reason,
+                            const std::vector<FieldViolation>& violations) {
+  std::string message;
+  std::string payload;
+  for (const FieldViolation& violation : violations) {
+    absl::StrAppend(&message, message.empty() ? "" : "; ", violation.field,
+                    ": ", violation.description);
+    absl::StrAppend(&payload, violation.field);
+    payload.push_back(kSeparator);
+    absl::StrAppend(&payload, violation.description);
+    payload.push_back(kSeparator);
+  }
+  absl::Status status = Rejection(reason, message);
+  status.SetPayload(kViolationsPayload, absl::Cord(payload));
+  return status;
+}
 
 }  // namespace
 
@@ -49,25 +67,19 @@ absl::Status Rejection(std::string_view reason, std::string_view message) {
   return status;
 }
 
+absl::Status FieldRejection(std::string_view reason, std::string_view field,
+                            std::string_view description) {
+  return WithViolations(reason,
+                        {{std::string(field), std::string(description)}});
+}
+
 absl::Status InvalidFields(const std::vector<FieldViolation>& violations) {
-  std::string message;
-  std::string payload;
-  for (const FieldViolation& violation : violations) {
-    absl::StrAppend(&message, message.empty() ? "" : "; ", violation.field,
-                    ": ", violation.description);
-    absl::StrAppend(&payload, violation.field);
-    payload.push_back(kSeparator);
-    absl::StrAppend(&payload, violation.description);
-    payload.push_back(kSeparator);
-  }
-  absl::Status status = Rejection(kInvalidRequest, message);
-  status.SetPayload(kViolationsPayload, absl::Cord(payload));
-  return status;
+  return WithViolations(kInvalidRequest, violations);
 }
 
 absl::Status InvalidField(std::string_view field,
                           std::string_view description) {
-  return InvalidFields({{std::string(field), std::string(description)}});
+  return FieldRejection(kInvalidRequest, field, description);
 }
 
 std::string RejectionReason(const absl::Status& status) {

@@ -25,6 +25,7 @@ inline constexpr std::string_view kRequestIdReused = "REQUEST_ID_REUSED";
 inline constexpr std::string_view kInvalidRequest = "INVALID_REQUEST";
 inline constexpr std::string_view kOffsetGap = "OFFSET_GAP";
 inline constexpr std::string_view kNonFiniteStep = "NON_FINITE_STEP";
+inline constexpr std::string_view kNonFiniteOutput = "NON_FINITE_OUTPUT";
 inline constexpr std::string_view kNotReady = "NOT_READY";
 inline constexpr std::string_view kStepNotHeld = "STEP_NOT_HELD";
 inline constexpr std::string_view kStepNotReached = "STEP_NOT_REACHED";
@@ -32,6 +33,9 @@ inline constexpr std::string_view kShuttingDown = "SHUTTING_DOWN";
 
 // reason must be one of the above; it decides the status code.
 absl::Status Rejection(std::string_view reason, std::string_view message);
+// The same, and the field that it is about: a violation in the details.
+absl::Status FieldRejection(std::string_view reason, std::string_view field,
+                            std::string_view description);
 
 // INVALID_REQUEST with these violations; at least one.
 absl::Status InvalidFields(const std::vector<FieldViolation>& violations);

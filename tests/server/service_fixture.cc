@@ -75,6 +75,18 @@ grpc::Status ServiceTest::CallBytes(const std::string& path,
   return status;
 }
 
+grpc::Status ServiceTest::EvaluateAll(
+    const std::vector<v1::EvaluateRequest>& requests,
+    v1::EvaluateResponse* response) {
+  grpc::ClientContext context;
+  const auto writer = stub().Evaluate(&context, response);
+  for (const auto& request : requests) {
+    if (!writer->Write(request)) break;
+  }
+  writer->WritesDone();
+  return writer->Finish();
+}
+
 int ServiceTest::Health(const std::string& service, grpc::Status* status) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() +

@@ -71,6 +71,9 @@ class ServiceTest : public ::testing::TestWithParam<Transport> {
   // no stub would send: one request message, at most one response.
   grpc::Status CallBytes(const std::string& path, const std::string& request,
                          std::string* response);
+  // One Evaluate of these messages.
+  grpc::Status EvaluateAll(const std::vector<v1::EvaluateRequest>& requests,
+                           v1::EvaluateResponse* response);
   // HealthCheckResponse.status of a service; -1 and *status if the call fails.
   int Health(const std::string& service, grpc::Status* status);
 

@@ -39,12 +39,20 @@ absl::Status Evaluate(const GlobalFlags& global, const EvaluateFlags& flags) {
   if (global.json) {
     PrintJson({{"samples", result->samples()},
                {"error", result->error()},
+               {"plain_error", result->plain_error()},
                {"accuracy", result->accuracy()},
                {"first_step", result->first_step()},
                {"last_step", result->last_step()}});
     return absl::OkStatus();
   }
-  std::cout << absl::StrFormat("error:    %.6f\n", result->error());
+  std::cout << absl::StrFormat("error:    %.6f", result->error());
+  if (session->spec().label_smoothing() != 0 ||
+      session->spec().class_weights_size() != 0) {
+    std::cout << absl::StrFormat(
+        " (%.6f without label smoothing and class weights)",
+        result->plain_error());
+  }
+  std::cout << "\n";
   if (data->targets.empty())
     std::cout << absl::StrFormat("accuracy: %.4f\n", result->accuracy());
   std::cout << "samples:  " << Grouped(result->samples()) << "\n"

@@ -31,6 +31,7 @@ bool IsClassifier(const v1::Session& session) {
 void AddTest(const v1::Session& session, const TestResult& test, Json* object) {
   if (!test.has_value()) return;
   (*object)["test_error"] = test->error();
+  (*object)["test_plain_error"] = test->plain_error();
   if (IsClassifier(session)) (*object)["test_accuracy"] = test->accuracy();
 }
 

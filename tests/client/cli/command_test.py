@@ -38,6 +38,7 @@ class TrainTest(ServedTest):
         self.assertEqual([epoch["epoch"] for epoch in epochs], [1, 2, 3, 4, 5])
         self.assertLess(epochs[-1]["error"], epochs[0]["error"])
         self.assertGreater(done["test_accuracy"], 0.9)
+        self.assertEqual(done["test_error"], done["test_plain_error"])
         self.assertEqual((done["steps"], done["samples"], done["replica"]), (1500, 1500, "identical"))
         self.assertEqual(done["digest"], done["server_digest"])
         self.assertLess(done["delta_bytes"], done["dense_delta_bytes"])
@@ -157,6 +158,17 @@ class SessionTest(ServedTest):
         wide = self.file("wide", idx((1, 3, 3), bytes(9)))
         self.assertIn(f"--images {wide} has 9 inputs a sample, the session takes {PIXELS}",
                       self.fails(1, "predict", session, "--images", wide))
+
+    def test_an_evaluation_tells_the_sessions_error_and_the_plain_one(self) -> None:
+        plain = self.keep(*self.idx_data, *QUICK)
+        (result,) = self.objects("evaluate", plain, *self.idx_data)
+        self.assertEqual(result["error"], result["plain_error"])
+        self.assertIn(f"error:    {result['error']:.6f}\n", self.succeeds("evaluate", plain, *self.idx_data))
+        session = self.keep(*self.idx_data, *QUICK, "--label-smoothing", "0.2", "--class-weights", "0.5,2,1")
+        (result,) = self.objects("evaluate", session, *self.idx_data)
+        self.assertGreater(result["error"], result["plain_error"] + 0.1)
+        self.assertIn(f"error:    {result['error']:.6f} ({result['plain_error']:.6f} without label smoothing and "
+                      "class weights)\n", self.succeeds("evaluate", session, *self.idx_data))
 
     def test_new_rows_are_standardised_and_named_as_the_training_data(self) -> None:
         session = self.keep(*self.csv_data, "--standardise", *QUICK)

@@ -266,7 +266,9 @@ class FakeServicer(stubs.TrainingServiceServicer):
             if number == 0:
                 session = self.session(request.session_id, context)
             samples += len(request.classes) or len(request.targets) // 4 // session.info.spec.layers[-1].size
-        return rpc.EvaluateResponse(samples=samples, error=0.25, accuracy=0.75, last_step=session.info.step)
+        return rpc.EvaluateResponse(
+            samples=samples, error=0.25, plain_error=0.125, accuracy=0.75, last_step=session.info.step
+        )
 
     def GetWeights(
         self, request: rpc.GetWeightsRequest, context: grpc.ServicerContext

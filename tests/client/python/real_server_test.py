@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from backpropd import (
     InvalidRequestError,
+    NonFiniteOutputError,
     NotReadyError,
     Session,
     SessionBusyError,
@@ -276,6 +277,29 @@ def test_training_lowers_the_error(client: TrainingClient) -> None:
     assert after.error < 0.5 * before.error
     assert after.accuracy > 0.9
     assert (after.samples, after.first_step, after.last_step) == (240, 2400, 2400)
+
+
+def test_evaluation_tells_the_sessions_error_and_the_plain_one(client: TrainingClient) -> None:
+    spec = spec_of(sgd(0.1))
+    spec.label_smoothing = 0.2
+    spec.class_weights.extend([0.5, 2, 1, 1, 3])
+    session = client.create(spec)
+    evaluated = session.evaluate(X[:1], CLASSES[:1])
+    assert session.train_step(X[:1], CLASSES[:1]).error == pytest.approx(evaluated.error, rel=1e-5)
+    assert evaluated.plain_error != pytest.approx(evaluated.error, rel=1e-3)
+
+
+def test_outputs_that_are_not_finite_raise(client: TrainingClient) -> None:
+    spec = spec_of(sgd(0.1), layers=[(5, "softmax")])
+    spec.initialiser.kind, spec.initialiser.value = pb.INITIALISER_KIND_CONSTANT, 1
+    session = client.create(spec)
+    rows = np.array([X[0], np.full_like(X[0], 3.4e38)])
+    with pytest.raises(NonFiniteOutputError) as predicted:
+        session.predict(rows)
+    assert predicted.value.field_violations[0].field == "inputs"
+    assert "row 1" in str(predicted.value)
+    with pytest.raises(NonFiniteOutputError, match="sample 1 of the call"):
+        session.evaluate(rows, CLASSES[:2])
 
 
 def test_asyncio(target: str) -> None:

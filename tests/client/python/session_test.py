@@ -133,7 +133,7 @@ def test_predict_and_evaluate(client: TrainingClient, spec: pb.SessionSpec) -> N
     assert session.predict(X).shape == (6, 2)
     assert session.predict(X[0]).shape == (1, 2)
     result = session.evaluate(X, [0, 1, 0, 1, 0, 1])
-    assert (result.samples, result.error, result.accuracy) == (6, 0.25, 0.75)
+    assert (result.samples, result.error, result.plain_error, result.accuracy) == (6, 0.25, 0.125, 0.75)
 
 
 def test_anchors_are_checked(client: TrainingClient, servicer: FakeServicer, spec: pb.SessionSpec) -> None:

@@ -31,26 +31,33 @@ void CompareWithTwin(Predictor& predictor, const Problem& problem,
       predictor.Evaluate(problem.network, layout, problem.weights,
                          problem.inputs, problem.targets);
   const Vector weights = Doubles(problem.weights);
-  NetworkSpec plain = problem.network;  // what evaluation reports
+  NetworkSpec plain = problem.network;
   plain.label_smoothing = 0;
   plain.class_weights.clear();
   double error_sum = 0;
+  double plain_error_sum = 0;
   for (size_t s = 0; s < samples; ++s) {
     const Sample sample{Row(problem.inputs, layout.input_size(), s),
                         Row(problem.targets, layout.output_size(), s)};
-    const ReferenceSample passed = ReferenceForward(plain, weights, sample);
+    const ReferenceSample passed =
+        ReferenceForward(problem.network, weights, sample);
     const Vector& expected = passed.outputs();
     for (size_t i = 0; i < expected.size(); ++i) {
       ASSERT_NEAR(outputs[s * expected.size() + i], expected[i], bound)
           << problem.name() << ", sample " << s;
     }
     error_sum += passed.error;
+    plain_error_sum += ReferenceForward(plain, weights, sample).error;
   }
   const auto n = static_cast<double>(samples);
   EXPECT_EQ(evaluation.samples, samples);
   EXPECT_NEAR(evaluation.error_sum / n, error_sum / n,
               bound * (1 + error_sum / n))
       << problem.name();
+  EXPECT_NEAR(evaluation.plain_error_sum / n, plain_error_sum / n,
+              bound * (1 + plain_error_sum / n))
+      << problem.name();
+  EXPECT_FALSE(evaluation.non_finite.has_value());
 }
 
 TEST(PredictorTest, OutputsAndErrorsAreTheTwins) {
@@ -113,6 +120,23 @@ TEST(PredictorTest, NoSamplesAreFine) {
   Predictor predictor;
   predictor.Predict(network, layout, weights, {}, {});
   EXPECT_EQ(predictor.Evaluate(network, layout, weights, {}, {}).samples, 0u);
+}
+
+TEST(PredictorTest, EvaluationStopsAtASampleWithoutAFiniteError) {
+  const NetworkSpec network = MakeNetwork(
+      {1, {2}},
+      {Activation::kIdentity, Activation::kIdentity, Loss::kHalfSquaredError});
+  const Layout layout = MakeLayout(network, 1);
+  const std::vector<float> weights = {2, 0, 0, 0};  // y = (2·x, 0)
+  const std::vector<float> targets(8, 0);
+  const auto evaluate = [&](const std::vector<float>& inputs) {
+    return Predictor().Evaluate(network, layout, weights, inputs, targets);
+  };
+  EXPECT_EQ(evaluate({1, 2, 3, 4}).non_finite, std::nullopt);
+  const Evaluation stopped = evaluate({1, 2, 3e38F, 4});
+  EXPECT_EQ(stopped.non_finite, 2u);
+  EXPECT_EQ(stopped.samples, 2u);
+  EXPECT_EQ(stopped.error_sum, 10) << "½·4 + ½·16";
 }
 
 // What a network says that hands its inputs on as its outputs.

@@ -39,17 +39,6 @@ class OtherRpcTest : public ServiceTest {
     return request;
   }
 
-  grpc::Status Evaluate(const std::vector<v1::EvaluateRequest>& requests,
-                        v1::EvaluateResponse* response) {
-    grpc::ClientContext context;
-    const auto writer = stub().Evaluate(&context, response);
-    for (const auto& request : requests) {
-      if (!writer->Write(request)) break;
-    }
-    writer->WritesDone();
-    return writer->Finish();
-  }
-
   v1::EvaluateRequest Samples(const std::string& session_id,
                               const std::vector<float>& inputs,
                               const std::vector<float>& targets) {
@@ -192,9 +181,9 @@ TEST_P(OtherRpcTest, BadPredictionsNameTheField) {
 TEST_P(OtherRpcTest, EvaluateAddsUpOverMessages) {
   // Outputs −½ and 4½; targets 0 (below ½: right) and 0 (wrong).
   v1::EvaluateResponse response;
-  ASSERT_TRUE(Evaluate({Samples(id_, {0.1F, 0.3F}, {0}),
-                        Samples("", {0.2F, 0.0F}, {0})},
-                       &response)
+  ASSERT_TRUE(EvaluateAll({Samples(id_, {0.1F, 0.3F}, {0}),
+                           Samples("", {0.2F, 0.0F}, {0})},
+                          &response)
                   .ok());
   EXPECT_EQ(response.samples(), 2u);
   EXPECT_NEAR(response.error(), (0.125 + 10.125) / 2, 1e-5);
@@ -209,7 +198,7 @@ TEST_P(OtherRpcTest, EvaluateMayOpenWithoutSamples) {
   opening.set_session_id(id_);
   v1::EvaluateResponse response;
   ASSERT_TRUE(
-      Evaluate({opening, Samples("", {0.1F, 0.3F}, {0})}, &response).ok());
+      EvaluateAll({opening, Samples("", {0.1F, 0.3F}, {0})}, &response).ok());
   EXPECT_EQ(response.samples(), 1u);
 }
 
@@ -226,14 +215,15 @@ TEST_P(OtherRpcTest, ABadMessageEndsEvaluate) {
       {Samples(id_, {0.1F, NAN}, {0})},
       {Samples(id_, {0.1F, 0.3F}, {0}), Samples(id_, {0.1F, 0.3F}, {0})},
       {Samples(id_, {0.1F, 0.3F}, {0}), Samples("", {0.1F, 0.3F}, {})},
+      {Samples(id_, {0.1F, 0.3F}, {0}), Samples("\xff", {0.1F, 0.3F}, {0})},
   };
   for (const auto& requests : bad) {
-    const grpc::Status status = Evaluate(requests, &response);
+    const grpc::Status status = EvaluateAll(requests, &response);
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
         << requests.size();
     EXPECT_FALSE(Fields(status).empty());
   }
-  EXPECT_EQ(Reason(Evaluate({Samples("nobody", {1, 2}, {0})}, &response)),
+  EXPECT_EQ(Reason(EvaluateAll({Samples("nobody", {1, 2}, {0})}, &response)),
             "SESSION_NOT_FOUND");
 }
 

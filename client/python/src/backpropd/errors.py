@@ -122,6 +122,12 @@ class NonFiniteStepError(BackpropdError):
     REASON = "NON_FINITE_STEP"
 
 
+class NonFiniteOutputError(BackpropdError):
+    """A row's outputs, or its error, would be NaN or infinite; `field_violations` say which row."""
+
+    REASON = "NON_FINITE_OUTPUT"
+
+
 class NotReadyError(BackpropdError):
     """The session's input standardisation is not learnt yet."""
 
@@ -174,6 +180,7 @@ _BY_REASON: dict[str, type[BackpropdError]] = {
         InvalidRequestError,
         OffsetGapError,
         NonFiniteStepError,
+        NonFiniteOutputError,
         NotReadyError,
         StepNotHeldError,
         StepNotReachedError,

@@ -38,7 +38,9 @@ class Evaluation:
     samples: int
     """How many."""
     error: float
-    """Mean error over them."""
+    """The session's loss, label smoothing and class weights included; mean over them."""
+    plain_error: float
+    """The same without label smoothing and class weights: comparable between sessions that differ in these."""
     accuracy: float
     """Share answered rightly, 0 to 1."""
     first_step: int
@@ -145,7 +147,14 @@ def evaluate_requests(session_id: str, samples: Samples, rows: int) -> Iterator[
 
 def evaluation_of(answer: rpc.EvaluateResponse) -> Evaluation:
     """The answer of an Evaluate."""
-    return Evaluation(answer.samples, answer.error, answer.accuracy, answer.first_step, answer.last_step)
+    return Evaluation(
+        samples=answer.samples,
+        error=answer.error,
+        plain_error=answer.plain_error,
+        accuracy=answer.accuracy,
+        first_step=answer.first_step,
+        last_step=answer.last_step,
+    )
 
 
 def step_result_of(answer: rpc.TrainStepResponse, spec: pb.SessionSpec, layout: pb.Layout) -> StepResult:

@@ -57,18 +57,20 @@ class EvaluateRequest(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., inputs: _Optional[bytes] = ..., targets: _Optional[bytes] = ..., classes: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class EvaluateResponse(_message.Message):
-    __slots__ = ["accuracy", "error", "first_step", "last_step", "samples"]
+    __slots__ = ["accuracy", "error", "first_step", "last_step", "plain_error", "samples"]
     ACCURACY_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     FIRST_STEP_FIELD_NUMBER: _ClassVar[int]
     LAST_STEP_FIELD_NUMBER: _ClassVar[int]
+    PLAIN_ERROR_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     accuracy: float
     error: float
     first_step: int
     last_step: int
+    plain_error: float
     samples: int
-    def __init__(self, samples: _Optional[int] = ..., error: _Optional[float] = ..., accuracy: _Optional[float] = ..., first_step: _Optional[int] = ..., last_step: _Optional[int] = ...) -> None: ...
+    def __init__(self, samples: _Optional[int] = ..., error: _Optional[float] = ..., accuracy: _Optional[float] = ..., first_step: _Optional[int] = ..., last_step: _Optional[int] = ..., plain_error: _Optional[float] = ...) -> None: ...
 
 class Fork(_message.Message):
     __slots__ = ["session_id", "with_state"]

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Predict and Evaluate where inputs and weights multiply beyond float32: no NaN
+// and no infinity is answered as if it were a number.
+#include "tests/server/service_fixture.h"
+
+namespace backprop::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr float kHuge = 3.4e38F;
+
+class NonFiniteOutputTest : public ServiceTest {
+ protected:
+  // A layer after the other, each with all its weights 2 and its biases 0.
+  std::string Make(v1::SessionSpec spec) {
+    spec.clear_initialiser();
+    spec.mutable_initialiser()->set_kind(v1::INITIALISER_KIND_CONSTANT);
+    spec.mutable_initialiser()->set_value(2);
+    return Create(spec).session_id();
+  }
+
+  grpc::Status Predict(const std::string& id, const std::vector<float>& inputs,
+                       v1::PredictResponse* response) {
+    v1::PredictRequest request;
+    request.set_session_id(id);
+    request.set_inputs(Bytes(inputs));
+    return Call(&Stub::Predict, request, response);
+  }
+
+  static v1::EvaluateRequest Samples(const std::string& id,
+                                     const std::vector<float>& inputs,
+                                     const std::vector<float>& targets) {
+    v1::EvaluateRequest request;
+    request.set_session_id(id);
+    request.set_inputs(Bytes(inputs));
+    request.set_targets(Bytes(targets));
+    return request;
+  }
+
+  static void ExpectRefused(const grpc::Status& status, const char* field,
+                            const char* row) {
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+    EXPECT_EQ(Reason(status), "NON_FINITE_OUTPUT");
+    EXPECT_THAT(Fields(status), ElementsAre(field));
+    EXPECT_THAT(status.error_message(),
+                AllOf(HasSubstr(row), HasSubstr("scale them down")));
+  }
+};
+BACKPROP_OVER_BOTH_TRANSPORTS(NonFiniteOutputTest);
+
+TEST_P(NonFiniteOutputTest, PredictNamesTheRowAndTheOutput) {
+  const std::string id = Make(Spec(2, {1}));
+  v1::PredictResponse response;
+  ASSERT_TRUE(Predict(id, {1, 2, kHuge / 4, kHuge / 4}, &response).ok());
+  ExpectRefused(Predict(id, {1, 2, kHuge, 0}, &response), "inputs",
+                "row 1: output 0 is inf");
+  ExpectRefused(Predict(id, {1, 2, 3, 4, 0, -kHuge}, &response), "inputs",
+                "row 2: output 0 is -inf");
+  ExpectRefused(Predict(id, {kHuge, -kHuge}, &response), "inputs",
+                "row 0: output 0 is");
+
+  v1::PredictRequest typed;
+  typed.set_session_id(id);
+  for (const float value : {1.0F, 2.0F, kHuge, 0.0F}) typed.add_values(value);
+  ExpectRefused(Call(&Stub::Predict, typed, &response), "values",
+                "row 1: output 0 is inf");
+}
+
+// Rows are counted over the turns that a long request takes.
+TEST_P(NonFiniteOutputTest, TheRowIsTheRequestsNotTheTurns) {
+  const std::string id = Make(Spec(1, {1}));
+  std::vector<float> rows(300'000, 1);
+  rows[299'998] = kHuge;
+  v1::PredictResponse response;
+  ExpectRefused(Predict(id, rows, &response), "inputs", "row 299998:");
+  v1::EvaluateResponse evaluated;
+  const std::vector<float> targets(300'000, 0);
+  ExpectRefused(EvaluateAll({Samples(id, rows, targets)}, &evaluated), "inputs",
+                "row 299998 (sample 299998 of the call)");
+}
+
+TEST_P(NonFiniteOutputTest, EvaluateCountsSamplesOverItsMessages) {
+  const std::string id = Make(Spec(1, {1}));
+  v1::EvaluateResponse response;
+  ExpectRefused(EvaluateAll({Samples(id, {1, 2, 3}, {0, 0, 0}),
+                             Samples("", {4, kHuge, 5}, {0, 0, 0})},
+                            &response),
+                "inputs", "row 1 (sample 4 of the call)");
+}
+
+TEST_P(NonFiniteOutputTest, SoftmaxOfAnInfiniteLogitIsRefused) {
+  v1::SessionSpec spec = Spec(1, {3});
+  spec.set_loss(v1::LOSS_CROSS_ENTROPY);
+  spec.mutable_layers(0)->set_activation(v1::ACTIVATION_SOFTMAX);
+  const std::string id = Make(spec);
+  v1::PredictResponse predicted;
+  ExpectRefused(Predict(id, {1, kHuge}, &predicted), "inputs",
+                "row 1: output 0 is nan");
+  v1::EvaluateResponse evaluated;
+  ExpectRefused(EvaluateAll({Samples(id, {kHuge}, {1, 0, 0})}, &evaluated),
+                "inputs", "row 0");
+}
+
+// An error of its own: the output is a number, the loss of it is not.
+TEST_P(NonFiniteOutputTest, ASaturatedOutputIsANumberWhoseErrorMayNotBe) {
+  v1::SessionSpec spec = Spec(1, {1});
+  spec.set_loss(v1::LOSS_BINARY_CROSS_ENTROPY);
+  spec.mutable_layers(0)->set_activation(v1::ACTIVATION_SIGMOID);
+  const std::string id = Make(spec);
+  v1::PredictResponse predicted;
+  ASSERT_TRUE(Predict(id, {kHuge}, &predicted).ok());
+  EXPECT_THAT(predicted.outputs(), ElementsAre(1));
+  v1::EvaluateResponse response;
+  ASSERT_TRUE(EvaluateAll({Samples(id, {kHuge}, {1})}, &response).ok());
+  EXPECT_EQ(response.error(), 0);
+  ExpectRefused(EvaluateAll({Samples(id, {kHuge}, {0})}, &response), "inputs",
+                "row 0");
+}
+
+// A class weight of 0 takes the class's error away, not its output.
+TEST_P(NonFiniteOutputTest, AClassWeightOfZeroHidesNoOutput) {
+  v1::SessionSpec spec = Spec(1, {2});
+  spec.set_loss(v1::LOSS_CROSS_ENTROPY);
+  spec.add_class_weights(0);
+  spec.add_class_weights(1);
+  v1::EvaluateResponse response;
+  ExpectRefused(EvaluateAll({Samples(Make(spec), {kHuge}, {1, 0})}, &response),
+                "inputs", "row 0");
+}
+
+TEST_P(NonFiniteOutputTest, NothingChangesAndTheCallsAreCounted) {
+  const std::string id = Make(Spec(1, {1}));
+  const uint64_t digest = Digest(id);
+  v1::PredictResponse response;
+  ExpectRefused(Predict(id, {kHuge}, &response), "inputs", "row 0");
+  EXPECT_EQ(Digest(id), digest);
+  EXPECT_EQ(Metric("backprop_rejections_total{reason=\"NON_FINITE_OUTPUT\"}"),
+            1);
+  ASSERT_TRUE(Predict(id, {1}, &response).ok());
+  EXPECT_THAT(response.outputs(), ElementsAre(2));
+}
+
+}  // namespace
+}  // namespace backprop::testing
