@@ -12,11 +12,32 @@ namespace {
 
 // Where an absl::Status of ours keeps ErrorInfo.reason.
 constexpr char kReasonPayload[] = "backprop.v1/reason";
+// ... and its ConnectionFault, as one byte.
+constexpr char kFaultPayload[] = "backprop.v1/connection_fault";
 
 absl::StatusCode CodeOf(int code) {
   if (code <= 0 || code > static_cast<int>(absl::StatusCode::kUnauthenticated))
     return absl::StatusCode::kUnknown;
   return static_cast<absl::StatusCode>(code);
+}
+
+// Of a status that no backpropd gave: each of its errors has details.
+ConnectionFault FaultOf(const grpc::Status& status) {
+  const ConnectionFault fault = ConnectionFaultIn(status.error_message());
+  const bool refused =
+      status.error_code() == grpc::StatusCode::UNAUTHENTICATED ||
+      status.error_code() == grpc::StatusCode::PERMISSION_DENIED;
+  return fault == ConnectionFault::kNone && refused ? ConnectionFault::kRefused
+                                                    : fault;
+}
+
+absl::Status FromFault(ConnectionFault fault, const grpc::Status& status) {
+  absl::Status result(
+      CodeOf(status.error_code()),
+      absl::StrCat(MeaningOf(fault), " (", status.error_message(), ")"));
+  result.SetPayload(kFaultPayload,
+                    absl::Cord(std::string(1, static_cast<char>(fault))));
+  return result;
 }
 
 }  // namespace
@@ -47,6 +68,10 @@ absl::Status FromRejection(const google::rpc::Status& status) {
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
+  if (status.error_details().empty())
+    if (const ConnectionFault fault = FaultOf(status);
+        fault != ConnectionFault::kNone)
+      return FromFault(fault, status);
   google::rpc::Status details;
   if (!details.ParseFromString(status.error_details())) details.Clear();
   // The call's own code and message are what gRPC enforces.
@@ -63,6 +88,13 @@ absl::Status FromGrpc(const grpc::Status& status) {
 std::string ReasonOf(const absl::Status& status) {
   auto payload = status.GetPayload(kReasonPayload);
   return payload.has_value() ? std::string(*payload) : std::string();
+}
+
+ConnectionFault ConnectionFaultOf(const absl::Status& status) {
+  auto payload = status.GetPayload(kFaultPayload);
+  return payload.has_value()
+             ? static_cast<ConnectionFault>(std::string(*payload).at(0))
+             : ConnectionFault::kNone;
 }
 
 }  // namespace backprop

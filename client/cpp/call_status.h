@@ -3,12 +3,15 @@
 // The server's errors as absl::Status: the same code, and a message that also
 // says which fields were at fault, e.g.
 //   the request is not valid; spec.layers[1].size: must be at least 1
+// and what lies between a client and its server, as connection_fault.h tells
+// it.
 #ifndef BACKPROP_CLIENT_CPP_CALL_STATUS_H_
 #define BACKPROP_CLIENT_CPP_CALL_STATUS_H_
 
 #include <string>
 
 #include "absl/status/status.h"
+#include "client/cpp/connection_fault.h"
 #include "google/rpc/status.pb.h"
 #include "grpcpp/support/status.h"
 
@@ -23,6 +26,9 @@ absl::Status FromRejection(const google::rpc::Status& status);
 // One of the reasons at the head of training_service.proto, e.g.
 // "SESSION_NOT_FOUND"; empty if the status did not come from a backpropd.
 std::string ReasonOf(const absl::Status& status);
+
+// Why the call did not get through, if it is known; the message says it too.
+ConnectionFault ConnectionFaultOf(const absl::Status& status);
 
 }  // namespace backprop
 

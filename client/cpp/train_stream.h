@@ -29,16 +29,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.grpc.pb.h"
+#include "client/cpp/options.h"
 #include "grpcpp/client_context.h"
 
 namespace backprop {
-
-// How far Send may run ahead of the answers. A message is always let through
-// when nothing is unanswered. Larger hides more latency and keeps more memory.
-struct SendWindow {
-  size_t messages = 64;
-  size_t bytes = size_t{8} << 20;  // of inputs, targets and sample weights
-};
 
 // One response, with what the client knows about it.
 struct TrainAnswer {

@@ -1,49 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cpp/training_client.h"
 
+#include <chrono>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "client/cpp/call_status.h"
+#include "client/cpp/connection.h"
 #include "client/cpp/weights_download.h"
-#include "grpcpp/create_channel.h"
-#include "grpcpp/security/credentials.h"
 
 namespace backprop {
 namespace {
 
-constexpr int kMaxReceiveBytes = 256 << 20;
-constexpr int kKeepaliveMs = 60'000;
-constexpr int kKeepaliveTimeoutMs = 10'000;
+using Stub = v1::TrainingService::StubInterface;
+
+// The stub, or one whose calls say what is wrong with the metadata.
+std::shared_ptr<Stub> Checked(std::shared_ptr<Stub> stub,
+                              const ClientOptions& options) {
+  absl::Status status = CheckMetadata(options.metadata);
+  if (status.ok()) return stub;
+  return v1::TrainingService::NewStub(FailingChannel(status));
+}
+
+// As it is sent; nothing where it cannot be.
+Metadata Sendable(const Metadata& metadata) {
+  if (!CheckMetadata(metadata).ok()) return {};
+  Metadata sendable = metadata;
+  for (auto& [key, value] : sendable) absl::AsciiStrToLower(&key);
+  return sendable;
+}
 
 }  // namespace
 
-grpc::ChannelArguments DefaultChannelArguments() {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  return arguments;
-}
-
 TrainingClient::TrainingClient(const std::string& address,
                                const ClientOptions& options)
-    : TrainingClient(
-          grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
-                                    DefaultChannelArguments()),
-          options) {}
+    : TrainingClient(OpenChannel(address, options), options) {}
 
 TrainingClient::TrainingClient(const std::shared_ptr<grpc::Channel>& channel,
                                const ClientOptions& options)
-    : stub_(v1::TrainingService::NewStub(channel)), options_(options) {}
+    : TrainingClient(v1::TrainingService::NewStub(channel), options) {}
 
-TrainingClient::TrainingClient(
-    std::shared_ptr<v1::TrainingService::StubInterface> stub,
-    const ClientOptions& options)
-    : stub_(std::move(stub)), options_(options) {}
+TrainingClient::TrainingClient(std::shared_ptr<Stub> stub,
+                               const ClientOptions& options)
+    : stub_(Checked(std::move(stub), options)), options_(options) {
+  options_.metadata = Sendable(options.metadata);
+}
+
+std::unique_ptr<grpc::ClientContext> TrainingClient::NewContext() const {
+  auto context = std::make_unique<grpc::ClientContext>();
+  for (const auto& [key, value] : options_.metadata)
+    context->AddMetadata(key, value);
+  return context;
+}
 
 std::unique_ptr<grpc::ClientContext> TrainingClient::WithDeadline() const {
-  auto context = std::make_unique<grpc::ClientContext>();
+  auto context = NewContext();
   context->set_deadline(std::chrono::system_clock::now() +
                         options_.call_deadline);
   return context;
@@ -122,9 +133,9 @@ absl::StatusOr<v1::PredictResponse> TrainingClient::Predict(
 absl::StatusOr<v1::EvaluateResponse> TrainingClient::Evaluate(
     const std::string& session_id,
     const std::function<bool(v1::EvaluateRequest*)>& next_samples) {
-  grpc::ClientContext context;
+  const auto context = NewContext();
   v1::EvaluateResponse response;
-  auto writer = stub_->Evaluate(&context, &response);
+  auto writer = stub_->Evaluate(context.get(), &response);
   v1::EvaluateRequest request;
   for (bool first = true; next_samples(&request); first = false) {
     if (first) request.set_session_id(session_id);
@@ -140,16 +151,16 @@ absl::StatusOr<v1::EvaluateResponse> TrainingClient::Evaluate(
 
 absl::StatusOr<Weights> TrainingClient::DownloadWeights(
     const std::string& session_id, bool with_state) {
-  grpc::ClientContext context;
+  const auto context = NewContext();
   v1::GetWeightsRequest request;
   request.set_session_id(session_id);
   request.set_with_state(with_state);
-  auto reader = stub_->GetWeights(&context, request);
+  auto reader = stub_->GetWeights(context.get(), request);
   WeightsDownload download(with_state);
   v1::GetWeightsResponse chunk;
   absl::Status fault;
   while (fault.ok() && reader->Read(&chunk)) fault = download.Add(chunk);
-  if (!fault.ok()) context.TryCancel();
+  if (!fault.ok()) context->TryCancel();
   absl::Status status = FromGrpc(reader->Finish());
   if (!fault.ok()) return fault;
   if (!status.ok()) return status;
@@ -160,7 +171,7 @@ absl::StatusOr<std::unique_ptr<TrainStream>> TrainingClient::OpenTrain(
     const std::string& session_id, const v1::TrainOptions& options) {
   absl::StatusOr<v1::Session> session = GetSession(session_id);
   if (!session.ok()) return session.status();
-  auto context = std::make_unique<grpc::ClientContext>();
+  auto context = NewContext();
   auto call = stub_->Train(context.get());
   return TrainStream::Open(std::move(context), std::move(call), *session,
                            options, options_.send_window);
@@ -171,7 +182,7 @@ std::unique_ptr<WatchStream> TrainingClient::Watch(
   v1::WatchDeltasRequest request;
   request.set_session_id(session_id);
   if (after_step.has_value()) request.set_after_step(*after_step);
-  auto context = std::make_unique<grpc::ClientContext>();
+  auto context = NewContext();
   auto call = stub_->WatchDeltas(context.get(), request);
   return std::make_unique<WatchStream>(std::move(context), std::move(call));
 }

@@ -3,7 +3,7 @@
 // The service backprop.v1.TrainingService as C++ calls. What requests and
 // answers mean stands in proto/backprop/v1/training_service.proto.
 //
-//   TrainingClient client("127.0.0.1:50051");
+//   TrainingClient client("127.0.0.1:50051");  // options.h: TLS, metadata
 //   absl::StatusOr<v1::Session> session = client.CreateSession(request);
 //   auto stream = client.OpenTrain(session->session_id());
 //
@@ -12,7 +12,6 @@
 #ifndef BACKPROP_CLIENT_CPP_TRAINING_CLIENT_H_
 #define BACKPROP_CLIENT_CPP_TRAINING_CLIENT_H_
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -22,32 +21,21 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.grpc.pb.h"
+#include "client/cpp/options.h"
 #include "client/cpp/train_stream.h"
 #include "client/cpp/watch_stream.h"
 #include "client/cpp/weights.h"
 #include "grpcpp/channel.h"
-#include "grpcpp/support/channel_arguments.h"
 
 namespace backprop {
 
-struct ClientOptions {
-  // Each call that answers once must be done in this time. Train and Watch
-  // streams, Evaluate and DownloadWeights take as long as they take.
-  std::chrono::milliseconds call_deadline = std::chrono::seconds(60);
-  SendWindow send_window;
-};
-
-// What a channel to a backpropd should be made with: messages up to 256 MiB
-// (a weight delta in full is large), a keepalive each 60 s, and no retries by
-// gRPC, which cannot resume a stream.
-grpc::ChannelArguments DefaultChannelArguments();
-
 class TrainingClient {
  public:
-  // address: host:port. Plain text; connects at the first call.
+  // address: host:port. Connects at the first call; files that the options
+  // name are read now.
   explicit TrainingClient(const std::string& address,
                           const ClientOptions& options = {});
-  // For channels with credentials or other arguments.
+  // For channels with credentials or arguments of their own.
   explicit TrainingClient(const std::shared_ptr<grpc::Channel>& channel,
                           const ClientOptions& options = {});
   // For tests.
@@ -97,6 +85,8 @@ class TrainingClient {
                                      std::optional<uint64_t> after_step);
 
  private:
+  // A context that carries the metadata.
+  std::unique_ptr<grpc::ClientContext> NewContext() const;
   std::unique_ptr<grpc::ClientContext> WithDeadline() const;
 
   // Constant after construction.

@@ -3,6 +3,7 @@
 // backprop: trains networks on a backpropd from the command line.
 // Exit codes: 0 done, 1 the server or the data failed, 2 wrong usage.
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/flags/command.h"
+#include "client/cli/flags/connection_flags.h"
 #include "client/cli/flags/help_format.h"
 #include "client/cpp/call_status.h"
 
@@ -66,7 +68,8 @@ absl::Status CheckAddress(const std::string& address) {
                                      "127.0.0.1:50051");
 }
 
-void AddGlobalFlags(CLI::App& app, GlobalFlags* flags) {
+void AddGlobalFlags(CLI::App& app, GlobalFlags* flags,
+                    ConnectionFlags* connection) {
   app.set_version_flag("--version", "backprop " BACKPROP_VERSION,
                        "Print the version and exit");
   app.add_option("--address", flags->address, "Where backpropd serves")
@@ -75,10 +78,11 @@ void AddGlobalFlags(CLI::App& app, GlobalFlags* flags) {
       ->capture_default_str();
   app.add_flag("--json", flags->json,
                "For programs: one JSON object a line on standard output");
-  // Lets --address and --json stand behind the command too.
+  AddConnectionFlags(app, connection);
+  // Lets these options stand behind the command too.
   app.fallthrough();
   app.footer(
-      "--address and --json may stand behind a command too.\n"
+      "These options may stand behind a command too.\n"
       "Exit codes: 0 done, 1 the server or the data failed, 2 wrong usage.");
 }
 
@@ -88,7 +92,8 @@ int Main(int argc, char** argv) {
   app.formatter(std::make_shared<HelpFormat>());
   GlobalFlags flags;
   Action action;
-  AddGlobalFlags(app, &flags);
+  ConnectionFlags connection;
+  AddGlobalFlags(app, &flags, &connection);
   AddTrainCommand(app, flags, action);
   AddPredictCommand(app, flags, action);
   AddEvaluateCommand(app, flags, action);
@@ -104,18 +109,21 @@ int Main(int argc, char** argv) {
     status = NotUnderstood(app, &error);
   }
   if (status.ok()) status = CheckAddress(flags.address);
-  if (!status.ok())
-    return Report(status, flags,
-                  "See " + PathOf(Innermost(app)) + " --help.\n");
-  status = action();
+  if (status.ok())
+    status =
+        SetConnection(connection, std::getenv("BACKPROP_METADATA"), &flags);
+  if (status.ok()) status = action();
   return Report(status, flags,
-                absl::IsUnavailable(status)
-                    ? "Is backpropd running at --address " + flags.address +
-                          "? Start it, or name another address.\n"
-                    : "");
+                IsUsageError(status)
+                    ? "See " + PathOf(Innermost(app)) + " --help.\n"
+                    : ConnectionAdvice(status, flags));
 }
 
 }  // namespace
 }  // namespace backprop::cli
 
-int main(int argc, char** argv) { return backprop::cli::Main(argc, argv); }
+int main(int argc, char** argv) {
+  // Failures are told once, by us: gRPC writes lines of its own about some.
+  setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
+  return backprop::cli::Main(argc, argv);
+}

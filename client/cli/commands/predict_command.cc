@@ -74,7 +74,7 @@ absl::Status Predict(const GlobalFlags& global, const PredictFlags& flags) {
   absl::StatusOr<Dataset> data =
       LoadData(flags.data, flags.csv, Targets::kLeftOut);
   if (!data.ok()) return data.status();
-  TrainingClient client(global.address);
+  TrainingClient client(global.address, global.client);
   absl::StatusOr<v1::Session> session = client.GetSession(flags.session_id);
   if (!session.ok()) return session.status();
   status = CheckFits(*data, session->spec(), flags.data.name());

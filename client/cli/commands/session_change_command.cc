@@ -21,7 +21,7 @@ struct UpdateFlags {
 };
 
 absl::Status Update(const GlobalFlags& global, const UpdateFlags& flags) {
-  TrainingClient client(global.address);
+  TrainingClient client(global.address, global.client);
   // Its kind of optimiser and its loss say what a flag means.
   absl::StatusOr<v1::Session> session = client.GetSession(flags.session_id);
   if (!session.ok()) return session.status();
@@ -86,7 +86,7 @@ absl::Status SetForkSpec(const v1::SessionSpec& origin, const ForkFlags& flags,
 }
 
 absl::Status Fork(const GlobalFlags& global, const ForkFlags& flags) {
-  TrainingClient client(global.address);
+  TrainingClient client(global.address, global.client);
   absl::StatusOr<v1::Session> origin = client.GetSession(flags.session_id);
   if (!origin.ok()) return origin.status();
   v1::CreateSessionRequest request;

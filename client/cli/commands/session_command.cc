@@ -35,7 +35,8 @@ absl::Status Create(const GlobalFlags& global, const CreateFlags& flags) {
   if (!spec.ok()) return spec.status();
   v1::CreateSessionRequest request;
   *request.mutable_spec() = *std::move(spec);
-  auto session = TrainingClient(global.address).CreateSession(request);
+  auto session =
+      TrainingClient(global.address, global.client).CreateSession(request);
   if (!session.ok()) return session.status();
   std::cout << (global.json ? SessionJson(*session, true)
                             : session->session_id())
@@ -44,7 +45,7 @@ absl::Status Create(const GlobalFlags& global, const CreateFlags& flags) {
 }
 
 absl::Status List(const GlobalFlags& global) {
-  TrainingClient client(global.address);
+  TrainingClient client(global.address, global.client);
   v1::ListSessionsRequest request;
   do {
     absl::StatusOr<v1::ListSessionsResponse> page =
@@ -65,14 +66,15 @@ absl::Status List(const GlobalFlags& global) {
 }
 
 absl::Status Describe(const GlobalFlags& global, const std::string& id) {
-  auto session = TrainingClient(global.address).GetSession(id);
+  auto session = TrainingClient(global.address, global.client).GetSession(id);
   if (!session.ok()) return session.status();
   std::cout << SessionJson(*session, global.json) << (global.json ? "\n" : "");
   return absl::OkStatus();
 }
 
 absl::Status Delete(const GlobalFlags& global, const std::string& id) {
-  absl::Status status = TrainingClient(global.address).DeleteSession(id);
+  absl::Status status =
+      TrainingClient(global.address, global.client).DeleteSession(id);
   if (status.ok() && global.json)
     PrintJson({{"event", "deleted"}, {"session_id", id}});
   return status;

@@ -154,7 +154,7 @@ absl::Status TrainOn(TrainingClient& client, const TrainFlags& flags,
 absl::Status Train(const GlobalFlags& global, const TrainFlags& flags) {
   absl::StatusOr<TrainData> data = LoadTrainData(flags);
   if (!data.ok()) return data.status();
-  TrainingClient client(global.address);
+  TrainingClient client(global.address, global.client);
   const bool created = flags.session_id.empty();
   absl::StatusOr<v1::Session> session =
       created ? Create(client, flags, *data) : Find(client, flags, *data);

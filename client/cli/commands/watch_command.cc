@@ -104,7 +104,7 @@ void PrintEnd(const WatchProgress& now, bool interrupted, bool json) {
 }
 
 absl::Status Watch(const GlobalFlags& global, const WatchFlags& flags) {
-  TrainingClient client(global.address);
+  TrainingClient client(global.address, global.client);
   absl::StatusOr<v1::Session> session = client.GetSession(flags.session_id);
   if (!session.ok()) return session.status();
   CatchInterrupt();

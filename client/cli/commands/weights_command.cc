@@ -21,8 +21,8 @@ struct DownloadFlags {
 };
 
 absl::Status Download(const GlobalFlags& global, const DownloadFlags& flags) {
-  auto weights =
-      TrainingClient(global.address).DownloadWeights(flags.session_id);
+  auto weights = TrainingClient(global.address, global.client)
+                     .DownloadWeights(flags.session_id);
   if (!weights.ok()) return weights.status();
   absl::Status status = WriteFile(
       flags.output,

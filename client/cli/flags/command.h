@@ -12,6 +12,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "client/cpp/options.h"
 
 namespace backprop::cli {
 
@@ -21,6 +22,8 @@ using Json = nlohmann::ordered_json;
 struct GlobalFlags {
   std::string address = "127.0.0.1:50051";  // of backpropd, host:port
   bool json = false;  // one JSON object a line on standard output
+  // How the server is reached; every TrainingClient is made with it.
+  ClientOptions client;
 };
 
 // The chosen command, set while the command line is read and run afterwards.
