@@ -441,9 +441,9 @@ class FakeServicer(stubs.TrainingServiceServicer):
 class FakeServer:
     """A FakeServicer that listens on a port of the loopback."""
 
-    def __init__(self) -> None:
+    def __init__(self, *interceptors: grpc.ServerInterceptor[Any, Any]) -> None:
         self.servicer = FakeServicer()
-        self._server = grpc.server(futures.ThreadPoolExecutor(max_workers=16))
+        self._server = grpc.server(futures.ThreadPoolExecutor(max_workers=16), interceptors=list(interceptors))
         stubs.add_TrainingServiceServicer_to_server(self.servicer, self._server)
         self.target = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._server.start()

@@ -15,9 +15,11 @@ backpropd.aio holds the same for asyncio, backpropd.v1 the protocol's messages.
 from backpropd.anchor import Anchor
 from backpropd.backoff import NO_RETRY, AsyncClock, Clock, RetryPolicy
 from backpropd.client import TrainingClient
+from backpropd.connection import Tls
 from backpropd.deltas import DeltaBatch
 from backpropd.difference import Difference
 from backpropd.errors import (
+    AccessDeniedError,
     BackpropdError,
     DigestMismatchError,
     FieldViolation,
@@ -39,6 +41,7 @@ from backpropd.errors import (
     ShuttingDownError,
     StepNotHeldError,
     StepNotReachedError,
+    UnreachableError,
 )
 from backpropd.replica import Replica
 from backpropd.requests import Evaluation, StepResult, TrainResult
@@ -50,6 +53,7 @@ from backpropd.watch import Watch
 
 __all__ = [
     "NO_RETRY",
+    "AccessDeniedError",
     "Anchor",
     "AsyncClock",
     "BackpropdError",
@@ -81,10 +85,12 @@ __all__ = [
     "StepNotHeldError",
     "StepNotReachedError",
     "StepResult",
+    "Tls",
     "TrainResult",
     "TrainStream",
     "Trained",
     "TrainingClient",
+    "UnreachableError",
     "Watch",
     "adagrad",
     "adam",

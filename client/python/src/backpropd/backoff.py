@@ -11,7 +11,13 @@ from typing import Protocol
 
 import grpc
 
-from backpropd.errors import BackpropdError, QueueLimitError, ServerUnavailableError, SessionHasWriterError
+from backpropd.errors import (
+    BackpropdError,
+    QueueLimitError,
+    ServerUnavailableError,
+    SessionHasWriterError,
+    UnreachableError,
+)
 
 
 class Clock(Protocol):
@@ -133,5 +139,7 @@ def is_passing(error: BackpropdError, *, had_stream: bool = False) -> bool:
         return True
     if isinstance(error, SessionHasWriterError):
         return had_stream
+    if isinstance(error, UnreachableError):
+        return False
     # A broken connection, as gRPC sometimes words it; the server gives reasons.
     return not error.reason and error.code in (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL)

@@ -12,8 +12,9 @@ import grpc
 import numpy.typing as npt
 
 from backpropd.backoff import Backoff, Clock, RetryPolicy, SystemClock, is_passing
+from backpropd.connection import Tls, channel_options, checked_metadata, credentials_of
 from backpropd.errors import BackpropdError, SessionNotFoundError, error_from_call
-from backpropd.requests import CHANNEL_OPTIONS, create_request
+from backpropd.requests import create_request
 from backpropd.session import Session
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
@@ -32,15 +33,24 @@ class TrainingClient:
 
     Args:
         target: host:port, or whatever name gRPC resolves.
-        credentials: for TLS; None: no protection.
-        metadata: sent with every call, for example ("authorization", "Bearer …").
+        tls: how a proxy in front of the server is spoken to; True: with TLS,
+            trusting whom grpcio trusts; False: plain text, tokens included.
+        authority: the server's name, if `target` is not it (a tunnel's end, an
+            IP address): what its certificate must be for, and what proxies
+            choose by.
+        credentials: gRPC's own, in place of `tls`.
+        metadata: sent with every call, for example [("authorization", "Bearer …")].
         timeout: seconds that a call which is no stream may take.
         retry: when to try again.
         clock: what waits; for tests.
         jitter: random numbers for the waits; for tests.
-        channel: an own channel, which stays the caller's; `target`,
-            `credentials` and `options` are not used then.
+        channel: an own channel, which stays the caller's; `target`, `tls`,
+            `authority`, `credentials` and `options` are not used then.
         options: further channel options.
+
+    Raises:
+        ValueError: certificates or metadata that can't be; the text says which.
+        OSError: a file of `tls` can't be read.
 
     """
 
@@ -48,8 +58,10 @@ class TrainingClient:
         self,
         target: str = "localhost:50051",
         *,
+        tls: Tls | bool = False,
+        authority: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
-        metadata: Sequence[tuple[str, str]] = (),
+        metadata: Sequence[tuple[str, str | bytes]] = (),
         timeout: float = 60.0,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008  frozen
         clock: Clock | None = None,
@@ -57,16 +69,17 @@ class TrainingClient:
         channel: grpc.Channel | None = None,
         options: Sequence[tuple[str, Any]] = (),
     ) -> None:
+        self._metadata = checked_metadata(metadata)
         self._owned: grpc.Channel | None = None
         if channel is None:
-            merged = [*CHANNEL_OPTIONS, *options]
-            if credentials is None:
+            merged = channel_options(authority, options)
+            secure = credentials_of(tls, credentials)
+            if secure is None:
                 channel = grpc.insecure_channel(target, options=merged)
             else:
-                channel = grpc.secure_channel(target, credentials, options=merged)
+                channel = grpc.secure_channel(target, secure, options=merged)
             self._owned = channel
         self.stub = stubs.TrainingServiceStub(channel)
-        self._metadata = tuple(metadata)
         self._timeout = timeout
         self._retry = retry
         self._clock: Clock = clock or SystemClock()
@@ -189,6 +202,6 @@ class TrainingClient:
         self._clock.sleep(backoff.next_wait(self._clock.now(), error))
 
     @property
-    def metadata(self) -> tuple[tuple[str, str], ...]:
+    def metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         """Sent with every call."""
         return self._metadata

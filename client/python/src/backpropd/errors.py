@@ -11,6 +11,8 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+from backpropd.connection_fault import REFUSED, fault_in
+
 _CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 _DOMAIN = "backprop.v1"
 
@@ -66,6 +68,14 @@ class BackpropdError(Exception):
 
 class ServerUnavailableError(BackpropdError):
     """No server answered, or it went away; the call may be made again."""
+
+
+class UnreachableError(BackpropdError):
+    """No call gets through as the client is made: a certificate, a name, a route or a size doesn't fit."""
+
+
+class AccessDeniedError(BackpropdError):
+    """The call was not let pass, by a proxy as a rule, for want of a token or a certificate that it knows."""
 
 
 class SessionNotFoundError(BackpropdError):
@@ -189,6 +199,13 @@ _BY_REASON: dict[str, type[BackpropdError]] = {
 }
 
 
+_BY_CODE: dict[grpc.StatusCode, type[BackpropdError]] = {
+    grpc.StatusCode.UNAVAILABLE: ServerUnavailableError,
+    grpc.StatusCode.UNAUTHENTICATED: AccessDeniedError,
+    grpc.StatusCode.PERMISSION_DENIED: AccessDeniedError,
+}
+
+
 def error_from_status(status: status_pb2.Status) -> BackpropdError:
     """The exception that says what a google.rpc.Status says."""
     info, faults = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
@@ -200,8 +217,8 @@ def error_from_status(status: status_pb2.Status) -> BackpropdError:
     reason = info.reason if info.domain == _DOMAIN else ""
     code = _CODES.get(status.code, grpc.StatusCode.UNKNOWN)
     kind = _BY_REASON.get(reason, BackpropdError)
-    if kind is BackpropdError and code is grpc.StatusCode.UNAVAILABLE:
-        kind = ServerUnavailableError
+    if kind is BackpropdError:
+        kind = _BY_CODE.get(code, kind)
     return kind(
         status.message,
         code=code,
@@ -223,4 +240,16 @@ def error_from_call(error: grpc.RpcError) -> BackpropdError:
                 status.Clear()
     status.code = call.code().value[0]
     status.message = call.details() or call.code().name
-    return error_from_status(status)
+    return error_from_status(status) if status.details else _error_on_the_way(call.code(), status.message)
+
+
+def _error_on_the_way(code: grpc.StatusCode, details: str) -> BackpropdError:
+    """The exception for a call that no backpropd answered: each of its errors has details."""
+    kind = _BY_CODE.get(code, BackpropdError)
+    fault = fault_in(details) or (REFUSED if kind is AccessDeniedError else None)
+    if fault is None:
+        return kind(details, code=code)
+    text = f"{fault.meaning} ({details})"
+    if fault is REFUSED:
+        return AccessDeniedError(text, code=code)
+    return (UnreachableError if fault.lasting else ServerUnavailableError)(text, code=code)

@@ -20,16 +20,6 @@ MESSAGE_BYTES = 256 * 1024
 """Samples travel in messages of about this size: large enough for matrix speed, small
 enough that answers come soon, and far below gRPC's limit of 4 MiB."""
 
-CHANNEL_OPTIONS: tuple[tuple[str, Any], ...] = (
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    # Weights and dense deltas of large networks are above gRPC's 4 MiB.
-    ("grpc.max_receive_message_length", -1),
-    # Resuming a stream is this package's business: gRPC can't.
-    ("grpc.enable_retries", 0),
-)
-"""A server that vanished without a word is noticed within about 70 s."""
-
 
 @dataclass(frozen=True)
 class Evaluation:

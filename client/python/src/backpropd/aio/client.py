@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from backpropd.aio.session import AsyncSession
 from backpropd.backoff import AsyncClock, Backoff, RetryPolicy, SystemAsyncClock, is_passing
+from backpropd.connection import Tls, channel_options, checked_metadata, credentials_of
 from backpropd.errors import BackpropdError, SessionNotFoundError, error_from_call
-from backpropd.requests import CHANNEL_OPTIONS, create_request
+from backpropd.requests import create_request
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 from backpropd.v1 import training_service_pb2_grpc as stubs
@@ -33,8 +34,10 @@ class AsyncTrainingClient:
         self,
         target: str = "localhost:50051",
         *,
+        tls: Tls | bool = False,
+        authority: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
-        metadata: Sequence[tuple[str, str]] = (),
+        metadata: Sequence[tuple[str, str | bytes]] = (),
         timeout: float = 60.0,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008  frozen
         clock: AsyncClock | None = None,
@@ -42,17 +45,18 @@ class AsyncTrainingClient:
         channel: grpc.aio.Channel | None = None,
         options: Sequence[tuple[str, Any]] = (),
     ) -> None:
+        self._metadata = checked_metadata(metadata)
         self._owned: grpc.aio.Channel | None = None
         if channel is None:
-            merged = [*CHANNEL_OPTIONS, *options]
-            if credentials is None:
+            merged = channel_options(authority, options)
+            secure = credentials_of(tls, credentials)
+            if secure is None:
                 channel = grpc.aio.insecure_channel(target, options=merged)
             else:
-                channel = grpc.aio.secure_channel(target, credentials, options=merged)
+                channel = grpc.aio.secure_channel(target, secure, options=merged)
             self._owned = channel
         # One generated class serves both kinds of channel; only its types differ.
         self.stub = cast("stubs.TrainingServiceAsyncStub", stubs.TrainingServiceStub(cast("grpc.Channel", channel)))
-        self._metadata = tuple(metadata)
         self._timeout = timeout
         self._retry = retry
         self._clock: AsyncClock = clock or SystemAsyncClock()
@@ -160,6 +164,6 @@ class AsyncTrainingClient:
         await self._clock.sleep(backoff.next_wait(self._clock.now(), error))
 
     @property
-    def metadata(self) -> tuple[tuple[str, str], ...]:
+    def metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         """Sent with every call."""
         return self._metadata
