@@ -96,8 +96,7 @@ absl::Status Fork(const GlobalFlags& global, const ForkFlags& flags) {
   if (!status.ok()) return status;
   absl::StatusOr<v1::Session> session = client.CreateSession(request);
   if (!session.ok()) return session.status();
-  std::cout << (global.json ? SessionJson(*session, true)
-                            : session->session_id())
+  std::cout << (global.json ? SessionJson(*session) : session->session_id())
             << "\n";
   return absl::OkStatus();
 }

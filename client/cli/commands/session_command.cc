@@ -5,14 +5,13 @@
 #include <iostream>
 #include <limits>
 #include <memory>
+#include <vector>
 
-#include "absl/strings/str_format.h"
 #include "client/cli/commands/session_change_command.h"
 #include "client/cli/commands/session_json.h"
+#include "client/cli/commands/session_text.h"
 #include "client/cli/flags/command.h"
-#include "client/cli/flags/layer_text.h"
 #include "client/cli/flags/spec_flags.h"
-#include "client/cli/text/number_text.h"
 #include "client/cpp/training_client.h"
 
 namespace backprop::cli {
@@ -38,8 +37,7 @@ absl::Status Create(const GlobalFlags& global, const CreateFlags& flags) {
   auto session =
       TrainingClient(global.address, global.client).CreateSession(request);
   if (!session.ok()) return session.status();
-  std::cout << (global.json ? SessionJson(*session, true)
-                            : session->session_id())
+  std::cout << (global.json ? SessionJson(*session) : session->session_id())
             << "\n";
   return absl::OkStatus();
 }
@@ -47,28 +45,28 @@ absl::Status Create(const GlobalFlags& global, const CreateFlags& flags) {
 absl::Status List(const GlobalFlags& global) {
   TrainingClient client(global.address, global.client);
   v1::ListSessionsRequest request;
+  std::vector<v1::Session> sessions;  // for people: columns know all widths
   do {
     absl::StatusOr<v1::ListSessionsResponse> page =
         client.ListSessions(request);
     if (!page.ok()) return page.status();
     for (const v1::Session& session : page->sessions()) {
       if (global.json)
-        std::cout << SessionJson(session, true) << "\n";
+        std::cout << SessionJson(session) << "\n";
       else
-        std::cout << absl::StrFormat(
-            "%s  step %-12s %s%s\n", session.session_id(),
-            Grouped(session.step()), NetworkText(session.spec()),
-            session.has_writer() ? "  (training)" : "");
+        sessions.push_back(session);
     }
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
+  if (!global.json) std::cout << SessionListText(sessions);
   return absl::OkStatus();
 }
 
 absl::Status Describe(const GlobalFlags& global, const std::string& id) {
   auto session = TrainingClient(global.address, global.client).GetSession(id);
   if (!session.ok()) return session.status();
-  std::cout << SessionJson(*session, global.json) << (global.json ? "\n" : "");
+  std::cout << (global.json ? SessionJson(*session) + "\n"
+                            : SessionText(*session));
   return absl::OkStatus();
 }
 
@@ -127,11 +125,12 @@ void AddSessionCommand(CLI::App& app, const GlobalFlags& global,
   AddCreate(*session, global, action);
   AddSessionUpdate(*session, global, action);
   AddSessionFork(*session, global, action);
-  session->add_subcommand("list", "One line a session")
+  session->add_subcommand("list", "All sessions: a line for each")
       ->callback(
           [&global, &action] { action = [&global] { return List(global); }; });
-  AddWithId(*session, "describe", "All about a session, as JSON", Describe,
-            global, action);
+  AddWithId(*session, "describe",
+            "All about a session: its network, its settings, how far it is",
+            Describe, global, action);
   AddWithId(*session, "delete", "Forget a session and free its memory", Delete,
             global, action);
 }

@@ -5,11 +5,10 @@
 
 namespace backprop::cli {
 
-std::string SessionJson(const v1::Session& session, bool one_line) {
+std::string SessionJson(const v1::Session& session) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;  // step 0 too
-  options.add_whitespace = !one_line;
   std::string json;
   (void)google::protobuf::util::MessageToJsonString(session, &json, options);
   return json;

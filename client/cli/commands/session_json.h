@@ -8,8 +8,9 @@
 
 namespace backprop::cli {
 
-// The session as the protocol's own JSON, with the proto's field names.
-std::string SessionJson(const v1::Session& session, bool one_line);
+// The session as the protocol's own JSON, with the proto's field names, in one
+// line without its end. For programs.
+std::string SessionJson(const v1::Session& session);
 
 }  // namespace backprop::cli
 

@@ -5,9 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "absl/strings/str_cat.h"
-#include "client/cli/data/file_bytes.h"
-#include "client/cli/data/npy_writer.h"
+#include "client/cli/data/weights_file.h"
 #include "client/cli/flags/command.h"
 #include "client/cli/text/number_text.h"
 #include "client/cpp/training_client.h"
@@ -24,29 +22,21 @@ absl::Status Download(const GlobalFlags& global, const DownloadFlags& flags) {
   auto weights = TrainingClient(global.address, global.client)
                      .DownloadWeights(flags.session_id);
   if (!weights.ok()) return weights.status();
-  absl::Status status = WriteFile(
-      flags.output,
-      flags.output.ends_with(".npy")
-          ? NpyBytes(weights->values)
-          : std::string(reinterpret_cast<const char*>(weights->values.data()),
-                        weights->values.size() * sizeof(float)));
-  if (!status.ok())
-    return absl::Status(
-        status.code(),
-        absl::StrCat("--output: ", std::string(status.message())));
-  const bool to_stdout = flags.output == "-";
-  if (global.json && !to_stdout) {
+  absl::Status status = WriteWeights(flags.output, weights->values);
+  if (!status.ok()) return status;
+  // Words and weights must not mix.
+  std::ostream& out = flags.output == "-" ? std::cerr : std::cout;
+  if (global.json) {
     PrintJson({{"session_id", flags.session_id},
                {"step", weights->step},
                {"next_offset", weights->next_offset},
                {"digest", DigestText(weights->digest)},
                {"weights", weights->values.size()},
-               {"output", flags.output}});
+               {"output", flags.output}},
+              out);
     return absl::OkStatus();
   }
-  // Words and weights must not mix.
-  (to_stdout ? std::cerr : std::cout)
-      << Grouped(weights->values.size()) << " weights of step "
+  out << Grouped(weights->values.size()) << " weights of step "
       << Grouped(weights->step) << ", digest " << DigestText(weights->digest)
       << "\n";
   return absl::OkStatus();

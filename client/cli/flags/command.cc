@@ -31,7 +31,9 @@ CLI::Validator NumberThat(const std::string& what,
 }  // namespace
 
 void AddSessionId(CLI::App& command, std::string* session_id) {
-  command.add_option("SESSION,--session", *session_id, "Session's id")
+  command
+      .add_option("SESSION,--session", *session_id,
+                  "The session's id; --session ID does as well")
       ->type_name("ID")
       ->required();
 }
@@ -80,10 +82,10 @@ CLI::Validator ShareBelowOne() {
                     [](float number) { return number >= 0 && number < 1; });
 }
 
-void PrintJson(const Json& object) {
+void PrintJson(const Json& object, std::ostream& out) {
   // A name in a file may not be UTF-8; that must not end the program.
-  std::cout << object.dump(-1, ' ', false, Json::error_handler_t::replace)
-            << std::endl;
+  out << object.dump(-1, ' ', false, Json::error_handler_t::replace)
+      << std::endl;
 }
 
 }  // namespace backprop::cli

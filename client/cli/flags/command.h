@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
+#include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -55,8 +56,8 @@ CLI::Validator NumberFrom(float smallest);
 CLI::Validator AboveZero();
 CLI::Validator ShareBelowOne();  // 0 ≤ x < 1
 
-// One line on standard output, flushed.
-void PrintJson(const Json& object);
+// One line, flushed. On standard output, unless that has another use.
+void PrintJson(const Json& object, std::ostream& out = std::cout);
 
 }  // namespace backprop::cli
 

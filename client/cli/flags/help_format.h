@@ -8,20 +8,21 @@
 
 namespace backprop::cli {
 
-// --help in 80 columns: descriptions are wrapped beside their options' names.
+// --help in 80 columns: descriptions are wrapped beside their options' names,
+// and an empty line stands before each group.
 class HelpFormat : public CLI::Formatter {
  public:
+  std::string make_help(const CLI::App* command, std::string name,
+                        CLI::AppFormatMode mode) const override;
+  std::string make_footer(const CLI::App* command) const override;
   std::string make_description(const CLI::App* command) const override;
   std::string make_group(
       std::string group, bool is_positional,
       std::vector<const CLI::Option*> options) const override;
+  std::string make_option_opts(const CLI::Option* option) const override;
   std::string make_option_desc(const CLI::Option* option) const override;
   std::string make_subcommand(const CLI::App* command) const override;
 };
-
-// Breaks text between words, so that no line has more than `width` columns
-// unless a word has. Exposed for tests.
-std::string Wrapped(const std::string& text, size_t width);
 
 }  // namespace backprop::cli
 

@@ -106,13 +106,17 @@ absl::StatusOr<v1::Layer> ParseLayer(const std::string& text) {
   return layer;
 }
 
+std::string ActivationText(const v1::Layer& layer) {
+  std::string text(NameOf(kActivations, layer.activation()));
+  if (HasConstant(layer.activation()) && layer.has_negative_scale())
+    absl::StrAppend(&text, "=", layer.negative_scale());
+  return text;
+}
+
 std::string NetworkText(const v1::SessionSpec& spec) {
   std::string text = absl::StrCat(spec.input_size());
   for (const v1::Layer& layer : spec.layers()) {
-    absl::StrAppend(&text, "-", layer.size(), ":",
-                    std::string(NameOf(kActivations, layer.activation())));
-    if (HasConstant(layer.activation()) && layer.has_negative_scale())
-      absl::StrAppend(&text, "=", layer.negative_scale());
+    absl::StrAppend(&text, "-", layer.size(), ":", ActivationText(layer));
     if (layer.dropout() > 0)
       absl::StrAppend(&text, ":dropout=", layer.dropout());
   }

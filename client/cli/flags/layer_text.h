@@ -19,6 +19,9 @@ std::string LayerHelp();
 // Errors are usage errors of --layers.
 absl::StatusOr<v1::Layer> ParseLayer(const std::string& text);
 
+// "leaky-relu=0.2": a layer's activation as it could be typed.
+std::string ActivationText(const v1::Layer& layer);
+
 // "784-128:relu-10:softmax": layers as they could be typed.
 std::string NetworkText(const v1::SessionSpec& spec);
 

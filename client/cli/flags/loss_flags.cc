@@ -25,7 +25,7 @@ absl::Status NotOf(const char* flag, const char* only,
                    const v1::SessionSpec& spec) {
   return UsageError(
       flag, absl::StrCat("is a setting of the loss ", only, "; this loss is ",
-                         std::string(NameOf(kLosses, spec.loss()))));
+                         LossName(spec.loss())));
 }
 
 absl::Status SetClassWeights(const std::string& text, v1::SessionSpec* spec) {
@@ -54,6 +54,10 @@ absl::Status SetClassWeights(const std::string& text, v1::SessionSpec* spec) {
 }
 
 }  // namespace
+
+std::string LossName(v1::Loss loss) {
+  return std::string(NameOf(kLosses, loss));
+}
 
 void AddLossFlags(CLI::App& app, FlagUse use, LossFlags* flags) {
   constexpr char kGroup[] = "Loss";

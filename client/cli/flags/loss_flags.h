@@ -22,6 +22,9 @@ struct LossFlags {
   std::string class_weights;  // "1,2.5,1", or "none"; empty: not given
 };
 
+// As --loss takes it: "cross-entropy".
+std::string LossName(v1::Loss loss);
+
 // kChange: the loss itself cannot be chosen.
 void AddLossFlags(CLI::App& app, FlagUse use, LossFlags* flags);
 

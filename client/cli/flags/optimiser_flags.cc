@@ -40,9 +40,8 @@ void SetKind(Kind kind, v1::Optimiser* optimiser) {
 absl::Status NotOf(const char* flag, const char* only,
                    const v1::Optimiser& optimiser) {
   return UsageError(
-      flag,
-      absl::StrCat("is a setting of ", only, "; this optimiser is ",
-                   std::string(NameOf(kOptimisers, optimiser.kind_case()))));
+      flag, absl::StrCat("is a setting of ", only, "; this optimiser is ",
+                         OptimiserName(optimiser)));
 }
 
 absl::Status ChangeEpsilon(float epsilon, v1::Optimiser* optimiser,
@@ -195,10 +194,13 @@ absl::StatusOr<v1::Optimiser> MakeOptimiser(const OptimiserFlags& flags) {
   return optimiser;
 }
 
+std::string OptimiserName(const v1::Optimiser& optimiser) {
+  return std::string(NameOf(kOptimisers, optimiser.kind_case()));
+}
+
 std::string OptimiserText(const v1::Optimiser& optimiser) {
-  std::string text =
-      absl::StrCat(std::string(NameOf(kOptimisers, optimiser.kind_case())),
-                   ", learning rate ", optimiser.learning_rate());
+  std::string text = absl::StrCat(OptimiserName(optimiser), ", learning rate ",
+                                  optimiser.learning_rate());
   const std::string schedule = ScheduleText(optimiser.schedule());
   if (!schedule.empty()) absl::StrAppend(&text, ", ", schedule);
   return text;

@@ -40,6 +40,9 @@ absl::Status ChangeOptimiser(const OptimiserFlags& flags,
                              v1::Optimiser* optimiser,
                              google::protobuf::FieldMask* mask);
 
+// As --optimiser takes it: "adam".
+std::string OptimiserName(const v1::Optimiser& optimiser);
+
 // "adam, learning rate 0.001, cosine schedule", for people.
 std::string OptimiserText(const v1::Optimiser& optimiser);
 

@@ -203,11 +203,14 @@ absl::StatusOr<v1::Schedule> MakeSchedule(const ScheduleFlags& flags,
   return schedule;
 }
 
+std::string ScheduleName(const v1::Schedule& schedule) {
+  return std::string(NameOf(kSchedules, schedule.kind_case()));
+}
+
 std::string ScheduleText(const v1::Schedule& schedule) {
   std::string text;
   if (schedule.kind_case() != Kind::KIND_NOT_SET)
-    text = absl::StrCat(std::string(NameOf(kSchedules, schedule.kind_case())),
-                        " schedule");
+    text = absl::StrCat(ScheduleName(schedule), " schedule");
   if (schedule.warmup_steps() > 0)
     absl::StrAppend(&text, text.empty() ? "" : ", ", "warm-up of ",
                     schedule.warmup_steps(), " steps");

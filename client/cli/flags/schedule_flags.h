@@ -33,6 +33,9 @@ void AddScheduleFlags(CLI::App& app, ScheduleFlags* flags);
 absl::StatusOr<v1::Schedule> MakeSchedule(const ScheduleFlags& flags,
                                           uint64_t run_steps);
 
+// As --schedule takes it: "cosine", or "constant".
+std::string ScheduleName(const v1::Schedule& schedule);
+
 // "cosine schedule", for people; empty for a constant rate.
 std::string ScheduleText(const v1::Schedule& schedule);
 

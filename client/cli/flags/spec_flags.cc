@@ -185,6 +185,10 @@ void AddNetworkFlags(CLI::App& app, SpecFlags* flags) {
 
 }  // namespace
 
+std::string InitialiserName(v1::InitialiserKind kind) {
+  return std::string(NameOf(kInitialisers, kind));
+}
+
 void AddSpecFlags(CLI::App& app, SpecFlags* flags) {
   constexpr uint64_t kMost32 = std::numeric_limits<uint32_t>::max();
   AddNetworkFlags(app, flags);

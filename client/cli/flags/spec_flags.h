@@ -50,6 +50,9 @@ void AddSpecFlags(CLI::App& app, SpecFlags* flags);
 // which training uses too; empty if there is none.
 std::string FirstSpecFlag(const CLI::App& app);
 
+// As --initialiser takes it: "he-uniform".
+std::string InitialiserName(v1::InitialiserKind kind);
+
 // Errors are usage errors that name the flag.
 absl::StatusOr<v1::SessionSpec> MakeSpec(const SpecFlags& flags,
                                          const DataShape& data);

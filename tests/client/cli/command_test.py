@@ -115,14 +115,32 @@ class TrainTest(ServedTest):
 class SessionTest(ServedTest):
     def test_a_session_is_made_listed_described_and_deleted(self) -> None:
         session = self.succeeds("session", "create", "--input-size", "2", "--layers", "3:relu,1").strip()
-        self.assertIn(f"{session}  step 0            2-3:relu-1:identity\n", self.succeeds("session", "list"))
-        described = json.loads(self.succeeds("session", "describe", session))
+        titles, line = self.succeeds("session", "list").splitlines()
+        self.assertEqual(titles.split(), ["SESSION", "STEP", "STATE", "CREATED", "(UTC)", "NETWORK"])
+        self.assertRegex(line, rf"^{session} +0  idle   \d{{4}}-\d\d-\d\d \d\d:\d\d  2-3:relu-1:identity$")
+        (described,) = self.objects("session", "describe", session)
         self.assertEqual((described["session_id"], described["step"]), (session, "0"))
         self.assertEqual(described["layout"]["weight_count"], "13")
         self.assertEqual(self.objects("session", "describe", "--session", session), [described])
         self.assertEqual(self.objects("session", "delete", session), [{"event": "deleted", "session_id": session}])
         self.assertIn(f"'{session}'", self.fails(1, "session", "describe", session))
         self.assertEqual(self.sessions(), [])
+        self.assertRegex(self.succeeds("session", "list"), r"^SESSION .*\n$")
+
+    def test_people_read_a_session_in_words(self) -> None:
+        session = self.succeeds("session", "create", "--input-size", "2", "--layers", "3:leaky-relu=0.2,2:softmax",
+                                "--optimiser", "adam", "--schedule", "cosine", "--schedule-steps", "1000",
+                                "--label-smoothing", "0.1", "--batch-size", "5").strip()
+        self.addCleanup(self.run_command, "session", "delete", session)
+        said = self.succeeds("session", "describe", session)
+        self.assertLessEqual(max(map(len, said.splitlines())), 80, said)
+        self.assertNotRegex(said, r"[{}]|LOSS_|ACTIVATION_")
+        for line in (f"session {session}", "network 2-3:leaky-relu=0.2-2:softmax", "weights 17, 68 B",
+                     "loss cross-entropy, label smoothing 0.1", "schedule cosine, period of 1,000 steps, down to 0",
+                     "optimiser adam, learning rate 0.001, beta1 0.9, beta2 0.999, epsilon 1e-08",
+                     "batch size 5 samples a step", "step 0", "next offset 0", "writer none at the moment"):
+            self.assertIn(line, re.sub(" {2,}", " ", said).splitlines())
+        self.assertRegex(said, r"(?m)^created +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$")
 
     def test_what_the_server_refuses_names_the_field(self) -> None:
         said = self.fails(1, "session", "create", "--input-size", "2", "--layers", "2:softmax,2")
@@ -211,7 +229,7 @@ class LiveSessionTest(ServedTest):
                                "changed: optimiser.learning_rate, optimiser.adam.beta1, optimiser.schedule\n")
         (updated,) = self.objects("session", "update", session, "--schedule", "constant")
         self.assertEqual((updated["first_step"], updated["changed"]), (1501, ["optimiser.schedule"]))
-        described = json.loads(self.succeeds("session", "describe", session))
+        (described,) = self.objects("session", "describe", session)
         self.assertEqual(described["learning_rate"], 0.25)
         self.assertNotIn("cosine", json.dumps(described))
         self.assertIn("identical", self.succeeds("train", "--session", session, *self.idx_data))
@@ -229,7 +247,7 @@ class LiveSessionTest(ServedTest):
             with self.subTest(flags=flags):
                 fork = self.succeeds("session", "fork", session, *flags).strip()
                 self.addCleanup(self.run_command, "session", "delete", fork)
-                described = json.loads(self.succeeds("session", "describe", fork))
+                (described,) = self.objects("session", "describe", fork)
                 self.assertEqual((described["forked_from"], described["step"]), (session, "0"))
                 (theirs,), (ours,) = (self.objects("evaluate", s, *self.csv_data) for s in (session, fork))
                 self.assertEqual(theirs["error"], ours["error"])
@@ -327,7 +345,8 @@ class InterruptionTest(ServedTest):
     def test_a_session_has_one_writer_and_cannot_be_deleted_under_it(self) -> None:
         process = self.start(*self.ENDLESS)
         (session,) = self.sessions()
-        self.assertIn("(training)", self.succeeds("session", "list"))
+        self.assertRegex(self.succeeds("session", "list"), rf"{session} +[\d,]+  training  ")
+        self.assertIn("a client trains it now", self.succeeds("session", "describe", session))
         self.assertIn(session, self.fails(1, "train", "--session", session, *self.idx_data))
         self.fails(1, "session", "delete", session)
         process.send_signal(signal.SIGTERM)

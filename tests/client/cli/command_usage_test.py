@@ -5,6 +5,7 @@ and what to do; and its exit code says whose fault it was."""
 
 import gzip
 import json
+import re
 
 from command_fixture import CommandTest, idx, images, main
 
@@ -15,12 +16,22 @@ class UsageTest(CommandTest):
     def refused(self, *arguments: str) -> str:
         return self.fails(2, *arguments)
 
+    def commands(self, *within: str) -> list[list[str]]:
+        """All commands there are, as they are typed; the first is none."""
+        listed = re.search("say what to do: (.*)", self.run_command(*within).stderr)
+        inner = listed[1].split(", ") if listed else []
+        return [[*within], *(command for name in inner for command in self.commands(*within, name))]
+
     def test_help_and_version_are_no_failures(self) -> None:
-        for arguments in (["--help"], ["train", "--help"], ["session", "create", "--help"], ["session", "update", "--help"],
-                          ["session", "fork", "--help"], ["watch", "--help"]):
-            said = self.succeeds(*arguments)
-            self.assertIn("Usage: backprop", said)
+        for command in self.commands():
+            said = self.succeeds(*command, "--help")
+            self.assertIn(" ".join(["Usage: backprop", *command]), said)
             self.assertLessEqual(max(map(len, said.splitlines())), 80, said)
+            # Groups stand apart, and nothing is listed twice.
+            self.assertNotRegex(said, r"(?m)^.+\n(Usage|Positionals|Options|Subcommands):")
+            options = re.findall(r"(?m)^  (--[a-z0-9-]+)", said)
+            self.assertEqual(len(options), len(set(options)), options)
+            self.assertNotRegex(said, r"(?m)^  (SESSION|--session) ID REQUIRED")
         self.assertRegex(self.succeeds("--version"), r"^backprop \d+\.\d+\.\d+\n$")
 
     def test_no_command_lists_those_there_are(self) -> None:

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include "client/cli/flags/help_format.h"
 #include "client/cli/text/number_text.h"
 #include "client/cli/text/progress.h"
+#include "client/cli/text/wrapped.h"
 
 namespace backprop::cli {
 namespace {
