@@ -2,6 +2,7 @@
 #include "client/cpp/call_status.h"
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
@@ -62,8 +63,7 @@ absl::Status FromRejection(const google::rpc::Status& status) {
     }
   }
   absl::Status result(CodeOf(status.code()), message);
-  if (!reason.empty()) result.SetPayload(kReasonPayload, absl::Cord(reason));
-  return result;
+  return reason.empty() ? result : WithReason(std::move(result), reason);
 }
 
 absl::Status FromGrpc(const grpc::Status& status) {
@@ -83,6 +83,11 @@ absl::Status FromGrpc(const grpc::Status& status) {
                              ? "a newer backpropd is needed"
                              : status.error_message()));
   return FromRejection(details);
+}
+
+absl::Status WithReason(absl::Status status, std::string_view reason) {
+  status.SetPayload(kReasonPayload, absl::Cord(std::string(reason)));
+  return status;
 }
 
 std::string ReasonOf(const absl::Status& status) {

@@ -9,6 +9,7 @@
 #define BACKPROP_CLIENT_CPP_CALL_STATUS_H_
 
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "client/cpp/connection_fault.h"
@@ -29,6 +30,10 @@ std::string ReasonOf(const absl::Status& status);
 
 // Why the call did not get through, if it is known; the message says it too.
 ConnectionFault ConnectionFaultOf(const absl::Status& status);
+
+// The same status with this reason: for what a backpropd says by other means
+// than an error, such as its goodbye. status must not be OK.
+absl::Status WithReason(absl::Status status, std::string_view reason);
 
 }  // namespace backprop
 

@@ -10,6 +10,14 @@
 #include "client/cpp/session_layout.h"
 
 namespace backprop {
+namespace {
+
+// What a goodbye means, with the reason that a refused call would have.
+absl::Status ShutDown(const std::string& message) {
+  return WithReason(absl::UnavailableError(message), "SHUTTING_DOWN");
+}
+
+}  // namespace
 
 TrainStream::TrainStream(std::unique_ptr<grpc::ClientContext> context,
                          std::unique_ptr<Call> call, size_t sample_bytes,
@@ -58,8 +66,7 @@ absl::Status TrainStream::ReadOpening(const v1::Session& session) {
                        : status;
   }
   if (opened.has_rejection()) return FromRejection(opened.rejection());
-  if (opened.goodbye())
-    return absl::UnavailableError("the server is shutting down");
+  if (opened.goodbye()) return ShutDown("the server is shutting down");
   if (opened.message_number() != 0 || !opened.message_done())
     return absl::InternalError(
         "the server's first response does not answer the opening");
@@ -243,10 +250,15 @@ absl::Status TrainStream::Finish() {
   if (!fault_.ok()) return fault_;
   if (!status.ok()) return status;
   std::lock_guard lock(mutex_);
-  if (goodbye_ || !unanswered_.empty())
+  if (goodbye_)
+    return ShutDown(absl::StrFormat(
+        "the server has shut down, and sessions that it held in memory alone "
+        "are gone; %d messages were not answered",
+        unanswered_.size()));
+  if (!unanswered_.empty())
     return absl::UnavailableError(absl::StrFormat(
-        "the server shut down with %d messages unanswered: open a new stream "
-        "and go on from the offset that it names",
+        "the server ended the stream with %d messages unanswered: open a new "
+        "stream and go on from the offset that it names",
         unanswered_.size()));
   return absl::OkStatus();
 }

@@ -80,7 +80,8 @@ class TrainStream {
   // A rejection comes as a response: look at answer->response.rejection().
   bool Next(TrainAnswer* answer);
   // How the stream ended; call it after Next returned false. Not OK also if
-  // the server left (UNAVAILABLE) or broke the protocol (INTERNAL).
+  // the server left (UNAVAILABLE; with the reason SHUTTING_DOWN if it said
+  // goodbye) or broke the protocol (INTERNAL).
   absl::Status Finish();
 
   // Ends the call at once.

@@ -12,16 +12,19 @@
 #include <utility>
 #include <vector>
 
+#include "client/cpp/call_status.h"
 #include "tests/client/cpp/session_message.h"
 
 namespace backprop {
 namespace {
 
 using ::testing::_;
+using ::testing::AllOf;
 using ::testing::DoAll;
 using ::testing::HasSubstr;
 using ::testing::Invoke;
 using ::testing::NiceMock;
+using ::testing::Not;
 using ::testing::Return;
 using ::testing::SetArgPointee;
 using Call = NiceMock<
@@ -258,7 +261,23 @@ TEST_F(TrainStreamTest, GoodbyeEndsAsUnavailable) {
   EXPECT_FALSE(stream_->Next(&answer_));
   const absl::Status status = stream_->Finish();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("1 messages"));
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("has shut down"), HasSubstr("1 messages"),
+                    Not(HasSubstr("go on"))));
+  EXPECT_EQ(ReasonOf(status), "SHUTTING_DOWN");
+}
+
+TEST_F(TrainStreamTest, AStreamThatEndsEarlyWithoutGoodbyeCanBeGoneOnWith) {
+  Open({Answer(1, 10, 11)});
+  ASSERT_TRUE(stream_->Send(Samples({1})));
+  ASSERT_TRUE(stream_->Send(Samples({2})));
+  ASSERT_TRUE(stream_->Next(&answer_));
+  EXPECT_FALSE(stream_->Next(&answer_));
+  const absl::Status status = stream_->Finish();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("go on from the offset that it names"));
+  EXPECT_EQ(ReasonOf(status), "");
 }
 
 TEST_F(TrainStreamTest, ServersReasonIsGivenByFinish) {
