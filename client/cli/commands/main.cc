@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "client/cli/flags/command.h"
 #include "client/cli/flags/connection_flags.h"
 #include "client/cli/flags/help_format.h"
@@ -18,6 +19,12 @@
 
 namespace backprop::cli {
 namespace {
+
+// The server speaks of its calls; here people type commands.
+std::string InCommands(const absl::Status& status) {
+  return absl::StrReplaceAll(status.message(),
+                             {{"ListSessions", "backprop session list"}});
+}
 
 int Report(const absl::Status& status, const GlobalFlags& flags,
            const std::string& advice) {
@@ -27,7 +34,7 @@ int Report(const absl::Status& status, const GlobalFlags& flags,
                {"code", absl::StatusCodeToString(status.code())},
                {"reason", ReasonOf(status)},
                {"message", std::string(status.message())}});
-  std::cerr << "backprop: " << std::string(status.message()) << "\n" << advice;
+  std::cerr << "backprop: " << InCommands(status) << "\n" << advice;
   return IsUsageError(status) ? 2 : 1;
 }
 
@@ -112,10 +119,15 @@ int Main(int argc, char** argv) {
   if (status.ok())
     status =
         SetConnection(connection, std::getenv("BACKPROP_METADATA"), &flags);
-  if (status.ok()) status = action();
+  if (!status.ok())
+    return Report(status, flags,
+                  "See " + PathOf(Innermost(app)) + " --help.
+");
+  status = action();
   return Report(status, flags,
                 IsUsageError(status)
-                    ? "See " + PathOf(Innermost(app)) + " --help.\n"
+                    ? "See " + PathOf(Innermost(app)) + " --help.
+"
                     : ConnectionAdvice(status, flags));
 }
 

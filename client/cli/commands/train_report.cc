@@ -13,39 +13,22 @@
 namespace backprop::cli {
 namespace {
 
-uint64_t Rate(uint64_t samples, double seconds) {
-  return seconds <= 0 ? 0
-                      : static_cast<uint64_t>(
-                            static_cast<double>(samples) / seconds + 0.5);
-}
-
 uint64_t DenseBytes(const v1::Session& session, const TrainingTotals& totals) {
   return totals.steps * session.layout().weight_count() * sizeof(float);
-}
-
-// Accuracy says nothing where a number is to be met.
-bool IsClassifier(const v1::Session& session) {
-  return OutputSize(session.spec()) > 1;
-}
-
-void AddTest(const v1::Session& session, const TestResult& test, Json* object) {
-  if (!test.has_value()) return;
-  (*object)["test_error"] = test->error();
-  (*object)["test_plain_error"] = test->plain_error();
-  if (IsClassifier(session)) (*object)["test_accuracy"] = test->accuracy();
 }
 
 Json EndObject(const v1::Session& session, const TrainingTotals& totals,
                const TestResult& test,
                const std::optional<ReplicaCheck>& replica, size_t left_over) {
-  Json object = {{"event", "done"},
-                 {"session_id", session.session_id()},
-                 {"steps", totals.steps},
-                 {"samples", totals.samples},
-                 {"samples_per_second", Rate(totals.samples, totals.seconds)},
-                 {"left_over_samples", left_over},
-                 {"delta_bytes", totals.delta_bytes},
-                 {"dense_delta_bytes", DenseBytes(session, totals)}};
+  Json object = {
+      {"event", "done"},
+      {"session_id", session.session_id()},
+      {"steps", totals.steps},
+      {"samples", totals.samples},
+      {"samples_per_second", SamplesPerSecond(totals.samples, totals.seconds)},
+      {"left_over_samples", left_over},
+      {"delta_bytes", totals.delta_bytes},
+      {"dense_delta_bytes", DenseBytes(session, totals)}};
   AddTest(session, test, &object);
   object["replica"] = !replica.has_value()    ? "not kept"
                       : replica->verdict.ok() ? "identical"
@@ -97,31 +80,12 @@ void TrainReport::Begin(const Dataset& dataset, bool created) const {
     std::cout << "inputs are standardised as the first "
               << Grouped(spec.input().standardisation().learn_samples())
               << " samples were\n";
-  std::cout << "training on " << Grouped(dataset.samples) << " samples"
-            << std::endl;
-}
-
-void TrainReport::Epoch(size_t epoch, const EpochResult& result,
-                        const TestResult& test) const {
-  const uint64_t rate = Rate(result.samples, result.seconds);
-  if (json_) {
-    Json object = {{"event", "epoch"},
-                   {"epoch", epoch},
-                   {"error", result.error},
-                   {"samples", result.samples},
-                   {"samples_per_second", rate}};
-    AddTest(session_, test, &object);
-    PrintJson(object);
-    return;
-  }
-  const size_t width = std::to_string(epochs_).size();
-  std::cout << absl::StrFormat("epoch %*d/%d   error %.6f", width, epoch,
-                               epochs_, result.error);
-  if (test.has_value() && IsClassifier(session_))
-    std::cout << absl::StrFormat("   test accuracy %.4f", test->accuracy());
-  if (test.has_value() && !IsClassifier(session_))
-    std::cout << absl::StrFormat("   test error %.6f", test->error());
-  std::cout << "   " << Grouped(rate) << " samples/s" << std::endl;
+  std::cout << "training on " << Grouped(dataset.samples) << " samples";
+  if (flags_.until_error.has_value())
+    std::cout << absl::StrFormat(" until the error is %g, %s epochs at most",
+                                 *flags_.until_error,
+                                 Grouped(flags_.most_epochs()));
+  std::cout << std::endl;
 }
 
 void TrainReport::End(const TrainingTotals& totals, const TestResult& test,
@@ -144,7 +108,7 @@ void TrainReport::End(const TrainingTotals& totals, const TestResult& test,
   const auto dense = static_cast<double>(DenseBytes(session_, totals));
   std::cout << "steps:         " << Grouped(totals.steps) << "\n"
             << "samples/s:     "
-            << Grouped(Rate(totals.samples, totals.seconds)) << "\n"
+            << Grouped(SamplesPerSecond(totals.samples, totals.seconds)) << "\n"
             << "deltas:        ";
   if (totals.delta_bytes == 0)
     std::cout << "none received; dense ones would have been " << ByteText(dense)
@@ -157,6 +121,17 @@ void TrainReport::End(const TrainingTotals& totals, const TestResult& test,
                      dense / static_cast<double>(totals.delta_bytes));
   PrintReplica(replica);
   std::cout << std::flush;
+}
+
+void TrainReport::Saved(const Replica& replica) const {
+  if (json_)
+    PrintJson({{"event", "saved"},
+               {"output", flags_.output},
+               {"step", replica.step()},
+               {"digest", DigestText(replica.digest())}});
+  else
+    std::cout << "weights:       those of step " << Grouped(replica.step())
+              << " are in " << flags_.output << std::endl;
 }
 
 void TrainReport::Note(const std::string& text) const {

@@ -11,12 +11,12 @@
 
 #include "absl/status/status.h"
 #include "backprop/v1/training_service.pb.h"
+#include "client/cli/commands/epoch_report.h"
 #include "client/cli/data/dataset.h"
+#include "client/cli/flags/train_flags.h"
 #include "client/cli/run/training_run.h"
 
 namespace backprop::cli {
-
-using TestResult = std::optional<v1::EvaluateResponse>;
 
 // Whether the replica holds the server's weights.
 struct ReplicaCheck {
@@ -27,25 +27,33 @@ struct ReplicaCheck {
 
 class TrainReport {
  public:
-  // epochs: how many there will be at most. session must outlive the report.
-  TrainReport(bool json, size_t epochs, const v1::Session& session)
-      : json_(json), epochs_(epochs), session_(session) {}
+  // flags: how training goes. The references must outlive the report.
+  TrainReport(bool json, const TrainFlags& flags, const v1::Session& session)
+      : json_(json),
+        flags_(flags),
+        session_(session),
+        epochs_(json, flags, session) {}
 
   void Begin(const Dataset& dataset, bool created) const;
-  void Epoch(size_t epoch, const EpochResult& result,
-             const TestResult& test) const;
+  // What is said between Begin and the rest.
+  EpochReport& epochs() { return epochs_; }
   // replica: none if the run kept none.
   void End(const TrainingTotals& totals, const TestResult& test,
            const std::optional<ReplicaCheck>& replica, size_t left_over) const;
+  // The replica's weights were written to --output.
+  void Saved(const Replica& replica) const;
   // Something that the user should know besides.
   void Note(const std::string& text) const;
   // The session lives on; says how to go on with it.
   void Kept() const;
 
  private:
+  // Constant after construction.
   const bool json_;
-  const size_t epochs_;
+  const TrainFlags& flags_;
   const v1::Session& session_;
+
+  EpochReport epochs_;
 };
 
 }  // namespace backprop::cli

@@ -174,10 +174,12 @@ std::string ConnectionAdvice(const absl::Status& status,
     case ConnectionFault::kNoBackend:
       break;
   }
-  return absl::IsUnavailable(status)
-             ? "Is backpropd running at --address " + global.address +
-                   "? Start it, or name another address.\n"
-             : "";
+  // One that says that it shuts down is there, or was.
+  const bool unreachable =
+      absl::IsUnavailable(status) && ReasonOf(status) != "SHUTTING_DOWN";
+  return unreachable ? "Is backpropd running at --address " + global.address +
+                           "? Start it, or name another address.\n"
+                     : "";
 }
 
 }  // namespace backprop::cli

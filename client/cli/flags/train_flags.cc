@@ -78,6 +78,13 @@ void AddTrainFlags(CLI::App& command, TrainFlags* flags) {
                 "Keep no copy of the weights here, and get no deltas")
       ->group(kRunGroup);
   command
+      .add_option("--output", flags->output,
+                  "Write the replica's weights to this file at the end, also "
+                  "when training fails: little-endian float32, or NumPy's "
+                  "format if it ends in .npy")
+      ->type_name("FILE")
+      ->group(kRunGroup);
+  command
       .add_flag("--keep-session", flags->keep_session,
                 "Do not delete the session at the end")
       ->group(kRunGroup);
@@ -105,6 +112,12 @@ absl::Status CheckTrainFlags(const CLI::App& command, const TrainFlags& flags) {
                         "is for classes; of a number to be met only the error "
                         "says how well it is met");
   }
+  if (!flags.output.empty() && flags.no_replica)
+    return UsageError("--output",
+                      "writes the replica's weights; leave --no-replica out");
+  if (flags.output == "-")
+    return UsageError("--output",
+                      "name a file: standard output tells of the training");
   if (flags.session_id.empty()) return absl::OkStatus();
   const std::string flag = FirstSpecFlag(command);
   if (!flag.empty())

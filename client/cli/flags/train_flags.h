@@ -27,6 +27,7 @@ struct TrainFlags {
   size_t samples_per_message = 32;
   std::optional<double> until_error;
   std::optional<double> require_accuracy;
+  std::string output;  // file for the replica's weights; empty: none
   bool no_replica = false;
   bool no_shuffle = false;
   bool keep_session = false;

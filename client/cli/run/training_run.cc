@@ -153,7 +153,6 @@ absl::StatusOr<EpochResult> TrainingRun::SendAndRead(const std::string& title,
     }
   }
   writer.join();
-  progress.Clear();
   if (!status.ok()) return status;
   return result;
 }

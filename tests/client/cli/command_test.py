@@ -217,6 +217,17 @@ class SessionTest(ServedTest):
         self.assertIn("--output: cannot write /nowhere/w",
                       self.fails(1, "weights", "download", session, "--output", "/nowhere/w"))
 
+    def test_training_writes_the_weights_that_its_replica_holds(self) -> None:
+        file = self.file("w.npy", b"")
+        *_, saved, done = self.objects("train", *self.idx_data, *QUICK, "--keep-session", "--output", file)
+        self.addCleanup(self.run_command, "session", "delete", done["session_id"])
+        self.assertEqual((saved["event"], saved["step"], saved["digest"]), ("saved", 1500, done["server_digest"]))
+        theirs = self.file("theirs.npy", b"")
+        self.succeeds("weights", "download", done["session_id"], "--output", theirs)
+        self.assertEqual(numpy.load(file).tobytes(), numpy.load(theirs).tobytes())
+        self.assertIn("--output: cannot write /nowhere/w",
+                      self.fails(1, "train", *self.idx_data, "--output", "/nowhere/w"))
+
 
 class LiveSessionTest(ServedTest):
     """Sessions that are changed, forked and watched."""
@@ -353,16 +364,38 @@ class InterruptionTest(ServedTest):
         self.assertEqual(self.end(process)[0], 1)
         self.succeeds("session", "delete", session)
 
-    def test_a_server_that_goes_away_is_a_failure(self) -> None:
-        for end in (signal.SIGTERM, signal.SIGKILL):
-            with self.subTest(signal=end):
-                process = self.start(*self.ENDLESS)
-                self.server.send_signal(end)
-                status, _, complained = self.end(process)
-                self.assertEqual(status, 1)
-                self.assertIn("Is backpropd running at", complained)
-                self.tearDownClass()
-                self.start_server()
+    def lose_server(self, end: signal.Signals, *arguments: str) -> tuple[str, str]:
+        """What endless training says, and complains of, when the server goes away; there is a new one then."""
+        process = self.start(*self.ENDLESS, *arguments)
+        self.addCleanup(self.start_server)
+        self.addCleanup(self.tearDownClass)
+        self.server.send_signal(end)
+        status, said, complained = self.end(process)
+        self.assertEqual(status, 1)
+        self.assertNotIn("go on", said + complained, "there is no session to go on with")
+        return said, complained
+
+    def test_a_server_that_shuts_down_takes_its_sessions_with_it_and_the_command_says_so(self) -> None:
+        _, complained = self.lose_server(signal.SIGTERM)
+        self.assertRegex(complained, rf"^backprop: the server at {self.address} has shut down after [\d,]+ steps, and "
+                                     r"its sessions are gone with it\. With --output FILE, [^\n]*\n$")
+
+    def test_weights_outlive_the_server_where_they_are_wanted(self) -> None:
+        file = self.file("w.npy", b"")
+        said, complained = self.lose_server(signal.SIGTERM, "--output", file)
+        step = int(re.search(r"weights: +those of step ([\d,]+) are in (.*)\n", said)[1].replace(",", ""))
+        self.assertIn(f"after {step:,} steps", complained)
+        self.assertIn(f"The weights of the last step are in {file}", complained)
+        self.assertTrue(numpy.isfinite(numpy.load(file)).all())
+        # The last epoch's line is there, however many were left out.
+        last = int((re.findall(r"(?m)^epoch +(\d+)/", said) or ["1"])[-1])
+        self.assertLessEqual(step - last * 300, 300)
+
+    def test_a_server_that_dies_is_a_failure(self) -> None:
+        _, complained = self.lose_server(signal.SIGKILL)
+        self.assertRegex(complained, rf"^backprop: the connection to the server at {self.address} broke after ")
+        self.assertIn("If the server has ended, its sessions are gone with it", complained)
+        self.assertIn("Is backpropd running at", complained)
 
     def progress_of(self, terminal: str) -> str:
         """What standard error, a terminal of this kind, shows in the first second of training."""
@@ -383,7 +416,7 @@ class InterruptionTest(ServedTest):
         return shown.decode()
 
     def test_a_terminal_sees_a_bar_and_a_dumb_one_does_not(self) -> None:
-        bars = re.findall(r"\repoch \d+/1000000 \[#*\.*\] +\d+ %  error", self.progress_of("xterm"))
+        bars = re.findall(r"\repoch +\d+/1000000 \[#*\.*\] +\d+ %  error", self.progress_of("xterm"))
         self.assertTrue(0 < len(bars) < 20, bars)
         self.assertRegex(self.progress_of("dumb"), r"^backprop: interrupted after [\d,]+ steps\s+$")
 

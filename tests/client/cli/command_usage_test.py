@@ -78,6 +78,8 @@ class UsageTest(CommandTest):
             ("--input-size", ["session", "create", "--layers", "2"]),
             ("--session", ["session", "describe"]),
             ("--output", ["weights", "download", "s"]),
+            ("--output", ["train", *data, "--output", "w", "--no-replica"]),
+            ("--output", ["train", *data, "--output", "-"]),
             ("--address", ["--address", "localhost", "session", "list"]),
         ):
             with self.subTest(arguments=arguments):

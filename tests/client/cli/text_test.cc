@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <string>
+
 #include "client/cli/text/number_text.h"
 #include "client/cli/text/progress.h"
 #include "client/cli/text/wrapped.h"
@@ -33,18 +36,50 @@ TEST(WrappedTest, LinesBreakBetweenWords) {
 }
 
 TEST(BarTextTest, FillsWithProgress) {
-  EXPECT_EQ(BarText("epoch 1/2", 50, 100, "x", 31),
+  EXPECT_EQ(BarText("epoch 1/2", 50, 100, "x", "", 31),
             "epoch 1/2 [#####.....]  50 %  x");
-  EXPECT_EQ(BarText("e", 200, 100, "x", 23), "e [##########] 100 %  x");
+  EXPECT_EQ(BarText("e", 200, 100, "x", "", 23), "e [##########] 100 %  x");
 }
 
 TEST(BarTextTest, NeverWiderThanTheTerminal) {
   for (size_t width = 0; width < 120; ++width)
-    EXPECT_LE(BarText("epoch 1/2", 3, 7, "error 0.1", width).size(), width);
+    EXPECT_LE(
+        BarText("epoch 1/2", 3, 7, "error 0.1", "accuracy 0.5", width).size(),
+        width);
+}
+
+TEST(BarTextTest, WhatStandsAsideIsLeftOutFirst) {
+  EXPECT_EQ(BarText("e", 1, 2, "x", "aside", 25), "e [##..]  50 %  x   aside");
+  EXPECT_EQ(BarText("e", 1, 2, "x", "aside", 24), "e [#####......]  50 %  x");
+  EXPECT_EQ(BarText("e", 1, 2, "x", "aside", 16), "e  50 %");
 }
 
 TEST(BarTextTest, NothingToDoIsDone) {
-  EXPECT_NE(BarText("e", 0, 0, "", 40).find("100 %"), std::string::npos);
+  EXPECT_NE(BarText("e", 0, 0, "", "", 40).find("100 %"), std::string::npos);
+}
+
+TEST(ProgressTest, LeavesWhatStandsInTheLineForAWhile) {
+  std::string shown;
+  Terminal::Clock::time_point now;
+  LiveLine line({.write = [&](std::string_view text) { shown = text; },
+                 .columns = [] { return size_t{40}; },
+                 .now = [&] { return now; }});
+  Progress progress(line, std::chrono::milliseconds(500));
+  progress.Begin("e", 2);
+  progress.Show(1, "x");
+  EXPECT_EQ(shown, "\re [#############.............]  50 %  x\x1b[K");
+  line.Show("result");
+  now += std::chrono::milliseconds(200);
+  line.Show("result");
+  progress.Begin("f", 2);
+  now += std::chrono::milliseconds(499);
+  EXPECT_FALSE(progress.Due());
+  progress.Show(1, "x");
+  EXPECT_EQ(shown, "\rresult\x1b[K");
+  now += std::chrono::milliseconds(1);
+  progress.SetAside("aside");
+  progress.Show(1, "x");
+  EXPECT_EQ(shown, "\rf [#########.........]  50 %  x   aside\x1b[K");
 }
 
 }  // namespace

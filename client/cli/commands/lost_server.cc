@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cli/commands/lost_server.h"
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "client/cli/text/number_text.h"
+#include "client/cpp/call_status.h"
+
+namespace backprop::cli {
+namespace {
+
+constexpr char kLostPayload[] = "backprop.cli/lost_server";
+constexpr char kShuttingDown[] = "SHUTTING_DOWN";
+constexpr char kSessionNotFound[] = "SESSION_NOT_FOUND";
+
+std::string After(uint64_t steps) {
+  return absl::StrCat("after ", Grouped(steps),
+                      steps == 1 ? " step" : " steps");
+}
+
+// What is left where the session is not.
+std::string WhatIsLeft(const LostTraining& training) {
+  return training.output.empty()
+             ? ". With --output FILE, train writes the weights that it has "
+               "here to a file, whatever becomes of the server"
+             : absl::StrCat(". The weights of the last step are in ",
+                            training.output);
+}
+
+absl::Status Lost(absl::StatusCode code, const std::string& text) {
+  absl::Status status(code, text);
+  status.SetPayload(kLostPayload, absl::Cord());
+  return status;
+}
+
+}  // namespace
+
+absl::Status LostServer(TrainingClient& client, const LostTraining& training,
+                        const absl::Status& status) {
+  if (ReasonOf(status) == kShuttingDown)
+    return WithReason(
+        Lost(absl::StatusCode::kUnavailable,
+             absl::StrCat("the server at ", training.address, " has shut down ",
+                          After(training.steps),
+                          ", and its sessions are gone with it",
+                          WhatIsLeft(training))),
+        kShuttingDown);
+  const std::string broke = absl::StrCat(
+      "the connection to the server at ", training.address, " broke ",
+      After(training.steps), " (", status.message(), ")");
+  absl::StatusOr<v1::Session> session = client.GetSession(training.session_id);
+  if (session.ok())
+    return Lost(
+        absl::StatusCode::kAborted,
+        absl::StrCat(broke, ". Session ", training.session_id,
+                     " is still there, at step ", Grouped(session->step()),
+                     ": go on with --session ", training.session_id));
+  if (ReasonOf(session.status()) == kSessionNotFound)
+    return WithReason(
+        Lost(absl::StatusCode::kNotFound,
+             absl::StrCat(broke,
+                          ". A server is there again, but has no session ",
+                          training.session_id, ": it was started anew",
+                          WhatIsLeft(training))),
+        kSessionNotFound);
+  return Lost(absl::StatusCode::kUnavailable,
+              absl::StrCat(broke,
+                           ", and cannot be made again. If the server has "
+                           "ended, its sessions are gone with it",
+                           WhatIsLeft(training)));
+}
+
+bool IsLostServer(const absl::Status& status) {
+  return status.GetPayload(kLostPayload).has_value();
+}
+
+}  // namespace backprop::cli
