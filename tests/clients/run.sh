@@ -75,7 +75,7 @@ run_java() {
 }
 
 # build.rs runs protoc.
-build_rust() { PROTO="${proto}" cargo build --quiet --locked; }
+build_rust() { PROTO="${proto}" cargo build --quiet; }
 run_rust() { target/debug/xor "$1"; }
 
 build_typescript() {
