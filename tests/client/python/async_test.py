@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -90,6 +91,34 @@ def test_refusals_are_raised_and_the_stream_goes_on(
                 await stream.receive()
             await stream.send(X[1:4], Y[1:4])
             assert (await stream.receive()).step == 4
+
+    run(server, body)
+
+
+def test_a_stream_goes_on_whenever_a_task_was_cancelled(
+    server: FakeServer, servicer: FakeServicer, spec: pb.SessionSpec
+) -> None:
+    async def body(client: AsyncTrainingClient) -> None:
+        for turns in range(40):
+            session = await client.create(spec)
+            replica = await session.replica()
+            stream = session.stream(replica, window=2)
+            answers = []
+            for begin in range(0, 24, 4):
+                await stream.send(X[begin : begin + 4], Y[begin : begin + 4])
+                task = asyncio.create_task(stream.receive())
+                for _ in range(turns if begin in {4, 12} else 0):
+                    await asyncio.sleep(0)
+                if begin in {4, 12}:
+                    task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    answers.append(await task)
+            answers += [answer async for answer in stream.flush()]
+            await stream.close()
+            journal = servicer.sessions[session.session_id].journal
+            assert b"".join(step.inputs for step in journal) == X.tobytes()
+            assert sum(len(answer.errors) + answer.skipped_samples for answer in answers) == 24
+            assert replica.verify(await session.weights()) is None
 
     run(server, body)
 

@@ -49,19 +49,18 @@ def test_time_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "had_stream", "passing"),
+    ("error", "passing"),
     [
-        (ServerUnavailableError("x"), False, True),
-        (ShuttingDownError("x"), False, True),
-        (QueueLimitError("x"), False, True),
-        (SessionHasWriterError("x"), False, False),
-        (SessionHasWriterError("x"), True, True),
-        (InvalidRequestError("x", code=grpc.StatusCode.INVALID_ARGUMENT), True, False),
-        (BackpropdError("Stream removed", code=grpc.StatusCode.UNKNOWN), False, True),
-        (BackpropdError("RST_STREAM", code=grpc.StatusCode.INTERNAL), False, True),
-        (BackpropdError("too large", code=grpc.StatusCode.RESOURCE_EXHAUSTED), True, False),
-        (BackpropdError("who?", code=grpc.StatusCode.UNAUTHENTICATED), True, False),
+        (ServerUnavailableError("x"), True),
+        (ShuttingDownError("x"), True),
+        (QueueLimitError("x"), True),
+        (SessionHasWriterError("x"), False),
+        (InvalidRequestError("x", code=grpc.StatusCode.INVALID_ARGUMENT), False),
+        (BackpropdError("Stream removed", code=grpc.StatusCode.UNKNOWN), True),
+        (BackpropdError("RST_STREAM", code=grpc.StatusCode.INTERNAL), True),
+        (BackpropdError("too large", code=grpc.StatusCode.RESOURCE_EXHAUSTED), False),
+        (BackpropdError("who?", code=grpc.StatusCode.UNAUTHENTICATED), False),
     ],
 )
-def test_some_errors_pass(error: BackpropdError, had_stream: bool, passing: bool) -> None:
-    assert is_passing(error, had_stream=had_stream) is passing
+def test_some_errors_pass(error: BackpropdError, passing: bool) -> None:
+    assert is_passing(error) is passing

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +16,27 @@ from fake_clock import FakeClock, FullJitter
 from fake_server import FakeServer, FakeServicer
 
 # Without BACKPROPD there is no server to test against: run_tests.sh demands it.
-collect_ignore = [] if os.environ.get("BACKPROPD") else ["real_server_test.py"]
+AGAINST_REAL = ["cancel_test.py", "interrupt_test.py", "readme_test.py", "real_server_test.py"]
+collect_ignore = [] if os.environ.get("BACKPROPD") else AGAINST_REAL
+
+
+@pytest.fixture(scope="session")
+def target() -> Iterator[str]:
+    flags = ["--grpc-address=127.0.0.1:0", "--http-address=127.0.0.1:0"]
+    process = subprocess.Popen([os.environ["BACKPROPD"], *flags], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if '"serving"' in line:
+            break
+    else:
+        pytest.fail("backpropd did not serve")
+    rest = threading.Thread(target=process.stderr.read, daemon=True)
+    rest.start()
+    yield json.loads(line)["grpc_address"]
+    process.terminate()
+    assert process.wait(30) == 0
+    rest.join()
+    process.stderr.close()
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ class Faults:
     refuse_opening: int = 0
     """So many openings fail as unreachable."""
     writer_stays: int = 0
-    """So many openings after the first find the old writer still there."""
+    """So many openings after the first, steps by hand and deletions find the old writer still there."""
     fail_unary: int = 0
     """So many unary calls fail as unreachable."""
     lose_digest: bool = False
@@ -154,6 +154,13 @@ class FakeServicer(stubs.TrainingServiceServicer):
         if self.faults.fail_unary:
             self.faults.fail_unary -= 1
             context.abort(grpc.StatusCode.UNAVAILABLE, "unreachable")
+
+    def in_the_way(self, session: FakeSession) -> bool:
+        """Whether a writer is, be it that one stays."""
+        if self.faults.writer_stays:
+            self.faults.writer_stays -= 1
+            return True
+        return session.has_writer
 
     def CreateSession(
         self, request: rpc.CreateSessionRequest, context: grpc.ServicerContext
@@ -213,7 +220,7 @@ class FakeServicer(stubs.TrainingServiceServicer):
     ) -> rpc.DeleteSessionResponse:
         """Deletes before it fails, if it is to fail."""
         session = self.session(request.session_id, context)
-        if session.has_writer:
+        if self.in_the_way(session):
             abort(context, grpc.StatusCode.FAILED_PRECONDITION, "SESSION_BUSY")
         session.deleted = True
         del self.sessions[request.session_id]
@@ -235,6 +242,8 @@ class FakeServicer(stubs.TrainingServiceServicer):
         """ΔW is the difference of the weights."""
         self.unary(context)
         session = self.session(request.session_id, context)
+        if self.in_the_way(session):
+            abort(context, grpc.StatusCode.FAILED_PRECONDITION, "SESSION_HAS_WRITER")
         before = session.weights.copy()
         x = np.array([sample.inputs for sample in request.samples], dtype="f4")
         step = session.make_step(x.tobytes(), x)
@@ -302,8 +311,7 @@ class FakeServicer(stubs.TrainingServiceServicer):
         if self.faults.refuse_opening:
             self.faults.refuse_opening -= 1
             context.abort(grpc.StatusCode.UNAVAILABLE, "unreachable")
-        if session.has_writer or (self.openings > 1 and self.faults.writer_stays):
-            self.faults.writer_stays = max(0, self.faults.writer_stays - 1)
+        if self.openings > 1 and self.in_the_way(session):
             abort(context, grpc.StatusCode.FAILED_PRECONDITION, "SESSION_HAS_WRITER")
         session.writer = context
         try:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import pathlib
 import subprocess
@@ -41,25 +40,6 @@ RNG = np.random.default_rng(5)
 X = RNG.standard_normal((240, 30)).astype("f4")
 CLASSES = np.argmax(X[:, :5], axis=1)
 TARGETS = np.tanh(X[:, :5])
-
-
-@pytest.fixture(scope="module")
-def target() -> Iterator[str]:
-    flags = ["--grpc-address=127.0.0.1:0", "--http-address=127.0.0.1:0"]
-    process = subprocess.Popen([os.environ["BACKPROPD"], *flags], stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if '"serving"' in line:
-            break
-    else:
-        pytest.fail("backpropd did not serve")
-    rest = threading.Thread(target=process.stderr.read, daemon=True)
-    rest.start()
-    yield json.loads(line)["grpc_address"]
-    process.terminate()
-    assert process.wait(30) == 0
-    rest.join()
-    process.stderr.close()
 
 
 @pytest.fixture
@@ -307,18 +287,26 @@ def test_asyncio(target: str) -> None:
         async with AsyncTrainingClient(target) as client:
             session = await client.create(spec_of(adam(0.01)))
             replica, watcher = await session.replica(), await session.replica()
-            watch = session.watch(watcher)
-            training = asyncio.create_task(session.train(X, CLASSES, replicas=[replica]))
-            while watcher.step < 240:
-                await anext(watch)
+            async with session.watch(watcher) as watch:
+                training = asyncio.create_task(session.train(X, CLASSES, replicas=[replica]))
+                while watcher.step < 240:
+                    await anext(watch)
             assert (await training).step == 240
             anchor = await session.weights(with_state=True)
             assert replica.verify(anchor) is None
             assert watcher.verify(anchor) is None
-            await watch.aclose()
             await session.delete()
 
     asyncio.run(asyncio.wait_for(body(), 60))
+
+
+@pytest.mark.parametrize("example", ["train_and_infer.py", "follow.py"])
+def test_the_examples_explain_themselves(example: str) -> None:
+    command = [sys.executable, str(EXAMPLES / example), "--help"]
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(backpropd.__file__).parents[1])}
+    told = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.startswith(f"usage: {example} ")
 
 
 def test_the_examples_run(target: str) -> None:

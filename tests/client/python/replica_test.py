@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from backpropd import Anchor, DeltaBatch, DigestMismatchError, Replica, ReplicaGapError, sgd
+from backpropd import Anchor, DeltaBatch, DigestMismatchError, Replica, ReplicaGapError, ReplicaInterruptedError, sgd
 from backpropd.anchor import digest_of
 from backpropd.v1 import network_pb2 as pb
+from backpropd.weight_mover import WeightMover
 from naive_contract import apply_step, layout_of, scalars_of, seen_inputs
 
 FACTORED, DENSE = pb.DELTA_FORM_FACTORED, pb.DELTA_FORM_DENSE
@@ -284,3 +287,48 @@ def test_the_replica_infers(activation: int, expected: list[float]) -> None:
     weights = np.array([-1, 0, 1, -1, 0, 1], dtype="f4")  # z = w·x + b = −2, 0, 2 for x = 1
     replica = Replica(spec, layout, Anchor(0, 0, 0, weights, np.zeros((0, 6), dtype="f4")))
     assert replica.predict(np.ones((1, 1))) == pytest.approx(np.array([expected]), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_a_replica_that_was_interrupted_within_a_step_says_so_until_it_is_reset(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twin = Twin(spec_of(OPTIMISERS[name]))
+    replica, before = twin.replica, twin.anchor()
+    batch = replace(twin.batch(3), digests={})
+    whole = WeightMover.advance
+
+    def advance(mover: WeightMover, weights: Any, state: Any, rows: Any, x: Any, scalars: Any) -> None:
+        whole(mover, weights, state, rows[:1], x[:1], scalars[:1])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WeightMover, "advance", advance)
+        with pytest.raises(KeyboardInterrupt):
+            replica.apply(batch)
+    assert replica.interrupted
+    x = np.zeros((1, 5), dtype="f4")
+    calls: list[Callable[[], Any]] = [
+        replica.digest,
+        replica.layers,
+        lambda: replica.state,
+        lambda: replica.verify(before),
+        lambda: replica.predict(x),
+        lambda: replica.apply(batch),
+    ]
+    for call in calls:
+        with pytest.raises(ReplicaInterruptedError, match="reset the replica"):
+            call()
+    replica.reset(twin.anchor())
+    replica.apply(twin.batch(2))
+    assert not replica.interrupted
+    assert replica.verify(twin.anchor()) is None
+
+
+def test_a_replica_that_missed_a_digest_was_not_interrupted() -> None:
+    twin = Twin(spec_of(OPTIMISERS["sgd"]))
+    batch = twin.batch(3)
+    with pytest.raises(DigestMismatchError):
+        twin.replica.apply(replace(batch, digests={batch.step: 1}))
+    assert not twin.replica.interrupted
+    assert twin.replica.verify(twin.anchor()) is None

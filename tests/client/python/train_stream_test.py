@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from backpropd import (
+    BackpropdError,
     DigestMismatchError,
     InvalidRequestError,
     NonFiniteStepError,
@@ -19,6 +20,7 @@ from backpropd import (
     Trained,
     TrainingClient,
 )
+from backpropd.left_calls import LINGER
 from backpropd.rows import Samples
 from backpropd.v1 import network_pb2 as pb
 from fake_clock import FakeClock, FullJitter
@@ -27,6 +29,11 @@ from fake_server import FakeServer, FakeServicer
 RNG = np.random.default_rng(3)
 X = RNG.standard_normal((24, 3)).astype("f4")
 Y = RNG.integers(0, 2, 24)
+
+
+def interrupt(*_: object) -> None:
+    """Instead of something: Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -146,6 +153,69 @@ def test_the_own_old_stream_is_waited_for_after_a_break_only(
     with session.stream(), pytest.raises(SessionHasWriterError):
         session.stream().open()
     assert len(clock.waits) == 3
+
+
+def test_a_stream_that_was_left_is_waited_for_by_whoever_got_the_session(
+    client: TrainingClient, session: Session, servicer: FakeServicer, clock: FakeClock
+) -> None:
+    again = client.get(session.session_id)
+    for call in (lambda: again.train(X, Y), lambda: again.train_step(X[0], [0.0, 1.0]), again.delete):
+        session.stream().open().cancel()
+        servicer.faults.writer_stays = 2
+        before = len(clock.waits)
+        call()
+        assert len(clock.waits) == before + 2
+
+
+def test_what_was_left_long_ago_is_no_reason_to_wait(
+    session: Session, servicer: FakeServicer, clock: FakeClock
+) -> None:
+    session.stream().open().cancel()
+    servicer.faults.writer_stays = 1
+    clock.time += LINGER + 1
+    with pytest.raises(SessionHasWriterError):
+        session.stream().open()
+    assert clock.waits == []
+
+
+@pytest.mark.parametrize("after", range(6))
+def test_a_stream_that_was_interrupted_while_it_waited_goes_on(
+    session: Session, servicer: FakeServicer, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    replica = session.replica()
+    stream = session.stream(replica, window=3).open()
+    answers: list[Trained] = []
+    for begin in range(0, 24, 4):
+        with monkeypatch.context() as patch:
+            if begin == after * 4:
+                patch.setattr("backpropd.call.take", interrupt)
+            try:
+                stream.send(X[begin : begin + 4], Y[begin : begin + 4])
+                answers.append(stream.receive())
+            except KeyboardInterrupt:
+                assert begin == after * 4
+    answers += stream.flush()
+    stream.close()
+    kept = servicer.sessions[session.session_id]
+    assert b"".join(step.inputs for step in kept.journal) == X.tobytes()
+    assert sum(len(answer.errors) + answer.skipped_samples for answer in answers) == 24
+    assert replica.verify(session.weights(with_state=True)) is None
+
+
+def test_a_stream_that_was_interrupted_within_an_answer_says_so(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica = session.replica()
+    stream = session.stream(replica).open()
+    stream.send(X[:4], Y[:4])
+    with monkeypatch.context() as patch:
+        patch.setattr("backpropd.sample_ledger.SampleLedger.answer", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            stream.receive()
+    with pytest.raises(BackpropdError, match="open another"):
+        stream.receive()
+    session.train(X, Y, replicas=[replica])
+    assert replica.verify(session.weights(with_state=True)) is None
 
 
 def test_a_session_that_is_gone_ends_the_stream(session: Session, servicer: FakeServicer) -> None:

@@ -132,6 +132,35 @@ def test_a_deleted_session_ends_the_iteration(session: Session) -> None:
         next(session.watch())
 
 
+def test_a_watch_that_was_interrupted_goes_on(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    replica = session.replica()
+    with session.watch(replica) as watch:
+        session.train(X, Y)
+        for where in ("backpropd.call.take", "backpropd.weight_mover.WeightMover.advance"):
+            with monkeypatch.context() as patch:
+                patch.setattr(where, interrupt)
+                with pytest.raises(KeyboardInterrupt):
+                    next(watch)
+        assert replica.interrupted  # within a step, the second time
+        done = threading.Event()
+
+        def train_on() -> None:
+            while not done.wait(0.05):
+                session.train(X, Y)
+
+        trainer = threading.Thread(target=train_on)
+        trainer.start()
+        assert next(watch).resynced
+        done.set()
+        trainer.join()
+        if replica.step < session.refresh().step:
+            catch_up(watch, session)
+    assert replica.verify(session.weights(with_state=True)) is None
+
+
 def test_closing_ends_the_iteration_from_another_thread(session: Session) -> None:
     watch = session.watch()
     closer = threading.Timer(0.1, watch.close)

@@ -11,13 +11,7 @@ from typing import Protocol
 
 import grpc
 
-from backpropd.errors import (
-    BackpropdError,
-    QueueLimitError,
-    ServerUnavailableError,
-    SessionHasWriterError,
-    UnreachableError,
-)
+from backpropd.errors import BackpropdError, QueueLimitError, ServerUnavailableError, UnreachableError
 
 
 class Clock(Protocol):
@@ -125,20 +119,10 @@ class Backoff:
         return wait
 
 
-def is_passing(error: BackpropdError, *, had_stream: bool = False) -> bool:
-    """Whether the same call may succeed soon, and is safe to make again.
-
-    Args:
-        error: what the call ended with.
-        had_stream: whether this client held the session's Train stream
-            before: then SESSION_HAS_WRITER may be its own, which the server
-            has not yet seen break.
-
-    """
+def is_passing(error: BackpropdError) -> bool:
+    """Whether the same call may succeed soon, and is safe to make again."""
     if isinstance(error, (ServerUnavailableError, QueueLimitError)):
         return True
-    if isinstance(error, SessionHasWriterError):
-        return had_stream
     if isinstance(error, UnreachableError):
         return False
     # A broken connection, as gRPC sometimes words it; the server gives reasons.

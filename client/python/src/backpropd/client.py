@@ -13,9 +13,11 @@ import numpy.typing as npt
 
 from backpropd.backoff import Backoff, Clock, RetryPolicy, SystemClock, is_passing
 from backpropd.connection import Tls, channel_options, checked_metadata, credentials_of
-from backpropd.errors import BackpropdError, SessionNotFoundError, error_from_call
+from backpropd.errors import BackpropdError, SessionNotFoundError
+from backpropd.left_calls import LeftCalls
 from backpropd.requests import create_request
 from backpropd.session import Session
+from backpropd.threads import aside
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 from backpropd.v1 import training_service_pb2_grpc as stubs
@@ -84,6 +86,7 @@ class TrainingClient:
         self._retry = retry
         self._clock: Clock = clock or SystemClock()
         self._jitter = jitter or random.Random()
+        self.left_calls = LeftCalls()
 
     def create(
         self,
@@ -149,7 +152,8 @@ class TrainingClient:
             nonlocal attempts
             attempts += 1
             try:
-                self.call(self.stub.DeleteSession, rpc.DeleteSessionRequest(session_id=session_id), repeat=False)
+                request = rpc.DeleteSessionRequest(session_id=session_id)
+                self.call(self.stub.DeleteSession, request, repeat=False, trains=session_id)
             except SessionNotFoundError:
                 if attempts == 1:
                     raise  # else an attempt whose answer was lost has deleted it
@@ -159,7 +163,7 @@ class TrainingClient:
     def close(self) -> None:
         """Closes the connection; streams end."""
         if self._owned is not None:
-            self._owned.close()
+            aside(self._owned.close)
 
     def __enter__(self) -> TrainingClient:
         return self
@@ -171,27 +175,40 @@ class TrainingClient:
 
     # What follows serves Session and the streams.
 
-    def call(self, method: Callable[..., _T], request: object, *, repeat: bool = True) -> _T:
-        """Makes a unary call; again if the server can't be reached and it is safe to `repeat`."""
+    def call(self, method: Callable[..., _T], request: object, *, repeat: bool = True, trains: str = "") -> _T:
+        """Makes a unary call.
+
+        Args:
+            method: the stub's.
+            request: its request.
+            repeat: whether it is safe to make it again if the server can't be reached.
+            trains: the session, if the call is refused while a stream trains it:
+                made again if that may be a stream which this client has left.
+
+        """
 
         def attempt() -> _T:
-            try:
-                return method(request, metadata=self._metadata, timeout=self._timeout)
-            except grpc.RpcError as error:
-                raise error_from_call(error) from None
+            return aside(lambda: method(request, metadata=self._metadata, timeout=self._timeout))
 
-        return self.repeat(attempt) if repeat else attempt()
+        def passes(error: BackpropdError) -> bool:
+            return (repeat and is_passing(error)) or self.left_calls.explain(error, trains, self.now())
 
-    def repeat(self, attempt: Callable[[], _T]) -> _T:
-        """Attempts until it succeeds, fails for good or the policy gives up."""
+        return self.repeat(attempt, passes)
+
+    def repeat(self, attempt: Callable[[], _T], passes: Callable[[BackpropdError], bool] = is_passing) -> _T:
+        """Attempts until it succeeds, fails with what does not pass, or the policy gives up."""
         backoff = self.new_backoff()
         while True:
             try:
                 return attempt()
             except BackpropdError as error:
-                if not is_passing(error):
+                if not passes(error):
                     raise
                 self.wait(backoff, error)
+
+    def now(self) -> float:
+        """Seconds, of this client's clock."""
+        return self._clock.now()
 
     def new_backoff(self) -> Backoff:
         """A count of attempts by this client's policy."""

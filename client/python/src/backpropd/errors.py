@@ -174,6 +174,10 @@ class ReplicaGapError(ReplicaError):
     """Deltas begin at another step than the replica's; it needs an anchor."""
 
 
+class ReplicaInterruptedError(ReplicaError):
+    """Ctrl-C or the like came while steps were applied; the replica needs an anchor."""
+
+
 class DigestMismatchError(ReplicaError):
     """After a step the weights' digest is not the server's. The replica is at that step."""
 

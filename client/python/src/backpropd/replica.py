@@ -11,7 +11,7 @@ from backpropd.anchor import Anchor, digest_of
 from backpropd.arrays import AnyArray, Float32
 from backpropd.deltas import DeltaBatch
 from backpropd.difference import Difference, first_difference
-from backpropd.errors import DigestMismatchError, ReplicaGapError
+from backpropd.errors import DigestMismatchError, ReplicaGapError, ReplicaInterruptedError
 from backpropd.forward import network_inputs, outputs_of, without_tiny
 from backpropd.rows import input_rows
 from backpropd.v1 import network_pb2 as pb
@@ -25,7 +25,9 @@ class Replica:
     delta contract (delta.proto), in float32 throughout.
 
     Threads: one may apply while others predict or read; each call sees the
-    weights between two steps.
+    weights between two steps. Where an interrupt (Ctrl-C) came while steps were
+    applied, it stands between two: from then on every call but reset() raises
+    ReplicaInterruptedError. Streams and watches that feed it reset it.
 
     Args:
         spec: the session's effective spec, as the server answered it.
@@ -45,6 +47,7 @@ class Replica:
         self._mover = WeightMover(spec, layout)
         self._check_digests = check_digests
         self._lock = threading.RLock()
+        self._interrupted = False
         self.reset(anchor)
 
     def reset(self, anchor: Anchor) -> None:
@@ -59,6 +62,7 @@ class Replica:
         if len(anchor.state) != self._layout.state_count:
             raise ValueError("The anchor lacks the optimiser's state: fetch it with_state.")
         with self._lock:
+            self._interrupted = True
             self._weights: Float32 = anchor.weights.copy()
             self._state: Float32 = anchor.state.copy()
             self._step = anchor.step
@@ -66,6 +70,12 @@ class Replica:
             self._standardisation = anchor.standardisation
             if anchor.standardisation is None and self._spec.input.HasField("standardisation"):
                 self._standardisation = self._spec.input.standardisation
+            self._interrupted = False
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it holds no step's weights, because an interrupt came while they were moved: reset() it."""
+        return self._interrupted
 
     @property
     def step(self) -> int:
@@ -81,6 +91,7 @@ class Replica:
     def weights(self) -> Float32:
         """A copy of the flat weight vector, (weight_count,)."""
         with self._lock:
+            self._check_whole()
             copy: Float32 = self._weights.copy()
         return copy
 
@@ -88,6 +99,7 @@ class Replica:
     def state(self) -> Float32:
         """A copy of the optimiser's state, (state_count, weight_count)."""
         with self._lock:
+            self._check_whole()
             copy: Float32 = self._state.copy()
         return copy
 
@@ -99,6 +111,7 @@ class Replica:
     def digest(self) -> int:
         """XXH3-64 of the weights, as the server computes it."""
         with self._lock:
+            self._check_whole()
             return digest_of(self._weights)
 
     @property
@@ -116,6 +129,7 @@ class Replica:
         """The network's outputs for rows x, (n, input_size), in the session's element type: (n, outputs)."""
         rows = input_rows(x, self._spec)
         with self._lock:
+            self._check_whole()
             return outputs_of(self._network_inputs(rows), self._weights, self._mover.places, self._spec)
 
     def apply(self, batch: DeltaBatch) -> None:
@@ -129,6 +143,7 @@ class Replica:
 
         """
         with self._lock:
+            self._check_whole()
             if batch.base_step != self._step:
                 raise ReplicaGapError(f"Deltas from step {batch.base_step} for a replica at step {self._step}.")
             count = batch.step - batch.base_step
@@ -136,16 +151,10 @@ class Replica:
             scalars = batch.scalars
             if self._mover.needs_scalars and len(scalars) == 1:
                 scalars = np.broadcast_to(scalars, (count, scalars.shape[1]))
-            begin = 0
-            for step in sorted({*(batch.digests if self._check_digests else ()), batch.step}):
-                end = step - batch.base_step
-                if 0 <= begin <= end <= count:
-                    some = slice(begin, end)
-                    inputs = None if x is None else x[some]
-                    self._mover.advance(self._weights, self._state, batch.rows[some], inputs, scalars[some])
-                    self._step, begin = batch.base_step + end, end
-                    self._compare_digest(batch.digests)
+            self._interrupted = True
+            self._advance(batch, x, scalars)
             self._next_offset = batch.next_offset
+            self._interrupted = False
 
     def verify(self, anchor: Anchor) -> Difference | None:
         """The first number, bit for bit, in which this replica and an anchor of the same step differ.
@@ -158,6 +167,7 @@ class Replica:
 
         """
         with self._lock:
+            self._check_whole()
             if anchor.step != self._step:
                 raise ReplicaGapError(f"An anchor of step {anchor.step} for a replica at step {self._step}.")
             vectors = [(self._weights, anchor.weights), *zip(self._state, anchor.state, strict=False)]
@@ -169,6 +179,24 @@ class Replica:
                             index, here, there = found
                             return Difference(number, layer, index, here, there)
             return None
+
+    def _advance(self, batch: DeltaBatch, x: Float32 | None, scalars: Float32) -> None:
+        """Makes the batch's steps; stops to compare where there are digests."""
+        begin, count = 0, batch.step - batch.base_step
+        for step in sorted({*(batch.digests if self._check_digests else ()), batch.step}):
+            end = step - batch.base_step
+            if 0 <= begin <= end <= count:
+                some = slice(begin, end)
+                inputs = None if x is None else x[some]
+                self._mover.advance(self._weights, self._state, batch.rows[some], inputs, scalars[some])
+                self._step, begin = batch.base_step + end, end
+                self._compare_digest(batch.digests)
+
+    def _check_whole(self) -> None:
+        if self._interrupted:
+            raise ReplicaInterruptedError(
+                f"An interrupt came while steps after {self._step} were applied: reset the replica from an anchor."
+            )
 
     def _network_inputs(self, rows: AnyArray) -> Float32:
         return network_inputs(rows, self._spec.input, self._standardisation)
@@ -194,6 +222,7 @@ class Replica:
     def _compare_digest(self, digests: dict[int, int]) -> None:
         due = digests.get(self._step) if self._check_digests else None
         if due is not None and (mine := digest_of(self._weights)) != due:
+            self._interrupted = False
             raise DigestMismatchError(
                 f"After step {self._step} the digest is {mine:016x}, not the server's {due:016x}."
             )

@@ -9,6 +9,8 @@ from backpropd.replica import Replica
 
 def needs_anchor(replica: Replica, batch: DeltaBatch) -> bool:
     """Whether the replica can't take the batch: steps before it are missing, or what its inputs mean."""
+    if replica.interrupted:
+        return True
     if batch.step <= replica.step:
         return False
     return replica.step < batch.base_step or (batch.inputs is not None and not replica.knows_inputs)

@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import numpy as np
 import numpy.typing as npt
 
-from backpropd.anchor import Anchor, read_anchor
+from backpropd.anchor import Anchor, AnchorReader
 from backpropd.arrays import Float32
-from backpropd.errors import error_from_call
+from backpropd.call import Call, answer_of, finish
 from backpropd.feed import Rebatcher, chunks_of
 from backpropd.progress import Progress
 from backpropd.replica import Replica
@@ -167,11 +166,11 @@ class Session:
         """
         samples = HandTypedSamples.of(x, y, self.spec).samples
         request = rpc.TrainStepRequest(session_id=self.session_id, samples=samples)
-        answer = self.client.call(self.client.stub.TrainStep, request, repeat=False)
+        answer = self.client.call(self.client.stub.TrainStep, request, repeat=False, trains=self.session_id)
         return step_result_of(answer, self.spec, self.layout)
 
     def watch(self, *replicas: Replica, after_step: int | None = None) -> Watch:
-        """Follows the session: an iterator of DeltaBatch that feeds the replicas; see Watch."""
+        """Follows the session: `with session.watch(replica) as watch: for batch in watch`; see Watch."""
         return Watch(self, *replicas, after_step=after_step)
 
     def predict(self, x: npt.ArrayLike) -> Float32:
@@ -186,10 +185,8 @@ class Session:
 
         def attempt() -> Evaluation:
             requests = evaluate_requests(self.session_id, samples, rows)
-            try:
-                return evaluation_of(self.client.stub.Evaluate(requests, metadata=self.client.metadata))
-            except grpc.RpcError as error:
-                raise error_from_call(error) from None
+            stub: Any = self.client.stub.Evaluate
+            return evaluation_of(answer_of(lambda: stub.future(requests, metadata=self.client.metadata)))
 
         return self.client.repeat(attempt)
 
@@ -198,11 +195,14 @@ class Session:
         request = rpc.GetWeightsRequest(session_id=self.session_id, with_state=with_state)
 
         def attempt() -> Anchor:
-            chunks = self.client.stub.GetWeights(request, metadata=self.client.metadata)
-            try:
-                return read_anchor(chunks, with_state=with_state, state_count=self.layout.state_count)
-            except grpc.RpcError as error:
-                raise error_from_call(error) from None
+            reader = AnchorReader(with_state=with_state, state_count=self.layout.state_count)
+            chunks: Call[rpc.GetWeightsRequest, rpc.GetWeightsResponse] = Call(
+                lambda _: self.client.stub.GetWeights(request, metadata=self.client.metadata)
+            )
+            chunks.begin()
+            while (chunk := finish(chunks.receive())) is not None:
+                reader.add(chunk)
+            return reader.finish()
 
         return self.client.repeat(attempt)
 

@@ -3,30 +3,26 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import grpc
-
-from backpropd.backoff import is_passing
+from backpropd.call import finish
 from backpropd.deltas import DeltaBatch
-from backpropd.errors import (
-    BackpropdError,
-    ServerUnavailableError,
-    ShuttingDownError,
-    error_from_call,
-)
+from backpropd.plain_peer import PlainPeer
 from backpropd.replica import Replica
-from backpropd.watch_state import STEPS_MISSED, Event, WatchState
+from backpropd.watch_dialogue import WatchDialogue
 
 if TYPE_CHECKING:
     from backpropd.session import Session
 
 
 class Watch:
-    """An iterator over the steps of a session, as they are made; it feeds replicas before it gives them out.
+    """Gives out the steps of a session, as they are made, and feeds replicas before.
+
+    with session.watch(replica) as watch:
+        for batch in watch:
+            ...
 
     Steps come in order and without gaps. Where the server does not hold them
     any more, or the watch is ahead of a session that went back, the replicas
@@ -34,8 +30,9 @@ class Watch:
     connection or a server that shuts down is waited for, with backoff. The
     iteration ends when the session is deleted or the watch is closed.
 
-    Made by Session.watch(); a context manager. Threads: one iterates; any may
-    close().
+    Made by Session.watch(); a context manager that gives itself, an iterator of
+    DeltaBatch. The call is made with the first iteration and ended with the
+    context. Threads: one iterates; any may close().
 
     Args:
         session: what is followed.
@@ -45,29 +42,24 @@ class Watch:
     """
 
     def __init__(self, session: Session, *replicas: Replica, after_step: int | None = None) -> None:
-        if replicas and after_step is not None:
-            raise ValueError("With replicas a watch begins at their step.")
-        self._session = session
-        self._state = WatchState(session.spec, session.layout, replicas, after_step)
-        self._backoff = session.client.new_backoff()
-        self._lock = threading.Lock()
-        self._call: Any = None  # guarded by _lock
-        self._closed = False  # guarded by _lock
-        self._batches = self._follow()
+        self._dialogue = WatchDialogue(PlainPeer(session), replicas, after_step)
 
     def close(self) -> None:
         """Ends the iteration."""
-        with self._lock:
-            self._closed = True
-            call = self._call
-        if call is not None:
-            call.cancel()
+        self._dialogue.close()
 
     def __iter__(self) -> Iterator[DeltaBatch]:
         return self
 
     def __next__(self) -> DeltaBatch:
-        return next(self._batches)
+        try:
+            batch = finish(self._dialogue.next())
+        except BaseException:
+            self._dialogue.interrupted()
+            raise
+        if batch is None:
+            raise StopIteration
+        return batch
 
     def __enter__(self) -> Watch:
         return self
@@ -77,48 +69,6 @@ class Watch:
     ) -> None:
         self.close()
 
-    def _follow(self) -> Iterator[DeltaBatch]:
-        while self._begin_call():
-            try:
-                event = yield from self._read_call()
-            except BackpropdError as error:
-                if self._closed:
-                    return
-                missed = isinstance(error, STEPS_MISSED)
-                if not missed and not is_passing(error):
-                    raise
-                self._session.client.wait(self._backoff, error)
-                if missed:
-                    self._state.missed()
-                continue
-            if event is Event.DELETED:
-                return
-
-    def _begin_call(self) -> bool:
-        """Opens a call from where the watch is; False when it is closed."""
-        if self._state.needs_anchor:
-            self._state.anchored(self._session.weights(with_state=True))
-        with self._lock:
-            if not self._closed:
-                request = self._state.request(self._session.session_id)
-                self._call = self._session.client.stub.WatchDeltas(request, metadata=self._session.client.metadata)
-        return not self._closed
-
-    def _read_call(self) -> Generator[DeltaBatch, None, Event]:
-        """Gives out the batches of one call; returns why it ended."""
-        try:
-            for response in self._call:
-                event = self._state.classify(response)
-                batch = self._state.take(response)
-                if batch is not None:
-                    self._backoff.succeeded()
-                    yield batch
-                if event is Event.GOODBYE:
-                    raise ShuttingDownError("The server said goodbye.", code=grpc.StatusCode.UNAVAILABLE)
-                if event is not Event.STEPS:
-                    return event
-        except grpc.RpcError as error:
-            raise error_from_call(error) from None
-        finally:
-            self._call.cancel()
-        raise ServerUnavailableError("The server ended the stream.", code=grpc.StatusCode.UNAVAILABLE)
+    def __del__(self) -> None:
+        if "_dialogue" in self.__dict__:
+            self._dialogue.close()

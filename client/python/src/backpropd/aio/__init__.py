@@ -10,5 +10,6 @@ async with AsyncTrainingClient("localhost:50051") as client:
 from backpropd.aio.client import AsyncTrainingClient
 from backpropd.aio.session import AsyncSession
 from backpropd.aio.train_stream import AsyncTrainStream
+from backpropd.aio.watch import AsyncWatch
 
-__all__ = ["AsyncSession", "AsyncTrainStream", "AsyncTrainingClient"]
+__all__ = ["AsyncSession", "AsyncTrainStream", "AsyncTrainingClient", "AsyncWatch"]

@@ -16,6 +16,7 @@ from backpropd.aio.session import AsyncSession
 from backpropd.backoff import AsyncClock, Backoff, RetryPolicy, SystemAsyncClock, is_passing
 from backpropd.connection import Tls, channel_options, checked_metadata, credentials_of
 from backpropd.errors import BackpropdError, SessionNotFoundError, error_from_call
+from backpropd.left_calls import LeftCalls
 from backpropd.requests import create_request
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
@@ -61,6 +62,7 @@ class AsyncTrainingClient:
         self._retry = retry
         self._clock: AsyncClock = clock or SystemAsyncClock()
         self._jitter = jitter or random.Random()
+        self.left_calls = LeftCalls()
 
     async def create(
         self,
@@ -111,7 +113,8 @@ class AsyncTrainingClient:
             nonlocal attempts
             attempts += 1
             try:
-                await self.call(self.stub.DeleteSession, rpc.DeleteSessionRequest(session_id=session_id), repeat=False)
+                request = rpc.DeleteSessionRequest(session_id=session_id)
+                await self.call(self.stub.DeleteSession, request, repeat=False, trains=session_id)
             except SessionNotFoundError:
                 if attempts == 1:
                     raise  # else an attempt whose answer was lost has deleted it
@@ -133,8 +136,19 @@ class AsyncTrainingClient:
 
     # What follows serves AsyncSession and the streams.
 
-    async def call(self, method: Callable[..., Awaitable[_T]], request: object, *, repeat: bool = True) -> _T:
-        """Makes a unary call; again if the server can't be reached and it is safe to `repeat`."""
+    async def call(
+        self, method: Callable[..., Awaitable[_T]], request: object, *, repeat: bool = True, trains: str = ""
+    ) -> _T:
+        """Makes a unary call.
+
+        Args:
+            method: the stub's.
+            request: its request.
+            repeat: whether it is safe to make it again if the server can't be reached.
+            trains: the session, if the call is refused while a stream trains it:
+                made again if that may be a stream which this client has left.
+
+        """
 
         async def attempt() -> _T:
             try:
@@ -142,18 +156,27 @@ class AsyncTrainingClient:
             except grpc.RpcError as error:
                 raise error_from_call(error) from None
 
-        return await (self.repeat(attempt) if repeat else attempt())
+        def passes(error: BackpropdError) -> bool:
+            return (repeat and is_passing(error)) or self.left_calls.explain(error, trains, self.now())
 
-    async def repeat(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
-        """Attempts until it succeeds, fails for good or the policy gives up."""
+        return await self.repeat(attempt, passes)
+
+    async def repeat(
+        self, attempt: Callable[[], Awaitable[_T]], passes: Callable[[BackpropdError], bool] = is_passing
+    ) -> _T:
+        """Attempts until it succeeds, fails with what does not pass, or the policy gives up."""
         backoff = self.new_backoff()
         while True:
             try:
                 return await attempt()
             except BackpropdError as error:
-                if not is_passing(error):
+                if not passes(error):
                     raise
                 await self.wait(backoff, error)
+
+    def now(self) -> float:
+        """Seconds, of this client's clock."""
+        return self._clock.now()
 
     def new_backoff(self) -> Backoff:
         """A count of attempts by this client's policy."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from backpropd.aio.train_stream import AsyncTrainStream
-from backpropd.aio.watch import follow
+from backpropd.aio.watch import AsyncWatch
 from backpropd.anchor import Anchor, AnchorReader
 from backpropd.arrays import Float32
-from backpropd.deltas import DeltaBatch
 from backpropd.errors import error_from_call
 from backpropd.feed import Rebatcher, chunk_samples, chunks_of
 from backpropd.progress import Progress
@@ -152,17 +151,12 @@ class AsyncSession:
         """One step, typed by hand: x (batch_size, input_size) as the network sees it."""
         samples = HandTypedSamples.of(x, y, self.spec).samples
         request = rpc.TrainStepRequest(session_id=self.session_id, samples=samples)
-        answer = await self.client.call(self.client.stub.TrainStep, request, repeat=False)
+        answer = await self.client.call(self.client.stub.TrainStep, request, repeat=False, trains=self.session_id)
         return step_result_of(answer, self.spec, self.layout)
 
-    def watch(self, *replicas: Replica, after_step: int | None = None) -> AsyncGenerator[DeltaBatch, None]:
-        """Follows the session: an async iterator of DeltaBatch that feeds the replicas; see Watch.
-
-        With replicas it begins at their step.
-        """
-        if replicas and after_step is not None:
-            raise ValueError("With replicas a watch begins at their step.")
-        return follow(self, *replicas, after_step=after_step)
+    def watch(self, *replicas: Replica, after_step: int | None = None) -> AsyncWatch:
+        """Follows the session: `async with session.watch(replica) as watch: async for batch in watch`; see Watch."""
+        return AsyncWatch(self, *replicas, after_step=after_step)
 
     async def predict(self, x: npt.ArrayLike) -> Float32:
         """The server's outputs for rows x, (n, input_size): (n, outputs)."""

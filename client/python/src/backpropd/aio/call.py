@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""gRPC's streaming calls as the asyncio client uses them; the twin of backpropd.call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Generic, TypeVar
+
+import grpc
+import grpc.aio
+
+from backpropd.errors import BackpropdError, error_from_call
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+_LONGEST_END = 5.0
+"""Seconds; ending a call that was hung up takes microseconds, if nothing is wrong."""
+
+
+class _Requests(Generic[_Request]):
+    """What gRPC iterates over. No generator, which the loop would have to close when its call was cancelled."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[_Request | None] = asyncio.Queue()
+
+    def __aiter__(self) -> AsyncIterator[_Request]:
+        return self
+
+    async def __anext__(self) -> _Request:
+        request = await self.queue.get()
+        if request is None:
+            raise StopAsyncIteration
+        return request
+
+
+class AsyncCall(Generic[_Request, _Response]):
+    """One call whose responses stream: requests go through a queue, so that sending never waits for receiving.
+
+    Args:
+        make: makes grpc's call object from the requests.
+
+    """
+
+    def __init__(self, make: Callable[[AsyncIterator[_Request]], Any]) -> None:
+        self._make = make
+        self._requests: _Requests[_Request] = _Requests()
+        self._grpc_call: Any = None
+        self._hung_up = False
+
+    def begin(self) -> None:
+        """Makes the call."""
+        self._grpc_call = self._make(self._requests)
+
+    def send(self, request: _Request) -> None:
+        """Sends a request, without waiting."""
+        self._requests.queue.put_nowait(request)
+
+    def half_close(self) -> None:
+        """Says that no request follows."""
+        self._requests.queue.put_nowait(None)
+
+    async def receive(self) -> _Response | None:
+        """The next response; None at the end of a call that went well.
+
+        Raises:
+            BackpropdError: how the call ended.
+
+        """
+        try:
+            response = await self._grpc_call.read()
+        except asyncio.CancelledError:
+            if not self._hung_up:
+                raise  # it is the task that was cancelled
+            raise BackpropdError("The call was cancelled.", code=grpc.StatusCode.CANCELLED) from None
+        except grpc.RpcError as error:
+            raise error_from_call(error) from None
+        if response is grpc.aio.EOF:  # type: ignore[attr-defined]  # its types lack it
+            return None
+        taken: _Response = response
+        return taken
+
+    def hang_up(self) -> None:
+        """Cancels the call; does not wait."""
+        self._hung_up = True
+        self.half_close()
+        if self._grpc_call is not None:
+            self._grpc_call.cancel()
+
+    async def over(self) -> None:
+        """Waits until gRPC has taken note that the call was hung up."""
+        if self._grpc_call is not None:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._grpc_call.code()), _LONGEST_END)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""gRPC calls that an interrupt can't harm: see threads."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from typing import Any, Generic, TypeVar
+
+import grpc
+
+from backpropd.errors import BackpropdError, error_from_call
+from backpropd.threads import start_thread, take
+
+_T = TypeVar("_T")
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+_LONGEST_END = 5.0
+"""Seconds; ending a call that was hung up takes microseconds, if nothing is wrong."""
+
+
+class Call(Generic[_Request, _Response]):
+    """One call of any kind: what it sends goes through a queue, what it receives through another.
+
+    Responses are read one ahead, so a server that sends fast is held up by
+    gRPC's flow control, as if the user read from the call.
+
+    Threads: one at a time; any may hang_up().
+
+    Args:
+        make: makes grpc's call object from the requests; runs on the call's thread.
+        read: gives the responses from grpc's call object; iter() for those that stream.
+
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Iterator[_Request]], Any],
+        read: Callable[[Any], Iterable[_Response]] = iter,
+    ) -> None:
+        self._make = make
+        self._read = read
+        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[tuple[_Response | None, BaseException | None]] = queue.SimpleQueue()
+        self._taken: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # Each is set by one thread and then looked at by another, before which it looks at the other's.
+        self._grpc_call: Any = None
+        self._hung_up = False
+
+    def begin(self) -> None:
+        """Makes the call. Apart from the constructor, so that who is interrupted here knows what to hang up."""
+        start_thread(self._run)
+
+    def send(self, request: _Request) -> None:
+        """Sends a request, without waiting."""
+        self._requests.put(request)
+
+    def half_close(self) -> None:
+        """Says that no request follows."""
+        self._requests.put(None)
+
+    async def receive(self) -> _Response | None:
+        """The next response; None at the end of a call that went well. Blocks rather than suspends: see finish().
+
+        Raises:
+            BackpropdError: how the call ended.
+
+        """
+        try:
+            response, error = take(self._news)
+            if response is None:
+                self._news.put((response, error))  # the end stays the end
+        except BaseException:
+            self.hang_up()
+            raise
+        if error is not None:
+            raise error
+        self._taken.put(None)
+        return response
+
+    def hang_up(self) -> None:
+        """Cancels the call; does not wait."""
+        if self._ended.empty():
+            with contextlib.suppress(RuntimeError):  # Python is ending, and its threads with it
+                start_thread(self._cancel)
+
+    async def over(self) -> None:
+        """Waits until gRPC has taken note that the call was hung up."""
+        with contextlib.suppress(queue.Empty):
+            self._ended.put(self._ended.get(timeout=_LONGEST_END))
+
+    def _run(self) -> None:
+        error: BaseException | None = None
+        try:
+            self._grpc_call = self._make(iter(self._requests.get, None))
+            if self._hung_up:
+                self._grpc_call.cancel()
+            for response in self._read(self._grpc_call):
+                self._news.put((response, None))
+                self._taken.get()
+        except grpc.RpcError as broken:
+            error = error_from_call(broken)
+        except grpc.FutureCancelledError:
+            error = BackpropdError("The call was cancelled.", code=grpc.StatusCode.CANCELLED)
+        except BaseException as wrong:
+            error = wrong
+        # Not left to the user's thread: its destructor locks too.
+        self._grpc_call = None
+        self._requests.put(None)  # else the thread that sends them waits on
+        self._news.put((None, error))
+        self._ended.put(None)
+
+    def _cancel(self) -> None:
+        self._hung_up = True
+        grpc_call = self._grpc_call
+        if grpc_call is not None:
+            grpc_call.cancel()
+        self._taken.put(None)
+
+
+def answer_of(make: Callable[[], Any]) -> Any:  # noqa: ANN401  the method's response
+    """Makes a call that sends long and is answered once, by grpc's method.future; an interrupt cancels it.
+
+    Raises:
+        BackpropdError: as the server says.
+
+    """
+    call: Call[Any, Any] = Call(lambda _: make(), lambda future: (future.result(),))
+    call.begin()
+    return finish(call.receive())
+
+
+def finish(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """Runs a coroutine all of whose waits block, so that it never suspends.
+
+    What a stream does is written once, for both kinds of clients, as
+    coroutines. An asyncio client awaits them; a plain one finishes them.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        result: _T = end.value
+        return result
+    raise AssertionError("A wait of a plain client suspended.")
