@@ -1,22 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Follows a session that somebody else trains, until it is deleted.
+"""Follows a session that somebody else trains, until it is deleted."""
 
-usage: follow.py HOST:PORT SESSION_ID
-"""
-
+import argparse
 import sys
 
-from backpropd import SessionNotFoundError, TrainingClient
+from backpropd import ServerUnavailableError, SessionNotFoundError, TrainingClient
 
 
 def main() -> None:
     """Keeps a replica current, and looks at the error now and then."""
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    target, session_id = sys.argv[1:]
-    with TrainingClient(target) as client:
-        session = client.get(session_id)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target", metavar="HOST:PORT", help="the server's address")
+    parser.add_argument("session_id", metavar="SESSION_ID", help="as train_and_infer.py prints it")
+    given = parser.parse_args()
+    with TrainingClient(given.target) as client:
+        session = client.get(given.session_id)
         replica = session.replica()
         print(f"begins at step {replica.step}", flush=True)
         steps, error, printed = 0, 0.0, 0
@@ -35,5 +34,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except SessionNotFoundError as error:
+    except (SessionNotFoundError, ServerUnavailableError) as error:
         sys.exit(str(error))

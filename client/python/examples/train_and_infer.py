@@ -2,16 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains on the server, infers here: two spirals, told apart by a replica.
 
-usage: train_and_infer.py [--wait] [HOST:PORT]
-
-While it runs, follow.py can follow the session from another process; with
---wait it begins when Enter is pressed, so that there is time to start that one.
+While it runs, follow.py can follow the session from another process.
 """
 
+import argparse
 import sys
 
 import numpy as np
-from backpropd import TrainingClient, adam, network
+from backpropd import ServerUnavailableError, TrainingClient, adam, network
 
 
 def spirals(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -25,18 +23,29 @@ def spirals(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return (points + random.normal(0, 0.01, points.shape)).astype(np.float32), spiral
 
 
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "target", nargs="?", default="localhost:50051", metavar="HOST:PORT", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--wait", action="store_true", help="begin when Enter is pressed, so that there is time to start follow.py"
+    )
+    return parser.parse_args()
+
+
 def main() -> None:
     """Trains for some epochs, watching points that are not trained on."""
-    wait = "--wait" in sys.argv
-    target = next((word for word in sys.argv[1:] if word != "--wait"), "localhost:50051")
+    given = arguments()
     x, spiral = spirals(2000, seed=1)
     unseen, answer = spirals(500, seed=2)
     layers = [(48, "relu"), (24, "relu"), (2, "softmax")]
     spec = network(2, layers, adam(0.003), loss="cross_entropy", batch_size=4, initialiser="he_uniform", seed=1)
-    with TrainingClient(target) as client:
+    with TrainingClient(given.target) as client:
         session = client.create(spec)
         print(f"session {session.session_id}", flush=True)
-        if wait:
+        if given.wait:
             sys.stdin.readline()
         replica = session.replica()
         for epoch in range(1, 11):
@@ -49,4 +58,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ServerUnavailableError as error:
+        sys.exit(f"no server: {error}")
