@@ -84,7 +84,9 @@ class TrainStream {
   // goodbye) or broke the protocol (INTERNAL).
   absl::Status Finish();
 
-  // Ends the call at once.
+  // Ends the call at once. The server sees that a moment later: until then it
+  // may refuse the session's next stream with SESSION_HAS_WRITER, and its
+  // deletion with SESSION_BUSY; try again. CloseSending leaves no such moment.
   void Cancel() { context_->TryCancel(); }
 
   // The session's step when the stream was opened, ...

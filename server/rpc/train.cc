@@ -187,6 +187,7 @@ class TrainReactor final
       return status;
     }
     session_ = *std::move(session);
+    attached_ = true;
     coalesce_ = request.options().coalesce();
     scalar_count_ = ScalarCount(session_->spec()->optimiser);
     trainer_.emplace(session_, *content, context_.metrics);
@@ -197,6 +198,7 @@ class TrainReactor final
   Start Proceed() {
     Start start;
     if (finished_) return start;
+    if (cancelled_ && !training_) Detach();
     MaybeSubmitTurn(&start);
     MaybeEndWell();
     MaybeWrite(&start);
@@ -204,6 +206,15 @@ class TrainReactor final
     if (start.Anything()) ++starting_;
     MaybeFinish(&start);
     return start;
+  }
+
+  // Lets the next stream have the session. A client that is gone trains no
+  // more, so its place need not wait for the end of the call's last write, nor
+  // for a turn that is still in the queue: that will find the stream cancelled
+  // and touch nothing.
+  void Detach() {
+    if (attached_) session_->DetachWriter();
+    attached_ = false;
   }
 
   void MaybeRead(Start* start) {
@@ -317,7 +328,7 @@ class TrainReactor final
     inbox_.clear();
     // Before the client can see the end, so that it may open the next stream
     // at once.
-    if (session_ != nullptr) session_->DetachWriter();
+    Detach();
     trainer_.reset();
     session_.reset();
     start->end =
@@ -342,6 +353,7 @@ class TrainReactor final
     {
       std::lock_guard lock(mutex_);
       abandoned = cancelled_;
+      training_ = !abandoned;
       if (!abandoned && opened_ && !in_message_) {
         message = std::move(inbox_.front());
         inbox_.pop_front();
@@ -367,6 +379,7 @@ class TrainReactor final
     const bool late = std::chrono::steady_clock::now() >= until;
     bool goes_on = false;
     Update([&] {
+      training_ = false;
       if (status.ok()) {
         opened_ = true;
         in_message_ = !done;
@@ -445,6 +458,8 @@ class TrainReactor final
   bool reading_ = false;
   bool reads_done_ = false;
   bool turn_pending_ = false;  // submitted or running
+  bool training_ = false;      // its turn is at a part of a message
+  bool attached_ = false;      // is the session's writer
   bool opened_ = false;        // the opening has been answered
   bool in_message_ = false;    // the message begun is not done yet
   bool writing_ = false;
