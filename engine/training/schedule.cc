@@ -6,8 +6,6 @@
 #include <limits>
 #include <numbers>
 
-#include "absl/strings/str_cat.h"
-
 namespace backprop {
 namespace {
 
@@ -38,104 +36,20 @@ double Polynomial(const Schedule& schedule, uint64_t age) {
                    std::pow(left, double{schedule.power});
 }
 
-// Collects violations of one schedule.
-class Check {
- public:
-  explicit Check(const Schedule& schedule) : schedule_(schedule) {}
-
-  void Require(bool holds, const char* field, double value, const char* rule) {
-    if (holds) return;
-    violations_.push_back({field, absl::StrCat("is ", value, "; ", rule)});
-  }
-
-  void AtLeastOne(const char* field) {
-    if (schedule_.steps >= 1) return;
-    violations_.push_back({field, "is 0; must be at least 1"});
-  }
-
-  void Factor(const char* field) {
-    const float factor = schedule_.factor;
-    Require(factor > 0 && factor <= 1, field, factor,
-            "must be greater than 0 and at most 1");
-  }
-
-  void LeastRate(const char* field) {
-    const float rate = schedule_.min_rate;
-    Require(rate >= 0 && rate <= schedule_.learning_rate, field, rate,
-            "must be at least 0 and at most learning_rate");
-  }
-
-  void Positive(const char* field, float value) {
-    Require(std::isfinite(value) && value > 0, field, value,
-            "must be finite and greater than 0");
-  }
-
-  std::vector<FieldViolation> Violations() && { return std::move(violations_); }
-
- private:
-  const Schedule& schedule_;
-  std::vector<FieldViolation> violations_;
-};
-
-void CheckCosine(const Schedule& schedule, Check& check) {
-  check.AtLeastOne("schedule.cosine.period_steps");
-  check.LeastRate("schedule.cosine.min_rate");
-  check.Require(
-      std::isfinite(schedule.period_factor) && schedule.period_factor >= 1,
-      "schedule.cosine.period_factor", schedule.period_factor,
-      "must be finite and at least 1");
-}
-
-void CheckPlateau(const Schedule& schedule, Check& check) {
-  check.AtLeastOne("schedule.plateau.window_steps");
-  check.Require(schedule.factor > 0 && schedule.factor < 1,
-                "schedule.plateau.factor", schedule.factor,
-                "must be greater than 0 and less than 1");
-  check.Require(schedule.threshold >= 0 && schedule.threshold < 1,
-                "schedule.plateau.threshold", schedule.threshold,
-                "must be at least 0 and less than 1");
-  check.LeastRate("schedule.plateau.min_rate");
-}
-
 }  // namespace
 
-std::vector<FieldViolation> Validate(const Schedule& schedule) {
-  Check check(schedule);
-  check.Positive("learning_rate", schedule.learning_rate);
-  switch (schedule.kind) {
-    case ScheduleKind::kConstant:
-      break;
-    case ScheduleKind::kStep:
-      check.AtLeastOne("schedule.step.every");
-      check.Factor("schedule.step.factor");
-      break;
-    case ScheduleKind::kExponential:
-      check.Factor("schedule.exponential.factor");
-      break;
-    case ScheduleKind::kPolynomial:
-      check.AtLeastOne("schedule.polynomial.steps");
-      check.LeastRate("schedule.polynomial.end_rate");
-      check.Positive("schedule.polynomial.power", schedule.power);
-      break;
-    case ScheduleKind::kInverseTime:
-      check.Positive("schedule.inverse_time.rate", schedule.rate);
-      break;
-    case ScheduleKind::kCosine:
-      CheckCosine(schedule, check);
-      break;
-    case ScheduleKind::kPlateau:
-      CheckPlateau(schedule, check);
-      break;
-  }
-  return std::move(check).Violations();
+LearningRate::LearningRate(const Schedule& schedule,
+                           const SchedulePosition& position)
+    : schedule_(schedule), age_(position.age), period_{0, schedule.steps} {
+  if (schedule.kind == ScheduleKind::kCosine) period_ = PeriodAt(KindAge(0));
+  plateau_ = position.plateau.value_or(
+      PlateauPosition{.rate = schedule.learning_rate});
 }
 
-LearningRate::LearningRate(const Schedule& schedule, uint64_t age)
-    : schedule_(schedule),
-      age_(age),
-      period_{0, schedule.steps},
-      plateau_rate_(schedule.learning_rate) {
-  if (schedule.kind == ScheduleKind::kCosine) period_ = PeriodAt(KindAge(0));
+SchedulePosition LearningRate::position() const {
+  SchedulePosition position{.age = age_};
+  if (schedule_.kind == ScheduleKind::kPlateau) position.plateau = plateau_;
+  return position;
 }
 
 uint64_t LearningRate::KindAge(uint64_t ahead) const {
@@ -177,7 +91,7 @@ double LearningRate::RateOfKind(uint64_t age) const {
                     static_cast<double>(period.length));
     }
     case ScheduleKind::kPlateau:
-      return plateau_rate_;
+      return plateau_.rate;
   }
   return base;
 }
@@ -200,7 +114,7 @@ uint64_t LearningRate::StepsUntilDecision() const {
   if (schedule_.kind != ScheduleKind::kPlateau) return kEver;
   const uint64_t warmup_left =
       schedule_.warmup_steps - std::min(age_, schedule_.warmup_steps);
-  return SumOrEver(warmup_left, schedule_.steps - window_steps_);
+  return SumOrEver(warmup_left, schedule_.steps - plateau_.window_steps);
 }
 
 void LearningRate::Record(std::span<const float> errors) {
@@ -213,30 +127,31 @@ void LearningRate::Record(std::span<const float> errors) {
   if (schedule_.kind != ScheduleKind::kPlateau) return;
   for (const float error :
        errors.subspan(std::min<uint64_t>(warmup_left, errors.size()))) {
-    window_sum_ += double{error};
-    ++window_steps_;
+    plateau_.window_sum += double{error};
+    ++plateau_.window_steps;
   }
-  if (window_steps_ >= schedule_.steps) EndWindow();
+  if (plateau_.window_steps >= schedule_.steps) EndWindow();
 }
 
 void LearningRate::EndWindow() {
-  const double mean = window_sum_ / static_cast<double>(window_steps_);
-  window_sum_ = 0;
-  window_steps_ = 0;
-  if (!has_best_ || mean < best_ * (1 - double{schedule_.threshold})) {
-    has_best_ = true;
-    best_ = mean;
-    bad_windows_ = 0;
+  PlateauPosition& at = plateau_;
+  const double mean = at.window_sum / static_cast<double>(at.window_steps);
+  at.window_sum = 0;
+  at.window_steps = 0;
+  if (!at.best.has_value() ||
+      mean < *at.best * (1 - double{schedule_.threshold})) {
+    at.best = mean;
+    at.bad_windows = 0;
     return;
   }
-  if (bad_windows_ < schedule_.patience) {
-    ++bad_windows_;
+  if (at.bad_windows < schedule_.patience) {
+    ++at.bad_windows;
     return;
   }
-  bad_windows_ = 0;
-  plateau_rate_ = std::max(
-      schedule_.min_rate,
-      static_cast<float>(double{plateau_rate_} * double{schedule_.factor}));
+  at.bad_windows = 0;
+  at.rate =
+      std::max(schedule_.min_rate,
+               static_cast<float>(double{at.rate} * double{schedule_.factor}));
 }
 
 }  // namespace backprop

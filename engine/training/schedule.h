@@ -6,6 +6,7 @@
 #define BACKPROP_ENGINE_TRAINING_SCHEDULE_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,13 +48,41 @@ struct Schedule {
 // "learning_rate", "schedule.cosine.period_steps".
 std::vector<FieldViolation> Validate(const Schedule& schedule);
 
+// Where a kPlateau schedule stands: its windows so far.
+struct PlateauPosition {
+  double window_sum = 0;                      // of the present window's errors
+  uint64_t window_steps = 0;                  // how many these are
+  std::optional<double> best = std::nullopt;  // least mean of a window
+  uint32_t bad_windows = 0;                   // in a row
+  float rate = 0;                             // α now
+
+  friend bool operator==(const PlateauPosition&,
+                         const PlateauPosition&) = default;
+};
+
+// Where a schedule stands: all that its further rates depend on beside itself
+// and the errors to come.
+struct SchedulePosition {
+  uint64_t age = 0;  // steps of it that count as done
+  // kPlateau only; nullopt: none of those steps' errors is known.
+  std::optional<PlateauPosition> plateau = std::nullopt;
+
+  friend bool operator==(const SchedulePosition&,
+                         const SchedulePosition&) = default;
+};
+
+// All violations of a position that no schedule like this one can come to;
+// field names are those of v1.Continuation, e.g. "plateau.window_steps".
+std::vector<FieldViolation> Validate(const SchedulePosition& position,
+                                     const Schedule& schedule);
+
 // A schedule in motion: which rate the next step has. Small; one a session.
 class LearningRate {
  public:
   LearningRate() = default;
-  // The schedule must be valid; age: steps of it that count as done already,
-  // though with kPlateau none of their errors is known.
-  explicit LearningRate(const Schedule& schedule, uint64_t age = 0);
+  // Both must be valid.
+  explicit LearningRate(const Schedule& schedule,
+                        const SchedulePosition& position = {});
 
   // α of the step that comes `ahead` steps after the last one recorded (0: the
   // next step). Valid while ahead < StepsUntilDecision().
@@ -68,7 +97,8 @@ class LearningRate {
   void Record(std::span<const float> errors);
 
   const Schedule& schedule() const { return schedule_; }
-  uint64_t age() const { return age_; }  // steps recorded, or counted as done
+  // LearningRate(schedule(), position()) goes on as this one does.
+  SchedulePosition position() const;
 
  private:
   // Of kCosine, in steps after the warm-up.
@@ -86,14 +116,8 @@ class LearningRate {
 
   Schedule schedule_;
   uint64_t age_ = 0;
-  Period period_;  // kCosine only: the next step's
-  // kPlateau only.
-  double window_sum_ = 0;
-  uint64_t window_steps_ = 0;
-  double best_ = 0;
-  bool has_best_ = false;
-  uint32_t bad_windows_ = 0;
-  float plateau_rate_ = 0;
+  Period period_;            // kCosine only: the next step's
+  PlateauPosition plateau_;  // kPlateau only
 };
 
 }  // namespace backprop

@@ -11,16 +11,19 @@ constexpr double kLeastVariance = 1e-12;
 
 }  // namespace
 
-Standardiser::Standardiser(size_t columns) : mean_(columns), spread_(columns) {}
+Standardiser::Standardiser(size_t columns)
+    : sums_{.samples = 0,
+            .mean = std::vector<double>(columns),
+            .spread = std::vector<double>(columns)} {}
 
 // Welford 1962, Technometrics 4: no squares of large numbers cancel.
 void Standardiser::Add(std::span<const float> rows) {
-  const size_t columns = mean_.size();
-  double* mean = mean_.data();
-  double* spread = spread_.data();
+  const size_t columns = sums_.mean.size();
+  double* mean = sums_.mean.data();
+  double* spread = sums_.spread.data();
   for (; rows.size() >= columns; rows = rows.subspan(columns)) {
-    ++samples_;
-    const double share = 1 / static_cast<double>(samples_);
+    ++sums_.samples;
+    const double share = 1 / static_cast<double>(sums_.samples);
     const float* row = rows.data();
     for (size_t j = 0; j < columns; ++j) {
       const double before = double{row[j]} - mean[j];
@@ -32,12 +35,12 @@ void Standardiser::Add(std::span<const float> rows) {
 
 void Standardiser::Finish(std::span<float> mean,
                           std::span<float> factor) const {
-  const auto samples = static_cast<double>(samples_);
+  const auto samples = static_cast<double>(sums_.samples);
   for (size_t j = 0; j < mean.size(); ++j) {
-    mean[j] = static_cast<float>(mean_[j]);
-    const double variance = spread_[j] / samples;
+    mean[j] = static_cast<float>(sums_.mean[j]);
+    const double variance = sums_.spread[j] / samples;
     factor[j] =
-        spread_[j] == 0
+        sums_.spread[j] == 0
             ? 1.0F
             : static_cast<float>(1 / std::sqrt(variance + kLeastVariance));
   }

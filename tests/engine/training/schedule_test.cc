@@ -189,6 +189,90 @@ TEST(PlateauTest, WindowsBeginAfterTheWarmUp) {
   EXPECT_EQ(rate.Rate(0), 0.05F);
 }
 
+// Errors that fall, rise and fall, so that a plateau's rate falls now and then.
+std::vector<float> Errors(size_t count) {
+  std::vector<float> errors;
+  for (size_t i = 0; i < count; ++i) {
+    errors.push_back(1 + std::sin(static_cast<float>(i) / 9) / 2);
+  }
+  return errors;
+}
+
+TEST(SchedulePositionTest, GoesOnFromEveryAgeAsTheScheduleItself) {
+  const std::vector<float> errors = Errors(300);
+  for (const ScheduleKind kind :
+       {ScheduleKind::kConstant, ScheduleKind::kStep,
+        ScheduleKind::kExponential, ScheduleKind::kPolynomial,
+        ScheduleKind::kInverseTime, ScheduleKind::kCosine,
+        ScheduleKind::kPlateau}) {
+    Schedule schedule = Base(kind);
+    schedule.steps = 7;
+    schedule.warmup_steps = 5;
+    schedule.factor = 0.9F;
+    schedule.patience = 1;
+    schedule.rate = 0.1F;
+    schedule.restarts = true;
+    schedule.period_factor = 1.4F;
+    LearningRate whole(schedule);
+    std::vector<float> rates;
+    for (size_t i = 0; i < errors.size(); ++i) {
+      const SchedulePosition position = whole.position();
+      EXPECT_THAT(Validate(position, schedule), IsEmpty());
+      LearningRate again(schedule, position);
+      for (size_t k = i; k < errors.size(); ++k) {
+        if (k < rates.size()) {
+          ASSERT_EQ(again.Rate(0), rates[k])
+              << static_cast<int>(kind) << ' ' << i;
+        } else {
+          rates.push_back(again.Rate(0));
+        }
+        again.Record({&errors[k], 1});
+      }
+      whole.Record({&errors[i], 1});
+      EXPECT_EQ(again.position().age, errors.size());
+    }
+    if (kind == ScheduleKind::kPlateau) {
+      EXPECT_LT(whole.Rate(0), 0.3F) << "the rate fell several times";
+    }
+  }
+}
+
+TEST(SchedulePositionTest, OneThatNoScheduleComesToIsRefusedByField) {
+  Schedule schedule = Base(ScheduleKind::kPlateau);
+  schedule.min_rate = 0.1F;
+  schedule.patience = 2;
+  const PlateauPosition good{.window_sum = 1,
+                             .window_steps = 9,
+                             .best = 0.5,
+                             .bad_windows = 2,
+                             .rate = 0.1F};
+  const auto refused = [&](const PlateauPosition& plateau) {
+    std::vector<std::string> fields;
+    for (const FieldViolation& violation :
+         Validate(SchedulePosition{.age = 9, .plateau = plateau}, schedule)) {
+      fields.push_back(violation.field);
+      EXPECT_FALSE(violation.description.empty());
+    }
+    return fields;
+  };
+  EXPECT_THAT(refused(good), IsEmpty());
+  const double infinite = std::numeric_limits<double>::infinity();
+  PlateauPosition bad = good;
+  bad.window_sum = -infinite;
+  bad.best = infinite;
+  bad.window_steps = 10;
+  bad.bad_windows = 3;
+  bad.rate = 0.6F;
+  EXPECT_THAT(refused(bad), ElementsAre("plateau.window_sum",
+                                        "plateau.window_steps", "plateau.best",
+                                        "plateau.bad_windows", "plateau.rate"));
+  bad = good;
+  bad.rate = 0.09F;
+  EXPECT_THAT(refused(bad), ElementsAre("plateau.rate"));
+  schedule.kind = ScheduleKind::kStep;
+  EXPECT_THAT(refused(good), ElementsAre("plateau"));
+}
+
 std::vector<std::string> Refused(const Schedule& schedule) {
   std::vector<std::string> fields;
   for (const FieldViolation& violation : Validate(schedule)) {

@@ -111,6 +111,20 @@ TEST(StandardiserTest, ItDoesNotMatterHowRowsAreGrouped) {
   }
 }
 
+TEST(StandardiserTest, GoesOnFromItsSums) {
+  const std::vector<float> rows = Rows(100, 5);
+  const Learnt at_once = Learn(rows, 5, 100);
+  Standardiser begun(5);
+  begun.Add(std::span(rows).first(35));
+  Standardiser gone_on(begun.sums());
+  EXPECT_EQ(gone_on.samples(), 7u);
+  gone_on.Add(std::span(rows).subspan(35));
+  Learnt pieces{std::vector<float>(5), std::vector<float>(5)};
+  gone_on.Finish(pieces.mean, pieces.factor);
+  EXPECT_EQ(pieces.mean, at_once.mean);
+  EXPECT_EQ(pieces.factor, at_once.factor);
+}
+
 TEST(StandardiserTest, OneSampleIsItsOwnMean) {
   const Learnt learnt = Learn({3, -4}, 2, 1);
   EXPECT_EQ(learnt.mean, (std::vector<float>{3, -4}));
