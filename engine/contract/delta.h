@@ -18,8 +18,7 @@ namespace backprop {
 // Entries of u and a smaller in magnitude than this become 0.
 inline constexpr float kSmallestFactor = 0x1p-60f;
 
-// Largest |D| and largest given |w|, and largest |g| that enters an optimiser;
-// see delta.proto (6).
+// Largest |D|, and largest |g| that enters an optimiser; see delta.proto (6).
 inline constexpr float kLargestDelta = 0x1p96f;
 inline constexpr float kLargestGradient = 0x1p48f;
 

@@ -14,4 +14,8 @@ uint64_t Digest(std::span<const float> weights) {
   return XXH3_64bits(weights.data(), weights.size_bytes());
 }
 
+uint64_t DigestOfBytes(std::string_view bytes) {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
+
 }  // namespace backprop

@@ -4,12 +4,15 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace backprop {
 
 // XXH3-64 (seed 0) of the weights' bytes, little-endian float32 in layout
 // order.
 uint64_t Digest(std::span<const float> weights);
+// The same of weights as they travel; bytes need not be aligned.
+uint64_t DigestOfBytes(std::string_view bytes);
 
 }  // namespace backprop
 

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/calls/create_session.h"
 
-#include <cmath>
-#include <cstring>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/contract/delta.h"
 #include "engine/random/initialiser.h"
 #include "server/calls/fork_spec.h"
 #include "server/sessions/rejection.h"
+#include "server/translation/anchor.h"
 #include "server/translation/spec.h"
 
 namespace backprop {
@@ -19,32 +18,21 @@ namespace {
 
 constexpr size_t kLongestRequestId = 128;
 
-absl::Status CheckWeights(std::string_view bytes, const Layout& layout) {
-  const size_t count = layout.weight_count();
-  if (bytes.size() != count * sizeof(float)) {
-    return InvalidField(
-        "initial_weights",
-        absl::StrCat("has ", bytes.size(), " bytes; the network has ", count,
-                     " weights, ", count * sizeof(float), " bytes"));
-  }
-  for (size_t i = 0; i < count; ++i) {
-    float weight = 0;
-    std::memcpy(&weight, bytes.data() + i * sizeof(float), sizeof(float));
-    if (!(std::fabs(weight) <= kLargestDelta)) {  // NaN too
-      return InvalidField("initial_weights",
-                          absl::StrCat("number ", i, " is ", weight,
-                                       "; must be finite and at most 2^96 in "
-                                       "magnitude"));
-    }
-  }
-  return absl::OkStatus();
-}
-
 // Of what must be equal for a request to be the same request.
 uint64_t Fingerprint(const v1::CreateSessionRequest& request) {
   const std::hash<std::string_view> hash;
+  const v1::Anchor& initial = request.initial();
+  // What is long is not copied.
+  v1::Anchor rest;
+  rest.set_step(initial.step());
+  rest.set_next_offset(initial.next_offset());
+  if (initial.has_digest()) rest.set_digest(initial.digest());
+  *rest.mutable_standardisation() = initial.standardisation();
+  *rest.mutable_continuation() = initial.continuation();
   return hash(absl::StrCat(request.spec().SerializeAsString(), "/",
-                           hash(request.initial_weights())));
+                           request.has_initial(), "/", rest.SerializeAsString(),
+                           "/", hash(initial.weights()), "/",
+                           hash(initial.state())));
 }
 
 absl::Status CheckRequest(const v1::CreateSessionRequest& request) {
@@ -57,27 +45,12 @@ absl::Status CheckRequest(const v1::CreateSessionRequest& request) {
   if (request.fork().session_id().empty()) {
     return InvalidField("fork.session_id", "is required");
   }
-  if (!request.initial_weights().empty()) {
-    return InvalidField("initial_weights",
-                        "can't be given with fork, whose origin gives them");
+  if (request.has_initial()) {
+    return InvalidField("initial",
+                        "can't be given with fork, whose origin gives all that "
+                        "it holds");
   }
   return absl::OkStatus();
-}
-
-using Fill = std::function<void(Session&)>;
-
-// spec: checked.
-absl::StatusOr<SessionTable::Created> Create(
-    const ServerOptions& options, const SessionSpec& spec,
-    const SessionTable::RequestKey& key, std::string_view given,
-    const Fill& fill, SessionTable& sessions) {
-  const auto layout = LayoutOf(spec, options.max_session_weights);
-  if (!layout.ok()) return layout.status();
-  if (!given.empty()) {
-    absl::Status status = CheckWeights(given, *layout);
-    if (!status.ok()) return status;
-  }
-  return sessions.Create(spec, *layout, key, fill);
 }
 
 absl::StatusOr<SessionTable::Created> CreateFork(
@@ -87,10 +60,39 @@ absl::StatusOr<SessionTable::Created> CreateFork(
   if (!origin.ok()) return origin.status();
   const auto spec = ForkedSpec(request, **origin);
   if (!spec.ok()) return spec.status();
-  const auto fill = [&](Session& session) {
+  const auto layout = LayoutOf(*spec, options.max_session_weights);
+  if (!layout.ok()) return layout.status();
+  return sessions.Create(*spec, *layout, key, [&](Session& session) {
     session.ForkFrom(**origin, request.fork().with_state());
-  };
-  return Create(options, *spec, key, {}, fill, sessions);
+  });
+}
+
+absl::StatusOr<SessionTable::Created> PutBack(
+    const ServerOptions& options, const v1::CreateSessionRequest& request,
+    const SessionTable::RequestKey& key, SessionTable& sessions) {
+  auto spec = SpecFromProto(request.spec(), /*weights_given=*/true);
+  if (!spec.ok()) return spec.status();
+  absl::Status status = TakeOverFromAnchor(request.initial(), &*spec);
+  if (!status.ok()) return status;
+  const auto layout = LayoutOf(*spec, options.max_session_weights);
+  if (!layout.ok()) return layout.status();
+  auto standing = StandingFromProto(request.initial(), *spec, *layout);
+  if (!standing.ok()) return standing.status();
+  return sessions.Create(*spec, *layout, key, [&](Session& session) {
+    GoOnFromAnchor(request.initial(), *std::move(standing), session);
+  });
+}
+
+absl::StatusOr<SessionTable::Created> CreateAnew(
+    const ServerOptions& options, const v1::CreateSessionRequest& request,
+    const SessionTable::RequestKey& key, SessionTable& sessions) {
+  const auto spec = SpecFromProto(request.spec(), /*weights_given=*/false);
+  if (!spec.ok()) return spec.status();
+  const auto layout = LayoutOf(*spec, options.max_session_weights);
+  if (!layout.ok()) return layout.status();
+  return sessions.Create(*spec, *layout, key, [&](Session& session) {
+    Initialise(*spec->initialiser, *layout, session.weights());
+  });
 }
 
 }  // namespace
@@ -107,19 +109,8 @@ absl::StatusOr<SessionTable::Created> MakeSession(
     return SessionTable::Created{*std::move(earlier), false};
   }
   if (request.has_fork()) return CreateFork(options, request, key, sessions);
-
-  const std::string& given = request.initial_weights();
-  const auto spec = SpecFromProto(request.spec(), !given.empty());
-  if (!spec.ok()) return spec.status();
-  const auto fill = [&given](Session& session) {
-    if (given.empty()) {
-      Initialise(*session.spec()->initialiser, session.layout(),
-                 session.weights());
-    } else {
-      std::memcpy(session.weights().data(), given.data(), given.size());
-    }
-  };
-  return Create(options, *spec, key, given, fill, sessions);
+  if (request.has_initial()) return PutBack(options, request, key, sessions);
+  return CreateAnew(options, request, key, sessions);
 }
 
 }  // namespace backprop

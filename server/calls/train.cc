@@ -154,7 +154,11 @@ absl::Status MessageTrainer::LearnPart(Worker& worker,
                                        v1::TrainResponse* response) {
   const auto before = session_->spec();
   const size_t columns = session_->layout().input_size();
-  const size_t most = std::max<size_t>(1, kMostInputNumbers / columns);
+  // Whole steps' samples: who asks for the session between two parts finds it
+  // where a message may begin.
+  const size_t batch = before->batch_size;
+  const size_t most =
+      std::max<size_t>(1, kMostInputNumbers / columns / batch) * batch;
   const size_t samples = static_cast<size_t>(
       std::min<uint64_t>({most, count_ - next_, session_->samples_to_learn()}));
   const auto inputs = Panel(worker.inputs, samples * columns);

@@ -62,7 +62,9 @@ constexpr std::array kFlags = {
          "Weights of all sessions together, optimiser state and input "
          "standardisation included: numbers of 4 bytes",
          NumberField{&ServerOptions::max_total_weights, 1, size_t{1} << 44}},
-    Flag{"max-message-bytes", "BYTES", "Largest request message",
+    Flag{"max-message-bytes", "BYTES",
+         "Largest request message, also the anchor of a session that is put "
+         "back",
          NumberField{&ServerOptions::max_message_bytes, 1024, kLargestMessage}},
     Flag{"max-queued-bytes", "BYTES",
          "Requests that may wait in one Train stream before the server stops "

@@ -31,7 +31,8 @@ struct ServerOptions {
   // may take as many again.
   size_t max_total_weights = size_t{1} << 30;
 
-  // Largest request message, in bytes. Bounds given initial weights too, and
+  // Largest request message, in bytes. Bounds the anchors that sessions are put
+  // back from (4 bytes a weight and number of optimiser state) too, and
   // what Predict answers. The requests of all pending calls together may hold
   // 16 times as much.
   size_t max_message_bytes = size_t{16} << 20;

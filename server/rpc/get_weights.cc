@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 #include <new>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -11,7 +12,9 @@
 #include "engine/contract/digest.h"
 #include "server/rpc/byte_buffer.h"
 #include "server/sessions/rejection.h"
+#include "server/translation/continuation.h"
 #include "server/translation/input.h"
+#include "server/translation/spec.h"
 
 namespace backprop {
 namespace {
@@ -49,6 +52,8 @@ class WeightsStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   void OnWriteDone(bool ok) noexcept override {
     if (!ok) return End(absl::CancelledError("cancelled"));
     if (next_ == numbers_.size()) return End(absl::OkStatus());
+    chunk_.clear_continuation();  // the first chunk had them
+    chunk_.clear_spec();
     WriteChunk();
   }
 
@@ -72,6 +77,7 @@ class WeightsStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
                        "(--max-total-weights): try again with backoff");
     }
     reserved_ = count;
+    with_state_ = request.with_state();
     pending_ = *std::move(pending);
     session_ = *std::move(session);
     return absl::OkStatus();
@@ -97,7 +103,8 @@ class WeightsStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   // A turn of the session's lane.
   void Copy() {
     if (rpc_->IsCancelled()) return End(absl::CancelledError("cancelled"));
-    const Progress progress = session_->progress();
+    standing_ = session_->standing();
+    const Progress& progress = standing_.progress;
     const std::span<const float> weights = session_->weights();
     const auto state_begin =
         std::copy(weights.begin(), weights.end(), numbers_.begin());
@@ -111,6 +118,7 @@ class WeightsStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
     feed_ = session_->shared_feed();
     feed_->Anchor(progress.step, DeltaFeed::Clock::now());
     spec_ = session_->spec();
+    layout_ = session_->layout();
     session_.reset();  // it may be deleted while its weights are sent
     Submit(std::make_shared<Lane>(), &WeightsStream::BeginToSend);
   }
@@ -123,6 +131,11 @@ class WeightsStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
     if (!spec_->input.mean.empty()) {
       StandardisationToProto(*spec_, chunk_.mutable_standardisation());
     }
+    ContinuationToProto(standing_, *spec_, with_state_,
+                        chunk_.mutable_continuation());
+    *chunk_.mutable_spec() = SpecToProto(*spec_, *layout_);
+    standing_.standardiser.reset();
+    layout_.reset();
     spec_.reset();
     WriteChunk();
   }
@@ -152,11 +165,14 @@ class WeightsStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   // Owned by the turn or write that is under way.
   ServiceCall call_;
   std::shared_ptr<Session> session_;
+  bool with_state_ = false;
   std::shared_ptr<DeltaFeed> feed_;  // once the weights are copied
   std::unique_ptr<PendingCall> pending_;
   size_t reserved_ = 0;         // of context_.snapshot_weights
   std::vector<float> numbers_;  // the copy: weights, then state if wanted
   std::shared_ptr<const SessionSpec> spec_;  // of the copy's moment
+  std::optional<Layout> layout_;             // of spec_
+  Standing standing_;                        // of that moment
   v1::GetWeightsResponse chunk_;
   grpc::ByteBuffer outgoing_;  // of the write under way
   size_t next_ = 0;            // first number not yet written

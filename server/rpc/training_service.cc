@@ -75,6 +75,7 @@ absl::StatusOr<Work> PlanCreate(ServiceContext& context,
   std::shared_ptr<Lane> lane;  // the origin's; else of its own
   size_t bytes =
       request.spec().ByteSizeLong() +
+      request.initial().standardisation().ByteSizeLong() +
       SessionBytes(static_cast<size_t>(request.spec().layers_size()));
   if (const auto origin = context.sessions.Find(request.fork().session_id());
       request.has_fork() && origin.ok()) {

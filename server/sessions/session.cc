@@ -117,18 +117,33 @@ absl::Status Session::Close() {
 
 uint64_t Session::WeightsDigest() { return Digest(weights()); }
 
+Standing Session::standing() const {
+  return {progress(), state_age_, rate_.position(), standardiser_};
+}
+
+void Session::GoOnFrom(Standing standing) {
+  state_age_ = standing.state_age;
+  rate_ = LearningRate(rate_.schedule(), standing.schedule);
+  if (standing.standardiser.has_value()) {
+    standardiser_ = std::move(standing.standardiser);
+  }
+  std::lock_guard lock(mutex_);
+  progress_ = standing.progress;
+  learning_rate_ = rate_.Rate(0);
+}
+
 void Session::ForkFrom(Session& origin, bool with_state) {
   forked_from_ = origin.id_;
   std::ranges::copy(origin.weights(), weights_.get());
   if (!with_state) return;
   std::ranges::copy(origin.state(), state_.get());
-  state_age_ = origin.state_age_;
-  const Schedule& schedule = rate_.schedule();
-  rate_ = schedule == origin.rate_.schedule()
-              ? origin.rate_
-              : LearningRate(schedule, origin.rate_.age());
-  std::lock_guard lock(mutex_);
-  learning_rate_ = rate_.Rate(0);
+  Standing standing = origin.standing();
+  standing.progress = {};         // it counts its own steps
+  standing.standardiser.reset();  // and learns from its own samples
+  if (rate_.schedule() != origin.rate_.schedule()) {
+    standing.schedule.plateau.reset();
+  }
+  GoOnFrom(std::move(standing));
 }
 
 void Session::Update(SessionSpec spec, bool restarts_schedule) {

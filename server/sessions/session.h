@@ -32,6 +32,17 @@ struct Progress {
   uint64_t next_offset = 0;  // samples applied
 };
 
+// What a session's next steps depend on beside its spec, weights and optimiser
+// state.
+struct Standing {
+  Progress progress;
+  uint64_t state_age = 0;  // steps since the optimiser's state was zero
+  SchedulePosition schedule;
+  // While input standardisation is being learnt; nullopt: from the first of its
+  // samples on.
+  std::optional<Standardiser> standardiser;
+};
+
 // A session at one moment.
 struct SessionMoment {
   std::shared_ptr<const SessionSpec> spec;
@@ -104,6 +115,12 @@ class Session {
   // The optimiser's: (StateCount, layout().weight_count())
   std::span<float> state() { return {state_.get(), state_size_}; }
   uint64_t WeightsDigest();
+
+  Standing standing() const;
+  // Before others know the session, whose weights and state the caller sets.
+  // What it is trained with from here on is what a session that came to stand
+  // there would be trained with.
+  void GoOnFrom(Standing standing);
 
   // Before others know the session; within a turn of the origin's lane. Takes
   // over its weights, and with_state all that its optimiser and schedule know

@@ -27,8 +27,8 @@ using Numbers = google::protobuf::RepeatedField<float>;
 
 // One finite number for each column.
 std::vector<float> ColumnsFromProto(const Numbers& proto, size_t columns,
-                                    const char* name, Violations& violations) {
-  const std::string field = absl::StrCat(kPath, ".", name);
+                                    const std::string& field,
+                                    Violations& violations) {
   if (static_cast<size_t>(proto.size()) != columns) {
     violations.push_back(
         {field, absl::StrCat("holds ", proto.size(),
@@ -59,19 +59,15 @@ void LearnSamplesFromProto(uint64_t proto, SessionSpec* spec,
 void StandardisationFromProto(const v1::Standardisation& proto,
                               SessionSpec* spec, Violations& violations) {
   const bool given = proto.mean_size() != 0 || proto.factor_size() != 0;
-  if (given == (proto.learn_samples() != 0)) {
+  if (!given && proto.learn_samples() == 0) {
     violations.push_back(
-        {kPath, "set either both of mean and factor, or learn_samples"});
+        {kPath, "set both of mean and factor, or learn_samples"});
     return;
   }
-  if (!given) {
-    return LearnSamplesFromProto(proto.learn_samples(), spec, violations);
+  if (proto.learn_samples() != 0) {
+    LearnSamplesFromProto(proto.learn_samples(), spec, violations);
   }
-  const size_t columns = spec->network.input_size;
-  spec->input.mean =
-      ColumnsFromProto(proto.mean(), columns, "mean", violations);
-  spec->input.factor =
-      ColumnsFromProto(proto.factor(), columns, "factor", violations);
+  KnownStandardisationFromProto(proto, kPath, spec, violations);
 }
 
 }  // namespace
@@ -94,6 +90,17 @@ void InputFromProto(const v1::InputFormat& proto, SessionSpec* spec,
   if (proto.has_standardisation()) {
     StandardisationFromProto(proto.standardisation(), spec, violations);
   }
+}
+
+void KnownStandardisationFromProto(const v1::Standardisation& proto,
+                                   const std::string& path, SessionSpec* spec,
+                                   Violations& violations) {
+  if (proto.mean_size() == 0 && proto.factor_size() == 0) return;
+  const size_t columns = spec->network.input_size;
+  spec->input.mean = ColumnsFromProto(proto.mean(), columns,
+                                      absl::StrCat(path, ".mean"), violations);
+  spec->input.factor = ColumnsFromProto(
+      proto.factor(), columns, absl::StrCat(path, ".factor"), violations);
 }
 
 void InputToProto(const SessionSpec& spec, v1::InputFormat* proto) {

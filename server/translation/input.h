@@ -4,6 +4,7 @@
 #ifndef BACKPROP_SERVER_TRANSLATION_INPUT_H_
 #define BACKPROP_SERVER_TRANSLATION_INPUT_H_
 
+#include <string>
 #include <vector>
 
 #include "backprop/v1/network.pb.h"
@@ -16,6 +17,12 @@ namespace backprop {
 // that begin with "spec.input".
 void InputFromProto(const v1::InputFormat& proto, SessionSpec* spec,
                     std::vector<FieldViolation>& violations);
+
+// Sets spec->input.mean and .factor to what proto holds of both, if anything;
+// paths begin with `path`.
+void KnownStandardisationFromProto(const v1::Standardisation& proto,
+                                   const std::string& path, SessionSpec* spec,
+                                   std::vector<FieldViolation>& violations);
 
 void InputToProto(const SessionSpec& spec, v1::InputFormat* proto);
 

@@ -140,6 +140,7 @@ class FakeServicer(stubs.TrainingServiceServicer):
         self.anchors = 0
         self.metadata: list[dict[str, Any]] = []
         self.updates: list[rpc.UpdateSessionRequest] = []
+        self.creations: list[rpc.CreateSessionRequest] = []
         self.lock = threading.RLock()
 
     def session(self, session_id: str, context: grpc.ServicerContext) -> FakeSession:
@@ -166,6 +167,7 @@ class FakeServicer(stubs.TrainingServiceServicer):
         self, request: rpc.CreateSessionRequest, context: grpc.ServicerContext
     ) -> rpc.CreateSessionResponse:
         """Weights are random if none are given. Makes the session before it fails, if it is to fail."""
+        self.creations.append(request)
         if request.request_id in self.request_ids:
             self.unary(context)
             return rpc.CreateSessionResponse(session=self.sessions[self.request_ids[request.request_id]].info)
@@ -189,13 +191,16 @@ class FakeServicer(stubs.TrainingServiceServicer):
         spec.batch_size = spec.batch_size or 1
         layout = layout_of(spec)
         rng = np.random.default_rng(1)
-        if request.initial_weights:
-            weights = np.frombuffer(request.initial_weights, dtype="<f4").copy()
+        if request.initial.weights:
+            weights = np.frombuffer(request.initial.weights, dtype="<f4").copy()
         if weights is None:
             weights = rng.standard_normal(layout.weight_count).astype("f4")
         state = np.zeros((layout.state_count, layout.weight_count), dtype="f4")
         name = f"s{len(self.sessions)}"
+        if request.initial.state:
+            state = np.frombuffer(request.initial.state, dtype="<f4").reshape(state.shape).copy()
         info = rpc.Session(session_id=name, spec=spec, layout=layout, forked_from=request.fork.session_id)
+        info.step, info.next_offset = request.initial.step, request.initial.next_offset
         self.sessions[name] = FakeSession(info, weights, state, rng)
         if request.request_id:
             self.request_ids[request.request_id] = name
@@ -296,10 +301,14 @@ class FakeServicer(stubs.TrainingServiceServicer):
             )
             if info.spec.input.standardisation.mean:
                 head.standardisation.CopyFrom(info.spec.input.standardisation)
+            head.continuation.state_age = info.step
+            head.spec.CopyFrom(info.spec)
         for begin in range(0, len(numbers), 7):
             head.first_weight = begin
             head.weights = numbers[begin : begin + 7].tobytes()
             yield head
+            head.ClearField("continuation")
+            head.ClearField("spec")
 
     def Train(
         self, request_iterator: Iterator[rpc.TrainRequest], context: grpc.ServicerContext

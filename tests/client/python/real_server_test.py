@@ -13,9 +13,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import backpropd
+import grpc
 import numpy as np
 import pytest
 from backpropd import (
+    Anchor,
+    BackpropdError,
     InvalidRequestError,
     NonFiniteOutputError,
     NotReadyError,
@@ -229,6 +232,43 @@ def test_a_fork_with_state_goes_on_as_its_origin(client: TrainingClient) -> None
     assert fork.info.forked_from == session.session_id
 
 
+@pytest.mark.parametrize("name", ["sgd", "momentum", "rms_prop", "adam"])
+def test_a_kept_session_is_put_back_exactly(client: TrainingClient, name: str) -> None:
+    optimiser = {
+        "sgd": sgd(0.1),
+        "momentum": sgd(0.01, momentum=0.9),
+        "rms_prop": rms_prop(0.001),
+        "adam": adam(0.01),
+    }[name]
+    optimiser.schedule.plateau.window_steps = 7
+    optimiser.schedule.plateau.patience = 1
+    session = client.create(spec_of(optimiser, layers=[layer(24, "tanh", dropout=0.25), (5, "softmax")]))
+    session.train(X, CLASSES, epochs=4)
+    kept = session.weights(with_state=True).to_bytes()
+    went_on = session.train(X, CLASSES)
+    end = session.weights(with_state=True)
+    session.delete()
+
+    anchor = Anchor.from_bytes(kept)
+    back = client.create(anchor.spec, initial=anchor)
+    assert (back.step, back.info.next_offset) == (960, 960)
+    replica = back.replica()
+    result = back.train(X, CLASSES, replicas=[replica])
+    assert np.array_equal(result.errors, went_on.errors)
+    assert result.digests == went_on.digests
+    assert replica.verify(end) is None
+    assert back.weights(with_state=True).message() == end.message()
+
+
+def test_an_anchor_beyond_the_servers_messages_names_its_flag(client: TrainingClient) -> None:
+    session = client.create(network(1000, [1500], adam(0.01)))
+    anchor = session.weights(with_state=True)
+    session.delete()
+    with pytest.raises(BackpropdError, match=r"the request has 180\d+ bytes.*--max-message-bytes") as raised:
+        client.create(anchor.spec, initial=anchor)
+    assert raised.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 def test_errors_have_their_types(client: TrainingClient) -> None:
     with pytest.raises(InvalidRequestError) as raised:
         client.create(network(0, [5], sgd(0.1)))
@@ -295,6 +335,8 @@ def test_asyncio(target: str) -> None:
             anchor = await session.weights(with_state=True)
             assert replica.verify(anchor) is None
             assert watcher.verify(anchor) is None
+            back = await client.create(anchor.spec, initial=anchor)
+            assert (await back.weights(with_state=True)).message() == anchor.message()
             await session.delete()
 
     asyncio.run(asyncio.wait_for(body(), 60))

@@ -148,7 +148,7 @@ class Recording:
         weights: Any = initial_weights,
     ) -> None:
         self.random = np.random.default_rng(seed)
-        self.session = client.create(spec, initial_weights=weights(self.random, spec.input_size))
+        self.session = client.create(spec, initial=weights(self.random, spec.input_size))
         self._samples = samples
 
     def _draw(self, steps: int) -> tuple[Any, Any]:

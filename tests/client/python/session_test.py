@@ -7,6 +7,7 @@ import grpc
 import numpy as np
 import pytest
 from backpropd import (
+    Anchor,
     DigestMismatchError,
     InvalidRequestError,
     ServerUnavailableError,
@@ -18,6 +19,7 @@ from backpropd import (
     sgd,
 )
 from backpropd.v1 import network_pb2 as pb
+from backpropd.v1 import training_service_pb2 as rpc
 from fake_clock import FakeClock
 from fake_server import FakeServer, FakeServicer
 
@@ -85,10 +87,43 @@ def test_a_step_by_hand_is_not_repeated(client: TrainingClient, servicer: FakeSe
 
 
 def test_a_fork_begins_with_the_origins_weights(client: TrainingClient, spec: pb.SessionSpec) -> None:
-    session = client.create(spec, initial_weights=np.arange(26))
+    session = client.create(spec, initial=np.arange(26))
     fork = session.fork(with_state=True)
     assert fork.info.forked_from == session.session_id
     assert np.array_equal(fork.weights().weights, np.arange(26))
+
+
+def test_an_anchor_puts_a_session_back(client: TrainingClient, servicer: FakeServicer, spec: pb.SessionSpec) -> None:
+    spec.optimiser.CopyFrom(adam(0.1))
+    session = client.create(spec)
+    session.train_step(X[0], 1)
+    kept = session.weights(with_state=True)
+    assert kept.spec == session.spec
+    assert kept.continuation.state_age == 1
+    for anchor in (kept, Anchor.from_bytes(kept.to_bytes())):
+        back = client.create(anchor.spec, initial=anchor)
+        assert (back.step, back.info.next_offset) == (1, 1)
+        assert back.weights(with_state=True).to_bytes() == kept.to_bytes()
+        sent = servicer.creations[-1]
+        assert sent.initial == kept.message()
+        assert sent.initial.digest == kept.digest
+        assert sent.spec == session.spec
+
+
+def test_what_is_no_kept_session_is_refused(client: TrainingClient, spec: pb.SessionSpec) -> None:
+    kept = client.create(spec).weights(with_state=True).to_bytes()
+    request = rpc.CreateSessionRequest.FromString(kept)
+    request.initial.weights = request.initial.weights[:-1] + b"?"
+    damaged = request.SerializeToString()
+    request.initial.state = b"1234"
+    for data, why in (
+        (b"", "weights are missing"),
+        (kept[:-1], "No kept session"),
+        (damaged, "digest"),
+        (request.SerializeToString(), "the state does not fit"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            Anchor.from_bytes(data)
 
 
 def test_updates_name_their_fields(client: TrainingClient, servicer: FakeServicer, spec: pb.SessionSpec) -> None:

@@ -146,7 +146,7 @@ TEST_P(ForkTest, WhatDoesNotSuitItsOriginIsRefusedByField) {
   const std::vector<Bad> bad = {
       {"fork.session_id",
        [](auto& r) { r.mutable_fork()->clear_session_id(); }},
-      {"initial_weights", [](auto& r) { r.set_initial_weights("1234"); }},
+      {"initial", [](auto& r) { r.mutable_initial(); }},
       {"spec.input_size", [](auto& r) { r.mutable_spec()->set_input_size(9); }},
       {"spec.layers",
        [](auto& r) { r.mutable_spec()->add_layers()->set_size(4); }},

@@ -94,8 +94,8 @@ TEST_P(SessionRpcTest, TheSameSeedGivesTheSameWeights) {
 
 TEST_P(SessionRpcTest, GivenWeightsAreTaken) {
   v1::CreateSessionRequest request = Request("");
-  const std::vector<float> given = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, -0x1p96F};
-  request.set_initial_weights(Bytes(given));
+  const std::vector<float> given = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, -0x1p121F};
+  request.mutable_initial()->set_weights(Bytes(given));
   v1::CreateSessionResponse response;
   ASSERT_TRUE(Call(&Stub::CreateSession, request, &response).ok());
   EXPECT_FALSE(response.session().spec().has_initialiser());
@@ -109,20 +109,20 @@ TEST_P(SessionRpcTest, GivenWeightsOfAnyWrongKindAreRefused) {
       std::vector<float>(12, 1),
       {1, 2, 3, 4, 5, NAN, 7, 8, 9, 10, 11},
       {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, INFINITY},
-      {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0x1.2p96F}};
+      {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0x1.000002p121F}};
   for (const auto& weights : wrong) {
     v1::CreateSessionRequest request = Request("");
-    request.set_initial_weights(Bytes(weights));
+    request.mutable_initial()->set_weights(Bytes(weights));
     grpc::Status status;
     IdOf(request, &status);
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-    EXPECT_THAT(Fields(status), ElementsAre("initial_weights"));
+    EXPECT_THAT(Fields(status), ElementsAre("initial.weights"));
   }
   v1::CreateSessionRequest request = Request("");
-  request.set_initial_weights(std::string(43, 'x'));
+  request.mutable_initial()->set_weights(std::string(43, 'x'));
   grpc::Status status;
   IdOf(request, &status);
-  EXPECT_THAT(Fields(status), ElementsAre("initial_weights"));
+  EXPECT_THAT(Fields(status), ElementsAre("initial.weights"));
 }
 
 TEST_P(SessionRpcTest, RepeatedRequestIdReturnsTheFirstSession) {
@@ -143,7 +143,7 @@ TEST_P(SessionRpcTest, RequestIdWithAnotherSpecIsRefused) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::ALREADY_EXISTS);
   EXPECT_EQ(Reason(status), "REQUEST_ID_REUSED");
   v1::CreateSessionRequest weights = Request("a");
-  weights.set_initial_weights(Bytes(std::vector<float>(11, 1)));
+  weights.mutable_initial()->set_weights(Bytes(std::vector<float>(11, 1)));
   IdOf(weights, &status);
   EXPECT_EQ(Reason(status), "REQUEST_ID_REUSED");
 }

@@ -251,7 +251,7 @@ TEST_P(StandardisationTest, GivenOneStandardisesBytesButNotValues) {
     input.mutable_standardisation()->add_mean(mean);
     input.mutable_standardisation()->add_factor(0.5F);
   }
-  request.set_initial_weights(Bytes({1, 100, 0}));
+  request.mutable_initial()->set_weights(Bytes({1, 100, 0}));
   v1::CreateSessionResponse response;
   ASSERT_TRUE(Call(&Stub::CreateSession, request, &response).ok());
   v1::PredictRequest predict;

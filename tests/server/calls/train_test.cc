@@ -22,15 +22,18 @@ namespace {
 constexpr size_t kInputs = 16;
 constexpr size_t kOutputs = 4;
 
-std::shared_ptr<Session> MakeSession(uint64_t seed) {
+std::shared_ptr<Session> MakeSession(uint64_t seed, size_t batch_size = 1,
+                                     uint64_t learn_samples = 0) {
   SessionSpec spec;
+  spec.batch_size = batch_size;
+  spec.learn_samples = learn_samples;
   spec.network.input_size = kInputs;
   spec.network.layers = {{8, Activation::kTanh},
                          {kOutputs, Activation::kIdentity}};
   spec.delta_forms.resize(2);
   spec.schedule.learning_rate = 0.05F;
   const std::vector<size_t> sizes = {8, kOutputs};
-  Layout layout = Layout::Create(kInputs, sizes, 1, 10'000).value();
+  Layout layout = Layout::Create(kInputs, sizes, batch_size, 10'000).value();
   auto session = std::make_shared<Session>(
       "s", std::move(spec), std::move(layout),
       std::make_shared<DeltaFeed>(0, [](const auto&) {}));
@@ -189,6 +192,28 @@ TEST(MessageTrainerTest, ALongMessageIsAnsweredInParts) {
   }
   EXPECT_EQ(step, 5000u);
   EXPECT_GT(parts, 1);
+}
+
+// Between two parts others may take an anchor, from which messages of whole
+// steps' samples must be able to go on.
+TEST(MessageTrainerTest, StandardisationIsLearntFromWholeStepsSamplesAPart) {
+  constexpr size_t kBatch = 3;
+  constexpr size_t kSamples = 60'000;
+  Metrics metrics;
+  const auto session = MakeSession(1, kBatch, kSamples);
+  MessageTrainer trainer(session, {}, metrics);
+  Worker worker;
+  trainer.request() = Message(kSamples, 1);
+  trainer.Begin(1);
+  int parts = 0;
+  v1::TrainResponse response;
+  while (!response.message_done()) {
+    trainer.Next(worker, &response);
+    EXPECT_EQ(session->progress().next_offset % kBatch, 0u);
+    ++parts;
+  }
+  EXPECT_GT(parts, 2);
+  EXPECT_EQ(session->progress().next_offset, kSamples);
 }
 
 }  // namespace

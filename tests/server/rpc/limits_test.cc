@@ -205,7 +205,7 @@ TEST_P(LimitsTest, GivenWeightsOfManyMegabytesArrive) {
   for (size_t i = 0; i < given.size(); ++i) {
     given[i] = static_cast<float>(i % 1000) / 1000;
   }
-  request.set_initial_weights(Bytes(given));
+  request.mutable_initial()->set_weights(Bytes(given));
   v1::CreateSessionResponse response;
   const grpc::Status status = Call(&Stub::CreateSession, request, &response);
   ASSERT_TRUE(status.ok()) << status.error_message();

@@ -23,7 +23,7 @@ class OtherRpcTest : public ServiceTest {
     *request.mutable_spec() = Spec(2, {1});
     request.mutable_spec()->mutable_optimiser()->set_learning_rate(0.5F);
     request.mutable_spec()->mutable_input()->set_scale(10);
-    request.set_initial_weights(Bytes({2, -1, 0.5F}));
+    request.mutable_initial()->set_weights(Bytes({2, -1, 0.5F}));
     v1::CreateSessionResponse response;
     ASSERT_TRUE(Call(&Stub::CreateSession, request, &response).ok());
     id_ = response.session().session_id();

@@ -255,7 +255,7 @@ std::vector<BadSpec> BadInitialisersAndInputs() {
        Initialise(v1::INITIALISER_KIND_ORTHOGONAL, INFINITY)},
       {"spec.initialiser.value", Initialise(v1::INITIALISER_KIND_HE_NORMAL, 1)},
       {"spec.input.standardisation", Standardise({}, {}, 0)},
-      {"spec.input.standardisation", Standardise({1, 2, 3}, {1, 2, 3}, 2)},
+      {"spec.input.standardisation.factor", Standardise({1, 2, 3}, {}, 2)},
       {"spec.input.standardisation.mean", Standardise({}, {1, 2, 3}, 0)},
       {"spec.input.standardisation.factor", Standardise({1, 2, 3}, {1, 2}, 0)},
       {"spec.input.standardisation.mean[1]",
@@ -263,6 +263,8 @@ std::vector<BadSpec> BadInitialisersAndInputs() {
       {"spec.input.standardisation.factor[2]",
        Standardise({1, 2, 3}, {1, 2, INFINITY}, 0)},
       {"spec.input.standardisation.learn_samples", Standardise({}, {}, 1)},
+      {"spec.input.standardisation.learn_samples",
+       Standardise({1, 2, 3}, {1, 2, 3}, 1)},
       {"spec.input.standardisation.learn_samples",
        [](auto& s) {
          s.set_batch_size(4);

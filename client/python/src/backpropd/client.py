@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 import grpc
 import numpy.typing as npt
 
+from backpropd.anchor import Anchor
 from backpropd.backoff import Backoff, Clock, RetryPolicy, SystemClock, is_passing
 from backpropd.connection import Tls, channel_options, checked_metadata, credentials_of
-from backpropd.errors import BackpropdError, SessionNotFoundError
+from backpropd.errors import BackpropdError, SessionNotFoundError, error_from_call
 from backpropd.left_calls import LeftCalls
-from backpropd.requests import create_request
+from backpropd.requests import create_request, creation_error
 from backpropd.session import Session
 from backpropd.threads import aside
 from backpropd.v1 import network_pb2 as pb
@@ -92,20 +93,26 @@ class TrainingClient:
         self,
         spec: pb.SessionSpec,
         *,
-        initial_weights: npt.ArrayLike | None = None,
+        initial: Anchor | npt.ArrayLike | None = None,
         request_id: str | None = None,
     ) -> Session:
         """Makes a session.
 
         Args:
             spec: for example by specs.network().
-            initial_weights: (weight_count,), in layout order; None: the spec's initialiser.
+            initial: weights, (weight_count,), in layout order; or an anchor with
+                state, from which the session goes on exactly as the one did that
+                it was fetched from: client.create(anchor.spec, initial=anchor).
+                None: the spec's initialiser.
             request_id: makes calls of several processes one; None: a new UUID,
                 so that this call itself may safely be repeated.
 
         """
-        request = create_request(spec, initial_weights, request_id)
-        return Session(self, self.call(self.stub.CreateSession, request).session)
+        request = create_request(spec, initial, request_id)
+        try:
+            return Session(self, self.call(self.stub.CreateSession, request).session)
+        except BackpropdError as error:
+            raise creation_error(error, request) from None
 
     def fork(
         self,

@@ -13,11 +13,12 @@ import grpc.aio
 import numpy.typing as npt
 
 from backpropd.aio.session import AsyncSession
+from backpropd.anchor import Anchor
 from backpropd.backoff import AsyncClock, Backoff, RetryPolicy, SystemAsyncClock, is_passing
 from backpropd.connection import Tls, channel_options, checked_metadata, credentials_of
 from backpropd.errors import BackpropdError, SessionNotFoundError, error_from_call
 from backpropd.left_calls import LeftCalls
-from backpropd.requests import create_request
+from backpropd.requests import create_request, creation_error
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 from backpropd.v1 import training_service_pb2_grpc as stubs
@@ -68,12 +69,15 @@ class AsyncTrainingClient:
         self,
         spec: pb.SessionSpec,
         *,
-        initial_weights: npt.ArrayLike | None = None,
+        initial: Anchor | npt.ArrayLike | None = None,
         request_id: str | None = None,
     ) -> AsyncSession:
-        """Makes a session."""
-        request = create_request(spec, initial_weights, request_id)
-        return AsyncSession(self, (await self.call(self.stub.CreateSession, request)).session)
+        """Makes a session; see TrainingClient.create()."""
+        request = create_request(spec, initial, request_id)
+        try:
+            return AsyncSession(self, (await self.call(self.stub.CreateSession, request)).session)
+        except BackpropdError as error:
+            raise creation_error(error, request) from None
 
     async def fork(
         self,

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/translation/anchor.h"
+
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "engine/contract/digest.h"
+#include "server/sessions/rejection.h"
+#include "server/translation/continuation.h"
+#include "server/translation/input.h"
+
+namespace backprop {
+namespace {
+
+using Violations = std::vector<FieldViolation>;
+
+// Within these bounds every step of a session leaves its numbers: then none can
+// become infinite or NaN (engine/step_bounds.cc). w: fl(w + D) = w from there
+// on. m, v: bounds of what |g| ≤ 2^48 and g² ≤ 2^96 make of zero for ever; for
+// momentum Σ μ^k ≤ 1/(1 − μ) ≤ 2^24, for Adagrad as for w.
+constexpr float kLargestWeight = 0x1p121F;
+constexpr float kLargestMomentum = 0x1p72F;
+constexpr float kLargestMean = 0x1p48F;
+constexpr float kLargestSquareSum = 0x1p121F;
+constexpr float kLargestSquareMean = 0x1p96F;
+
+// The range of one vector's numbers.
+struct Range {
+  float least;
+  float largest;
+};
+
+// Of the state vectors, in the order of delta.proto (7).
+std::vector<Range> StateRanges(const Optimiser& optimiser) {
+  switch (optimiser.kind) {
+    case OptimiserKind::kSgd:
+      if (StateCount(optimiser) == 0) return {};
+      return {{-kLargestMomentum, kLargestMomentum}};
+    case OptimiserKind::kAdagrad:
+      return {{0, kLargestSquareSum}};
+    case OptimiserKind::kRmsProp:
+      return {{0, kLargestSquareMean}};
+    case OptimiserKind::kAdam:
+      return {{-kLargestMean, kLargestMean}, {0, kLargestSquareMean}};
+  }
+  return {};
+}
+
+float NumberAt(std::string_view bytes, size_t index) {
+  float number = 0;
+  std::memcpy(&number, bytes.data() + index * sizeof(float), sizeof(float));
+  return number;
+}
+
+// Numbers first … first + count − 1. The first fault only.
+absl::Status CheckNumbers(const char* field, std::string_view bytes,
+                          size_t first, size_t count, Range range) {
+  for (size_t i = first; i < first + count; ++i) {
+    const float number = NumberAt(bytes, i);
+    if (number >= range.least && number <= range.largest) continue;  // no NaN
+    return InvalidField(
+        field, absl::StrFormat("number %d is %g; must be at least %g and at "
+                               "most %g, as every session's is",
+                               i, number, range.least, range.largest));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckWeights(const v1::Anchor& anchor, const Layout& layout) {
+  const std::string& bytes = anchor.weights();
+  const size_t count = layout.weight_count();
+  if (bytes.size() != count * sizeof(float)) {
+    return InvalidField(
+        "initial.weights",
+        absl::StrCat("has ", bytes.size(), " bytes; the network has ", count,
+                     " weights, ", count * sizeof(float), " bytes"));
+  }
+  absl::Status status = CheckNumbers("initial.weights", bytes, 0, count,
+                                     {-kLargestWeight, kLargestWeight});
+  if (!status.ok() || !anchor.has_digest()) return status;
+  const uint64_t digest = DigestOfBytes(bytes);
+  if (digest == anchor.digest()) return absl::OkStatus();
+  return InvalidField(
+      "initial.digest",
+      absl::StrFormat("is %016x, but that of initial.weights is %016x: this "
+                      "copy of them was damaged, take another",
+                      anchor.digest(), digest));
+}
+
+// State and its age belong together: either may be missing only where it is
+// zero.
+absl::Status CheckStateAge(const v1::Anchor& anchor, size_t state_count) {
+  const uint64_t age = anchor.continuation().state_age();
+  if (state_count == 0) return absl::OkStatus();
+  const std::string& bytes = anchor.state();
+  if (bytes.empty() && age != 0) {
+    return InvalidField(
+        "initial.state",
+        absl::StrCat("is empty, but initial.continuation.state_age is ", age,
+                     ": fetch the anchor with_state, or leave continuation out "
+                     "to begin with zero state"));
+  }
+  for (size_t i = 0; age == 0 && i < bytes.size() / sizeof(float); ++i) {
+    if (NumberAt(bytes, i) == 0) continue;
+    return InvalidField("initial.continuation.state_age",
+                        absl::StrCat("is 0, but number ", i,
+                                     " of initial.state is not: state is zero "
+                                     "before the first step"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckState(const v1::Anchor& anchor, const SessionSpec& spec,
+                        const Layout& layout) {
+  const std::vector<Range> ranges = StateRanges(spec.optimiser);
+  const std::string& bytes = anchor.state();
+  // No overflow: a layout's weights are bounded, and there are two vectors at
+  // most.
+  const size_t count = layout.weight_count();
+  const size_t expected = ranges.size() * count * sizeof(float);
+  if (!bytes.empty() && bytes.size() != expected) {
+    return InvalidField(
+        "initial.state",
+        absl::StrCat("has ", bytes.size(), " bytes; the optimiser has ",
+                     ranges.size(), " state vectors of ", count, " numbers, ",
+                     expected, " bytes"));
+  }
+  for (size_t k = 0; k < ranges.size() && !bytes.empty(); ++k) {
+    absl::Status status =
+        CheckNumbers("initial.state", bytes, k * count, count, ranges[k]);
+    if (!status.ok()) return status;
+  }
+  return CheckStateAge(anchor, ranges.size());
+}
+
+}  // namespace
+
+absl::Status TakeOverFromAnchor(const v1::Anchor& anchor, SessionSpec* spec) {
+  // Plain descent keeps its gradient factors when an update has taken away what
+  // it had them for.
+  if (anchor.continuation().factor_kind() == v1::FACTOR_KIND_GRADIENT) {
+    spec->optimiser.keeps_gradient = true;
+  }
+  Violations violations;
+  if (AwaitsStandardisation(*spec)) {
+    KnownStandardisationFromProto(anchor.standardisation(),
+                                  "initial.standardisation", spec, violations);
+  }
+  return violations.empty() ? absl::OkStatus() : InvalidFields(violations);
+}
+
+absl::StatusOr<Standing> StandingFromProto(const v1::Anchor& anchor,
+                                           const SessionSpec& spec,
+                                           const Layout& layout) {
+  Violations violations;
+  CheckCount(anchor.step(), "step", violations);
+  CheckCount(anchor.next_offset(), "next_offset", violations);
+  Standing standing;
+  standing.progress = {anchor.step(), anchor.next_offset()};
+  ContinuationFromProto(anchor.continuation(), spec, &standing, violations);
+  if (!violations.empty()) return InvalidFields(violations);
+  absl::Status status = CheckWeights(anchor, layout);
+  if (status.ok()) status = CheckState(anchor, spec, layout);
+  if (!status.ok()) return status;
+  return standing;
+}
+
+void GoOnFromAnchor(const v1::Anchor& anchor, Standing standing,
+                    Session& session) {
+  std::memcpy(session.weights().data(), anchor.weights().data(),
+              anchor.weights().size());
+  if (!anchor.state().empty()) {
+    std::memcpy(session.state().data(), anchor.state().data(),
+                anchor.state().size());
+  }
+  session.GoOnFrom(std::move(standing));
+}
+
+}  // namespace backprop

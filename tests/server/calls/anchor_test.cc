@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A session is put back from an anchor that a client kept: what it then says is
+// compared with what the session that went on says.
+#include <cmath>
+#include <functional>
+
+#include "tests/server/kept_session.h"
+#include "tests/server/service_fixture.h"
+#include "tests/server/train_call.h"
+
+namespace backprop::testing {
+namespace {
+
+using ::testing::ElementsAre;
+
+using Change = std::function<void(v1::SessionSpec&)>;
+
+struct Kind {
+  const char* name;
+  Change make;
+};
+
+v1::Optimiser& Of(v1::SessionSpec& spec) { return *spec.mutable_optimiser(); }
+
+v1::Schedule& ScheduleOf(v1::SessionSpec& spec) {
+  return *Of(spec).mutable_schedule();
+}
+
+const std::vector<Kind>& Kinds() {
+  static const std::vector<Kind> kinds = {
+      {"plain descent", [](auto&) {}},
+      {"momentum",
+       [](auto& s) {
+         Of(s).mutable_sgd()->set_momentum(0.9F);
+         Of(s).set_learning_rate(0.005F);
+       }},
+      {"nesterov, l1, batches",
+       [](auto& s) {
+         Of(s).mutable_sgd()->set_momentum(0.5F);
+         Of(s).mutable_sgd()->set_nesterov(true);
+         Of(s).set_l1(1e-4F);
+         s.set_batch_size(3);
+       }},
+      {"adagrad", [](auto& s) { Of(s).mutable_adagrad(); }},
+      {"rmsprop, l2",
+       [](auto& s) {
+         Of(s).mutable_rms_prop();
+         Of(s).set_learning_rate(0.002F);
+         Of(s).set_l2(1e-3F);
+       }},
+      {"adam",
+       [](auto& s) {
+         Of(s).mutable_adam();
+         Of(s).set_learning_rate(0.002F);
+       }},
+      {"adamw, clipping, exponential",
+       [](auto& s) {
+         Of(s).mutable_adam();
+         Of(s).set_learning_rate(0.01F);
+         Of(s).set_decoupled_decay(0.01F);
+         Of(s).mutable_clipping()->set_max_norm(1);
+         ScheduleOf(s).mutable_exponential()->set_factor(0.999F);
+       }},
+      {"warm-up, cosine with restarts",
+       [](auto& s) {
+         ScheduleOf(s).set_warmup_steps(20);
+         ScheduleOf(s).mutable_cosine()->set_period_steps(31);
+         ScheduleOf(s).mutable_cosine()->set_restarts(true);
+         ScheduleOf(s).mutable_cosine()->set_period_factor(1.3F);
+       }},
+      {"warm-up not over",
+       [](auto& s) {
+         ScheduleOf(s).set_warmup_steps(1050);
+         ScheduleOf(s).mutable_step()->set_every(7);
+       }},
+      {"plateau",
+       [](auto& s) {
+         // The rate has fallen some times by step 1000, which lies within a
+         // window, and falls again in the 100 steps after it.
+         ScheduleOf(s).mutable_plateau()->set_window_steps(7);
+         ScheduleOf(s).mutable_plateau()->set_patience(2);
+         ScheduleOf(s).mutable_plateau()->set_factor(0.9F);
+       }},
+      {"dropout, few digests",
+       [](auto& s) {
+         s.mutable_layers(0)->set_dropout(0.4F);
+         s.set_dropout_seed(99);
+         s.set_digest_every(37);
+         Of(s).mutable_adam();
+         Of(s).set_learning_rate(0.002F);
+       }},
+      {"given standardisation, dense first layer",
+       [](auto& s) {
+         s.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_DENSE);
+         for (int j = 0; j < 8; ++j) {
+           s.mutable_input()->mutable_standardisation()->add_mean(0.1F);
+           s.mutable_input()->mutable_standardisation()->add_factor(2);
+         }
+         Of(s).mutable_rms_prop();
+         Of(s).set_learning_rate(0.002F);
+       }},
+      {"learnt standardisation",
+       [](auto& s) {
+         s.mutable_input()->mutable_standardisation()->set_learn_samples(12);
+         Of(s).mutable_adagrad();
+       }},
+  };
+  return kinds;
+}
+
+v1::SessionSpec SpecOf(const Kind& kind) {
+  v1::SessionSpec spec = Spec(8, {10, 4});
+  spec.set_digest_every(1);
+  kind.make(spec);
+  return spec;
+}
+
+// What answers show of a session whose weights were given.
+v1::SessionSpec WithoutInitialiser(v1::SessionSpec spec) {
+  spec.clear_initialiser();
+  return spec;
+}
+
+class AnchorTest : public ServiceTest {
+ protected:
+  // Messages of 10 steps each that the session takes next, with their offsets.
+  std::vector<v1::TrainRequest> Messages(const v1::Session& session,
+                                         uint64_t offset, size_t count) {
+    const size_t samples = 10 * session.spec().batch_size();
+    std::vector<v1::TrainRequest> messages;
+    for (size_t i = 0; i < count; ++i) {
+      messages.push_back(RandomSamples(session, samples, random_));
+      messages.back().set_offset(offset + i * samples);
+      messages.back().set_want_digest(true);
+    }
+    return messages;
+  }
+
+  // What the session answers, response by response.
+  std::vector<std::string> Train(
+      const v1::Session& session,
+      const std::vector<v1::TrainRequest>& messages) {
+    TrainCall call(stub(), session);
+    std::vector<std::string> answers;
+    for (const v1::TrainRequest& message : messages) {
+      const v1::TrainResponse answer = call.Exchange(message);
+      EXPECT_FALSE(answer.has_rejection()) << answer.rejection().message();
+      answers.push_back(answer.SerializeAsString());
+    }
+    EXPECT_TRUE(call.Finish().ok());
+    return answers;
+  }
+
+  KeptSession Keep(const std::string& id) {
+    return KeptSession::Of(stub(), id);
+  }
+
+  v1::Session PutBack(const KeptSession& kept) {
+    v1::CreateSessionResponse response;
+    const grpc::Status status =
+        Call(&Stub::CreateSession, kept.Request(), &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.session();
+  }
+
+  grpc::Status TryPutBack(const v1::CreateSessionRequest& request) {
+    v1::CreateSessionResponse response;
+    return Call(&Stub::CreateSession, request, &response);
+  }
+
+  // A session of the kind after 20 steps.
+  KeptSession Trained(const Kind& kind) {
+    const v1::Session session = Create(SpecOf(kind));
+    Train(session, Messages(session, 0, 2));
+    return Keep(session.session_id());
+  }
+
+  const Kind& Named(const std::string& name) {
+    for (const Kind& kind : Kinds()) {
+      if (kind.name == name) return kind;
+    }
+    ADD_FAILURE() << "no kind " << name;
+    return Kinds().front();
+  }
+
+  std::mt19937 random_{31};
+};
+BACKPROP_OVER_BOTH_TRANSPORTS(AnchorTest);
+
+TEST_P(AnchorTest, GoesOnOnANewServerAsTheSessionThatWentOn) {
+  for (const Kind& kind : Kinds()) {
+    SCOPED_TRACE(kind.name);
+    const v1::Session session = Create(SpecOf(kind));
+    Train(session, Messages(session, 0, 100));
+    const v1::Session then = Get(session.session_id());
+    const KeptSession kept = Keep(session.session_id());
+    const auto next = Messages(session, kept.anchor.next_offset(), 10);
+    const auto expected = Train(session, next);
+    const KeptSession end = Keep(session.session_id());
+    EXPECT_GE(end.anchor.step(), 1088u);
+    EXPECT_NE(end.anchor.digest(), kept.anchor.digest());
+
+    StartServer(SmallLimits());
+    const v1::Session back = PutBack(kept);
+    EXPECT_EQ(back.step(), then.step());
+    EXPECT_EQ(back.next_offset(), then.next_offset());
+    EXPECT_EQ(back.learning_rate(), then.learning_rate());
+    EXPECT_EQ(back.layout().DebugString(), then.layout().DebugString());
+    EXPECT_EQ(Keep(back.session_id()).spec.DebugString(),
+              WithoutInitialiser(kept.spec).DebugString());
+    EXPECT_EQ(Keep(back.session_id()).anchor.DebugString(),
+              kept.anchor.DebugString());
+    EXPECT_EQ(Train(back, next), expected);
+    EXPECT_EQ(Keep(back.session_id()).anchor.DebugString(),
+              end.anchor.DebugString());
+  }
+}
+
+TEST_P(AnchorTest, AHalfLearntStandardisationGoesOnBeingLearnt) {
+  const v1::Session session = Create(SpecOf(Named("learnt standardisation")));
+  Train(session, Messages(session, 0, 1));
+  const KeptSession kept = Keep(session.session_id());
+  EXPECT_EQ(kept.anchor.step(), 0u);
+  EXPECT_EQ(kept.anchor.next_offset(), 10u);
+  EXPECT_EQ(kept.anchor.continuation().learning().samples(), 10u);
+  const auto next = Messages(session, 10, 3);
+  const auto expected = Train(session, next);
+  EXPECT_EQ(Train(PutBack(kept), next), expected);
+}
+
+// The spec that the session was made with, not the one that answers show.
+TEST_P(AnchorTest, WhatWasLearntComesWithTheAnchorToo) {
+  const Kind& kind = Named("learnt standardisation");
+  KeptSession kept = Trained(kind);
+  ASSERT_EQ(kept.anchor.standardisation().mean_size(), 8);
+  const v1::SessionSpec effective = WithoutInitialiser(kept.spec);
+  kept.spec = SpecOf(kind);
+  const v1::Session back = PutBack(kept);
+  EXPECT_EQ(back.spec().DebugString(), effective.DebugString());
+}
+
+TEST_P(AnchorTest, FactorsStayGradientsThoughTheirReasonWasTakenAway) {
+  v1::SessionSpec spec = SpecOf(Named("plain descent"));
+  Of(spec).set_l2(0.01F);
+  const v1::Session session = Create(spec);
+  v1::UpdateSessionRequest update;
+  update.set_session_id(session.session_id());
+  update.mutable_update_mask()->add_paths("optimiser.l2");
+  update.mutable_update_mask()->add_paths("optimiser.learning_rate");
+  update.mutable_spec()->mutable_optimiser()->set_learning_rate(0.03F);
+  Train(session, Messages(session, 0, 2));
+  v1::UpdateSessionResponse updated;
+  ASSERT_TRUE(Call(&Stub::UpdateSession, update, &updated).ok());
+  Train(session, Messages(session, 20, 1));
+  const KeptSession kept = Keep(session.session_id());
+  EXPECT_EQ(kept.spec.optimiser().l2(), 0);
+  EXPECT_EQ(kept.anchor.continuation().schedule_age(), 10u);
+  const v1::Session back = PutBack(kept);
+  EXPECT_EQ(back.layout().factor_kind(), v1::FACTOR_KIND_GRADIENT);
+  const auto next = Messages(session, 30, 2);
+  EXPECT_EQ(Train(back, next), Train(session, next));
+}
+
+TEST_P(AnchorTest, WeightsAloneBeginAtZero) {
+  for (const Kind& kind : Kinds()) {
+    SCOPED_TRACE(kind.name);
+    const KeptSession kept = Trained(kind);
+    v1::CreateSessionRequest request = kept.Request();
+    v1::Anchor alone;
+    alone.set_weights(kept.anchor.weights());
+    *request.mutable_initial() = alone;
+    v1::CreateSessionResponse response;
+    const grpc::Status status = Call(&Stub::CreateSession, request, &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    const KeptSession begun = Keep(response.session().session_id());
+    EXPECT_EQ(begun.anchor.weights(), kept.anchor.weights());
+    EXPECT_EQ(begun.anchor.state(),
+              std::string(kept.anchor.state().size(), '\0'));
+    EXPECT_EQ(begun.anchor.step(), 0u);
+    EXPECT_EQ(begun.anchor.next_offset(), 0u);
+    EXPECT_EQ(begun.anchor.continuation().state_age(), 0u);
+    EXPECT_EQ(begun.anchor.continuation().schedule_age(), 0u);
+    EXPECT_FALSE(response.session().spec().has_initialiser());
+  }
+}
+
+TEST_P(AnchorTest, CountsFromWhereItIsToldTo) {
+  const KeptSession kept = Trained(Named("adam"));
+  v1::CreateSessionRequest request = kept.Request();
+  request.mutable_initial()->clear_step();
+  request.mutable_initial()->clear_next_offset();
+  v1::CreateSessionResponse response;
+  ASSERT_TRUE(Call(&Stub::CreateSession, request, &response).ok());
+  EXPECT_EQ(response.session().step(), 0u);
+  EXPECT_EQ(response.session().next_offset(), 0u);
+  const uint64_t most = uint64_t{1} << 53;
+  request.mutable_initial()->set_step(most);
+  request.mutable_initial()->set_next_offset(most);
+  request.mutable_initial()->mutable_continuation()->set_state_age(most);
+  request.mutable_initial()->mutable_continuation()->set_schedule_age(most);
+  ASSERT_TRUE(Call(&Stub::CreateSession, request, &response).ok());
+  EXPECT_EQ(
+      Train(response.session(), Messages(response.session(), most, 1)).size(),
+      1u);
+  EXPECT_EQ(Get(response.session().session_id()).step(), most + 10);
+}
+
+TEST_P(AnchorTest, IsWatchedAndForkedFromWhereItGoesOn) {
+  const KeptSession kept = Trained(Named("adam"));
+  const v1::Session back = PutBack(kept);
+  grpc::ClientContext context;
+  v1::WatchDeltasRequest request;
+  request.set_session_id(back.session_id());
+  request.set_after_step(20);
+  const auto reader = stub().WatchDeltas(&context, request);
+  v1::WatchDeltasResponse seen;
+  ASSERT_TRUE(reader->Read(&seen));
+  EXPECT_EQ(seen.step(), 20u);
+  EXPECT_EQ(seen.next_offset(), 20u);
+  Train(back, Messages(back, 20, 1));
+  ASSERT_TRUE(reader->Read(&seen));
+  EXPECT_EQ(seen.base_step(), 20u);
+  context.TryCancel();
+
+  v1::CreateSessionRequest fork;
+  fork.mutable_fork()->set_session_id(back.session_id());
+  fork.mutable_fork()->set_with_state(true);
+  v1::CreateSessionResponse forked;
+  ASSERT_TRUE(Call(&Stub::CreateSession, fork, &forked).ok());
+  EXPECT_EQ(forked.session().step(), 0u);
+  EXPECT_EQ(
+      Keep(forked.session().session_id()).anchor.continuation().DebugString(),
+      Keep(back.session_id()).anchor.continuation().DebugString());
+}
+
+TEST_P(AnchorTest, TheSameRequestIdMeansTheSameAnchor) {
+  const KeptSession kept = Trained(Named("plateau"));
+  v1::CreateSessionRequest request = kept.Request();
+  request.set_request_id("again");
+  v1::CreateSessionResponse first;
+  ASSERT_TRUE(Call(&Stub::CreateSession, request, &first).ok());
+  v1::CreateSessionResponse second;
+  ASSERT_TRUE(Call(&Stub::CreateSession, request, &second).ok());
+  EXPECT_EQ(second.session().session_id(), first.session().session_id());
+
+  const KeptSession adam = Trained(Named("adam"));
+  request = adam.Request();
+  request.set_request_id("adam");
+  ASSERT_TRUE(Call(&Stub::CreateSession, request, &first).ok());
+  const std::vector<std::function<void(v1::Anchor&)>> others = {
+      [](auto& a) { a.set_step(19); },
+      [](auto& a) { a.set_next_offset(19); },
+      [](auto& a) { a.clear_digest(); },
+      [](auto& a) { (*a.mutable_weights())[0] ^= 1, a.clear_digest(); },
+      [](auto& a) { (*a.mutable_state())[0] ^= 1; },
+      [](auto& a) { a.mutable_continuation()->set_state_age(19); },
+      [](auto& a) { a.mutable_continuation()->set_schedule_age(19); },
+  };
+  for (size_t i = 0; i < others.size(); ++i) {
+    v1::CreateSessionRequest other = request;
+    others[i](*other.mutable_initial());
+    EXPECT_EQ(Reason(TryPutBack(other)), "REQUEST_ID_REUSED") << i;
+  }
+  request.clear_initial();
+  EXPECT_EQ(Reason(TryPutBack(request)), "REQUEST_ID_REUSED");
+}
+
+}  // namespace
+}  // namespace backprop::testing

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Anchors that no session gave: each is refused by its field, and what is not
+// refused leaves every step's numbers finite.
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "tests/server/kept_session.h"
+#include "tests/server/service_fixture.h"
+#include "tests/server/train_call.h"
+
+namespace backprop::testing {
+namespace {
+
+using ::testing::ElementsAre;
+
+constexpr uint32_t kInputs = 3;
+constexpr uint32_t kOutputs = 2;
+constexpr size_t kWeights = (kInputs + 1) * kOutputs;
+constexpr uint64_t kTooMany = (uint64_t{1} << 53) + 1;
+
+void SetNumber(std::string* bytes, size_t index, float number) {
+  bytes->replace(index * sizeof(float), sizeof(float), Bytes({number}));
+}
+
+v1::SessionSpec Momentum() {
+  v1::SessionSpec spec = Spec(kInputs, {kOutputs});
+  spec.mutable_optimiser()->mutable_sgd()->set_momentum(0.9F);
+  auto& schedule = *spec.mutable_optimiser()->mutable_schedule();
+  schedule.mutable_plateau()->set_window_steps(4);
+  schedule.mutable_plateau()->set_patience(2);
+  schedule.mutable_plateau()->set_min_rate(0.001F);
+  return spec;
+}
+
+v1::SessionSpec Adam() {
+  v1::SessionSpec spec = Spec(kInputs, {kOutputs});
+  spec.mutable_optimiser()->mutable_adam();
+  return spec;
+}
+
+v1::SessionSpec Learning() {
+  v1::SessionSpec spec = Spec(kInputs, {kOutputs});
+  spec.set_batch_size(2);
+  spec.mutable_input()->mutable_standardisation()->set_learn_samples(8);
+  return spec;
+}
+
+struct Bad {
+  const char* field;
+  std::function<void(v1::Anchor&)> spoil;
+};
+
+class BadAnchorTest : public ServiceTest {
+ protected:
+  // A session of this spec that has taken four samples.
+  KeptSession Trained(const v1::SessionSpec& spec) {
+    const v1::Session session = Create(spec);
+    TrainCall call(stub(), session);
+    call.Exchange(RandomSamples(session, 4, random_));
+    EXPECT_TRUE(call.Finish().ok());
+    return KeptSession::Of(stub(), session.session_id());
+  }
+
+  grpc::Status TryPutBack(const v1::CreateSessionRequest& request,
+                          v1::Session* session) {
+    v1::CreateSessionResponse response;
+    grpc::Status status = Call(&Stub::CreateSession, request, &response);
+    *session = response.session();
+    return status;
+  }
+
+  void ExpectRefused(const v1::SessionSpec& spec, const std::vector<Bad>& bad) {
+    const KeptSession kept = Trained(spec);
+    v1::Session session;
+    ASSERT_TRUE(TryPutBack(kept.Request(), &session).ok());
+    for (size_t i = 0; i < bad.size(); ++i) {
+      SCOPED_TRACE(i);
+      v1::CreateSessionRequest request = kept.Request();
+      bad[i].spoil(*request.mutable_initial());
+      const grpc::Status status = TryPutBack(request, &session);
+      ASSERT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
+          << bad[i].field;
+      EXPECT_THAT(Fields(status), ElementsAre(bad[i].field));
+    }
+  }
+
+  std::mt19937 random_{37};
+};
+BACKPROP_OVER_BOTH_TRANSPORTS(BadAnchorTest);
+
+Bad Weight(float number) {
+  return {"initial.weights", [number](auto& a) {
+            SetNumber(a.mutable_weights(), kWeights - 1, number);
+            a.clear_digest();
+          }};
+}
+
+Bad State(size_t index, float number) {
+  return {"initial.state", [index, number](auto& a) {
+            SetNumber(a.mutable_state(), index, number);
+          }};
+}
+
+TEST_P(BadAnchorTest, WeightsAndCountsAreRefusedByField) {
+  ExpectRefused(
+      Spec(kInputs, {kOutputs}),
+      {{"initial.weights", [](auto& a) { a.clear_weights(); }},
+       {"initial.weights", [](auto& a) { a.mutable_weights()->pop_back(); }},
+       {"initial.weights", [](auto& a) { a.mutable_weights()->append(4, 0); }},
+       Weight(NAN),
+       Weight(INFINITY),
+       Weight(-INFINITY),
+       Weight(std::nextafter(0x1p121F, INFINITY)),
+       Weight(-std::nextafter(0x1p121F, INFINITY)),
+       {"initial.digest", [](auto& a) { a.set_digest(a.digest() + 1); }},
+       {"initial.digest",
+        [](auto& a) { SetNumber(a.mutable_weights(), 0, 3); }},
+       {"initial.state", [](auto& a) { a.set_state(Bytes({0})); }},
+       {"initial.step", [](auto& a) { a.set_step(kTooMany); }},
+       {"initial.next_offset", [](auto& a) { a.set_next_offset(kTooMany); }},
+       {"initial.continuation.state_age",
+        [](auto& a) { a.mutable_continuation()->set_state_age(kTooMany); }},
+       {"initial.continuation.schedule_age",
+        [](auto& a) { a.mutable_continuation()->set_schedule_age(kTooMany); }},
+       {"initial.continuation.plateau",
+        [](auto& a) { a.mutable_continuation()->mutable_plateau(); }},
+       {"initial.continuation.learning",
+        [](auto& a) { a.mutable_continuation()->mutable_learning(); }}});
+}
+
+TEST_P(BadAnchorTest, MomentumsStateAndPlateauAreRefusedByField) {
+  const auto plateau = [](auto spoil) {
+    return [spoil](v1::Anchor& a) {
+      spoil(*a.mutable_continuation()->mutable_plateau());
+    };
+  };
+  ExpectRefused(
+      Momentum(),
+      {{"initial.state", [](auto& a) { a.mutable_state()->pop_back(); }},
+       {"initial.state", [](auto& a) { a.mutable_state()->append(4, 0); }},
+       {"initial.state", [](auto& a) { a.clear_state(); }},
+       {"initial.continuation.state_age",
+        [](auto& a) { a.mutable_continuation()->set_state_age(0); }},
+       {"initial.continuation.state_age",
+        [](auto& a) { a.clear_continuation(); }},
+       State(0, NAN),
+       State(kWeights - 1, std::nextafter(0x1p72F, INFINITY)),
+       State(kWeights - 1, -std::nextafter(0x1p72F, INFINITY)),
+       {"initial.continuation.plateau.window_sum",
+        plateau([](auto& p) { p.set_window_sum(NAN); })},
+       {"initial.continuation.plateau.window_steps",
+        plateau([](auto& p) { p.set_window_steps(4); })},
+       {"initial.continuation.plateau.best",
+        plateau([](auto& p) { p.set_best(INFINITY); })},
+       {"initial.continuation.plateau.bad_windows",
+        plateau([](auto& p) { p.set_bad_windows(3); })},
+       {"initial.continuation.plateau.rate",
+        plateau([](auto& p) { p.set_rate(0.06F); })},
+       {"initial.continuation.plateau.rate",
+        plateau([](auto& p) { p.set_rate(0.0009F); })},
+       {"initial.continuation.plateau.rate",
+        plateau([](auto& p) { p.set_rate(NAN); })}});
+}
+
+TEST_P(BadAnchorTest, OtherOptimisersStateIsRefusedByField) {
+  const float m = std::nextafter(0x1p48F, INFINITY);
+  const float v = std::nextafter(0x1p96F, INFINITY);
+  ExpectRefused(Adam(), {State(0, m), State(0, -m), State(0, NAN),
+                         State(kWeights, v), State(2 * kWeights - 1, -1e-30F),
+                         State(2 * kWeights - 1, INFINITY)});
+  v1::SessionSpec spec = Adam();
+  spec.mutable_optimiser()->mutable_rms_prop();
+  ExpectRefused(spec, {State(0, v), State(0, -1e-30F), State(0, NAN)});
+  spec.mutable_optimiser()->mutable_adagrad();
+  ExpectRefused(spec, {State(0, std::nextafter(0x1p121F, INFINITY)),
+                       State(0, -1e-30F), State(0, NAN)});
+}
+
+TEST_P(BadAnchorTest, LearningIsRefusedByField) {
+  const auto learning = [](auto spoil) {
+    return [spoil](v1::Anchor& a) {
+      spoil(*a.mutable_continuation()->mutable_learning());
+    };
+  };
+  ExpectRefused(Learning(),
+                {{"initial.continuation.learning.samples",
+                  learning([](auto& l) { l.set_samples(8); })},
+                 {"initial.continuation.learning.samples",
+                  learning([](auto& l) { l.set_samples(3); })},
+                 {"initial.continuation.learning.mean",
+                  learning([](auto& l) { l.add_mean(1); })},
+                 {"initial.continuation.learning.mean[2]",
+                  learning([](auto& l) { l.set_mean(2, 1e39); })},
+                 {"initial.continuation.learning.mean[0]",
+                  learning([](auto& l) { l.set_mean(0, NAN); })},
+                 {"initial.continuation.learning.spread",
+                  learning([](auto& l) { l.clear_spread(); })},
+                 {"initial.continuation.learning.spread[1]",
+                  learning([](auto& l) { l.set_spread(1, -1); })},
+                 {"initial.continuation.learning.spread[1]",
+                  learning([](auto& l) { l.set_spread(1, INFINITY); })},
+                 {"initial.standardisation.mean",
+                  [](auto& a) {
+                    for (int j = 0; j < 3; ++j) {
+                      a.mutable_standardisation()->add_factor(1);
+                    }
+                  }},
+                 {"initial.standardisation.factor[0]", [](auto& a) {
+                    for (int j = 0; j < 3; ++j) {
+                      a.mutable_standardisation()->add_mean(0);
+                      a.mutable_standardisation()->add_factor(INFINITY);
+                    }
+                  }}});
+}
+
+// The largest numbers that are let in, in every place at once.
+TEST_P(BadAnchorTest, WhatIsLetInNeverBecomesInfinite) {
+  struct Extreme {
+    v1::SessionSpec spec;
+    std::vector<float> state;  // a number for each vector
+  };
+  std::vector<Extreme> extremes = {
+      {Adam(), {0x1p48F, 0}},   {Adam(), {-0x1p48F, 0x1p96F}},
+      {Adam(), {0, 0x1p-149F}}, {Adam(), {0x1p72F}},
+      {Adam(), {0x1p121F}},     {Adam(), {0x1p96F}}};
+  extremes[3].spec.mutable_optimiser()->mutable_sgd()->set_momentum(1 -
+                                                                    0x1p-24F);
+  extremes[4].spec.mutable_optimiser()->mutable_adagrad();
+  extremes[5].spec.mutable_optimiser()->mutable_rms_prop();
+  for (const float weight : {0.0F, 0x1p121F, -0x1p121F}) {
+    for (const float rate : {1e-38F, 0.01F, 1e30F}) {
+      for (size_t e = 0; e < extremes.size(); ++e) {
+        SCOPED_TRACE(::testing::Message() << e << ' ' << weight << ' ' << rate);
+        v1::CreateSessionRequest request;
+        *request.mutable_spec() = extremes[e].spec;
+        request.mutable_spec()->mutable_optimiser()->set_learning_rate(rate);
+        v1::Anchor& initial = *request.mutable_initial();
+        initial.set_weights(Bytes(std::vector<float>(kWeights, weight)));
+        for (const float number : extremes[e].state) {
+          *initial.mutable_state() +=
+              Bytes(std::vector<float>(kWeights, number));
+        }
+        for (const uint64_t age : {uint64_t{1}, kTooMany - 1}) {
+          initial.mutable_continuation()->set_state_age(age);
+          v1::Session session;
+          const grpc::Status status = TryPutBack(request, &session);
+          ASSERT_TRUE(status.ok()) << status.error_message();
+          TrainCall call(stub(), session);
+          for (int i = 0; i < 3; ++i) {
+            const auto answer =
+                call.Exchange(RandomSamples(session, 5, random_));
+            if (answer.has_rejection()) {
+              EXPECT_EQ(Reason(answer.rejection()), "NON_FINITE_STEP");
+            }
+          }
+          EXPECT_TRUE(call.Finish().ok());
+          v1::GetWeightsResponse end;
+          for (const float number :
+               WeightsAndState(session.session_id(), &end)) {
+            ASSERT_TRUE(std::isfinite(number));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(BadAnchorTest, StateIsCountedBeforeItIsThere) {
+  const KeptSession kept = Trained(Adam());
+  ServerOptions options = SmallLimits();
+  options.max_total_weights = 3 * kWeights - 1;
+  StartServer(options);
+  v1::Session session;
+  EXPECT_EQ(Reason(TryPutBack(kept.Request(), &session)), "SESSION_LIMIT");
+  options.max_total_weights = 3 * kWeights;
+  StartServer(options);
+  EXPECT_TRUE(TryPutBack(kept.Request(), &session).ok());
+}
+
+TEST_P(BadAnchorTest, BeyondTheLargestMessageItIsRefusedAndTheLimitNamed) {
+  if (GetParam() == Transport::kInProcess) return;  // has no limit
+  ServerOptions options = SmallLimits();
+  options.max_message_bytes = 5000;
+  StartServer(options);
+  v1::CreateSessionRequest request;
+  *request.mutable_spec() = Spec(100, {10});
+  request.mutable_initial()->set_weights(std::string(1010 * 4, '\0'));
+  v1::Session session;
+  EXPECT_TRUE(TryPutBack(request, &session).ok());
+  request.mutable_spec()->mutable_optimiser()->mutable_adam();
+  request.mutable_initial()->set_state(std::string(2 * 1010 * 4, '\0'));
+  const grpc::Status status = TryPutBack(request, &session);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("5000"));
+}
+
+}  // namespace
+}  // namespace backprop::testing
