@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_format.h"
 #include "client/cpp/call_status.h"
 #include "client/cpp/connection.h"
 #include "client/cpp/weights_download.h"
@@ -65,8 +66,22 @@ absl::StatusOr<v1::Session> TrainingClient::CreateSession(
   v1::CreateSessionResponse response;
   absl::Status status =
       FromGrpc(stub_->CreateSession(WithDeadline().get(), request, &response));
+  // Its own refusals have a reason; gRPC's, of a long message, has none.
+  if (absl::IsResourceExhausted(status) && ReasonOf(status).empty())
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "%s: the request has %d bytes, and the server takes messages up to its "
+        "--max-message-bytes",
+        status.message(), request.ByteSizeLong()));
   if (!status.ok()) return status;
   return std::move(*response.mutable_session());
+}
+
+absl::StatusOr<v1::Session> TrainingClient::RestoreSession(
+    const Weights& anchor) {
+  v1::CreateSessionRequest request;
+  *request.mutable_spec() = anchor.spec;
+  *request.mutable_initial() = AnchorMessage(anchor);
+  return CreateSession(request);
 }
 
 absl::StatusOr<v1::Session> TrainingClient::GetSession(

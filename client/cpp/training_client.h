@@ -45,6 +45,11 @@ class TrainingClient {
 
   absl::StatusOr<v1::Session> CreateSession(
       const v1::CreateSessionRequest& request);
+  // Puts a session back where an anchor of it was taken: a new one that goes on
+  // as that one did from there (v1.Anchor), step and next_offset included.
+  // anchor: from DownloadWeights, with state. For another spec, or counts from
+  // 0, CreateSession with AnchorMessage's fields changed.
+  absl::StatusOr<v1::Session> RestoreSession(const Weights& anchor);
   absl::StatusOr<v1::Session> GetSession(const std::string& session_id);
   // One page.
   absl::StatusOr<v1::ListSessionsResponse> ListSessions(
@@ -68,8 +73,9 @@ class TrainingClient {
       const std::string& session_id,
       const std::function<bool(v1::EvaluateRequest*)>& next_samples);
 
-  // The anchor. with_state: with the optimiser's state, which a Replica needs
-  // where layout.state_count is not 0. DATA_LOSS: chunks or digest do not fit.
+  // The anchor. with_state: with the optimiser's state, which a Replica and
+  // RestoreSession need where layout.state_count is not 0. DATA_LOSS: chunks or
+  // digest do not fit.
   absl::StatusOr<Weights> DownloadWeights(const std::string& session_id,
                                           bool with_state = false);
 

@@ -41,6 +41,8 @@ absl::Status WeightsDownload::Add(const v1::GetWeightsResponse& chunk) {
     weights_.step = chunk.step();
     weights_.next_offset = chunk.next_offset();
     weights_.digest = chunk.digest();
+    weights_.spec = chunk.spec();
+    weights_.continuation = chunk.continuation();
     const v1::Standardisation& standardisation = chunk.standardisation();
     weights_.mean.assign(standardisation.mean().begin(),
                          standardisation.mean().end());

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // backprop session create | list | describe | delete; the rest:
-// client/cli/commands/session_change_command.h
+// client/cli/commands/session_{change,file}_command.h
 #include <iostream>
 #include <limits>
 #include <memory>
 #include <vector>
 
 #include "client/cli/commands/session_change_command.h"
+#include "client/cli/commands/session_file_command.h"
 #include "client/cli/commands/session_json.h"
 #include "client/cli/commands/session_text.h"
 #include "client/cli/flags/command.h"
@@ -125,6 +126,8 @@ void AddSessionCommand(CLI::App& app, const GlobalFlags& global,
   AddCreate(*session, global, action);
   AddSessionUpdate(*session, global, action);
   AddSessionFork(*session, global, action);
+  AddSessionDownload(*session, global, action);
+  AddSessionRestore(*session, global, action);
   session->add_subcommand("list", "All sessions: a line for each")
       ->callback(
           [&global, &action] { action = [&global] { return List(global); }; });

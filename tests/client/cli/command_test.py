@@ -4,6 +4,7 @@
 
 import json
 import os
+import pathlib
 import pty
 import re
 import signal
@@ -268,6 +269,35 @@ class LiveSessionTest(ServedTest):
         (origin,) = self.objects("evaluate", session, *self.csv_data)
         self.assertEqual(origin["last_step"], 1500)
         self.assertIn("fork.with_state", self.fails(1, "session", "fork", session, "--with-state", "--optimiser", "adam"))
+
+    def test_a_downloaded_session_is_restored_and_goes_on(self) -> None:
+        flags = ("--standardise", "--optimiser", "adam", "--schedule", "exponential", "--schedule-factor", "0.999")
+        session = self.keep(*self.csv_data, *QUICK, *flags)
+        path = str(self.folder / "kept.session")
+        (said,) = self.objects("session", "download", session, "--output", path)
+        self.assertEqual((said["step"], said["state"]), (1500, 2 * said["weights"]))
+        self.assertIn("state of step 1,500", self.succeeds("session", "download", session, "--output", path))
+        piped = subprocess.run(self.command("session", "download", session, "--output", "-"),
+                               capture_output=True, timeout=PATIENCE_SECONDS, check=True)
+        self.assertEqual(piped.stdout, pathlib.Path(path).read_bytes())
+        self.assertIn("1,500", piped.stderr.decode())
+        restored = [self.succeeds("session", "restore", path).strip(),
+                    self.succeeds("session", "restore", "-", stdin=piped.stdout).strip()]
+        trained = []
+        for each in (session, *restored):
+            self.addCleanup(self.run_command, "session", "delete", each)
+            self.succeeds("train", "--session", each, *self.csv_data, "--epochs", "2")
+            again = str(self.folder / each)
+            (end,) = self.objects("session", "download", each, "--output", again)
+            trained.append((end["step"], end["next_offset"], end["digest"], pathlib.Path(again).read_bytes()))
+        self.assertEqual(trained[1:], trained[:1] * 2)
+        self.assertGreater(trained[0][0], 1500)
+
+    def test_a_file_that_holds_no_session_is_not_restored(self) -> None:
+        for content in (b"", b"no session", b"\x93NUMPY" + bytes(100)):
+            with self.subTest(content=content):
+                self.assertIn("holds no whole session", self.fails(1, "session", "restore", self.file("x", content)))
+        self.assertIn("cannot open", self.fails(1, "session", "restore", str(self.folder / "nothing")))
 
     def watch(self, session: str, *arguments: str) -> subprocess.Popen:
         """Starts to watch and returns once the server knows of it."""

@@ -172,6 +172,54 @@ TEST_F(TrainingClientTest, UpdateAndForkPassOnWhatIsAskedFor) {
   EXPECT_EQ(client_.ForkSession(fork)->forked_from(), "s1");
 }
 
+TEST_F(TrainingClientTest, WhatWasDownloadedIsGivenBackToPutASessionBack) {
+  v1::GetWeightsResponse first = Chunk(0, {1, 2, 3, 4, 5}, all_);
+  first.set_next_offset(77);
+  first.mutable_standardisation()->add_mean(0.5F);
+  first.mutable_standardisation()->add_factor(2);
+  first.mutable_continuation()->set_state_age(41);
+  first.mutable_spec()->set_input_size(3);
+  absl::StatusOr<Weights> anchor =
+      Download({first, Chunk(5, {6, 7, 8, 9}, all_)}, grpc::Status(), true);
+  ASSERT_TRUE(anchor.ok()) << anchor.status();
+  v1::CreateSessionRequest sent;
+  EXPECT_CALL(*stub_, CreateSession(_, _, _))
+      .WillOnce(Invoke([&](auto*, const v1::CreateSessionRequest& request,
+                           v1::CreateSessionResponse* response) {
+        sent = request;
+        response->mutable_session()->set_session_id("s2");
+        return grpc::Status();
+      }));
+  EXPECT_EQ(client_.RestoreSession(*anchor)->session_id(), "s2");
+  EXPECT_EQ(sent.spec().DebugString(), first.spec().DebugString());
+  const v1::Anchor& initial = sent.initial();
+  EXPECT_EQ(initial.step(), first.step());
+  EXPECT_EQ(initial.next_offset(), 77U);
+  EXPECT_EQ(initial.digest(), first.digest());
+  const std::string numbers(reinterpret_cast<const char*>(all_.data()),
+                            all_.size() * sizeof(float));
+  EXPECT_EQ(initial.weights(), numbers.substr(0, 3 * sizeof(float)));
+  EXPECT_EQ(initial.state(), numbers.substr(3 * sizeof(float)));
+  EXPECT_EQ(initial.standardisation().DebugString(),
+            first.standardisation().DebugString());
+  EXPECT_EQ(initial.continuation().DebugString(),
+            first.continuation().DebugString());
+}
+
+// gRPC's own words don't say what to do.
+TEST_F(TrainingClientTest, AnAnchorBeyondTheServersMessagesNamesItsFlag) {
+  EXPECT_CALL(*stub_, CreateSession(_, _, _))
+      .WillOnce(Return(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                                    "Received message larger than max")));
+  Weights anchor;
+  anchor.values.resize(1000);
+  const absl::Status status = client_.RestoreSession(anchor).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("larger than max"), HasSubstr("40"),
+                    HasSubstr("--max-message-bytes")));
+}
+
 TEST_F(TrainingClientTest, WatchStartsAfterTheStepThatIsGiven) {
   for (const std::optional<uint64_t> step :
        {std::optional<uint64_t>(), std::optional<uint64_t>(0)}) {
