@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "client/cli/flags/command.h"
 #include "client/cli/flags/spec_flags.h"
 #include "client/cpp/call_status.h"
 

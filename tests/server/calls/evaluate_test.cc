@@ -69,7 +69,7 @@ v1::CreateSessionRequest SessionOf(const GoldenCase& golden) {
   for (const float c : golden.floats("class_weights")) {
     spec.add_class_weights(c);
   }
-  request.set_initial_weights(Bytes(golden.floats("weights")));
+  request.mutable_initial()->set_weights(Bytes(golden.floats("weights")));
   return request;
 }
 

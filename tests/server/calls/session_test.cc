@@ -272,12 +272,15 @@ TEST_P(SessionRpcTest, MissingSessionIdNamesTheField) {
 
 TEST_P(SessionRpcTest, AnIdOfAnyBytesIsAnsweredReadably) {
   std::string id;
-  for (int i = 0; i < 3000; ++i) id += "é";
+  for (int i = 0; i < 1500; ++i) id += "é";  // an answer holds 1024 bytes
   for (const std::string& odd : {id, "x" + id, std::string(1, '\0')}) {
     const grpc::Status status = Delete(odd);
     EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
     EXPECT_EQ(Reason(status), "SESSION_NOT_FOUND");
   }
+  const grpc::Status status = Delete(id + id);  // longer than such requests are
+  EXPECT_EQ(Reason(status), "INVALID_REQUEST");
+  EXPECT_THAT(Fields(status), ElementsAre("DeleteSessionRequest"));
 }
 
 TEST_P(SessionRpcTest, SessionsAboveTheLimitAreRefusedUntilOneIsDeleted) {

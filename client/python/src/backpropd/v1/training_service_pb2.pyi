@@ -16,17 +16,49 @@ DELTA_DETAIL_NONE: DeltaDetail
 DELTA_DETAIL_UNSPECIFIED: DeltaDetail
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Anchor(_message.Message):
+    __slots__ = ["continuation", "digest", "next_offset", "standardisation", "state", "step", "weights"]
+    CONTINUATION_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    STANDARDISATION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    continuation: Continuation
+    digest: int
+    next_offset: int
+    standardisation: _network_pb2.Standardisation
+    state: bytes
+    step: int
+    weights: bytes
+    def __init__(self, step: _Optional[int] = ..., next_offset: _Optional[int] = ..., weights: _Optional[bytes] = ..., state: _Optional[bytes] = ..., digest: _Optional[int] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., continuation: _Optional[_Union[Continuation, _Mapping]] = ...) -> None: ...
+
+class Continuation(_message.Message):
+    __slots__ = ["factor_kind", "learning", "plateau", "schedule_age", "state_age"]
+    FACTOR_KIND_FIELD_NUMBER: _ClassVar[int]
+    LEARNING_FIELD_NUMBER: _ClassVar[int]
+    PLATEAU_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_AGE_FIELD_NUMBER: _ClassVar[int]
+    STATE_AGE_FIELD_NUMBER: _ClassVar[int]
+    factor_kind: _network_pb2.FactorKind
+    learning: StandardisationSums
+    plateau: PlateauPosition
+    schedule_age: int
+    state_age: int
+    def __init__(self, state_age: _Optional[int] = ..., schedule_age: _Optional[int] = ..., plateau: _Optional[_Union[PlateauPosition, _Mapping]] = ..., factor_kind: _Optional[_Union[_network_pb2.FactorKind, str]] = ..., learning: _Optional[_Union[StandardisationSums, _Mapping]] = ...) -> None: ...
+
 class CreateSessionRequest(_message.Message):
-    __slots__ = ["fork", "initial_weights", "request_id", "spec"]
+    __slots__ = ["fork", "initial", "request_id", "spec"]
     FORK_FIELD_NUMBER: _ClassVar[int]
-    INITIAL_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    INITIAL_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     fork: Fork
-    initial_weights: bytes
+    initial: Anchor
     request_id: str
     spec: _network_pb2.SessionSpec
-    def __init__(self, spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., initial_weights: _Optional[bytes] = ..., request_id: _Optional[str] = ..., fork: _Optional[_Union[Fork, _Mapping]] = ...) -> None: ...
+    def __init__(self, spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., initial: _Optional[_Union[Anchor, _Mapping]] = ..., request_id: _Optional[str] = ..., fork: _Optional[_Union[Fork, _Mapping]] = ...) -> None: ...
 
 class CreateSessionResponse(_message.Message):
     __slots__ = ["session"]
@@ -101,22 +133,26 @@ class GetWeightsRequest(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., with_state: bool = ...) -> None: ...
 
 class GetWeightsResponse(_message.Message):
-    __slots__ = ["digest", "first_weight", "next_offset", "standardisation", "step", "weight_count", "weights"]
+    __slots__ = ["continuation", "digest", "first_weight", "next_offset", "spec", "standardisation", "step", "weight_count", "weights"]
+    CONTINUATION_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     FIRST_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
     STANDARDISATION_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    continuation: Continuation
     digest: int
     first_weight: int
     next_offset: int
+    spec: _network_pb2.SessionSpec
     standardisation: _network_pb2.Standardisation
     step: int
     weight_count: int
     weights: bytes
-    def __init__(self, step: _Optional[int] = ..., next_offset: _Optional[int] = ..., digest: _Optional[int] = ..., weight_count: _Optional[int] = ..., first_weight: _Optional[int] = ..., weights: _Optional[bytes] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ...) -> None: ...
+    def __init__(self, step: _Optional[int] = ..., next_offset: _Optional[int] = ..., digest: _Optional[int] = ..., weight_count: _Optional[int] = ..., first_weight: _Optional[int] = ..., weights: _Optional[bytes] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., continuation: _Optional[_Union[Continuation, _Mapping]] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ...) -> None: ...
 
 class ListSessionsRequest(_message.Message):
     __slots__ = ["page_size", "page_token"]
@@ -133,6 +169,20 @@ class ListSessionsResponse(_message.Message):
     next_page_token: str
     sessions: _containers.RepeatedCompositeFieldContainer[Session]
     def __init__(self, sessions: _Optional[_Iterable[_Union[Session, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class PlateauPosition(_message.Message):
+    __slots__ = ["bad_windows", "best", "rate", "window_steps", "window_sum"]
+    BAD_WINDOWS_FIELD_NUMBER: _ClassVar[int]
+    BEST_FIELD_NUMBER: _ClassVar[int]
+    RATE_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_STEPS_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_SUM_FIELD_NUMBER: _ClassVar[int]
+    bad_windows: int
+    best: float
+    rate: float
+    window_steps: int
+    window_sum: float
+    def __init__(self, window_sum: _Optional[float] = ..., window_steps: _Optional[int] = ..., best: _Optional[float] = ..., bad_windows: _Optional[int] = ..., rate: _Optional[float] = ...) -> None: ...
 
 class PredictRequest(_message.Message):
     __slots__ = ["inputs", "session_id", "values"]
@@ -183,6 +233,16 @@ class Session(_message.Message):
     spec: _network_pb2.SessionSpec
     step: int
     def __init__(self, session_id: _Optional[str] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., layout: _Optional[_Union[_network_pb2.Layout, _Mapping]] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., has_writer: bool = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., learning_rate: _Optional[float] = ..., forked_from: _Optional[str] = ...) -> None: ...
+
+class StandardisationSums(_message.Message):
+    __slots__ = ["mean", "samples", "spread"]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_FIELD_NUMBER: _ClassVar[int]
+    mean: _containers.RepeatedScalarFieldContainer[float]
+    samples: int
+    spread: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, samples: _Optional[int] = ..., mean: _Optional[_Iterable[float]] = ..., spread: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class TrainOptions(_message.Message):
     __slots__ = ["coalesce", "deltas", "want_outputs"]
