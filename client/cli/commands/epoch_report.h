@@ -8,6 +8,7 @@
 #define BACKPROP_CLIENT_CLI_COMMANDS_EPOCH_REPORT_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
