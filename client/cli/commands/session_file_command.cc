@@ -41,7 +41,7 @@ void Say(const GlobalFlags& global, const DownloadFlags& flags,
 }
 
 absl::Status Download(const GlobalFlags& global, const DownloadFlags& flags) {
-  auto anchor = TrainingClient(global.address)
+  auto anchor = TrainingClient(global.address, global.client)
                     .DownloadWeights(flags.session_id, /*with_state=*/true);
   if (!anchor.ok()) return anchor.status();
   v1::CreateSessionRequest request;
@@ -70,10 +70,10 @@ absl::Status Restore(const GlobalFlags& global, const std::string& path) {
         path,
         " holds no whole session: give it a file that backprop session "
         "download wrote"));
-  auto session = TrainingClient(global.address).CreateSession(request);
+  auto session =
+      TrainingClient(global.address, global.client).CreateSession(request);
   if (!session.ok()) return session.status();
-  std::cout << (global.json ? SessionJson(*session, true)
-                            : session->session_id())
+  std::cout << (global.json ? SessionJson(*session) : session->session_id())
             << "\n";
   return absl::OkStatus();
 }
