@@ -121,13 +121,11 @@ int Main(int argc, char** argv) {
         SetConnection(connection, std::getenv("BACKPROP_METADATA"), &flags);
   if (!status.ok())
     return Report(status, flags,
-                  "See " + PathOf(Innermost(app)) + " --help.
-");
+                  "See " + PathOf(Innermost(app)) + " --help.\n");
   status = action();
   return Report(status, flags,
                 IsUsageError(status)
-                    ? "See " + PathOf(Innermost(app)) + " --help.
-"
+                    ? "See " + PathOf(Innermost(app)) + " --help.\n"
                     : ConnectionAdvice(status, flags));
 }
 
