@@ -14,6 +14,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -38,6 +39,19 @@ int FailedToStart(const absl::Status& status) {
   backprop::Log(backprop::LogLevel::kError, "could not start",
                 {{"error", View(status.message())}});
   return EXIT_FAILURE;
+}
+
+void WarnOf(const std::vector<backprop::StrayVariable>& strays) {
+  for (const backprop::StrayVariable& stray : strays) {
+    backprop::Log(backprop::LogLevel::kWarning,
+                  stray.nearest.empty()
+                      ? "environment variable sets nothing: backpropd --help "
+                        "lists what can be set"
+                      : "environment variable sets nothing: is the nearest "
+                        "one meant?",
+                  {{"variable", std::string_view(stray.name)},
+                   {"nearest", std::string_view(stray.nearest)}});
+  }
 }
 
 int WaitForSignal(const sigset_t& signals) {
@@ -107,6 +121,7 @@ int main(int argc, char** argv) {
       break;
   }
   backprop::SetLogLevel(invocation->options.log_level);
+  WarnOf(invocation->strays);
   // Before any thread starts, because threads inherit the mask; taken by
   // sigwait, because almost nothing may be called in a signal handler. static:
   // the thread that waits for a second signal outlives Serve.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/options/flags.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <array>
 #include <charconv>
@@ -94,6 +96,12 @@ std::string EnvironmentName(const Flag& flag) {
   return absl::StrCat(
       "BACKPROPD_",
       absl::StrReplaceAll(absl::AsciiStrToUpper(flag.name), {{"-", "_"}}));
+}
+
+std::vector<std::string> EnvironmentNames() {
+  std::vector<std::string> names;
+  for (const Flag& flag : kFlags) names.push_back(EnvironmentName(flag));
+  return names;
 }
 
 std::string FieldText(const Flag& flag, const ServerOptions& options) {
@@ -212,9 +220,13 @@ absl::StatusOr<Invocation> ParseFlags(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     return absl::InvalidArgumentError(error.what());
   }
-  if (healthcheck->parsed()) invocation.command = Command::kHealthcheck;
   status = SetAll(given, texts, &invocation.options);
   if (!status.ok()) return status;
+  if (healthcheck->parsed()) {
+    invocation.command = Command::kHealthcheck;
+  } else {
+    invocation.strays = StrayVariables(environ, EnvironmentNames());
+  }
   return invocation;
 }
 

@@ -5,9 +5,11 @@
 #define BACKPROP_SERVER_OPTIONS_FLAGS_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/options/options.h"
+#include "server/options/stray_variables.h"
 
 namespace backprop {
 
@@ -21,6 +23,8 @@ struct Invocation {
   Command command = Command::kServe;
   ServerOptions options;
   std::string text;  // for kPrintAndExit, ends in a newline
+  // For kServe: set in the environment, and of no effect. Worth a warning.
+  std::vector<StrayVariable> strays;
 };
 
 // A flag wins over its environment variable, and that over the default of

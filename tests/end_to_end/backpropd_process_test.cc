@@ -172,5 +172,18 @@ TEST_F(BackpropdProcessTest, ASecondServerOnTheSamePortNamesTheFlag) {
   EXPECT_NE(said.find("--grpc-address"), std::string::npos) << said;
 }
 
+TEST_F(BackpropdProcessTest, AMisspeltVariableIsWarnedOf) {
+  setenv("BACKPROPD_MAX_SESION", "3", 1);
+  Start("0");
+  unsetenv("BACKPROPD_MAX_SESION");
+  ASSERT_FALSE(HasFatalFailure());
+  const std::string log = process_->Log();
+  for (const char* expected :
+       {"\"level\":\"warning\"", "\"BACKPROPD_MAX_SESION\"",
+        "\"BACKPROPD_MAX_SESSIONS\""}) {
+    EXPECT_NE(log.find(expected), std::string::npos) << expected << "\n" << log;
+  }
+}
+
 }  // namespace
 }  // namespace backprop::testing

@@ -103,6 +103,18 @@ TEST(FlagsTest, AnEmptyEnvironmentVariableCountsAsNotSet) {
   EXPECT_EQ(parsed->options.max_sessions, ServerOptions().max_sessions);
 }
 
+TEST(FlagsTest, AMisspeltEnvironmentVariableIsToldWithTheNearest) {
+  const Environment sessions("BACKPROPD_MAX_SESION", "11");
+  auto parsed = Parse({});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  ASSERT_EQ(parsed->strays.size(), 1);
+  EXPECT_EQ(parsed->strays[0].name, "BACKPROPD_MAX_SESION");
+  EXPECT_EQ(parsed->strays[0].nearest, "BACKPROPD_MAX_SESSIONS");
+  parsed = Parse({"healthcheck"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_TRUE(parsed->strays.empty());
+}
+
 TEST(FlagsTest, ABadNumberIsRefusedWithItsFlagAndRange) {
   for (const char* bad :
        {"-1", "0", "", " 5", "+5", "1.5", "1e3", "0x10", "12k", "1000000001",
