@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "server/sessions/over_budget.h"
 #include "server/sessions/rejection.h"
 #include "server/translation/message_limits.h"
 #include "server/translation/rpc_status.h"
@@ -87,11 +88,16 @@ absl::Status OutOfMemory() {
 }
 
 absl::StatusOr<std::unique_ptr<AnswerRoom>> AnswerRoom::Take(
-    ServiceContext& context, size_t bytes) {
+    ServiceContext& context, size_t bytes, std::string_view field) {
   if (!context.answer_bytes.Take(bytes)) {
-    return Rejection(kQueueLimit,
-                     "too many bytes of answers wait for clients that don't "
-                     "read them: read them, and try again with backoff");
+    return OverBudget(
+        {.needed = bytes,
+         .limit = context.answer_bytes.limit(),
+         .what = "bytes of answers that clients have not read yet",
+         .flags = "16 times --max-message-bytes, and 8 times "
+                  "--max-session-weights",
+         .field = field},
+        kQueueLimit, "read your answers, and try again with backoff");
   }
   return std::unique_ptr<AnswerRoom>(new AnswerRoom(context, bytes));
 }
@@ -111,9 +117,11 @@ absl::StatusOr<std::unique_ptr<PendingCall>> PendingCall::Enter(
   }
   if (!context.pending_bytes.Take(bytes)) {
     context.pending_calls.Return(1);
-    return Rejection(kQueueLimit,
-                     "the requests that wait for a thread hold too many bytes "
-                     "(16 times --max-message-bytes): try again with backoff");
+    return OverBudget({.needed = bytes,
+                       .limit = context.pending_bytes.limit(),
+                       .what = "bytes of requests that wait for a thread",
+                       .flags = "16 times --max-message-bytes",
+                       .field = "request"});
   }
   return std::unique_ptr<PendingCall>(new PendingCall(context, bytes));
 }

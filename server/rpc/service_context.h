@@ -10,6 +10,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -75,9 +76,10 @@ absl::Status OutOfMemory();
 // can't pile up more than there is. Given back when destroyed.
 class AnswerRoom {
  public:
-  // Fails with QUEUE_LIMIT when there is too little left.
+  // Fails as OverBudget when there is too little left. field: of the request,
+  // what makes the answer so long.
   static absl::StatusOr<std::unique_ptr<AnswerRoom>> Take(
-      ServiceContext& context, size_t bytes);
+      ServiceContext& context, size_t bytes, std::string_view field);
   ~AnswerRoom() { context_.answer_bytes.Return(bytes_); }
   AnswerRoom(const AnswerRoom&) = delete;
   AnswerRoom& operator=(const AnswerRoom&) = delete;
@@ -96,8 +98,8 @@ class AnswerRoom {
 // A place among the requests that wait for the pool; given back when destroyed.
 class PendingCall {
  public:
-  // bytes: the request's length. Fails with QUEUE_LIMIT when all places or
-  // bytes are taken.
+  // bytes: the request's length. Fails with QUEUE_LIMIT when all places are
+  // taken, as OverBudget when all bytes are.
   static absl::StatusOr<std::unique_ptr<PendingCall>> Enter(
       ServiceContext& context, size_t bytes);
   ~PendingCall();

@@ -20,6 +20,7 @@
 #include "server/rpc/unary_call.h"
 #include "server/rpc/watch_deltas.h"
 #include "server/sessions/rejection.h"
+#include "server/translation/network.h"
 #include "server/translation/spec.h"
 
 namespace backprop {
@@ -73,17 +74,20 @@ absl::StatusOr<Work> PlanCreate(ServiceContext& context,
                                 const v1::CreateSessionRequest& request,
                                 v1::CreateSessionResponse* response) {
   std::shared_ptr<Lane> lane;  // the origin's; else of its own
-  size_t bytes =
-      request.spec().ByteSizeLong() +
-      request.initial().standardisation().ByteSizeLong() +
-      SessionBytes(static_cast<size_t>(request.spec().layers_size()));
+  // A net of more layers is refused, so no room is asked for it: whether there
+  // is any is not what is wrong with it.
+  const int layers = std::min(request.spec().layers_size(), kMostLayers);
+  size_t bytes = request.spec().ByteSizeLong() +
+                 request.initial().standardisation().ByteSizeLong() +
+                 SessionBytes(static_cast<size_t>(layers));
   if (const auto origin = context.sessions.Find(request.fork().session_id());
       request.has_fork() && origin.ok()) {
     lane = (*origin)->lane();
     bytes += SessionBytes(**origin);
   }
   return Work{
-      std::move(lane), bytes, [&context, &request, response](Worker&) {
+      std::move(lane), bytes,
+      [&context, &request, response](Worker&) {
         auto created = MakeSession(context.options, request, context.sessions);
         if (!created.ok()) return created.status();
         const Session& session = *created->session;
@@ -92,7 +96,8 @@ absl::StatusOr<Work> PlanCreate(ServiceContext& context,
         }
         SessionToProto(session, response->mutable_session());
         return absl::OkStatus();
-      }};
+      },
+      "spec"};
 }
 
 absl::Status DescribeSession(ServiceContext& context,
@@ -149,7 +154,8 @@ absl::StatusOr<Work> PlanPredict(ServiceContext& context,
   const auto predictor = std::make_shared<RowPredictor>(
       *session, request, context.options.max_message_bytes, response);
   return Work{(*session)->lane(), predictor->answer_bytes(),
-              [predictor](Worker& worker) { return predictor->Next(worker); }};
+              [predictor](Worker& worker) { return predictor->Next(worker); },
+              "inputs"};
 }
 
 // request: checked.

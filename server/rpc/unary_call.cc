@@ -26,7 +26,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     absl::Status status = Admit(context_);
     try {
       if (status.ok()) status = body();
-      if (status.ok()) status = TakeRoom(answer.Length());
+      if (status.ok()) status = TakeRoom(answer.Length(), "session_id");
     } catch (const std::bad_alloc&) {
       status = OutOfMemory();
     }
@@ -54,7 +54,9 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
       absl::StatusOr<Work> work = open();
       status = work.status();
       if (status.ok()) work_ = *std::move(work);
-      if (status.ok()) status = TakeRoom(work_.answer_bytes);
+      if (status.ok()) {
+        status = TakeRoom(work_.answer_bytes, work_.answer_field);
+      }
     } catch (const std::bad_alloc&) {
       status = OutOfMemory();
     }
@@ -63,8 +65,8 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     context_.pool.Submit(work_.lane, [this](Worker& worker) { Take(worker); });
   }
 
-  absl::Status TakeRoom(size_t bytes) {
-    auto room = AnswerRoom::Take(context_, bytes);
+  absl::Status TakeRoom(size_t bytes, std::string_view field) {
+    auto room = AnswerRoom::Take(context_, bytes, field);
     if (room.ok()) room_ = *std::move(room);
     return room.status();
   }

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -30,6 +31,8 @@ struct Work {
   // Called in turns of the lane, nothing else of the lane between them, until
   // it returns the call's status.
   std::function<std::optional<absl::Status>(Worker&)> part;
+  // Of the request: what makes the answer so long.
+  std::string_view answer_field = "session_id";
 };
 
 // Admits the call, runs body here, counts, finishes. answer: what body fills.

@@ -23,6 +23,8 @@ class Budget {
     return true;
   }
 
+  size_t limit() const { return limit_; }
+
   // amount: of an earlier Take.
   void Return(size_t amount) { taken_ -= amount; }
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "server/sessions/over_budget.h"
 #include "server/sessions/rejection.h"
 
 namespace backprop {
@@ -83,13 +84,13 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::MakeInRoom(
   const size_t numbers = NumbersHeld(spec, layout);
   const auto made = std::make_shared<SessionInRoom>(numbers_, numbers);
   if (made->room.numbers == 0) {
-    return Rejection(
-        kSessionLimit,
-        absl::StrCat("the session's ", numbers,
-                     " numbers (weights, optimiser state, standardisation) do "
-                     "not fit beside those of the others within ",
-                     limits_.total_weights,
-                     " (--max-total-weights): delete some sessions"));
+    return OverBudget({.needed = numbers,
+                       .limit = limits_.total_weights,
+                       .what = "numbers of weights, optimiser state and input "
+                               "standardisation",
+                       .flags = "--max-total-weights",
+                       .field = "spec"},
+                      kSessionLimit, "delete some sessions");
   }
   try {
     made->session.emplace(NewId(), spec, layout, new_feed_());

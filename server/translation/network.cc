@@ -13,10 +13,6 @@ namespace {
 
 using Violations = std::vector<FieldViolation>;
 
-// Deeper nets of fully connected layers don't learn, and a small message could
-// describe millions.
-constexpr int kMostLayers = 1024;
-
 constexpr float kLeakyReluScale = 0.01F;
 constexpr float kEluScale = 1.0F;
 

@@ -12,6 +12,10 @@
 
 namespace backprop {
 
+// Deeper nets of fully connected layers don't learn, and a small message could
+// describe millions.
+inline constexpr int kMostLayers = 1024;
+
 // Sets spec->network and spec->delta_forms, adds what is wrong to violations,
 // with paths that begin with "spec.".
 void NetworkFromProto(const v1::SessionSpec& proto, SessionSpec* spec,

@@ -306,8 +306,14 @@ TEST_P(SessionRpcTest, OptimiserStateCountsTowardsTheWeightLimit) {
   const std::string id = Create(adam).session_id();
   EXPECT_EQ(Reason(TryCreate(Spec(1, {1}))), "SESSION_LIMIT");
   ASSERT_TRUE(Delete(id).ok());
+  // No deletion makes room for more than there is.
   adam.mutable_input()->mutable_standardisation()->set_learn_samples(2);
-  EXPECT_EQ(Reason(TryCreate(adam)), "SESSION_LIMIT");
+  const grpc::Status never = TryCreate(adam);
+  EXPECT_EQ(never.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Fields(never), std::vector<std::string>{"spec"});
+  EXPECT_THAT(never.error_message(),
+              ::testing::AllOf(::testing::HasSubstr("270"),
+                               ::testing::HasSubstr("--max-total-weights")));
 }
 
 TEST_P(SessionRpcTest, AllSessionsTogetherStayWithinTheWeightLimit) {

@@ -213,6 +213,22 @@ TEST_P(LimitsTest, GivenWeightsOfManyMegabytesArrive) {
   EXPECT_EQ(Weights(response.session().session_id(), &end), given);
 }
 
+// It was refused because its answer would be long, as if waiting could help.
+TEST_P(LimitsTest, ANetOfTooManyLayersHearsTheirLimit) {
+  ServerOptions options = SmallLimits();
+  options.max_message_bytes = 1'000'000;
+  options.max_session_weights = 1000;
+  StartServer(options);  // room for 20 MB of answers
+  v1::CreateSessionRequest request;
+  request.mutable_spec()->set_input_size(1);
+  for (int i = 0; i < 400'000; ++i) request.mutable_spec()->add_layers();
+  v1::CreateSessionResponse response;
+  const grpc::Status status = Call(&Stub::CreateSession, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(Fields(status), ::testing::Contains("spec.layers"));
+  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("at most 1024"));
+}
+
 TEST_P(LimitsTest, APageOfDeepNetsEndsEarly) {
   v1::SessionSpec deep = Spec(1, {1});
   while (deep.layers_size() < 1024) deep.add_layers()->set_size(1);
