@@ -64,7 +64,10 @@ Session::Session(std::string id, SessionSpec spec, Layout layout,
       state_(AllocateZeroed(state_size_)),
       rate_(spec.schedule),
       learning_rate_(rate_.Rate(0)) {
-  if (AwaitsStandardisation(spec)) standardiser_.emplace(layout_.input_size());
+  if (AwaitsStandardisation(spec)) {
+    standardiser_.emplace(layout_.input_size(),
+                          LeastDeviation(spec.input, spec.min_deviation));
+  }
   spec_ = std::make_shared<const SessionSpec>(std::move(spec));
 }
 

@@ -7,9 +7,10 @@
 namespace backprop {
 namespace {
 
-// Mean and factor of a column, and its two doubles while they are learnt.
+// Mean and factor of a column, and its two doubles and its range while they are
+// learnt.
 constexpr size_t kNumbersToStandardise = 2;
-constexpr size_t kNumbersToLearn = 4;
+constexpr size_t kNumbersToLearn = 6;
 
 }  // namespace
 

@@ -31,6 +31,7 @@ struct SessionSpec {
   std::optional<Initialiser> initialiser;  // nullopt: weights were given
   InputFormat input;           // with standardisation once it is known
   uint64_t learn_samples = 0;  // that standardisation is learnt from; 0: none
+  float min_deviation = 0;     // learnt at least; 0: as LeastDeviation says
   uint32_t digest_every = 1024;
   uint64_t dropout_seed = 0;
 };

@@ -29,7 +29,8 @@ SchedulePosition PositionFromProto(const v1::Continuation& proto) {
   return position;
 }
 
-void CheckColumns(const google::protobuf::RepeatedField<double>& numbers,
+template <typename Number>
+void CheckColumns(const google::protobuf::RepeatedField<Number>& numbers,
                   const char* name, size_t columns, double least,
                   double largest, Violations& violations) {
   const std::string field =
@@ -75,11 +76,19 @@ void LearningFromProto(const v1::StandardisationSums& proto,
                violations);
   CheckColumns(proto.spread(), "spread", columns, 0,
                std::numeric_limits<double>::max(), violations);
+  const size_t ranges = proto.samples() == 0 ? 0 : columns;
+  CheckColumns(proto.least(), "least", ranges, -kLargestMean, kLargestMean,
+               violations);
+  CheckColumns(proto.largest(), "largest", ranges, -kLargestMean, kLargestMean,
+               violations);
   if (!violations.empty()) return;
   standing->standardiser.emplace(
       StandardiserSums{proto.samples(),
                        {proto.mean().begin(), proto.mean().end()},
-                       {proto.spread().begin(), proto.spread().end()}});
+                       {proto.spread().begin(), proto.spread().end()},
+                       {proto.least().begin(), proto.least().end()},
+                       {proto.largest().begin(), proto.largest().end()}},
+      LeastDeviation(spec.input, spec.min_deviation));
 }
 
 }  // namespace
@@ -129,6 +138,9 @@ void ContinuationToProto(const Standing& standing, const SessionSpec& spec,
     to.set_samples(from.samples);
     to.mutable_mean()->Add(from.mean.begin(), from.mean.end());
     to.mutable_spread()->Add(from.spread.begin(), from.spread.end());
+    if (from.samples == 0) return;
+    to.mutable_least()->Add(from.least.begin(), from.least.end());
+    to.mutable_largest()->Add(from.largest.begin(), from.largest.end());
   }
 }
 

@@ -14,6 +14,8 @@ using Violations = std::vector<FieldViolation>;
 
 constexpr float kLargestByte = 255.0F;
 constexpr uint64_t kFewestToLearn = 2;
+// Its reciprocal is finite, and inputs below 2^-60 are 0.
+constexpr float kLeastMinDeviation = 1e-18F;
 
 constexpr std::array<EnumPair<v1::ElementType, ElementType>, 2> kElementTypes =
     {{
@@ -56,6 +58,18 @@ void LearnSamplesFromProto(uint64_t proto, SessionSpec* spec,
   spec->learn_samples = proto;
 }
 
+void MinDeviationFromProto(float proto, SessionSpec* spec,
+                           Violations& violations) {
+  // NaN fails too.
+  if (proto != 0 && !(proto >= kLeastMinDeviation && std::isfinite(proto))) {
+    violations.push_back(
+        {absl::StrCat(kPath, ".min_deviation"),
+         absl::StrCat("is ", proto, "; must be at least ", kLeastMinDeviation,
+                      " and finite, or 0 for the default")});
+  }
+  spec->min_deviation = proto;
+}
+
 void StandardisationFromProto(const v1::Standardisation& proto,
                               SessionSpec* spec, Violations& violations) {
   const bool given = proto.mean_size() != 0 || proto.factor_size() != 0;
@@ -66,6 +80,11 @@ void StandardisationFromProto(const v1::Standardisation& proto,
   }
   if (proto.learn_samples() != 0) {
     LearnSamplesFromProto(proto.learn_samples(), spec, violations);
+    MinDeviationFromProto(proto.min_deviation(), spec, violations);
+  } else if (proto.min_deviation() != 0) {
+    violations.push_back({absl::StrCat(kPath, ".min_deviation"),
+                          "goes with learn_samples; mean and factor are used "
+                          "as they are given"});
   }
   KnownStandardisationFromProto(proto, kPath, spec, violations);
 }
@@ -117,6 +136,7 @@ void StandardisationToProto(const SessionSpec& spec,
   proto->mutable_factor()->Add(spec.input.factor.begin(),
                                spec.input.factor.end());
   proto->set_learn_samples(spec.learn_samples);
+  proto->set_min_deviation(spec.min_deviation);
 }
 
 }  // namespace backprop

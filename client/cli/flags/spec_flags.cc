@@ -100,7 +100,10 @@ absl::Status SetInitialiser(const SpecFlags& flags, v1::SessionSpec* spec) {
 
 absl::Status SetStandardise(const SpecFlags& flags, const DataShape& data,
                             v1::SessionSpec* spec) {
-  if (flags.standardise.empty()) return absl::OkStatus();
+  if (flags.standardise.empty())
+    return flags.min_deviation.has_value()
+               ? UsageError("--min-deviation", "is for --standardise")
+               : absl::OkStatus();
   uint64_t samples = data.samples / flags.batch_size * flags.batch_size;
   const bool all = flags.standardise == "all";
   if (all && data.samples == 0)
@@ -118,7 +121,10 @@ absl::Status SetStandardise(const SpecFlags& flags, const DataShape& data,
                       absl::StrCat("learns from whole steps and at least two "
                                    "samples: give a multiple of --batch-size ",
                                    flags.batch_size));
-  spec->mutable_input()->mutable_standardisation()->set_learn_samples(samples);
+  v1::Standardisation* standardisation =
+      spec->mutable_input()->mutable_standardisation();
+  standardisation->set_learn_samples(samples);
+  standardisation->set_min_deviation(flags.min_deviation.value_or(0));
   return absl::OkStatus();
 }
 
@@ -173,6 +179,12 @@ void AddNetworkFlags(CLI::App& app, SpecFlags* flags) {
       ->expected(0, 1)
       ->default_str("all")
       ->type_name("COUNT")
+      ->group(kNetworkGroup);
+  app.add_option("--min-deviation", flags->min_deviation,
+                 "--standardise: the least deviation that an input is taken to "
+                 "have [1/64 of its range]")
+      ->check(RealNumber())
+      ->type_name("NUMBER")
       ->group(kNetworkGroup);
   app.add_option("--delta-form", flags->delta_form,
                  "How weight deltas travel: " + Choices(kDeltaForms) +

@@ -28,6 +28,7 @@ struct SpecFlags {
   ScheduleFlags schedule;
   // "all", or a number of samples; empty: inputs stay as they are.
   std::string standardise;
+  std::optional<float> min_deviation;
   uint32_t batch_size = 1;
   uint64_t seed = 0;
   uint32_t digest_every = 0;  // 0: the server's default

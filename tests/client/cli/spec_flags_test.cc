@@ -176,6 +176,14 @@ TEST(SpecFlagsTest, StandardisationLearnsFromAllOrAsManyAsAreNamed) {
   EXPECT_EQ(learns("--standardise 64"), 64U);
 }
 
+TEST(SpecFlagsTest, TheLeastDeviationIsTheServersUnlessGiven) {
+  const auto least = [](const std::string& command_line) {
+    return SpecOf(command_line)->input().standardisation().min_deviation();
+  };
+  EXPECT_EQ(least("--standardise"), 0);
+  EXPECT_EQ(least("--standardise --min-deviation 0.02"), 0.02F);
+}
+
 TEST(SpecFlagsTest, SpecFlagsAreToldFromThoseOfTraining) {
   CLI::App app;
   SpecFlags flags;
@@ -237,6 +245,7 @@ TEST(SpecFlagsTest, ErrorsNameTheFlagAndTheChoices) {
       {"--standardise few", "--standardise", "'few'"},
       {"--standardise 1", "--standardise", "at least two"},
       {"--standardise 1001", "--standardise", "1000"},
+      {"--min-deviation 0.1", "--min-deviation", "--standardise"},
       {"--standardise 10 --batch-size 4", "--standardise", "--batch-size 4"},
   };
   for (const auto& line : wrong) {

@@ -197,6 +197,7 @@ def test_a_spec_in_a_few_words() -> None:
         initialiser="he_uniform",
         seed=5,
         learn_standardisation=100,
+        min_deviation=0.25,
         further={"label_smoothing": 0.5},
     )
     assert [(layer.size, layer.activation) for layer in spec.layers] == [
@@ -206,6 +207,7 @@ def test_a_spec_in_a_few_words() -> None:
     ]
     assert (spec.loss, spec.input.element_type) == (pb.LOSS_CROSS_ENTROPY, pb.ELEMENT_TYPE_UINT8)
     assert spec.input.standardisation.learn_samples == 100
+    assert spec.input.standardisation.min_deviation == 0.25
     assert spec.label_smoothing == 0.5
     assert spec.optimiser.l2 == pytest.approx(1e-4)
     with pytest.raises(ValueError, match="'relux' is none of elu"):

@@ -16,9 +16,9 @@ struct Learnt {
 };
 
 // rows: (n, columns), given `rows_a_call` at a time.
-Learnt Learn(const std::vector<float>& rows, size_t columns,
-             size_t rows_a_call) {
-  Standardiser standardiser(columns);
+Learnt Learn(const std::vector<float>& rows, size_t columns, size_t rows_a_call,
+             double least_deviation = 0) {
+  Standardiser standardiser(columns, least_deviation);
   const std::span<const float> all(rows);
   for (size_t i = 0; i < rows.size(); i += rows_a_call * columns) {
     standardiser.Add(
@@ -30,19 +30,26 @@ Learnt Learn(const std::vector<float>& rows, size_t columns,
   return learnt;
 }
 
-// Two passes in long double.
+// Two passes in long double, then factor = 1/max(s, m).
 Learnt Exactly(const std::vector<float>& rows, size_t columns) {
   const auto n = static_cast<long double>(rows.size() / columns);
   Learnt exact;
   for (size_t j = 0; j < columns; ++j) {
     long double mean = 0, variance = 0;
-    for (size_t i = j; i < rows.size(); i += columns) mean += rows[i] / n;
+    float least = rows[j], largest = rows[j];
+    for (size_t i = j; i < rows.size(); i += columns) {
+      mean += rows[i] / n;
+      if (rows[i] < least) least = rows[i];
+      if (rows[i] > largest) largest = rows[i];
+    }
     for (size_t i = j; i < rows.size(); i += columns) {
       variance += (rows[i] - mean) * (rows[i] - mean) / n;
     }
+    const long double floor = (static_cast<long double>(largest) - least) / 64;
+    const long double deviation = std::sqrt(variance);
     exact.mean.push_back(static_cast<float>(mean));
     exact.factor.push_back(
-        static_cast<float>(1 / std::sqrt(variance + 1e-12L)));
+        static_cast<float>(1 / (deviation > floor ? deviation : floor)));
   }
   return exact;
 }
@@ -96,9 +103,54 @@ TEST(StandardiserTest, AColumnThatNeverVariedKeepsItsScale) {
   EXPECT_EQ(learnt.factor[2], 1);
 }
 
-TEST(StandardiserTest, ATinySpreadHasAFiniteFactor) {
-  const Learnt learnt = Learn({0, 1e-30F}, 1, 2);
-  EXPECT_FLOAT_EQ(learnt.factor[0], 1e6F);
+TEST(StandardiserTest, ASpreadThatInputsCannotShowKeepsItsScale) {
+  EXPECT_EQ(Learn({0, 1e-30F}, 1, 2).factor[0], 1);
+  EXPECT_FLOAT_EQ(Learn({0, 1e-9F}, 1, 2).factor[0], 2e9F);
+}
+
+// 0.1, half of the time rounded the other way.
+TEST(StandardiserTest, WhatRoundingDoesIsNoSpread) {
+  std::vector<float> rows;
+  for (size_t i = 0; i < 1000; ++i) {
+    rows.push_back(i % 2 ? 0.1F : std::nextafter(0.1F, 1.0F));
+  }
+  EXPECT_EQ(Learn(rows, 1, 10).factor[0], 1);
+}
+
+// A pixel that is dark but in one image of 10,000: s = 0.01, range 1.
+TEST(StandardiserTest, AColumnThatRarelyVariesIsDividedByAShareOfItsRange) {
+  std::vector<float> rows(10000);
+  rows[1234] = 1;
+  EXPECT_FLOAT_EQ(Learn(rows, 1, 100).factor[0], 64);
+  rows[77] = -1;
+  EXPECT_FLOAT_EQ(Learn(rows, 1, 100).factor[0], 32);
+}
+
+TEST(StandardiserTest, AGivenFloorHoldsForEveryColumn) {
+  std::vector<float> rows;
+  for (size_t i = 0; i < 1000; ++i) {
+    rows.push_back(i % 2 ? 0.01F : -0.01F);  // s = 0.01
+    rows.push_back(i % 2 ? 3.0F : -3.0F);    // s = 3
+    rows.push_back(0.5F);                    // s = 0
+    rows.push_back(i == 0 ? 1.0F : 0.0F);    // s = 0.0316, range/64 less
+  }
+  const Learnt learnt = Learn(rows, 4, 10, 0.02);
+  EXPECT_FLOAT_EQ(learnt.factor[0], 50);
+  EXPECT_FLOAT_EQ(learnt.factor[1], 1.0F / 3);
+  EXPECT_FLOAT_EQ(learnt.factor[2], 50);
+  EXPECT_NEAR(learnt.factor[3], 31.64, 0.01);
+}
+
+TEST(StandardiserTest, TheFloorOfBytesIsAShareOfTheirRange) {
+  const InputFormat pixels{.element_type = ElementType::kUint8,
+                           .scale = 1 / 255.0F};
+  EXPECT_FLOAT_EQ(static_cast<float>(LeastDeviation(pixels, 0)), 1 / 64.0F);
+  EXPECT_EQ(LeastDeviation(pixels, 0.25F), 0.25);
+  EXPECT_EQ(
+      LeastDeviation({.element_type = ElementType::kUint8, .scale = -2}, 0),
+      510 / 64.0);
+  EXPECT_EQ(LeastDeviation(InputFormat(), 0), 0);
+  EXPECT_EQ(LeastDeviation(InputFormat(), 0.25F), 0.25);
 }
 
 TEST(StandardiserTest, ItDoesNotMatterHowRowsAreGrouped) {

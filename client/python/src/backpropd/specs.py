@@ -74,6 +74,7 @@ def network(
     inputs: Literal["float32", "uint8"] = "float32",
     scale: float = 1,
     learn_standardisation: int = 0,
+    min_deviation: float = 0,
     initialiser: str = "glorot_uniform",
     seed: int = 0,
     further: Mapping[str, Any] | None = None,
@@ -90,6 +91,8 @@ def network(
         scale: factor applied to each.
         learn_standardisation: so many samples are looked at first, to bring
             each input column to mean 0 and deviation 1. 0: none.
+        min_deviation: the least that a column's deviation is learnt to be, so
+            that nearly constant columns aren't blown up. 0: 1/64 of its range.
         initialiser: a name such as "he_normal".
         seed: for the initialiser.
         further: further fields of the message SessionSpec.
@@ -114,4 +117,5 @@ def network(
     )
     if learn_standardisation:
         spec.input.standardisation.learn_samples = learn_standardisation
+        spec.input.standardisation.min_deviation = min_deviation
     return spec

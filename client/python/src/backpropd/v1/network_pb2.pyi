@@ -273,14 +273,16 @@ class Sgd(_message.Message):
     def __init__(self, momentum: _Optional[float] = ..., nesterov: bool = ...) -> None: ...
 
 class Standardisation(_message.Message):
-    __slots__ = ["factor", "learn_samples", "mean"]
+    __slots__ = ["factor", "learn_samples", "mean", "min_deviation"]
     FACTOR_FIELD_NUMBER: _ClassVar[int]
     LEARN_SAMPLES_FIELD_NUMBER: _ClassVar[int]
     MEAN_FIELD_NUMBER: _ClassVar[int]
+    MIN_DEVIATION_FIELD_NUMBER: _ClassVar[int]
     factor: _containers.RepeatedScalarFieldContainer[float]
     learn_samples: int
     mean: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, mean: _Optional[_Iterable[float]] = ..., factor: _Optional[_Iterable[float]] = ..., learn_samples: _Optional[int] = ...) -> None: ...
+    min_deviation: float
+    def __init__(self, mean: _Optional[_Iterable[float]] = ..., factor: _Optional[_Iterable[float]] = ..., learn_samples: _Optional[int] = ..., min_deviation: _Optional[float] = ...) -> None: ...
 
 class StepDecay(_message.Message):
     __slots__ = ["every", "factor"]

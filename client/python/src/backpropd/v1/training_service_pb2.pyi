@@ -235,14 +235,18 @@ class Session(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., layout: _Optional[_Union[_network_pb2.Layout, _Mapping]] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., has_writer: bool = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., learning_rate: _Optional[float] = ..., forked_from: _Optional[str] = ...) -> None: ...
 
 class StandardisationSums(_message.Message):
-    __slots__ = ["mean", "samples", "spread"]
+    __slots__ = ["largest", "least", "mean", "samples", "spread"]
+    LARGEST_FIELD_NUMBER: _ClassVar[int]
+    LEAST_FIELD_NUMBER: _ClassVar[int]
     MEAN_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     SPREAD_FIELD_NUMBER: _ClassVar[int]
+    largest: _containers.RepeatedScalarFieldContainer[float]
+    least: _containers.RepeatedScalarFieldContainer[float]
     mean: _containers.RepeatedScalarFieldContainer[float]
     samples: int
     spread: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, samples: _Optional[int] = ..., mean: _Optional[_Iterable[float]] = ..., spread: _Optional[_Iterable[float]] = ...) -> None: ...
+    def __init__(self, samples: _Optional[int] = ..., mean: _Optional[_Iterable[float]] = ..., spread: _Optional[_Iterable[float]] = ..., least: _Optional[_Iterable[float]] = ..., largest: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class TrainOptions(_message.Message):
     __slots__ = ["coalesce", "deltas", "want_outputs"]
