@@ -107,9 +107,10 @@ absl::Status Replica::Apply(const v1::WatchDeltasResponse& response) {
   if (response.resync())
     return absl::FailedPreconditionError(absl::StrFormat(
         "the server no longer holds the deltas between step %d and its present "
-        "step %d: restart the replica from an anchor and watch from there",
+        "step %d: watch with anchors, and restart the replica from one",
         response.base_step(), response.step()));
-  if (response.session_deleted() || response.goodbye()) return absl::OkStatus();
+  if (response.session_deleted() || response.goodbye() || response.has_anchor())
+    return absl::OkStatus();
   return Apply(
       ReplicaDelivery{.base_step = response.base_step(),
                       .step = response.step(),

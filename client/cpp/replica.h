@@ -59,8 +59,10 @@ class Replica {
   absl::Status Apply(const v1::TrainResponse& response, std::string_view inputs,
                      v1::DeltaDetail detail = v1::DELTA_DETAIL_FACTORS);
 
-  // The same for a watcher. The server's last word may be applied too: resync
-  // is refused with FAILED_PRECONDITION, the others hold no steps.
+  // The same for a watcher. A chunk of an anchor changes nothing: Restart from
+  // WatchStream::TakeAnchor once it is whole. The server's last word may be
+  // applied too: resync is refused with FAILED_PRECONDITION, the others hold no
+  // steps.
   absl::Status Apply(const v1::WatchDeltasResponse& response);
 
   // Goes on from another anchor of the same session.

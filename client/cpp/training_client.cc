@@ -193,13 +193,17 @@ absl::StatusOr<std::unique_ptr<TrainStream>> TrainingClient::OpenTrain(
 }
 
 std::unique_ptr<WatchStream> TrainingClient::Watch(
-    const std::string& session_id, std::optional<uint64_t> after_step) {
+    const std::string& session_id, const WatchOptions& options) {
   v1::WatchDeltasRequest request;
   request.set_session_id(session_id);
-  if (after_step.has_value()) request.set_after_step(*after_step);
+  if (options.after_step.has_value())
+    request.set_after_step(*options.after_step);
+  request.set_with_anchor(options.with_anchor);
+  request.set_with_state(options.with_state);
   auto context = NewContext();
   auto call = stub_->WatchDeltas(context.get(), request);
-  return std::make_unique<WatchStream>(std::move(context), std::move(call));
+  return std::make_unique<WatchStream>(std::move(context), std::move(call),
+                                       options.with_state);
 }
 
 }  // namespace backprop

@@ -15,7 +15,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -84,11 +83,9 @@ class TrainingClient {
   absl::StatusOr<std::unique_ptr<TrainStream>> OpenTrain(
       const std::string& session_id, const v1::TrainOptions& options = {});
 
-  // Follows a session from the step after `after_step` on, which is an
-  // anchor's; not set: from its present step. What is wrong shows in Next and
-  // Finish.
+  // Follows a session. What is wrong shows in Next and Finish.
   std::unique_ptr<WatchStream> Watch(const std::string& session_id,
-                                     std::optional<uint64_t> after_step);
+                                     const WatchOptions& options);
 
  private:
   // A context that carries the metadata.

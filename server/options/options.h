@@ -27,8 +27,8 @@ struct ServerOptions {
 
   // Numbers of all sessions together: weights, optimiser state (as many again
   // with momentum, Adagrad and RMSprop, twice as many with Adam) and input
-  // standardisation; 1 Gi numbers are 4 GiB. The copies that GetWeights sends
-  // may take as many again.
+  // standardisation; 1 Gi numbers are 4 GiB. The copies that GetWeights and
+  // WatchDeltas send may take as many again.
   size_t max_total_weights = size_t{1} << 30;
 
   // Largest request message, in bytes. Bounds the anchors that sessions are put
@@ -42,9 +42,9 @@ struct ServerOptions {
   // a stream.
   size_t max_queued_bytes = size_t{1} << 20;
 
-  // Bytes of recent deltas held in memory for each session that is watched: how
-  // far a watcher may fall behind before it has to start from the weights
-  // again.
+  // Bytes of recent deltas held in memory for each session that is watched (the
+  // newest message's at least): how far a watcher may fall behind before it has
+  // to go on from an anchor.
   size_t max_watched_bytes = size_t{4} << 20;
 
   // Unary calls (and evaluation messages) that may wait for a thread at once;

@@ -13,9 +13,9 @@
 
 namespace backprop {
 
-// For one call of GetWeights. context must outlive it; it frees itself. The
-// copies of all calls together are limited to max_total_weights: QUEUE_LIMIT.
-// request: the serialised GetWeightsRequest.
+// For one call of GetWeights. context must outlive it; it frees itself.
+// request: the serialised GetWeightsRequest. The copies of all calls together
+// are limited to max_total_weights: QUEUE_LIMIT.
 grpc::ServerWriteReactor<grpc::ByteBuffer>* OpenWeightsStream(
     ServiceContext& context, grpc::CallbackServerContext* rpc,
     const grpc::ByteBuffer& request);

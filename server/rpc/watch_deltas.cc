@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "backprop/v1/training_service.pb.h"
+#include "server/rpc/anchor_copy.h"
 #include "server/rpc/byte_buffer.h"
 #include "server/sessions/delta_feed.h"
 #include "server/sessions/rejection.h"
@@ -19,6 +20,7 @@ namespace backprop {
 namespace {
 
 using Message = std::shared_ptr<const std::string>;
+using PendingPlace = std::shared_ptr<PendingCall>;
 
 // The bytes themselves, not a copy.
 grpc::ByteBuffer Borrow(const Message& message) {
@@ -33,6 +35,12 @@ grpc::ByteBuffer Borrow(const Message& message) {
 // First a turn of the session's lane, which makes it a reader of the session's
 // feed; then one write after the other, each begun by whoever finds that there
 // is something to write: the turn, the end of the write before, or news.
+//
+// Where the feed doesn't hold what comes next, and the watcher takes anchors,
+// one is copied; the turn that copies it moves the reader to the feed's end, so
+// the deltas from exactly its step on are there when its last chunk has been
+// written, or have been dropped again: then the next anchor is due. So a slow
+// watcher costs a copy of the weights each time that it has read one whole.
 class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                           public DeltaReader,
                           public OpenStream,
@@ -78,6 +86,9 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     Update([this, ok] {
       writing_ = false;
       context_.watched_bytes.Return(std::exchange(borrowed_, 0));
+      if (anchor_ != nullptr && next_number_ >= anchor_->size()) {
+        anchor_.reset();
+      }
       if (!ok) cancelled_ = true;
     });
   }
@@ -107,32 +118,39 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     if (!status.ok()) return status;
     auto session = FindSession(context_, request.session_id());
     if (!session.ok()) return session.status();
+    if (request.with_state() && !request.with_anchor()) {
+      return InvalidField("with_state",
+                          "is for anchors: set with_anchor too, or leave it");
+    }
     auto pending = PendingCall::Enter(context_, length);
     if (!pending.ok()) return pending.status();
-    std::optional<uint64_t> after;
-    if (request.has_after_step()) after = request.after_step();
     {
       std::lock_guard lock(mutex_);
       feed_ = (*session)->shared_feed();
       turn_pending_ = true;
     }
+    const PendingPlace place = *std::move(pending);
+    request_ = std::move(request);
+    if (request_.with_anchor() && !request_.has_after_step()) {
+      return BeginAnchor(*std::move(session), place);
+    }
     const std::shared_ptr<Lane> lane = (*session)->lane();
-    context_.pool.Submit(
-        lane, [self = shared_from_this(), after, of = *std::move(session),
-               place = std::shared_ptr<PendingCall>(*std::move(pending))](
-                  Worker&) mutable {
-          self->Open(*of, after);
-          of.reset();
-          place.reset();
-        });
+    context_.pool.Submit(lane, [self = shared_from_this(), place,
+                                of = *std::move(session)](Worker&) mutable {
+      self->Open(std::move(of), std::move(place));
+    });
     return absl::OkStatus();
   }
 
   // A turn of the session's lane.
-  void Open(const Session& session, std::optional<uint64_t> after_step) {
+  void Open(std::shared_ptr<Session> session, PendingPlace place) {
     absl::Status status;
     try {
-      status = TryOpen(session, after_step);
+      status = TryOpen(*session);
+      if (!status.ok() && request_.with_anchor()) {
+        status = BeginAnchor(std::move(session), std::move(place));
+        if (status.ok()) return;
+      }
     } catch (const std::bad_alloc&) {
       status = OutOfMemory();
     }
@@ -142,10 +160,48 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     });
   }
 
-  absl::Status TryOpen(const Session& session,
-                       std::optional<uint64_t> after_step) {
+  // turn_pending_ has been set; unless this fails, Anchored ends it.
+  absl::Status BeginAnchor(std::shared_ptr<Session> session,
+                           PendingPlace place) {
+    return TakeAnchor(context_, {.session = std::move(session),
+                                 .with_state = request_.with_state(),
+                                 .before_copy =
+                                     [self = shared_from_this()](Session& of) {
+                                       return self->MoveTo(of.progress().step);
+                                     },
+                                 .done =
+                                     [self = shared_from_this(), place](
+                                         absl::StatusOr<SharedAnchor> anchor) {
+                                       self->Anchored(std::move(anchor));
+                                     }});
+  }
+
+  // A turn of the session's lane, which is at that step.
+  absl::Status MoveTo(uint64_t step) {
+    const auto place = feed_->AddReader(shared_from_this(), step, step);
+    std::lock_guard lock(mutex_);
+    if (cancelled_) return absl::CancelledError("cancelled");
+    place_ = *place;
+    return absl::OkStatus();
+  }
+
+  void Anchored(absl::StatusOr<SharedAnchor> anchor) {
+    Update([this, &anchor] {
+      turn_pending_ = false;
+      if (!anchor.ok()) {
+        end_ = anchor.status();
+        return;
+      }
+      anchor_ = *std::move(anchor);
+      next_number_ = 0;
+      step_ = anchor_->step();
+    });
+  }
+
+  absl::Status TryOpen(const Session& session) {
     const Progress progress = session.progress();
-    const uint64_t after = after_step.value_or(progress.step);
+    const uint64_t after =
+        request_.has_after_step() ? request_.after_step() : progress.step;
     if (after > progress.step) {
       return Rejection(
           kStepNotReached,
@@ -159,9 +215,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
           kStepNotHeld,
           absl::StrCat("deltas from step ", after,
                        " on are not held (the session is at step ",
-                       progress.step,
-                       "): fetch the weights (GetWeights) and watch from their "
-                       "step"));
+                       progress.step, "): begin with an anchor (with_anchor)"));
     }
     v1::WatchDeltasResponse response;
     response.set_base_step(after);
@@ -194,21 +248,48 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     }
     if (feed_ == nullptr) return;  // Enter goes on
     if (leaving_) return WriteLast(&SetGoodbye);
+    if (anchor_ != nullptr) return WriteChunk();
     const bool closed = feed_->closed();  // before the last piece is looked for
     const DeltaFeed::Place next = feed_->At(place_);
-    if (!next.held) return WriteLast(&SetResync);
+    if (!next.held) return FallBehind();
     if (!next.piece.has_value()) {
       if (closed) WriteLast(&SetDeleted);
       return;
     }
     const Message& message = next.piece->message;
-    if (!context_.watched_bytes.Take(message->size())) {
-      return WriteLast(&SetResync);
-    }
+    if (!context_.watched_bytes.Take(message->size())) return FallBehind();
     borrowed_ = message->size();
     ++place_;
     step_ = next.piece->step;
     Write(Borrow(message));
+  }
+
+  // What comes next can't be had as deltas.
+  void FallBehind() {
+    if (!request_.with_anchor()) return WriteLast(&SetResync);
+    auto session = context_.sessions.Find(request_.session_id());
+    if (!session.ok()) return WriteLast(&SetDeleted);
+    turn_pending_ = true;
+    absl::Status status;
+    try {
+      status = BeginAnchor(*std::move(session), nullptr);
+    } catch (const std::bad_alloc&) {
+      status = OutOfMemory();
+    }
+    if (status.ok()) return;
+    turn_pending_ = false;
+    End(status);
+  }
+
+  void WriteChunk() {
+    grpc::ByteBuffer chunk;
+    try {
+      chunk = anchor_->WatchedChunk(next_number_);
+    } catch (const std::bad_alloc&) {
+      return End(OutOfMemory());
+    }
+    next_number_ += kAnchorChunkNumbers;
+    Write(std::move(chunk));
   }
 
   static void SetGoodbye(const DeltaFeed&, v1::WatchDeltasResponse* response) {
@@ -252,6 +333,9 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   ServiceContext& context_;
   OpenStreams& streams_;
 
+  // Constant once turn_pending_ was first set.
+  v1::WatchDeltasRequest request_;
+
   std::mutex mutex_;
   // Guarded by mutex_; feed_ is constant once it is set. Not the session: it
   // may be deleted, and its room given to others, while a watcher is slow.
@@ -260,6 +344,8 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   grpc::ByteBuffer first_;     // the first response, until it is written
   grpc::ByteBuffer outgoing_;  // of the write under way
   size_t borrowed_ = 0;        // of context_.watched_bytes, by that write
+  SharedAnchor anchor_;        // that is being written
+  size_t next_number_ = 0;     // of anchor_: the first not yet written
   uint64_t place_ = 0;         // in the feed: the next piece
   uint64_t step_ = 0;          // after what was written
   bool turn_pending_ = false;

@@ -10,13 +10,6 @@ namespace backprop {
 DeltaFeed::DeltaFeed(size_t max_bytes, Later later)
     : max_bytes_(max_bytes), later_(std::move(later)) {}
 
-void DeltaFeed::Anchor(uint64_t present, Clock::time_point now) {
-  std::lock_guard lock(mutex_);
-  interest_until_ = std::max(interest_until_, now + kInterest);
-  present_ = present;
-  if (pieces_ == nullptr) HoldFromLocked(present);
-}
-
 void DeltaFeed::HoldFromLocked(uint64_t step) {
   pieces_ = std::make_unique<std::deque<DeltaPiece>>();
   held_from_ = step;
@@ -42,11 +35,6 @@ bool DeltaFeed::Wanted(Clock::time_point now) {
 void DeltaFeed::Expire(Clock::time_point now) {
   std::lock_guard lock(mutex_);
   ExpireLocked(now);
-}
-
-void DeltaFeed::Extend(Clock::time_point now) {
-  std::lock_guard lock(mutex_);
-  interest_until_ = std::max(interest_until_, now + kInterest);
 }
 
 void DeltaFeed::Append(DeltaPiece piece) {
@@ -100,7 +88,9 @@ std::optional<uint64_t> DeltaFeed::AddReader(
                        });
   const uint64_t begins = first == pieces_->end() ? present : first->base_step;
   if (begins != after) return std::nullopt;
-  readers_.push_back(std::move(reader));
+  if (std::ranges::find(readers_, reader) == readers_.end()) {
+    readers_.push_back(std::move(reader));
+  }
   return first_place_ + static_cast<uint64_t>(first - pieces_->begin());
 }
 
@@ -111,7 +101,6 @@ void DeltaFeed::RemoveReader(const DeltaReader* reader, Clock::time_point now) {
                    [reader](const auto& each) { return each.get() == reader; });
   if (gone == readers_.end()) return;
   readers_.erase(gone);
-  // Its connection may have broken: it may come back and go on.
   interest_until_ = std::max(interest_until_, now + kInterest);
 }
 

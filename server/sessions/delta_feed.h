@@ -42,7 +42,8 @@ class DeltaFeed : public std::enable_shared_from_this<DeltaFeed> {
   // Runs a function soon, on another thread.
   using Later = std::function<void(std::function<void()>)>;
 
-  // An anchor is good for so long: whoever fetched it may watch from its step.
+  // Whoever stops reading may come back and go on for so long: its connection
+  // may have broken.
   static constexpr std::chrono::seconds kInterest{30};
 
   // max_bytes: of messages held; the newest piece is held however long it is.
@@ -52,9 +53,6 @@ class DeltaFeed : public std::enable_shared_from_this<DeltaFeed> {
 
   // Turns of the session's lane only.
 
-  // Somebody has, or takes now, the weights of step `present`, the session's:
-  // what follows is held for kInterest at least.
-  void Anchor(uint64_t present, Clock::time_point now);
   // Whether what comes next has to be appended. False forgets what was held.
   bool Wanted(Clock::time_point now);
   // After Wanted was true in this turn. Wakes the readers. A piece that doesn't
@@ -62,17 +60,16 @@ class DeltaFeed : public std::enable_shared_from_this<DeltaFeed> {
   void Append(DeltaPiece piece);
   // What a turn did could not be told: readers fall behind.
   void Lose(uint64_t present);
-  // Adds a reader of what follows step `after` and says at which place it
-  // begins. Nothing, and no reader: that is not held, or lies within a piece.
-  // REQUIRES: after ≤ present, the session's step.
+  // Says at which place what follows step `after` begins, and adds the reader
+  // unless it is one already. Nothing, and no reader: that is not held, or lies
+  // within a piece; never where after = present. REQUIRES: after ≤ present, the
+  // session's step.
   std::optional<uint64_t> AddReader(std::shared_ptr<DeltaReader> reader,
                                     uint64_t after, uint64_t present);
 
   // Any thread.
 
   void RemoveReader(const DeltaReader* reader, Clock::time_point now);
-  // An anchor is still being fetched.
-  void Extend(Clock::time_point now);
   // Forgets what nobody has been interested in for kInterest.
   void Expire(Clock::time_point now);
   // The session is gone: no more pieces. Wakes the readers.

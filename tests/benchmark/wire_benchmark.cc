@@ -267,7 +267,7 @@ void MeasureBytes(const Programs& programs, std::vector<Figure>* figures) {
           *stub, ClassifierSpec(sizes, inputs == kInputNames[0]
                                            ? v1::ELEMENT_TYPE_UINT8
                                            : v1::ELEMENT_TYPE_FLOAT32));
-      const auto watch = client.Watch(session.session_id(), 0);
+      const auto watch = client.Watch(session.session_id(), {.after_step = 0});
       v1::WatchDeltasResponse watched;
       Require(watch->Next(&watched), "nothing to watch");
       const auto train = client.OpenTrain(session.session_id());

@@ -64,7 +64,10 @@ void PrintSteps(const WatchProgress& before, const WatchProgress& now,
     return;
   }
   if (now.resyncs != before.resyncs)
-    std::cout << "note: fell behind, went on from a new anchor\n";
+    std::cout << absl::StrFormat(
+        "note: fell behind, went on from %s new %s\n",
+        Grouped(now.resyncs - before.resyncs),
+        now.resyncs - before.resyncs == 1 ? "anchor" : "anchors");
   std::cout << absl::StrFormat(
                    "step %-12s error %.6f   %-9s in %s steps   digests %s",
                    Grouped(now.step), MeanError(before, now),
@@ -118,7 +121,8 @@ absl::Status Watch(const GlobalFlags& global, const WatchFlags& flags) {
     now = run.Wait(kGlance);
     if (Interrupted()) run.Stop();
     if (!now.ended && Clock::now() < due) continue;
-    if (now.steps != printed.steps) PrintSteps(printed, now, global.json);
+    if (now.steps != printed.steps || now.resyncs != printed.resyncs)
+      PrintSteps(printed, now, global.json);
     printed = now;
     due = Clock::now() + interval;
   }

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "client/cpp/call_status.h"
 
 namespace backprop::cli {
 
@@ -38,12 +37,27 @@ bool WatchRun::Begin(std::shared_ptr<WatchStream> stream) {
   return !stopped_;
 }
 
-absl::Status WatchRun::Take(Replica& replica,
+absl::Status WatchRun::TakeAnchor(Weights anchor) {
+  if (replica_.has_value()) {
+    std::lock_guard lock(mutex_);
+    ++progress_.resyncs;
+    return replica_->Restart(std::move(anchor));
+  }
+  absl::StatusOr<Replica> replica =
+      Replica::Create(session_, std::move(anchor));
+  if (replica.ok()) replica_ = *std::move(replica);
+  return replica.status();
+}
+
+absl::Status WatchRun::Take(WatchStream& stream,
                             const v1::WatchDeltasResponse& response) {
-  if (response.resync()) return absl::OkStatus();
-  absl::Status status = replica.Apply(response);
+  absl::Status status;
+  if (std::optional<Weights> anchor = stream.TakeAnchor())
+    status = TakeAnchor(*std::move(anchor));
+  else if (replica_.has_value())
+    status = replica_->Apply(response);
   std::lock_guard lock(mutex_);
-  progress_.step = replica.step();
+  if (replica_.has_value()) progress_.step = replica_->step();
   progress_.bytes += response.ByteSizeLong();
   if (!status.ok())
     return absl::Status(status.code(),
@@ -54,43 +68,32 @@ absl::Status WatchRun::Take(Replica& replica,
   return absl::OkStatus();
 }
 
-absl::Status WatchRun::FollowOnce(bool* resync) {
-  *resync = false;
-  absl::StatusOr<Weights> anchor = client_.DownloadWeights(
-      session_.session_id(), session_.layout().state_count() > 0);
-  if (!anchor.ok()) return anchor.status();
-  const uint64_t after_step = anchor->step;
-  absl::StatusOr<Replica> replica =
-      Replica::Create(session_, *std::move(anchor));
-  if (!replica.ok()) return replica.status();
-  std::shared_ptr<WatchStream> stream =
-      client_.Watch(session_.session_id(), after_step);
-  const auto arrived = [&] {
-    return until_step_.has_value() && replica->step() >= *until_step_;
-  };
+bool WatchRun::Arrived() const {
+  return until_step_.has_value() && replica_.has_value() &&
+         replica_->step() >= *until_step_;
+}
+
+absl::Status WatchRun::FollowToEnd() {
+  const std::shared_ptr<WatchStream> stream = client_.Watch(
+      session_.session_id(),
+      {.with_anchor = true, .with_state = session_.layout().state_count() > 0});
   absl::Status status;
   if (Begin(stream)) {
     v1::WatchDeltasResponse response;
-    while (status.ok() && !arrived() && stream->Next(&response))
-      status = Take(*replica, response);
+    while (status.ok() && !Arrived() && stream->Next(&response))
+      status = Take(*stream, response);
   }
-  if (!status.ok() || arrived()) stream->Cancel();
+  if (!status.ok() || Arrived()) stream->Cancel();
   absl::Status finished = stream->Finish();
-  if (!status.ok() || arrived()) return status;
+  if (!status.ok() || Arrived()) return status;
   std::lock_guard lock(mutex_);
   if (stopped_) return absl::OkStatus();
-  // Between anchor and watch the server may have forgotten those steps.
-  *resync = stream->end() == WatchEnd::kResync ||
-            ReasonOf(finished) == "STEP_NOT_HELD";
-  if (*resync) ++progress_.resyncs;
   progress_.end = stream->end();
-  return *resync ? absl::OkStatus() : finished;
+  return finished;
 }
 
 void WatchRun::Follow() {
-  bool resync = true;
-  absl::Status status;
-  while (status.ok() && resync) status = FollowOnce(&resync);
+  absl::Status status = FollowToEnd();
   std::lock_guard lock(mutex_);
   progress_.ended = true;
   progress_.status = std::move(status);

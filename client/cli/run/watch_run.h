@@ -27,7 +27,7 @@ struct WatchProgress {
   double error_sum = 0;  // of those steps
   uint64_t bytes = 0;    // of the messages that came
   uint64_t digests = 0;  // that were compared, and found equal
-  uint64_t resyncs = 0;  // times that it fell behind and began anew
+  uint64_t resyncs = 0;  // times that it fell behind and got a new anchor
   bool ended = false;
   WatchEnd end = WatchEnd::kNone;  // if ended: the server's reason
   absl::Status status;             // if ended
@@ -50,15 +50,19 @@ class WatchRun {
 
  private:
   void Follow();  // the reader's thread
-  // From an anchor to the stream's end; true: a resync, go on.
-  absl::Status FollowOnce(bool* resync);
-  absl::Status Take(Replica& replica, const v1::WatchDeltasResponse& response);
+  absl::Status FollowToEnd();
+  absl::Status Take(WatchStream& stream,
+                    const v1::WatchDeltasResponse& response);
+  absl::Status TakeAnchor(Weights anchor);
+  bool Arrived() const;
   // False: it was stopped meanwhile.
   bool Begin(std::shared_ptr<WatchStream> stream);
 
   TrainingClient& client_;
   const v1::Session session_;
   const std::optional<uint64_t> until_step_;
+
+  std::optional<Replica> replica_;  // the reader's; since the first anchor
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -23,7 +23,7 @@ def main() -> None:
             for batch in watch:
                 steps += len(batch.errors)
                 error += float(batch.errors.sum())
-                if replica.step - printed >= 500:
+                if replica.step - printed >= 500 and steps:
                     printed = replica.step
                     print(f"step {replica.step:5}  mean error of {steps} steps {error / steps:.4f}")
                     steps, error = 0, 0.0

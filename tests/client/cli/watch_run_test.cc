@@ -20,13 +20,10 @@ namespace {
 using ::testing::_;
 using ::testing::DoAll;
 using ::testing::HasSubstr;
-using ::testing::InSequence;
 using ::testing::Invoke;
 using ::testing::NiceMock;
 using ::testing::Return;
 using ::testing::SetArgPointee;
-using Chunks =
-    NiceMock<grpc::testing::MockClientReader<v1::GetWeightsResponse>>;
 using Responses =
     NiceMock<grpc::testing::MockClientReader<v1::WatchDeltasResponse>>;
 
@@ -42,6 +39,21 @@ v1::WatchDeltasResponse Step(uint64_t step, float delta) {
   return response;
 }
 
+// Whole, in one chunk.
+v1::WatchDeltasResponse Anchor(uint64_t step,
+                               const std::vector<float>& weights) {
+  v1::WatchDeltasResponse response;
+  response.set_base_step(step);
+  response.set_step(step);
+  response.set_anchor_done(true);
+  v1::GetWeightsResponse* chunk = response.mutable_anchor();
+  chunk->set_step(step);
+  chunk->set_weight_count(weights.size());
+  chunk->set_digest(Digest(weights));
+  chunk->set_weights(testing::Bytes(weights));
+  return response;
+}
+
 void AddDigest(const std::vector<float>& weights,
                v1::WatchDeltasResponse* response) {
   v1::StepDigest* digest = response->add_digests();
@@ -51,36 +63,21 @@ void AddDigest(const std::vector<float>& weights,
 
 class WatchRunTest : public ::testing::Test {
  protected:
-  // The server's next anchor, and what it then tells a watcher.
-  void Serve(uint64_t step, const std::vector<float>& weights,
-             const std::vector<v1::WatchDeltasResponse>& responses,
+  // What the server tells the watcher.
+  void Serve(const std::vector<v1::WatchDeltasResponse>& responses,
              const grpc::Status& status = grpc::Status()) {
-    v1::GetWeightsResponse chunk;
-    chunk.set_step(step);
-    chunk.set_weight_count(weights.size());
-    chunk.set_digest(Digest(weights));
-    chunk.set_weights(testing::Bytes(weights));
-    EXPECT_CALL(*stub_, GetWeightsRaw(_, _))
-        .WillOnce(Invoke([chunk](auto*, auto&) {
-          auto* reader = new Chunks();  // the client takes it
-          EXPECT_CALL(*reader, Read(_))
-              .WillOnce(DoAll(SetArgPointee<0>(chunk), Return(true)))
-              .WillRepeatedly(Return(false));
-          return reader;
-        }))
-        .RetiresOnSaturation();
     EXPECT_CALL(*stub_, WatchDeltasRaw(_, _))
         .WillOnce(Invoke([=](auto*, const v1::WatchDeltasRequest& request) {
-          EXPECT_EQ(request.after_step(), step);
-          auto* reader = new Responses();
+          EXPECT_FALSE(request.has_after_step());
+          EXPECT_TRUE(request.with_anchor());
+          auto* reader = new Responses();  // the client takes it
           auto& read = EXPECT_CALL(*reader, Read(_));
           for (const auto& response : responses)
             read.WillOnce(DoAll(SetArgPointee<0>(response), Return(true)));
           read.WillRepeatedly(Return(false));
           ON_CALL(*reader, Finish()).WillByDefault(Return(status));
           return reader;
-        }))
-        .RetiresOnSaturation();
+        }));
   }
 
   WatchProgress RunToEnd(std::optional<uint64_t> until_step = std::nullopt) {
@@ -91,8 +88,6 @@ class WatchRunTest : public ::testing::Test {
     return end;
   }
 
-  // Anchor after anchor.
-  const InSequence in_sequence_;
   std::shared_ptr<NiceMock<v1::MockTrainingServiceStub>> stub_ =
       std::make_shared<NiceMock<v1::MockTrainingServiceStub>>();
 };
@@ -102,7 +97,7 @@ TEST_F(WatchRunTest, FollowsUntilTheServersLastWord) {
   AddDigest({2.5F, 3}, &checked);
   v1::WatchDeltasResponse deleted;
   deleted.set_session_deleted(true);
-  Serve(5, {1, 3}, {Step(6, 1), checked, deleted});
+  Serve({Anchor(5, {1, 3}), Step(6, 1), checked, deleted});
   const WatchProgress end = RunToEnd();
   EXPECT_TRUE(end.status.ok()) << end.status;
   EXPECT_EQ(end.end, WatchEnd::kSessionDeleted);
@@ -114,7 +109,7 @@ TEST_F(WatchRunTest, FollowsUntilTheServersLastWord) {
 
 TEST_F(WatchRunTest, StopsAtTheStepThatWasAskedFor) {
   // Reading on would find the stream ended without a reason.
-  Serve(5, {1, 3}, {Step(6, 1), Step(7, 1)});
+  Serve({Anchor(5, {1, 3}), Step(6, 1), Step(7, 1)});
   const WatchProgress end = RunToEnd(7);
   EXPECT_TRUE(end.status.ok()) << end.status;
   EXPECT_EQ(end.step, 7U);
@@ -123,22 +118,17 @@ TEST_F(WatchRunTest, StopsAtTheStepThatWasAskedFor) {
 TEST_F(WatchRunTest, DigestThatDiffersEndsIt) {
   v1::WatchDeltasResponse checked = Step(6, 0.5F);
   AddDigest({9, 9}, &checked);
-  Serve(5, {1, 3}, {checked});
+  Serve({Anchor(5, {1, 3}), checked});
   const WatchProgress end = RunToEnd();
   EXPECT_EQ(end.status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(end.status.message()), HasSubstr("replica: "));
   EXPECT_EQ(end.digests, 0U);
 }
 
-TEST_F(WatchRunTest, ResyncGoesOnFromANewAnchor) {
-  v1::WatchDeltasResponse resync;
-  resync.set_base_step(6);
-  resync.set_step(90);
-  resync.set_resync(true);
-  Serve(5, {1, 3}, {Step(6, 1), resync});
+TEST_F(WatchRunTest, GoesOnFromAnAnchorThatComesAmongSteps) {
   v1::WatchDeltasResponse checked = Step(91, 1);
   AddDigest({8, 3}, &checked);
-  Serve(90, {7, 3}, {checked});
+  Serve({Anchor(5, {1, 3}), Step(6, 1), Anchor(90, {7, 3}), checked});
   const WatchProgress end = RunToEnd(91);
   EXPECT_TRUE(end.status.ok()) << end.status;
   EXPECT_EQ(end.resyncs, 1U);
@@ -146,8 +136,23 @@ TEST_F(WatchRunTest, ResyncGoesOnFromANewAnchor) {
   EXPECT_EQ(end.digests, 1U);
 }
 
+TEST_F(WatchRunTest, AnAnchorAloneReachesTheStep) {
+  Serve({Anchor(5, {1, 3}), Anchor(90, {7, 3})});
+  const WatchProgress end = RunToEnd(80);
+  EXPECT_TRUE(end.status.ok()) << end.status;
+  EXPECT_EQ(end.step, 90U);
+  EXPECT_EQ(end.steps, 0U);
+}
+
+TEST_F(WatchRunTest, AnAnchorThatDoesNotFitEndsIt) {
+  Serve({Anchor(5, {1, 3, 2})});
+  const WatchProgress end = RunToEnd();
+  EXPECT_EQ(end.status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(end.status.message()), HasSubstr("replica: "));
+}
+
 TEST_F(WatchRunTest, ServersErrorEndsIt) {
-  Serve(5, {1, 3}, {}, grpc::Status(grpc::StatusCode::NOT_FOUND, "no such"));
+  Serve({}, grpc::Status(grpc::StatusCode::NOT_FOUND, "no such"));
   EXPECT_EQ(RunToEnd().status.code(), absl::StatusCode::kNotFound);
 }
 

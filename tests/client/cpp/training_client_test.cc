@@ -220,16 +220,20 @@ TEST_F(TrainingClientTest, AnAnchorBeyondTheServersMessagesNamesItsFlag) {
                     HasSubstr("--max-message-bytes")));
 }
 
-TEST_F(TrainingClientTest, WatchStartsAfterTheStepThatIsGiven) {
-  for (const std::optional<uint64_t> step :
-       {std::optional<uint64_t>(), std::optional<uint64_t>(0)}) {
+TEST_F(TrainingClientTest, WatchAsksForWhatItsOptionsSay) {
+  for (const WatchOptions& options :
+       {WatchOptions(), WatchOptions{.after_step = 0},
+        WatchOptions{.with_anchor = true, .with_state = true}}) {
     EXPECT_CALL(*stub_, WatchDeltasRaw(_, _))
         .WillOnce(Invoke([&](auto*, const v1::WatchDeltasRequest& request) {
-          EXPECT_EQ(request.has_after_step(), step.has_value());
+          EXPECT_EQ(request.session_id(), "s1");
+          EXPECT_EQ(request.has_after_step(), options.after_step.has_value());
+          EXPECT_EQ(request.with_anchor(), options.with_anchor);
+          EXPECT_EQ(request.with_state(), options.with_state);
           return new NiceMock<
               grpc::testing::MockClientReader<v1::WatchDeltasResponse>>();
         }));
-    client_.Watch("s1", step);
+    client_.Watch("s1", options);
   }
 }
 

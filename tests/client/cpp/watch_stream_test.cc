@@ -7,9 +7,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "engine/contract/digest.h"
+#include "tests/client/cpp/session_message.h"
 
 namespace backprop {
 namespace {
@@ -65,6 +69,52 @@ TEST(WatchStreamTest, LastWordIsGivenAndThenTheReason) {
     EXPECT_EQ(watch->end(), word.end);
     EXPECT_FALSE(watch->Next(&response));
     EXPECT_TRUE(watch->Finish().ok());
+  }
+}
+
+// Numbers of an anchor of step 7 whose weights are {1, 2, 3}, from `first` on.
+Response Chunk(uint64_t first, const std::vector<float>& numbers, bool done) {
+  Response response = Steps(7, 7);
+  response.set_anchor_done(done);
+  v1::GetWeightsResponse* chunk = response.mutable_anchor();
+  chunk->set_step(7);
+  chunk->set_weight_count(3);
+  chunk->set_digest(Digest(std::vector<float>{1, 2, 3}));
+  chunk->set_first_weight(first);
+  chunk->set_weights(testing::Bytes(numbers));
+  return response;
+}
+
+TEST(WatchStreamTest, AnAnchorIsThereWithItsLastChunkAndOnce) {
+  auto watch = Watch(
+      {Steps(5, 6), Chunk(0, {1, 2}, false), Chunk(2, {3}, true), Steps(7, 8)},
+      grpc::Status());
+  Response response;
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(watch->Next(&response));
+    EXPECT_FALSE(watch->TakeAnchor().has_value());
+  }
+  ASSERT_TRUE(watch->Next(&response));
+  const std::optional<Weights> anchor = watch->TakeAnchor();
+  ASSERT_TRUE(anchor.has_value());
+  EXPECT_EQ(anchor->step, 7U);
+  EXPECT_EQ(anchor->values, (std::vector<float>{1, 2, 3}));
+  EXPECT_FALSE(watch->TakeAnchor().has_value());
+  ASSERT_TRUE(watch->Next(&response));
+  EXPECT_EQ(response.step(), 8U);
+}
+
+TEST(WatchStreamTest, AnAnchorThatIsNotWholeOrNotTheServersIsLost) {
+  const std::vector<Response> bad[] = {
+      {Chunk(0, {1, 2}, false), Chunk(1, {3}, true)},  // a gap
+      {Chunk(0, {1, 2}, true)},                        // too short
+      {Chunk(0, {1, 2, 4}, true)},                     // another digest
+      {Chunk(0, {1, 2}, false), Steps(7, 8)}};         // cut off
+  for (const std::vector<Response>& responses : bad) {
+    auto watch = Watch(responses, grpc::Status());
+    Response response;
+    while (watch->Next(&response)) EXPECT_FALSE(watch->TakeAnchor());
+    EXPECT_EQ(watch->Finish().code(), absl::StatusCode::kDataLoss);
   }
 }
 

@@ -289,11 +289,13 @@ class FakeServicer(stubs.TrainingServiceServicer):
     ) -> Iterator[rpc.GetWeightsResponse]:
         """In chunks of 7 numbers."""
         self.unary(context)
+        yield from self._chunks(self.session(request.session_id, context), with_state=request.with_state)
+
+    def _chunks(self, session: FakeSession, *, with_state: bool) -> Iterator[rpc.GetWeightsResponse]:
         self.anchors += 1
         with self.lock:
-            session = self.session(request.session_id, context)
             numbers = session.weights.copy()
-            if request.with_state:
+            if with_state:
                 numbers = np.concatenate([numbers, session.state.reshape(-1)])
             info, digest = session.info, session.digest ^ int(self.faults.lose_digest)
             head = rpc.GetWeightsResponse(
@@ -309,6 +311,20 @@ class FakeServicer(stubs.TrainingServiceServicer):
             yield head
             head.ClearField("continuation")
             head.ClearField("spec")
+
+    def _watched_anchor(
+        self, session: FakeSession, request: rpc.WatchDeltasRequest
+    ) -> Iterator[rpc.WatchDeltasResponse]:
+        numbers = session.weights.size + (session.state.size if request.with_state else 0)
+        for chunk in self._chunks(session, with_state=request.with_state):
+            end = chunk.first_weight + len(chunk.weights) // 4
+            yield rpc.WatchDeltasResponse(
+                base_step=chunk.step,
+                step=chunk.step,
+                next_offset=chunk.next_offset,
+                anchor=chunk,
+                anchor_done=end == numbers,
+            )
 
     def Train(
         self, request_iterator: Iterator[rpc.TrainRequest], context: grpc.ServicerContext
@@ -409,50 +425,74 @@ class FakeServicer(stubs.TrainingServiceServicer):
                 response.digests.add(step=info.step, digest=session.digest)
             yield response
 
+    def _watch_begins(
+        self, session: FakeSession, request: rpc.WatchDeltasRequest, context: grpc.ServicerContext
+    ) -> Iterator[rpc.WatchDeltasResponse]:
+        """An anchor, or a response without steps."""
+        begins = request.HasField("after_step")
+        at = request.after_step if begins else session.info.step
+        if request.with_anchor and not (begins and session.forgotten <= at <= session.info.step):
+            yield from self._watched_anchor(session, request)
+            return
+        if at < session.forgotten:
+            abort(context, grpc.StatusCode.OUT_OF_RANGE, "STEP_NOT_HELD")
+        if at > session.info.step:
+            abort(context, grpc.StatusCode.OUT_OF_RANGE, "STEP_NOT_REACHED")
+        first = rpc.WatchDeltasResponse(base_step=at, step=at, next_offset=at * session.info.spec.batch_size)
+        if session.info.spec.input.standardisation.mean:
+            first.standardisation.CopyFrom(session.info.spec.input.standardisation)
+        yield first
+
+    def _watch_goes_on(
+        self, session: FakeSession, request: rpc.WatchDeltasRequest, at: int
+    ) -> Iterator[rpc.WatchDeltasResponse]:
+        """What there is after step `at`: an anchor or the last word if that is not held, nothing if it is the last."""
+        with self.lock:
+            end, behind = session.info.step, at < session.forgotten
+            steps = [] if behind else session.journal[at:end]
+            digest = session.digest
+        if behind and request.with_anchor:
+            yield from self._watched_anchor(session, request)
+        elif behind:
+            yield rpc.WatchDeltasResponse(base_step=at, step=end, resync=True)
+        elif steps:
+            response = rpc.WatchDeltasResponse(base_step=at, step=end, next_offset=end * session.info.spec.batch_size)
+            response.errors.extend(step.error for step in steps)
+            response.deltas = b"".join(step.row.tobytes() for step in steps)
+            response.scalars = b"".join(step.scalars.tobytes() for step in steps)
+            response.inputs = b"".join(step.inputs for step in steps)
+            response.digests.add(step=end, digest=digest)
+            yield response
+
     def WatchDeltas(
         self, request: rpc.WatchDeltasRequest, context: grpc.ServicerContext
     ) -> Iterator[rpc.WatchDeltasResponse]:
         """Sends what is there, then looks for more every millisecond, until the call ends."""
         self.watch_requests.append(request)
         session = self.session(request.session_id, context)
-        at = request.after_step if request.HasField("after_step") else session.info.step
-        if at < session.forgotten:
-            abort(context, grpc.StatusCode.OUT_OF_RANGE, "STEP_NOT_HELD")
-        if at > session.info.step:
-            abort(context, grpc.StatusCode.OUT_OF_RANGE, "STEP_NOT_REACHED")
-        batch = session.info.spec.batch_size
-        first = rpc.WatchDeltasResponse(base_step=at, step=at, next_offset=at * batch)
-        if session.info.spec.input.standardisation.mean:
-            first.standardisation.CopyFrom(session.info.spec.input.standardisation)
-        yield first
+        at = 0
+        for response in self._watch_begins(session, request, context):
+            at = response.step
+            yield response
         while context.is_active():
-            with self.lock:
-                end, behind = session.info.step, at < session.forgotten
-                steps = [] if behind else session.journal[at:end]
-                digest = session.digest
-            if behind:
-                yield rpc.WatchDeltasResponse(base_step=at, step=end, resync=True)
-                return
-            if steps:
-                response = rpc.WatchDeltasResponse(base_step=at, step=end, next_offset=end * batch)
-                response.errors.extend(step.error for step in steps)
-                response.deltas = b"".join(step.row.tobytes() for step in steps)
-                response.scalars = b"".join(step.scalars.tobytes() for step in steps)
-                response.inputs = b"".join(step.inputs for step in steps)
-                response.digests.add(step=end, digest=digest)
-                at = end
+            idle = True
+            for response in self._watch_goes_on(session, request, at):
+                idle, at = False, response.step
                 yield response
-            elif session.deleted:
+                if response.resync:
+                    return
+            if not idle:
+                continue
+            if session.deleted:
                 yield rpc.WatchDeltasResponse(base_step=at, step=at, session_deleted=True)
                 return
-            elif self.watch_end:
+            if self.watch_end:
                 what = self.watch_end.pop(0)
                 if what == "break":
                     context.abort(grpc.StatusCode.UNAVAILABLE, "broken")
                 yield rpc.WatchDeltasResponse(base_step=at, step=at, resync=what == "resync", goodbye=what == "goodbye")
                 return
-            else:
-                threading.Event().wait(0.001)
+            threading.Event().wait(0.001)
 
 
 class FakeServer:

@@ -72,25 +72,70 @@ def test_a_watch_that_ends_is_begun_again_where_it_was(
     assert replica.verify(session.weights(with_state=True)) is None
 
 
-def test_a_watcher_that_falls_behind_fetches_an_anchor(session: Session, servicer: FakeServicer) -> None:
+def test_a_watcher_that_falls_behind_goes_on_from_an_anchor_in_the_same_call(
+    session: Session, servicer: FakeServicer
+) -> None:
     replica = session.replica()
     with session.watch(replica) as watch:
         session.train(X, Y)
         catch_up(watch, session)
-        servicer.watch_end.append("resync")
-        while servicer.watch_end:
-            threading.Event().wait(0.001)
-        session.train(X, Y)
-        servicer.sessions[session.session_id].forgotten = 16
+        with servicer.lock:
+            fake = servicer.sessions[session.session_id]
+            for row in X:
+                fake.make_step(row.tobytes(), row[None])
+            fake.forgotten = 16
         trainer = threading.Timer(0.1, lambda: session.train(X, Y))
         trainer.start()
         batch = next(watch)
         trainer.join()
         assert batch.resynced
-        assert batch.base_step == 16
-        if batch.step < 24:
-            catch_up(watch, session)
+        assert (batch.base_step, batch.step, len(batch.errors)) == (16, 16, 0)
+        assert not catch_up(watch, session)
+    assert len(servicer.watch_requests) == 1
     assert replica.verify(session.weights(with_state=True)) is None
+
+
+def test_a_watch_without_replicas_asks_for_no_anchor(session: Session, servicer: FakeServicer) -> None:
+    with session.watch() as watch:
+        session_thread = threading.Timer(0.1, lambda: session.train(X, Y))
+        session_thread.start()
+        batch = next(watch)
+        session_thread.join()
+        if batch.step < 8:
+            catch_up(watch, session)
+        servicer.watch_end.append("resync")
+        while servicer.watch_end:
+            threading.Event().wait(0.001)
+        again = threading.Timer(0.1, lambda: session.train(X, Y))
+        again.start()
+        assert next(watch).resynced
+        again.join()
+    assert servicer.anchors == 0
+    assert not any(request.with_anchor or request.with_state for request in servicer.watch_requests)
+
+
+def test_an_anchor_that_breaks_off_is_begun_anew(session: Session) -> None:
+    replica = session.replica()
+    watch = WatchState(session.spec, session.layout, [replica], None)
+    weights = session.weights(with_state=True)
+    numbers = np.concatenate([weights.weights, weights.state.reshape(-1)])
+    cut = rpc.WatchDeltasResponse(base_step=9, step=9)
+    cut.anchor.step, cut.anchor.digest, cut.anchor.weight_count = 9, weights.digest, len(weights.weights)
+    cut.anchor.weights = numbers[:5].tobytes()
+    assert watch.take(cut) is None
+    assert replica.step == 0
+    with pytest.raises(ReplicaGapError):
+        watch.take(rpc.WatchDeltasResponse(base_step=9, step=10))
+    assert watch.take(rpc.WatchDeltasResponse(base_step=9, step=9, goodbye=True)) is None
+    request = watch.request("s")
+    assert (request.with_anchor, request.with_state, request.after_step) == (True, True, 0)
+    cut.anchor_done = True
+    cut.anchor.weights = numbers.tobytes()
+    batch = watch.take(cut)
+    assert batch is not None
+    assert (batch.resynced, batch.step, len(batch.errors)) == (True, 9, 0)
+    assert replica.step == 9
+    assert watch.take(rpc.WatchDeltasResponse(base_step=9, step=9)) is None
 
 
 def test_steps_that_are_not_held_are_replaced_by_an_anchor(session: Session, servicer: FakeServicer) -> None:

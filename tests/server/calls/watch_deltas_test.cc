@@ -7,59 +7,11 @@
 
 #include "tests/server/service_fixture.h"
 #include "tests/server/train_call.h"
+#include "tests/server/watch_call.h"
 #include "tests/twins/reference_replica.h"
 
 namespace backprop::testing {
 namespace {
-
-constexpr uint64_t kPresent = ~uint64_t{0};
-
-// One WatchDeltas call with a deadline of 60 s.
-class WatchCall {
- public:
-  WatchCall(v1::TrainingService::Stub& stub, const std::string& session_id,
-            uint64_t after_step = kPresent) {
-    context_.set_deadline(std::chrono::system_clock::now() +
-                          std::chrono::seconds(60));
-    v1::WatchDeltasRequest request;
-    request.set_session_id(session_id);
-    if (after_step != kPresent) request.set_after_step(after_step);
-    stream_ = stub.WatchDeltas(&context_, request);
-  }
-  ~WatchCall() {
-    context_.TryCancel();
-    Finish();
-  }
-
-  bool Read(v1::WatchDeltasResponse* response) {
-    return stream_->Read(response);
-  }
-  grpc::Status Finish() {
-    if (!finished_) status_ = stream_->Finish();
-    finished_ = true;
-    return status_;
-  }
-  void Cancel() { context_.TryCancel(); }
-
- private:
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReader<v1::WatchDeltasResponse>> stream_;
-  grpc::Status status_;
-  bool finished_ = false;
-};
-
-// A message that a trainer might have got: what ReferenceReplica reads.
-void ApplyTo(ReferenceReplica& replica,
-             const v1::WatchDeltasResponse& watched) {
-  v1::TrainRequest request;
-  request.set_inputs(watched.inputs());
-  v1::TrainResponse response;
-  response.set_base_step(watched.base_step());
-  response.set_step(watched.step());
-  response.set_deltas(watched.deltas());
-  response.set_scalars(watched.scalars());
-  replica.Apply(request, response);
-}
 
 class WatchTest : public ServiceTest {
  protected:
@@ -112,7 +64,8 @@ TEST_P(WatchTest, EveryWatcherHoldsTheSessionsWeights) {
   }
 }
 
-TEST_P(WatchTest, StepsAfterAnAnchorAreHeld) {
+// Recording costs every step; whoever only looks at weights doesn't cause it.
+TEST_P(WatchTest, AnAnchorAloneHoldsNothing) {
   const v1::Session session = Begin();
   std::mt19937 random(3);
   TrainCall train(stub(), session.session_id());
@@ -120,13 +73,31 @@ TEST_P(WatchTest, StepsAfterAnAnchorAreHeld) {
   v1::GetWeightsResponse end;
   Weights(session.session_id(), &end);
   ASSERT_EQ(end.step(), 4);
-  train.Exchange(RandomSamples(session, 6, random));  // nobody watches yet
+  train.Exchange(RandomSamples(session, 6, random));
   WatchCall watch(stub(), session.session_id(), end.step());
   v1::WatchDeltasResponse response;
-  ASSERT_TRUE(watch.Read(&response));
+  EXPECT_FALSE(watch.Read(&response));
+  EXPECT_EQ(Reason(watch.Finish()), "STEP_NOT_HELD");
+}
+
+TEST_P(WatchTest, WhoWatchedMayGoOnWhereItWas) {
+  const v1::Session session = Begin();
+  v1::WatchDeltasResponse response;
+  {
+    WatchCall watch(stub(), session.session_id());
+    ASSERT_TRUE(watch.Read(&response));
+  }
+  EXPECT_TRUE(
+      Eventually([&] { return Metric("backprop_watch_streams ") == 0; }));
+  std::mt19937 random(3);
+  TrainCall train(stub(), session.session_id());
+  train.Exchange(RandomSamples(session, 4, random));
+  train.Exchange(RandomSamples(session, 6, random));
+  WatchCall again(stub(), session.session_id(), 4);
+  ASSERT_TRUE(again.Read(&response));
   EXPECT_EQ(response.step(), 4);
   EXPECT_EQ(response.next_offset(), 4);
-  ASSERT_TRUE(watch.Read(&response));
+  ASSERT_TRUE(again.Read(&response));
   EXPECT_EQ(response.base_step(), 4);
   EXPECT_EQ(response.step(), 10);
   EXPECT_EQ(response.errors_size(), 6);

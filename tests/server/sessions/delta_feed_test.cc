@@ -49,7 +49,7 @@ TEST_F(DeltaFeedTest, NothingIsWantedBeforeAnybodyAsks) {
 }
 
 TEST_F(DeltaFeedTest, ReaderBeginsWhereAPieceBeginsAndNowhereElse) {
-  feed_->Anchor(5, kStart);
+  Add(5, 5);
   Append(5, 8);
   Append(8, 9);
   EXPECT_EQ(Add(6, 9), std::nullopt);
@@ -70,9 +70,26 @@ TEST_F(DeltaFeedTest, ReaderFallsBehindWhatTheMemoryHolds) {
   EXPECT_EQ(feed_->At(*place + 2).piece->base_step, 2);
 }
 
+TEST_F(DeltaFeedTest, ReaderThatFellBehindGoesOnAtTheEnd) {
+  const auto place = Add(0, 0);
+  for (uint64_t step = 0; step < 4; ++step) Append(step, step + 1);
+  ASSERT_FALSE(feed_->At(*place).held);
+  const auto end = Add(4, 4);
+  ASSERT_TRUE(end.has_value());
+  EXPECT_TRUE(feed_->At(*end).held);
+  Append(4, 5);
+  EXPECT_EQ(feed_->At(*end).piece->base_step, 4);
+  RunLater();
+  EXPECT_EQ(reader_->news, 1);  // it reads once
+  feed_->RemoveReader(reader_.get(), kStart);
+  feed_->Expire(kStart + DeltaFeed::kInterest);
+  EXPECT_FALSE(feed_->Wanted(kStart + DeltaFeed::kInterest));
+}
+
 TEST_F(DeltaFeedTest, WhatNobodyWantsAnyMoreIsForgotten) {
-  feed_->Anchor(5, kStart);
+  Add(5, 5);
   Append(5, 6);
+  feed_->RemoveReader(reader_.get(), kStart);
   feed_->Expire(kStart + DeltaFeed::kInterest - std::chrono::seconds(1));
   EXPECT_TRUE(Add(5, 6).has_value());
   feed_->RemoveReader(reader_.get(), kStart);

@@ -38,7 +38,8 @@ class DeltaBatch:
     digests: dict[int, int] = field(default_factory=dict)
     """Digests of the weights after some of the steps."""
     resynced: bool = False
-    """From a watch: steps before these were missed, and anchors fetched instead."""
+    """From a watch: steps before these were missed, and replicas reset from an anchor. With replicas such a batch
+    comes as soon as the anchor is there, and has no steps of its own."""
 
     def after(self, step: int) -> DeltaBatch:
         """The part of this batch that follows `step`; base_step ≤ step ≤ self.step."""

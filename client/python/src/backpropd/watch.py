@@ -26,7 +26,7 @@ class Watch:
 
     Steps come in order and without gaps. Where the server does not hold them
     any more, or the watch is ahead of a session that went back, the replicas
-    are reset from an anchor and the next batch is marked `resynced`. A broken
+    are reset from an anchor, which a batch marked `resynced` tells. A broken
     connection or a server that shuts down is waited for, with backoff. The
     iteration ends when the session is deleted or the watch is closed.
 

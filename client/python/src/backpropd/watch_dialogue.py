@@ -77,7 +77,7 @@ class WatchDialogue:
         if self._goodbye:
             self._goodbye = False
             raise ShuttingDownError("The server said goodbye.", code=grpc.StatusCode.UNAVAILABLE)
-        call = self._call or await self._begin_call()
+        call = self._call or self._begin_call()
         response = await call.receive()
         if response is None:
             raise ServerUnavailableError("The server ended the stream.", code=grpc.StatusCode.UNAVAILABLE)
@@ -89,11 +89,9 @@ class WatchDialogue:
             self._ended = event is Event.DELETED
         return batch
 
-    async def _begin_call(self) -> _WatchCall:
+    def _begin_call(self) -> _WatchCall:
         if any(replica.interrupted for replica in self._replicas):
             self._state.missed()
-        if self._state.needs_anchor:
-            self._state.anchored(await self._peer.anchor())
         call = self._peer.watch_call(self._state.request(self._peer.session_id))
         self._call = call
         call.begin()

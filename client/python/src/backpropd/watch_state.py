@@ -7,7 +7,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import replace
 
-from backpropd.anchor import Anchor
+from backpropd.anchor import AnchorReader
 from backpropd.deltas import DeltaBatch, batch_from_watch
 from backpropd.errors import ReplicaGapError, StepNotHeldError, StepNotReachedError
 from backpropd.replica import Replica
@@ -25,7 +25,7 @@ class Event(enum.Enum):
     STEPS = enum.auto()
     """Some steps, or the first response; more will come."""
     RESYNC = enum.auto()
-    """The last: fetch an anchor and watch from its step."""
+    """The last: steps were missed, watch from the present one."""
     DELETED = enum.auto()
     """The last: there is no session any more."""
     GOODBYE = enum.auto()
@@ -52,25 +52,20 @@ class WatchState:
         steps = {replica.step for replica in replicas}
         self._step = steps.pop() if len(steps) == 1 else after_step
         self._resynced = False
-        self.needs_anchor = len(steps) > 0
-        """Whether an anchor is due before the next call: replicas at different steps, or steps missed."""
+        self._coming: AnchorReader | None = None
 
     def request(self, session_id: str) -> rpc.WatchDeltasRequest:
-        """What opens a call from where the watch is."""
-        return rpc.WatchDeltasRequest(session_id=session_id, after_step=self._step)
+        """What opens a call from where the watch is; an anchor comes where that is not held, or nowhere yet."""
+        self._coming = None
+        anchored = bool(self._replicas)
+        return rpc.WatchDeltasRequest(
+            session_id=session_id, after_step=self._step, with_anchor=anchored, with_state=anchored
+        )
 
     def missed(self) -> None:
         """Steps after the watch's are not held, or its step is ahead of the session's."""
         self._resynced = True
         self._step = None
-        self.needs_anchor = bool(self._replicas)
-
-    def anchored(self, anchor: Anchor) -> None:
-        """Resets the replicas."""
-        for replica in self._replicas:
-            replica.reset(anchor)
-        self._step = anchor.step
-        self.needs_anchor = False
 
     def classify(self, response: rpc.WatchDeltasResponse) -> Event:
         """What the response is; it changes the state if steps were missed."""
@@ -88,11 +83,15 @@ class WatchState:
 
         Raises:
             ReplicaGapError: the server sent steps that don't follow the last ones.
-            DigestMismatchError: as Replica.apply.
+            DigestMismatchError: as Replica.apply, or an anchor is not what the server had.
 
         """
-        if self.needs_anchor or response.resync:
+        if response.HasField("anchor"):
+            return self._take_chunk(response)
+        if response.resync or response.goodbye or response.session_deleted:
             return None
+        if self._coming is not None and response.step > response.base_step:
+            raise ReplicaGapError(f"Steps from {response.base_step} came before the anchor was whole.")
         if self._step is None:
             self._step = response.base_step
         if response.base_step != self._step:
@@ -106,7 +105,25 @@ class WatchState:
         for replica in self._replicas:
             feed_replica(replica, batch)
         self._step = batch.step
+        return self._marked(batch)
+
+    def _marked(self, batch: DeltaBatch) -> DeltaBatch:
         if self._resynced:
             self._resynced = False
             batch = replace(batch, resynced=True)
         return batch
+
+    def _take_chunk(self, response: rpc.WatchDeltasResponse) -> DeltaBatch | None:
+        """Adds a chunk; resets the replicas once the anchor is whole, and tells of it where steps were missed."""
+        if self._coming is None:
+            self._coming = AnchorReader(with_state=True, state_count=self._layout.state_count)
+        self._coming.add(response.anchor)
+        if not response.anchor_done:
+            return None
+        anchor = self._coming.finish()
+        self._coming = None
+        for replica in self._replicas:
+            replica.reset(anchor)
+        self._resynced = self._resynced or self._step is not None
+        self._step = anchor.step
+        return self._marked(batch_from_watch(response, self._spec, self._layout)) if self._resynced else None

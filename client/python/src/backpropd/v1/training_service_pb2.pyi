@@ -355,15 +355,21 @@ class UpdateSessionResponse(_message.Message):
     def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., first_step: _Optional[int] = ...) -> None: ...
 
 class WatchDeltasRequest(_message.Message):
-    __slots__ = ["after_step", "session_id"]
+    __slots__ = ["after_step", "session_id", "with_anchor", "with_state"]
     AFTER_STEP_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    WITH_ANCHOR_FIELD_NUMBER: _ClassVar[int]
+    WITH_STATE_FIELD_NUMBER: _ClassVar[int]
     after_step: int
     session_id: str
-    def __init__(self, session_id: _Optional[str] = ..., after_step: _Optional[int] = ...) -> None: ...
+    with_anchor: bool
+    with_state: bool
+    def __init__(self, session_id: _Optional[str] = ..., after_step: _Optional[int] = ..., with_anchor: bool = ..., with_state: bool = ...) -> None: ...
 
 class WatchDeltasResponse(_message.Message):
-    __slots__ = ["base_step", "deltas", "digests", "errors", "goodbye", "inputs", "inputs_are_values", "next_offset", "resync", "scalars", "session_deleted", "standardisation", "step"]
+    __slots__ = ["anchor", "anchor_done", "base_step", "deltas", "digests", "errors", "goodbye", "inputs", "inputs_are_values", "next_offset", "resync", "scalars", "session_deleted", "standardisation", "step"]
+    ANCHOR_DONE_FIELD_NUMBER: _ClassVar[int]
+    ANCHOR_FIELD_NUMBER: _ClassVar[int]
     BASE_STEP_FIELD_NUMBER: _ClassVar[int]
     DELTAS_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
@@ -377,6 +383,8 @@ class WatchDeltasResponse(_message.Message):
     SESSION_DELETED_FIELD_NUMBER: _ClassVar[int]
     STANDARDISATION_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
+    anchor: GetWeightsResponse
+    anchor_done: bool
     base_step: int
     deltas: bytes
     digests: _containers.RepeatedCompositeFieldContainer[_delta_pb2.StepDigest]
@@ -390,7 +398,7 @@ class WatchDeltasResponse(_message.Message):
     session_deleted: bool
     standardisation: _network_pb2.Standardisation
     step: int
-    def __init__(self, base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., scalars: _Optional[bytes] = ..., inputs: _Optional[bytes] = ..., inputs_are_values: bool = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., resync: bool = ..., session_deleted: bool = ..., goodbye: bool = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ...) -> None: ...
+    def __init__(self, base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., scalars: _Optional[bytes] = ..., inputs: _Optional[bytes] = ..., inputs_are_values: bool = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., resync: bool = ..., session_deleted: bool = ..., goodbye: bool = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., anchor: _Optional[_Union[GetWeightsResponse, _Mapping]] = ..., anchor_done: bool = ...) -> None: ...
 
 class DeltaDetail(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
