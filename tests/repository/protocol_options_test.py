@@ -43,6 +43,21 @@ THEIRS = {
         "java_outer_classname": "ServerReflectionProto",
         "java_package": "io.grpc.reflection.v1",
     },
+    "grpc/reflection/v1alpha/reflection.proto": {
+        "deprecated": "true",
+        "go_package": "google.golang.org/grpc/reflection/grpc_reflection_v1alpha",
+        "java_multiple_files": "true",
+        "java_outer_classname": "ServerReflectionProto",
+        "java_package": "io.grpc.reflection.v1alpha",
+    },
+    "grpc/health/v1/health.proto": {
+        "csharp_namespace": "Grpc.Health.V1",
+        "go_package": "google.golang.org/grpc/health/grpc_health_v1",
+        "java_multiple_files": "true",
+        "java_outer_classname": "HealthProto",
+        "java_package": "io.grpc.health.v1",
+        "objc_class_prefix": "GrpcHealthV1",
+    },
 }
 
 

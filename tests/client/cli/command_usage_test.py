@@ -36,7 +36,7 @@ class UsageTest(CommandTest):
 
     def test_no_command_lists_those_there_are(self) -> None:
         self.assertIn("train, predict, evaluate, session, watch, weights", self.refused())
-        self.assertIn("create, update, fork, list, describe, delete", self.refused("session"))
+        self.assertIn("create, update, fork, download, restore, list, describe, delete", self.refused("session"))
         self.assertIn("download", self.refused("weights"))
 
     def test_what_is_not_known_is_named_with_where_to_look(self) -> None:

@@ -84,7 +84,7 @@ void CallEverything(TrainingClient& client) {
   client.Evaluate("s", [](auto*) { return false; }).status().IgnoreError();
   client.DownloadWeights("s").status().IgnoreError();
   client.OpenTrain("s").status().IgnoreError();
-  auto watch = client.Watch("s", std::nullopt);
+  auto watch = client.Watch("s", {});
   v1::WatchDeltasResponse response;
   while (watch->Next(&response)) continue;
   watch->Finish().IgnoreError();
@@ -132,7 +132,7 @@ TEST(ChannelTest, OptionsThatCannotBeAreTheErrorOfEachCallAndEndNoProcess) {
     EXPECT_EQ(client.GetSession("x").status(), wrong);
     EXPECT_EQ(client.DownloadWeights("x").status(), wrong);
     EXPECT_EQ(client.OpenTrain("x").status(), wrong);
-    auto watch = client.Watch("x", 0);
+    auto watch = client.Watch("x", {.after_step = 0});
     v1::WatchDeltasResponse response;
     EXPECT_FALSE(watch->Next(&response));
     EXPECT_EQ(watch->Finish(), wrong);
@@ -152,7 +152,7 @@ TEST(ChannelTest, ASilentStreamIsAskedAgainAndAgainWhetherItsPeerLives) {
   TrainingClient client(grpc::CreateCustomChannel(
       peer.address(), grpc::InsecureChannelCredentials(),
       DefaultChannelArguments(std::chrono::milliseconds(100))));
-  auto watch = client.Watch("s", std::nullopt);
+  auto watch = client.Watch("s", {});
   std::thread reader([&] {
     v1::WatchDeltasResponse response;
     while (watch->Next(&response)) continue;

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -196,10 +197,12 @@ TEST_F(TrainingClientTest, WhatWasDownloadedIsGivenBackToPutASessionBack) {
   EXPECT_EQ(initial.step(), first.step());
   EXPECT_EQ(initial.next_offset(), 77U);
   EXPECT_EQ(initial.digest(), first.digest());
-  const std::string numbers(reinterpret_cast<const char*>(all_.data()),
-                            all_.size() * sizeof(float));
-  EXPECT_EQ(initial.weights(), numbers.substr(0, 3 * sizeof(float)));
-  EXPECT_EQ(initial.state(), numbers.substr(3 * sizeof(float)));
+  const auto bytes = [](const std::vector<float>& numbers) {
+    return std::string(reinterpret_cast<const char*>(numbers.data()),
+                       numbers.size() * sizeof(float));
+  };
+  EXPECT_EQ(initial.weights(), bytes(all_));
+  EXPECT_EQ(initial.state(), bytes({4, 5, 6, 7, 8, 9}));
   EXPECT_EQ(initial.standardisation().DebugString(),
             first.standardisation().DebugString());
   EXPECT_EQ(initial.continuation().DebugString(),

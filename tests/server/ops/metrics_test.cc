@@ -104,7 +104,7 @@ TEST(MetricsTest, BytesAndWaitsAddUp) {
 TEST(MetricsTest, EveryReasonExistsBeforeItHappensAndNoOtherAfterwards) {
   Metrics metrics;
   const std::string before = metrics.Serialize();
-  EXPECT_EQ(CountOf(before, "backprop_rejections_total{reason="), 14);
+  EXPECT_EQ(CountOf(before, "backprop_rejections_total{reason="), 15);
   EXPECT_EQ(Value(metrics, R"(backprop_rejections_total{reason="OFFSET_GAP"})"),
             0);
   metrics.RecordRejection("OFFSET_GAP");
@@ -112,7 +112,7 @@ TEST(MetricsTest, EveryReasonExistsBeforeItHappensAndNoOtherAfterwards) {
     metrics.RecordRejection("hostile\n" + std::to_string(i));
   }
   const std::string after = metrics.Serialize();
-  EXPECT_EQ(CountOf(after, "backprop_rejections_total{reason="), 14);
+  EXPECT_EQ(CountOf(after, "backprop_rejections_total{reason="), 15);
   EXPECT_THAT(after, Not(HasSubstr("hostile")));
   EXPECT_EQ(Value(metrics, R"(backprop_rejections_total{reason="OFFSET_GAP"})"),
             1);
@@ -140,7 +140,7 @@ TEST(MetricsTest, ReasonsAreThoseOfTheProtocol) {
           << line;
     }
   }
-  EXPECT_EQ(reasons, 13);
+  EXPECT_EQ(reasons, 14);
 }
 
 TEST(MetricsTest, AnRpcIsCountedUnderGoGrpcPrometheusNames) {
