@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 from backpropd import TrainingClient
@@ -18,6 +20,9 @@ from fake_server import FakeServer, FakeServicer
 # Without BACKPROPD there is no server to test against: run_tests.sh demands it.
 AGAINST_REAL = ["cancel_test.py", "interrupt_test.py", "readme_test.py", "real_server_test.py"]
 collect_ignore = [] if os.environ.get("BACKPROPD") else AGAINST_REAL
+
+LONG = 60
+"""Seconds after which something hangs; it takes milliseconds."""
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +42,20 @@ def target() -> Iterator[str]:
     assert process.wait(30) == 0
     rest.join()
     process.stderr.close()
+
+
+@pytest.fixture
+def in_time() -> Iterator[None]:
+    """Fails a test that waits for ever, rather than waiting with it."""
+
+    def give_up(*_: object) -> NoReturn:
+        raise AssertionError("It hangs.")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LONG)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

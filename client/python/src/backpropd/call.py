@@ -6,12 +6,10 @@ from __future__ import annotations
 import contextlib
 import queue
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-import grpc
-
-from backpropd.errors import BackpropdError, error_from_call
-from backpropd.threads import start_thread, take
+from backpropd.threads import start_thread, take, told_error
 
 _T = TypeVar("_T")
 _Request = TypeVar("_Request")
@@ -26,6 +24,9 @@ class Call(Generic[_Request, _Response]):
 
     Responses are read one ahead, so a server that sends fast is held up by
     gRPC's flow control, as if the user read from the call.
+
+    Who leaves it before its end hangs it up: as a context manager it does so by
+    itself when an exception leaves the context.
 
     Threads: one at a time; any may hang_up().
 
@@ -49,6 +50,16 @@ class Call(Generic[_Request, _Response]):
         # Each is set by one thread and then looked at by another, before which it looks at the other's.
         self._grpc_call: Any = None
         self._hung_up = False
+
+    def __enter__(self) -> Call[_Request, _Response]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Whatever left the context: nobody takes further responses, for which the call's thread would wait for ever.
+        if kind is not None:
+            self.hang_up()
 
     def begin(self) -> None:
         """Makes the call. Apart from the constructor, so that who is interrupted here knows what to hang up."""
@@ -101,17 +112,15 @@ class Call(Generic[_Request, _Response]):
             for response in self._read(self._grpc_call):
                 self._news.put((response, None))
                 self._taken.get()
-        except grpc.RpcError as broken:
-            error = error_from_call(broken)
-        except grpc.FutureCancelledError:
-            error = BackpropdError("The call was cancelled.", code=grpc.StatusCode.CANCELLED)
         except BaseException as wrong:
-            error = wrong
-        # Not left to the user's thread: its destructor locks too.
-        self._grpc_call = None
-        self._requests.put(None)  # else the thread that sends them waits on
-        self._news.put((None, error))
-        self._ended.put(None)
+            error = wrong  # should telling it fail
+            error = told_error(wrong)
+        finally:  # whatever happened: somebody waits for it
+            # Not left to the user's thread: its destructor locks too.
+            self._grpc_call = None
+            self._requests.put(None)  # else the thread that sends them waits on
+            self._news.put((None, error))
+            self._ended.put(None)
 
     def _cancel(self) -> None:
         self._hung_up = True
@@ -128,9 +137,10 @@ def answer_of(make: Callable[[], Any]) -> Any:  # noqa: ANN401  the method's res
         BackpropdError: as the server says.
 
     """
-    call: Call[Any, Any] = Call(lambda _: make(), lambda future: (future.result(),))
-    call.begin()
-    return finish(call.receive())
+    call: Call[Any, Any]
+    with Call(lambda _: make(), lambda future: (future.result(),)) as call:
+        call.begin()
+        return finish(call.receive())
 
 
 def finish(coroutine: Coroutine[Any, Any, _T]) -> _T:

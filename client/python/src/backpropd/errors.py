@@ -214,10 +214,12 @@ def error_from_status(status: status_pb2.Status) -> BackpropdError:
     """The exception that says what a google.rpc.Status says."""
     info, faults = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     for detail in status.details:
-        if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
-            detail.Unpack(info)
-        elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
-            detail.Unpack(faults)
+        for known in (info, faults):
+            if detail.Is(known.DESCRIPTOR):
+                try:
+                    detail.Unpack(known)
+                except DecodeError:  # damaged on its way: code and message are what is left
+                    known.Clear()
     reason = info.reason if info.domain == _DOMAIN else ""
     code = _CODES.get(status.code, grpc.StatusCode.UNKNOWN)
     kind = _BY_REASON.get(reason, BackpropdError)

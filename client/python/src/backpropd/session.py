@@ -196,12 +196,11 @@ class Session:
 
         def attempt() -> Anchor:
             reader = AnchorReader(with_state=with_state, state_count=self.layout.state_count)
-            chunks: Call[rpc.GetWeightsRequest, rpc.GetWeightsResponse] = Call(
-                lambda _: self.client.stub.GetWeights(request, metadata=self.client.metadata)
-            )
-            chunks.begin()
-            while (chunk := finish(chunks.receive())) is not None:
-                reader.add(chunk)
+            chunks: Call[rpc.GetWeightsRequest, rpc.GetWeightsResponse]
+            with Call(lambda _: self.client.stub.GetWeights(request, metadata=self.client.metadata)) as chunks:
+                chunks.begin()
+                while (chunk := finish(chunks.receive())) is not None:
+                    reader.add(chunk)
             return reader.finish()
 
         return self.client.repeat(attempt)

@@ -21,7 +21,7 @@ from typing import TypeVar, cast
 
 import grpc
 
-from backpropd.errors import error_from_call
+from backpropd.errors import BackpropdError, error_from_call
 
 _T = TypeVar("_T")
 
@@ -42,12 +42,15 @@ def aside(function: Callable[[], _T]) -> _T:
     outcome: queue.SimpleQueue[tuple[_T | None, BaseException | None]] = queue.SimpleQueue()
 
     def run() -> None:
+        answer: _T | None = None
+        error: BaseException | None = None
         try:
-            outcome.put((function(), None))
-        except grpc.RpcError as broken:
-            outcome.put((None, error_from_call(broken)))
+            answer = function()
         except BaseException as wrong:
-            outcome.put((None, wrong))
+            error = wrong  # should telling it fail
+            error = told_error(wrong)
+        finally:  # whatever happened: somebody waits for it
+            outcome.put((answer, error))
 
     if threading.current_thread() is threading.main_thread():
         try:
@@ -60,6 +63,18 @@ def aside(function: Callable[[], _T]) -> _T:
     if error is not None:
         raise error
     return cast("_T", answer)
+
+
+def told_error(wrong: BaseException) -> BaseException:
+    """What users are told when grpcio's code raised `wrong`."""
+    if isinstance(wrong, grpc.FutureCancelledError):
+        return BackpropdError("The call was cancelled.", code=grpc.StatusCode.CANCELLED)
+    if not isinstance(wrong, grpc.RpcError):
+        return wrong
+    try:
+        return error_from_call(wrong)
+    except Exception as fault:
+        return BackpropdError(f"The call broke, and how can't be read ({fault!r}): {wrong!r}")
 
 
 def take(source: queue.SimpleQueue[_T]) -> _T:
