@@ -23,7 +23,7 @@ def main() -> None:
             for batch in watch:
                 steps += len(batch.errors)
                 error += float(batch.errors.sum())
-                if replica.step - printed >= 500 and steps:
+                if steps and replica.step - printed >= 500:  # no steps: an anchor took their place
                     printed = replica.step
                     print(f"step {replica.step:5}  mean error of {steps} steps {error / steps:.4f}")
                     steps, error = 0, 0.0

@@ -154,11 +154,11 @@ def test_a_watch_feeds_a_replica_through_breaks_and_gaps(
         resynced = []
         for end in ("break", "goodbye", "resync", None):
             training = asyncio.create_task(train_soon())
-            missed = (await anext(watch)).resynced
+            batch = await anext(watch)
             await training
             while replica.step < (await session.refresh()).step:
-                missed = (await anext(watch)).resynced or missed
-            resynced.append(missed)
+                batch = await anext(watch)
+            resynced.append(batch.resynced)
             assert replica.verify(await session.weights()) is None
             if end:
                 servicer.watch_end.append(end)

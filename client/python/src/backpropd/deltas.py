@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from backpropd.anchor import Anchor
 from backpropd.arrays import AnyArray, Float32, floats_from
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
@@ -16,7 +17,10 @@ _NO_FLOATS: Float32 = np.zeros(0, dtype=np.float32)
 
 @dataclass(frozen=True)
 class DeltaBatch:
-    """The steps base_step + 1 … step of a session; n of them, which may be 0."""
+    """The steps base_step + 1 … step of a session; n of them, which may be 0.
+
+    A watch gives out one of 0 where it stands anew: `anchored` or `resynced` say why.
+    """
 
     base_step: int
     """The step that the weights must be at before."""
@@ -38,8 +42,9 @@ class DeltaBatch:
     digests: dict[int, int] = field(default_factory=dict)
     """Digests of the weights after some of the steps."""
     resynced: bool = False
-    """From a watch: steps before these were missed, and replicas reset from an anchor. With replicas such a batch
-    comes as soon as the anchor is there, and has no steps of its own."""
+    """From a watch: steps before these were missed, and an anchor taken in their place if there are replicas."""
+    anchored: bool = False
+    """From a watch: no steps, but the replicas were reset from an anchor of `step`."""
 
     def after(self, step: int) -> DeltaBatch:
         """The part of this batch that follows `step`; base_step ≤ step ≤ self.step."""
@@ -78,6 +83,19 @@ def batch_from_train(response: rpc.TrainResponse, layout: pb.Layout, inputs: Any
         scalars=_rows(response.scalars, layout.scalar_count),
         inputs=inputs,
         digests={item.step: item.digest for item in response.digests},
+    )
+
+
+def batch_at_anchor(anchor: Anchor, layout: pb.Layout, *, resynced: bool) -> DeltaBatch:
+    """No steps: where a watch stands that has taken an anchor."""
+    return DeltaBatch(
+        base_step=anchor.step,
+        step=anchor.step,
+        next_offset=anchor.next_offset,
+        rows=_rows(b"", layout.delta_row_length),
+        scalars=_rows(b"", layout.scalar_count),
+        resynced=resynced,
+        anchored=True,
     )
 
 

@@ -26,7 +26,12 @@ class Watch:
 
     Steps come in order and without gaps. Where the server does not hold them
     any more, or the watch is ahead of a session that went back, the replicas
-    are reset from an anchor, which a batch marked `resynced` tells. A broken
+    are reset from an anchor, and a batch without steps that is marked
+    `anchored` and `resynced` says at which step they are now; without replicas
+    one marked `resynced` says where the watch goes on. Replicas that begin at
+    different steps are brought to one anchor first, which is told as `anchored`
+    too. So each step that the watch comes to is given out, also if the session
+    makes none after it; but `errors` of such a batch are empty. A broken
     connection or a server that shuts down is waited for, with backoff. The
     iteration ends when the session is deleted or the watch is closed.
 

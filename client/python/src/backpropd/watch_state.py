@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from backpropd.anchor import AnchorReader
-from backpropd.deltas import DeltaBatch, batch_from_watch
+from backpropd.deltas import DeltaBatch, batch_at_anchor, batch_from_watch
 from backpropd.errors import ReplicaGapError, StepNotHeldError, StepNotReachedError
 from backpropd.replica import Replica
 from backpropd.replica_feed import feed_replica
@@ -79,7 +79,12 @@ class WatchState:
         return Event.STEPS
 
     def take(self, response: rpc.WatchDeltasResponse) -> DeltaBatch | None:
-        """Feeds the replicas; the steps to give out, or None if it holds none.
+        """Feeds the replicas; the steps to give out, or None if there is nothing to tell.
+
+        A batch without steps is given out once an anchor is whole, and where a
+        watch without replicas stands after steps that it has missed: the
+        session may never make another step, and who waits for one that it has
+        passed would wait for ever.
 
         Raises:
             ReplicaGapError: the server sent steps that don't follow the last ones.
@@ -88,7 +93,7 @@ class WatchState:
         """
         if response.HasField("anchor"):
             return self._take_chunk(response)
-        if response.resync or response.goodbye or response.session_deleted:
+        if response.resync:
             return None
         if self._coming is not None and response.step > response.base_step:
             raise ReplicaGapError(f"Steps from {response.base_step} came before the anchor was whole.")
@@ -99,22 +104,21 @@ class WatchState:
         if response.HasField("standardisation"):
             for replica in self._replicas:
                 replica.standardise(response.standardisation)
-        if response.step <= response.base_step:
+        if response.step <= response.base_step and not self._resynced:
             return None
         batch = batch_from_watch(response, self._spec, self._layout)
         for replica in self._replicas:
             feed_replica(replica, batch)
         self._step = batch.step
-        return self._marked(batch)
+        return replace(batch, resynced=self._told_resynced())
 
-    def _marked(self, batch: DeltaBatch) -> DeltaBatch:
-        if self._resynced:
-            self._resynced = False
-            batch = replace(batch, resynced=True)
-        return batch
+    def _told_resynced(self) -> bool:
+        """Whether steps were missed and nobody was told yet."""
+        resynced, self._resynced = self._resynced, False
+        return resynced
 
     def _take_chunk(self, response: rpc.WatchDeltasResponse) -> DeltaBatch | None:
-        """Adds a chunk; resets the replicas once the anchor is whole, and tells of it where steps were missed."""
+        """Adds a chunk; once the anchor is whole, resets the replicas and says so."""
         if self._coming is None:
             self._coming = AnchorReader(with_state=True, state_count=self._layout.state_count)
         self._coming.add(response.anchor)
@@ -126,4 +130,4 @@ class WatchState:
             replica.reset(anchor)
         self._resynced = self._resynced or self._step is not None
         self._step = anchor.step
-        return self._marked(batch_from_watch(response, self._spec, self._layout)) if self._resynced else None
+        return batch_at_anchor(anchor, self._layout, resynced=self._told_resynced())

@@ -23,7 +23,8 @@ class AsyncWatch:
         async for batch in watch:
             ...
 
-    One task iterates; any may close().
+    One task iterates; any may close(). Batches without steps, `anchored` or
+    `resynced`, are given out as there.
     """
 
     def __init__(self, session: AsyncSession, *replicas: Replica, after_step: int | None = None) -> None:
