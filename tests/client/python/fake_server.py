@@ -116,6 +116,8 @@ class Faults:
     """So many openings after the first, steps by hand and deletions find the old writer still there."""
     fail_unary: int = 0
     """So many unary calls fail as unreachable."""
+    refuse_anchors: int = 0
+    """So many calls of GetWeights are refused, and with what is not tried again."""
     lose_digest: bool = False
     """Digests are wrong."""
     messages: int = 0
@@ -289,6 +291,9 @@ class FakeServicer(stubs.TrainingServiceServicer):
     ) -> Iterator[rpc.GetWeightsResponse]:
         """In chunks of 7 numbers."""
         self.unary(context)
+        if self.faults.refuse_anchors:
+            self.faults.refuse_anchors -= 1
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no anchor now")
         yield from self._chunks(self.session(request.session_id, context), with_state=request.with_state)
 
     def _chunks(self, session: FakeSession, *, with_state: bool) -> Iterator[rpc.GetWeightsResponse]:

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from backpropd import (
+    NO_RETRY,
     BackpropdError,
     DigestMismatchError,
     InvalidRequestError,
@@ -15,15 +20,17 @@ from backpropd import (
     SamplesLostError,
     ServerUnavailableError,
     Session,
+    SessionBusyError,
     SessionHasWriterError,
     SessionNotFoundError,
     Trained,
     TrainingClient,
 )
+from backpropd.aio import AsyncTrainingClient
 from backpropd.left_calls import LINGER
 from backpropd.rows import Samples
 from backpropd.v1 import network_pb2 as pb
-from fake_clock import FakeClock, FullJitter
+from fake_clock import FakeAsyncClock, FakeClock, FullJitter
 from fake_server import FakeServer, FakeServicer
 
 RNG = np.random.default_rng(3)
@@ -101,6 +108,29 @@ def test_answers_that_were_lost_are_told_and_the_replica_fetches_an_anchor(
     assert servicer.faults.messages == 6  # it was not sent again
 
 
+@pytest.mark.usefixtures("in_time")
+def test_a_stream_goes_on_after_an_anchor_could_not_be_had(session: Session, servicer: FakeServicer) -> None:
+    replica = session.replica()
+    servicer.faults.lose_answer_of.add(1)
+    with session.stream(replica, window=3) as stream:
+        servicer.faults.refuse_anchors = 1
+        for begin in range(0, 12, 4):
+            stream.send(X[begin : begin + 4], Y[begin : begin + 4])
+        answers = [stream.receive()]
+        with pytest.raises(BackpropdError, match="no anchor now"):
+            stream.receive()
+        answers += stream.flush()  # what was sent is sent again, though nothing new is
+        for begin in range(12, 24, 4):
+            answers += stream.ready()
+            stream.send(X[begin : begin + 4], Y[begin : begin + 4])
+        answers += stream.flush()
+    assert servicer.openings == 3
+    kept = servicer.sessions[session.session_id]
+    assert b"".join(step.inputs for step in kept.journal) == X.tobytes()
+    assert sum(len(answer.errors) + answer.skipped_samples for answer in answers) == 24
+    assert replica.verify(session.weights(with_state=True)) is None
+
+
 @pytest.mark.parametrize("fault", ["lose_answer_of", "half_answer_of"])
 def test_a_replica_is_current_though_the_last_answer_was_lost(
     session: Session, servicer: FakeServicer, fault: str
@@ -165,6 +195,70 @@ def test_a_stream_that_was_left_is_waited_for_by_whoever_got_the_session(
         before = len(clock.waits)
         call()
         assert len(clock.waits) == before + 2
+
+
+SERVER_KEEPS = 40
+"""Looks after which the server has dropped the writer of a connection that vanished; about as many seconds."""
+
+
+def calls_that_train(session: Session) -> list[Callable[[], Any]]:
+    """What a writer stands in the way of."""
+    return [lambda: session.train(X, Y), lambda: session.train_step(X[0], [0.0, 1.0]), session.delete]
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_a_writer_that_vanished_is_waited_for_as_long_as_the_server_keeps_it(
+    session: Session, servicer: FakeServicer, clock: FakeClock, which: int
+) -> None:
+    session.stream().open().cancel()
+    servicer.faults.writer_stays = SERVER_KEEPS
+    calls_that_train(session)[which]()
+    assert len(clock.waits) == SERVER_KEEPS
+    assert clock.waits[:5] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1])
+    assert set(clock.waits[4:]) == {1.0}
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_a_writer_that_stays_is_somebody_elses(
+    session: Session, servicer: FakeServicer, clock: FakeClock, which: int
+) -> None:
+    session.stream().open().cancel()
+    servicer.faults.writer_stays = 1000
+    with pytest.raises((SessionHasWriterError, SessionBusyError)):
+        calls_that_train(session)[which]()
+    assert LINGER < clock.time <= LINGER + 1
+
+
+@pytest.mark.parametrize(("retry", "longest"), [(NO_RETRY, 0), (RetryPolicy(within=10), 10)])
+def test_a_policy_bounds_the_wait_for_a_writer_too(
+    server: FakeServer, servicer: FakeServicer, clock: FakeClock, spec: pb.SessionSpec, retry: RetryPolicy, longest: int
+) -> None:
+    with TrainingClient(server.target, clock=clock, jitter=FullJitter(), retry=retry) as client:
+        session = client.create(spec)
+        session.stream().open().cancel()
+        servicer.faults.writer_stays = 1000
+        with pytest.raises(SessionHasWriterError):
+            session.train(X, Y)
+    assert longest - 1 <= clock.time <= longest
+
+
+def test_an_asyncio_client_waits_as_long(server: FakeServer, servicer: FakeServicer, spec: pb.SessionSpec) -> None:
+    clock = FakeAsyncClock()
+
+    async def main() -> None:
+        async with AsyncTrainingClient(server.target, clock=clock, jitter=FullJitter()) as client:
+            session = await client.create(spec)
+            for act in (lambda: session.train(X, Y), lambda: session.train_step(X[0], [0.0, 1.0]), session.delete):
+                stream = session.stream()
+                await stream.open()
+                stream.cancel()
+                servicer.faults.writer_stays = SERVER_KEEPS
+                clock.waits.clear()
+                await act()
+                assert len(clock.waits) == SERVER_KEEPS
+                assert max(clock.waits) == 1
+
+    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 def test_what_was_left_long_ago_is_no_reason_to_wait(

@@ -13,6 +13,11 @@ import grpc
 
 from backpropd.errors import BackpropdError, QueueLimitError, ServerUnavailableError, UnreachableError
 
+_LONGEST_LOOK = 1.0
+"""Seconds; the longest wait for what passes by itself."""
+_LAST_DOUBLING = 64
+"""Waits have reached their bound long before; a power much further would be too large a number."""
+
 
 class Clock(Protocol):
     """What the clients know of time."""
@@ -65,6 +70,11 @@ class RetryPolicy:
     Before attempt n = 2, 3, … the client waits a random time between 0 and
     min(longest, first · factor^(n − 2)) seconds. Progress, such as an answer on
     a stream, begins the count anew.
+
+    While the server may take a stream that this client has left for the
+    session's writer, a minute at most, it asks again about each second, and
+    these attempts are not counted. `within` holds for them, and where there is
+    no second attempt there are none of these.
     """
 
     first: float = 0.1
@@ -100,6 +110,7 @@ class Backoff:
     def succeeded(self) -> None:
         """Begins the count anew."""
         self._failures = 0
+        self._looks = 0
         self._began: float | None = None
 
     def next_wait(self, now: float, error: BackpropdError) -> float:
@@ -112,11 +123,30 @@ class Backoff:
         if self._began is None:
             self._began = now
         self._failures += 1
-        bound = min(self._policy.longest, self._policy.first * self._policy.factor ** (self._failures - 1))
-        wait = bound * self._jitter.random()
+        wait = self._random_wait(self._failures, self._policy.longest)
         if self._failures >= self._policy.attempts or now + wait - self._began > self._policy.within:
             raise error
         return wait
+
+    def next_look(self, now: float, error: BackpropdError) -> float:
+        """As next_wait(), after a refusal that passes by itself at a time that the caller knows: not counted.
+
+        Raises:
+            BackpropdError: `error`, when nothing is tried twice, or for too long.
+
+        """
+        if self._began is None:
+            self._began = now
+        self._looks += 1
+        wait = self._random_wait(self._looks, min(self._policy.longest, _LONGEST_LOOK))
+        if self._policy.attempts <= 1 or now + wait - self._began > self._policy.within:
+            raise error
+        return wait
+
+    def _random_wait(self, count: int, longest: float) -> float:
+        """Seconds, after so many failures or looks."""
+        bound = min(longest, self._policy.first * self._policy.factor ** min(count - 1, _LAST_DOUBLING))
+        return bound * self._jitter.random()
 
 
 def is_passing(error: BackpropdError) -> bool:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from backpropd.anchor import Anchor
 from backpropd.backoff import Backoff, Clock, RetryPolicy, SystemClock, is_passing
 from backpropd.connection import Tls, channel_options, checked_metadata, credentials_of
-from backpropd.errors import BackpropdError, SessionNotFoundError, error_from_call
+from backpropd.errors import BackpropdError, SessionNotFoundError
 from backpropd.left_calls import LeftCalls
 from backpropd.requests import create_request, creation_error
 from backpropd.session import Session
@@ -197,21 +197,21 @@ class TrainingClient:
         def attempt() -> _T:
             return aside(lambda: method(request, metadata=self._metadata, timeout=self._timeout))
 
-        def passes(error: BackpropdError) -> bool:
-            return (repeat and is_passing(error)) or self.left_calls.explain(error, trains, self.now())
+        return self.repeat(attempt, is_passing if repeat else lambda _: False, trains)
 
-        return self.repeat(attempt, passes)
-
-    def repeat(self, attempt: Callable[[], _T], passes: Callable[[BackpropdError], bool] = is_passing) -> _T:
-        """Attempts until it succeeds, fails with what does not pass, or the policy gives up."""
+    def repeat(
+        self, attempt: Callable[[], _T], passes: Callable[[BackpropdError], bool] = is_passing, trains: str = ""
+    ) -> _T:
+        """Attempts until it succeeds, fails with what does not pass, or the policy gives up; `trains`: see call()."""
         backoff = self.new_backoff()
         while True:
             try:
                 return attempt()
             except BackpropdError as error:
-                if not passes(error):
+                explained = self.left_calls.explain(error, trains, self.now())
+                if not explained and not passes(error):
                     raise
-                self.wait(backoff, error)
+                self.wait(backoff, error, explained=explained)
 
     def now(self) -> float:
         """Seconds, of this client's clock."""
@@ -221,9 +221,9 @@ class TrainingClient:
         """A count of attempts by this client's policy."""
         return Backoff(self._retry, self._jitter)
 
-    def wait(self, backoff: Backoff, error: BackpropdError) -> None:
-        """Waits before the next attempt, or raises `error` when enough was tried."""
-        self._clock.sleep(backoff.next_wait(self._clock.now(), error))
+    def wait(self, backoff: Backoff, error: BackpropdError, *, explained: bool = False) -> None:
+        """Waits before the next attempt, or raises `error` when enough was tried; `explained`: see Peer."""
+        self._clock.sleep((backoff.next_look if explained else backoff.next_wait)(self._clock.now(), error))
 
     @property
     def metadata(self) -> tuple[tuple[str, str | bytes], ...]:

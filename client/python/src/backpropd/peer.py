@@ -68,8 +68,11 @@ class Peer(Protocol):
     def new_backoff(self) -> Backoff:
         """A count of attempts."""
 
-    async def wait(self, backoff: Backoff, error: BackpropdError) -> None:
-        """Waits before the next attempt, or raises `error` when enough was tried."""
+    async def wait(self, backoff: Backoff, error: BackpropdError, *, explained: bool = False) -> None:
+        """Waits before the next attempt, or raises `error` when enough was tried.
+
+        `explained`: LeftCalls explain the error, which passes and is no failed attempt.
+        """
 
     async def anchor(self) -> Anchor:
         """The session's weights, with state."""

@@ -35,9 +35,9 @@ class PlainPeer:
         client = self._session.client
         return Call(lambda _: client.stub.WatchDeltas(request, metadata=client.metadata))
 
-    async def wait(self, backoff: Backoff, error: BackpropdError) -> None:
+    async def wait(self, backoff: Backoff, error: BackpropdError, *, explained: bool = False) -> None:
         """Waits before the next attempt, or raises `error` when enough was tried."""
-        self._session.client.wait(backoff, error)
+        self._session.client.wait(backoff, error, explained=explained)
 
     async def anchor(self) -> Anchor:
         """The session's weights, with state."""

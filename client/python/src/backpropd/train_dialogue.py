@@ -186,9 +186,10 @@ class TrainDialogue:
     async def _reopen(self, error: BackpropdError | None) -> None:
         """Opens the stream, after `error` if it broke, and sends what is not applied."""
         left = self._peer.left_calls
+        explained = False
         while True:
             if error is not None:
-                await self._peer.wait(self._backoff, error)
+                await self._peer.wait(self._backoff, error, explained=explained)
             await left.over(self._peer.session_id)
             try:
                 opening = await self._open_call()
@@ -196,7 +197,8 @@ class TrainDialogue:
             except BackpropdError as failure:
                 passing = is_passing(failure)
                 self.leave(lingers=passing)
-                if not passing and not left.explain(failure, self._peer.session_id, self._peer.now()):
+                explained = left.explain(failure, self._peer.session_id, self._peer.now())
+                if not passing and not explained:
                     raise
                 error = failure
         left.replaced(self._peer.session_id)
@@ -205,9 +207,13 @@ class TrainDialogue:
             self._finished.extend(applied)
         if applied:
             self._backoff.succeeded()
-        for replica in self._replicas:
-            if replica.interrupted or replica.step != opening.step:  # deltas were lost, or the session went back
-                replica.reset(await self._peer.anchor())
+        try:
+            for replica in self._replicas:
+                if replica.interrupted or replica.step != opening.step:  # deltas were lost, or the session went back
+                    replica.reset(await self._peer.anchor())
+        except BaseException:
+            self.leave()  # nothing was sent on this call: answers on it would be waited for in vain
+            raise
         with self._whole():
             self._send_unsent()
 

@@ -160,23 +160,24 @@ class AsyncTrainingClient:
             except grpc.RpcError as error:
                 raise error_from_call(error) from None
 
-        def passes(error: BackpropdError) -> bool:
-            return (repeat and is_passing(error)) or self.left_calls.explain(error, trains, self.now())
-
-        return await self.repeat(attempt, passes)
+        return await self.repeat(attempt, is_passing if repeat else lambda _: False, trains)
 
     async def repeat(
-        self, attempt: Callable[[], Awaitable[_T]], passes: Callable[[BackpropdError], bool] = is_passing
+        self,
+        attempt: Callable[[], Awaitable[_T]],
+        passes: Callable[[BackpropdError], bool] = is_passing,
+        trains: str = "",
     ) -> _T:
-        """Attempts until it succeeds, fails with what does not pass, or the policy gives up."""
+        """Attempts until it succeeds, fails with what does not pass, or the policy gives up; `trains`: see call()."""
         backoff = self.new_backoff()
         while True:
             try:
                 return await attempt()
             except BackpropdError as error:
-                if not passes(error):
+                explained = self.left_calls.explain(error, trains, self.now())
+                if not explained and not passes(error):
                     raise
-                await self.wait(backoff, error)
+                await self.wait(backoff, error, explained=explained)
 
     def now(self) -> float:
         """Seconds, of this client's clock."""
@@ -186,9 +187,9 @@ class AsyncTrainingClient:
         """A count of attempts by this client's policy."""
         return Backoff(self._retry, self._jitter)
 
-    async def wait(self, backoff: Backoff, error: BackpropdError) -> None:
-        """Waits before the next attempt, or raises `error` when enough was tried."""
-        await self._clock.sleep(backoff.next_wait(self._clock.now(), error))
+    async def wait(self, backoff: Backoff, error: BackpropdError, *, explained: bool = False) -> None:
+        """Waits before the next attempt, or raises `error` when enough was tried; `explained`: see Peer."""
+        await self._clock.sleep((backoff.next_look if explained else backoff.next_wait)(self._clock.now(), error))
 
     @property
     def metadata(self) -> tuple[tuple[str, str | bytes], ...]:

@@ -35,9 +35,9 @@ class AsyncPeer:
         client = self._session.client
         return AsyncCall(lambda _: client.stub.WatchDeltas(request, metadata=client.metadata))
 
-    async def wait(self, backoff: Backoff, error: BackpropdError) -> None:
+    async def wait(self, backoff: Backoff, error: BackpropdError, *, explained: bool = False) -> None:
         """Waits before the next attempt, or raises `error` when enough was tried."""
-        await self._session.client.wait(backoff, error)
+        await self._session.client.wait(backoff, error, explained=explained)
 
     async def anchor(self) -> Anchor:
         """The session's weights, with state."""
