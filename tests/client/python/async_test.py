@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from backpropd import InvalidRequestError, NonFiniteStepError, ServerUnavailableError, SessionNotFoundError, sgd
-from backpropd.aio import AsyncSession, AsyncTrainingClient
+from backpropd.aio import AsyncSession, AsyncTrainingClient, AsyncWatch
+from backpropd.deltas import DeltaBatch
 from backpropd.v1 import network_pb2 as pb
 from fake_clock import FakeAsyncClock, FullJitter
 from fake_server import FakeServer, FakeServicer
@@ -154,11 +156,11 @@ def test_a_watch_feeds_a_replica_through_breaks_and_gaps(
         resynced = []
         for end in ("break", "goodbye", "resync", None):
             training = asyncio.create_task(train_soon())
-            batch = await anext(watch)
+            missed = (await anext(watch)).resynced
             await training
             while replica.step < (await session.refresh()).step:
-                batch = await anext(watch)
-            resynced.append(batch.resynced)
+                missed = (await anext(watch)).resynced or missed
+            resynced.append(missed)
             assert replica.verify(await session.weights()) is None
             if end:
                 servicer.watch_end.append(end)
@@ -168,6 +170,71 @@ def test_a_watch_feeds_a_replica_through_breaks_and_gaps(
 
     run(server, body)
     assert len(servicer.watch_requests) == 4
+
+
+def test_an_anchor_is_given_out_though_no_step_follows_it(
+    server: FakeServer, servicer: FakeServicer, spec: pb.SessionSpec
+) -> None:
+    async def body(client: AsyncTrainingClient) -> None:
+        session = await client.create(spec)
+        replica = await session.replica()
+        await session.train(X, Y)
+        servicer.sessions[session.session_id].forgotten = 4
+        async with session.watch(replica) as watch:
+            async for batch in watch:
+                if batch.step >= 24:
+                    break
+        assert (batch.step, batch.anchored, batch.resynced) == (24, True, True)
+        assert replica.verify(await session.weights()) is None
+
+    run(server, body)
+
+
+async def next_or_none(watch: AsyncWatch) -> DeltaBatch | None:
+    """The next batch; None at the end."""
+    async for batch in watch:
+        return batch
+    return None
+
+
+async def waiting(session: AsyncSession, servicer: FakeServicer) -> tuple[AsyncWatch, asyncio.Task[DeltaBatch | None]]:
+    """A watch that a task waits for in vain."""
+    calls = len(servicer.watch_requests)
+    watch = session.watch()
+    task = asyncio.create_task(next_or_none(watch))
+    while len(servicer.watch_requests) == calls:
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.05)  # the response that only says where the watch begins
+    return watch, task
+
+
+def test_a_watch_that_is_closed_meanwhile_ends(
+    server: FakeServer, servicer: FakeServicer, spec: pb.SessionSpec
+) -> None:
+    async def body(client: AsyncTrainingClient) -> None:
+        watch, task = await waiting(await client.create(spec), servicer)
+        await watch.close()
+        assert await task is None
+
+    run(server, body)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="a task does not tell that it was cancelled")
+@pytest.mark.parametrize("first", ["close", "cancel"])
+def test_a_task_that_is_cancelled_as_its_watch_is_closed_is_cancelled(
+    server: FakeServer, servicer: FakeServicer, spec: pb.SessionSpec, first: str
+) -> None:
+    async def body(client: AsyncTrainingClient) -> None:
+        watch, task = await waiting(await client.create(spec), servicer)
+        if first == "cancel":
+            task.cancel()
+        await watch.close()
+        if first == "close":
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(server, body)
 
 
 def test_calls_and_errors(server: FakeServer, servicer: FakeServicer, spec: pb.SessionSpec) -> None:
