@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backpropd import Anchor, Replica
-from backpropd.anchor import read_anchor
+from backpropd.anchor import AnchorReader
 from backpropd.v1 import training_service_pb2 as rpc
 from backpropd.watch_state import WatchState
 
@@ -62,7 +62,9 @@ class RecordedStream:
 
     def anchor_of(self, chunk: rpc.GetWeightsResponse) -> Anchor:
         """An anchor whose digest was checked."""
-        return read_anchor([chunk], with_state=True, state_count=self.session.layout.state_count)
+        reader = AnchorReader(with_state=True, state_count=self.session.layout.state_count)
+        reader.add(chunk)
+        return reader.finish()
 
     def replay(self) -> Replica:
         """A replica that was fed all responses, each digest having been compared."""

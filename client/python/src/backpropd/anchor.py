@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -149,11 +148,3 @@ class AnchorReader:
             spec=chunk.spec,
             continuation=chunk.continuation,
         )
-
-
-def read_anchor(chunks: Iterable[rpc.GetWeightsResponse], *, with_state: bool, state_count: int) -> Anchor:
-    """The anchor that a stream of chunks holds."""
-    reader = AnchorReader(with_state=with_state, state_count=state_count)
-    for chunk in chunks:
-        reader.add(chunk)
-    return reader.finish()
