@@ -29,15 +29,14 @@ grpc::ChannelArguments DefaultChannelArguments(
 
 std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address,
                                            const ClientOptions& options) {
-  absl::Status status = CheckOptions(options);
-  if (!status.ok()) return FailingChannel(status);
+  absl::StatusOr<ClientOptions> read = ReadOptions(options);
+  if (!read.ok()) return FailingChannel(read.status());
   std::shared_ptr<grpc::ChannelCredentials> credentials =
       grpc::InsecureChannelCredentials();
-  if (options.tls.has_value()) {
-    absl::StatusOr<TlsTexts> texts = ReadTlsFiles(*options.tls);
-    if (!texts.ok()) return FailingChannel(texts.status());
-    credentials = grpc::SslCredentials(
-        {texts->authorities, texts->key, texts->certificate});
+  if (read->tls.has_value()) {
+    const TlsTexts& texts = *read->tls->texts;
+    credentials =
+        grpc::SslCredentials({texts.authorities, texts.key, texts.certificate});
   }
   grpc::ChannelArguments arguments = DefaultChannelArguments();
   if (!options.authority.empty())

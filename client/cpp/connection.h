@@ -22,7 +22,7 @@ grpc::ChannelArguments DefaultChannelArguments(
     std::chrono::milliseconds keepalive = std::chrono::seconds(60));
 
 // A channel that connects at its first call. address: host:port. Where
-// CheckOptions refuses the options, one whose every call ends with that.
+// ReadOptions refuses the options, one whose every call ends with that.
 std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address,
                                            const ClientOptions& options);
 

@@ -17,6 +17,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "client/cpp/metadata.h"
 #include "client/cpp/tls_options.h"
 
@@ -45,9 +46,14 @@ struct ClientOptions {
   SendWindow send_window;
 };
 
-// OK, or INVALID_ARGUMENT with what is wrong with the options, files included;
-// the text begins with the field, e.g. "tls.ca_file: cannot read …". A client
-// that is made with such options says the same at each call.
+// The same options with tls->texts read, so that no file is read again; or
+// INVALID_ARGUMENT with what is wrong with them, files included. The text
+// begins with the field, e.g. "tls.ca_file: cannot read …". A client that is
+// made with such options says the same at each call.
+absl::StatusOr<ClientOptions> ReadOptions(const ClientOptions& options);
+
+// What ReadOptions says. A file that can be read only once, such as a pipe, is
+// then read: make the client with what ReadOptions returns instead.
 absl::Status CheckOptions(const ClientOptions& options);
 
 }  // namespace backprop

@@ -50,6 +50,7 @@ absl::StatusOr<std::string> ReadPem(const char* field, const std::string& path,
 }  // namespace
 
 absl::StatusOr<TlsTexts> ReadTlsFiles(const TlsOptions& tls) {
+  if (tls.texts.has_value()) return *tls.texts;
   if (tls.key_file.empty() && !tls.certificate_file.empty())
     return absl::InvalidArgumentError(
         "tls.key_file: a certificate of the client's needs its private key");

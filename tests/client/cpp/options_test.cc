@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -71,6 +72,26 @@ TEST(OptionsTest, CertificateAndKeyBelongTogether) {
               HasSubstr("tls.key_file: "));
   EXPECT_THAT(FaultOf({.key_file = File("key", kKey)}),
               HasSubstr("tls.certificate_file: "));
+}
+
+// A pipe gives its bytes once, and a pair that is renewed meanwhile would not
+// fit together.
+TEST(OptionsTest, FilesAreReadOnce) {
+  const std::string certificate = File("once.crt", kCertificate);
+  const std::string key = File("once.key", kKey);
+  ClientOptions options;
+  options.tls = TlsOptions{
+      .ca_file = certificate, .certificate_file = certificate, .key_file = key};
+  const absl::StatusOr<ClientOptions> read = ReadOptions(options);
+  ASSERT_TRUE(read.ok()) << read.status();
+  File("once.crt", "");
+  std::filesystem::remove(key);
+  EXPECT_FALSE(CheckOptions(options).ok());
+  const absl::StatusOr<ClientOptions> again = ReadOptions(*read);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->tls->texts->authorities, kCertificate);
+  EXPECT_EQ(again->tls->texts->certificate, kCertificate);
+  EXPECT_EQ(again->tls->texts->key, kKey);
 }
 
 TEST(OptionsTest, MetadataAndAuthorityAreCheckedToo) {
