@@ -208,6 +208,16 @@ class ThroughProxy:
         self.connection = ["--tls-ca", str(Authority(self.folder, "another").certificate)]
         self.refused("certificate is not vouched for", "Is --tls-ca the certificate", f"-connect {self.at}")
 
+    def test_files_of_tls_may_be_pipes(self) -> None:
+        reading, writing = os.pipe()
+        os.write(writing, self.authority.certificate.read_bytes())
+        os.close(writing)
+        self.addCleanup(os.close, reading)
+        self.connection = ["--tls-ca", f"/dev/fd/{reading}"]
+        done = subprocess.run(self.command("session", "list"), capture_output=True, text=True, check=False,
+                              timeout=PATIENCE_SECONDS, env={**os.environ, **self.environment}, pass_fds=[reading])
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_plain_text_to_a_tls_port_says_that_tls_is_missing(self) -> None:
         self.connection = []
         self.refused("TLS", "If the server expects TLS, add --tls")
@@ -267,7 +277,13 @@ class NginxTest(ThroughProxy, ServedTest):
 
     def test_nginxs_own_limit_of_a_request_cuts_a_stream_which_says_so(self) -> None:
         self.planted(lambda text: replaced(text, "client_max_body_size 0;", "client_max_body_size 1m;"))
-        self.assertIn("cut on its way", self.fails(1, "train", *self.large_data()))
+        said = self.fails(1, "train", *self.large_data())
+        self.assertIn("cut on its way", said)
+        self.assertIn("deploy/envoy and deploy/nginx have settings that do not cut", said)
+        # The server knows of no failure, so the session lives, with what it has learnt.
+        (session,) = re.findall(r"go on with --session (\S+)", said)
+        self.assertIn(session, self.sessions())
+        self.succeeds("session", "delete", session)
 
     def test_the_settings_hold_what_is_claimed(self) -> None:
         settings = dict(re.findall(r"^\s*(\w+) ([^;]+);", nginx_settings(), re.M))

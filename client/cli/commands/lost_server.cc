@@ -27,24 +27,35 @@ std::string WhatIsLeft(const LostTraining& training) {
                             training.output);
 }
 
-absl::Status Lost(absl::StatusCode code, const std::string& text) {
+// cause: its reason and fault are the answer's too.
+absl::Status Lost(absl::StatusCode code, const std::string& text,
+                  const absl::Status& cause) {
   absl::Status status(code, text);
+  cause.ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
+    status.SetPayload(type, payload);
+  });
   status.SetPayload(kLostPayload, absl::Cord());
   return status;
 }
 
 }  // namespace
 
+bool LeavesSessionInDoubt(const absl::Status& status) {
+  // What cuts a stream resets it, and gRPC calls that INTERNAL.
+  const ConnectionFault fault = ConnectionFaultOf(status);
+  return absl::IsUnavailable(status) || fault == ConnectionFault::kCut ||
+         fault == ConnectionFault::kNoBackend;
+}
+
 absl::Status LostServer(TrainingClient& client, const LostTraining& training,
                         const absl::Status& status) {
   if (ReasonOf(status) == kShuttingDown)
-    return WithReason(
-        Lost(absl::StatusCode::kUnavailable,
-             absl::StrCat("the server at ", training.address, " has shut down ",
-                          After(training.steps),
-                          ", and its sessions are gone with it",
-                          WhatIsLeft(training))),
-        kShuttingDown);
+    return Lost(absl::StatusCode::kUnavailable,
+                absl::StrCat("the server at ", training.address,
+                             " has shut down ", After(training.steps),
+                             ", and its sessions are gone with it",
+                             WhatIsLeft(training)),
+                status);
   const std::string broke = absl::StrCat(
       "the connection to the server at ", training.address, " broke ",
       After(training.steps), " (", status.message(), ")");
@@ -54,20 +65,23 @@ absl::Status LostServer(TrainingClient& client, const LostTraining& training,
         absl::StatusCode::kAborted,
         absl::StrCat(broke, ". Session ", training.session_id,
                      " is still there, at step ", Grouped(session->step()),
-                     ": go on with --session ", training.session_id));
+                     ": go on with --session ", training.session_id),
+        status);
   if (ReasonOf(session.status()) == kSessionNotFound)
     return WithReason(
         Lost(absl::StatusCode::kNotFound,
              absl::StrCat(broke,
                           ". A server is there again, but has no session ",
                           training.session_id, ": it was started anew",
-                          WhatIsLeft(training))),
+                          WhatIsLeft(training)),
+             status),
         kSessionNotFound);
   return Lost(absl::StatusCode::kUnavailable,
               absl::StrCat(broke,
                            ", and cannot be made again. If the server has "
                            "ended, its sessions are gone with it",
-                           WhatIsLeft(training)));
+                           WhatIsLeft(training)),
+              status);
 }
 
 bool IsLostServer(const absl::Status& status) {

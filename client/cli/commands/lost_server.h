@@ -22,9 +22,13 @@ struct LostTraining {
   std::string output;  // the file that has the weights; empty: none has
 };
 
-// status: UNAVAILABLE, as the stream or a call ended. Asks the server, unless
-// it has said that it shuts down, what it knows of the session. The answer is
-// never OK.
+// Whether a call that ended so leaves in doubt what became of its session: the
+// server or the way to it is gone, or a proxy cut the stream.
+bool LeavesSessionInDoubt(const absl::Status& status);
+
+// status: as the stream or a call ended, one that LeavesSessionInDoubt. Asks
+// the server, unless it has said that it shuts down, what it knows of the
+// session. The answer is never OK, and keeps the ConnectionFault.
 absl::Status LostServer(TrainingClient& client, const LostTraining& training,
                         const absl::Status& status);
 

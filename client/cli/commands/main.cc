@@ -15,6 +15,7 @@
 #include "client/cli/flags/command.h"
 #include "client/cli/flags/connection_flags.h"
 #include "client/cli/flags/help_format.h"
+#include "client/cli/flags/plain_text_warning.h"
 #include "client/cpp/call_status.h"
 
 namespace backprop::cli {
@@ -55,6 +56,13 @@ std::string PathOf(const CLI::App& command) {
 absl::Status NotUnderstood(const CLI::App& app, const CLI::ParseError* error) {
   const CLI::App& command = Innermost(app);
   const std::vector<std::string> unknown = app.remaining(true);
+  // May be what a secret with a space in it was torn into.
+  if (!unknown.empty() && app.get_option(kMetadataFlag)->count() > 0)
+    return UsageError(kMetadataFlag,
+                      "takes one value, and " + PathOf(command) +
+                          " does not know what is left over, which is not "
+                          "shown, as it may be a secret; quote KEY=VALUE if "
+                          "there are spaces in it");
   if (!unknown.empty())
     return UsageError(unknown.front(), PathOf(command) + " does not know this");
   if (error != nullptr) return UsageError("", error->what());
@@ -122,6 +130,7 @@ int Main(int argc, char** argv) {
   if (!status.ok())
     return Report(status, flags,
                   "See " + PathOf(Innermost(app)) + " --help.\n");
+  std::cerr << PlainTextWarning(flags);
   status = action();
   return Report(status, flags,
                 IsUsageError(status)

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/session_json.h"
 #include "client/cli/data/file_bytes.h"
+#include "client/cli/flags/output_flag.h"
 #include "client/cli/text/number_text.h"
 #include "client/cpp/training_client.h"
 
@@ -19,25 +20,22 @@ struct DownloadFlags {
   std::string output;
 };
 
-void Say(const GlobalFlags& global, const DownloadFlags& flags,
-         const Weights& anchor) {
-  const bool to_stdout = flags.output == "-";
-  if (global.json && !to_stdout) {
-    PrintJson({{"session_id", flags.session_id},
-               {"step", anchor.step},
-               {"next_offset", anchor.next_offset},
-               {"digest", DigestText(anchor.digest)},
-               {"weights", anchor.values.size()},
-               {"state", anchor.state.size()},
-               {"output", flags.output}});
-    return;
-  }
-  // Words and bytes must not mix.
-  (to_stdout ? std::cerr : std::cout)
-      << Grouped(anchor.values.size()) << " weights and "
-      << Grouped(anchor.state.size()) << " numbers of state of step "
-      << Grouped(anchor.step) << ", next offset " << Grouped(anchor.next_offset)
-      << ", digest " << DigestText(anchor.digest) << "\n";
+void Tell(const GlobalFlags& global, const DownloadFlags& flags,
+          const Weights& anchor) {
+  const std::string digest = DigestText(anchor.digest);
+  TellOutput(
+      global, flags.output,
+      {{"session_id", flags.session_id},
+       {"step", anchor.step},
+       {"next_offset", anchor.next_offset},
+       {"digest", digest},
+       {"weights", anchor.values.size()},
+       {"state", anchor.state.size()},
+       {"output", flags.output}},
+      absl::StrCat(Grouped(anchor.values.size()), " weights and ",
+                   Grouped(anchor.state.size()), " numbers of state of step ",
+                   Grouped(anchor.step), ", next offset ",
+                   Grouped(anchor.next_offset), ", digest ", digest));
 }
 
 absl::Status Download(const GlobalFlags& global, const DownloadFlags& flags) {
@@ -51,12 +49,9 @@ absl::Status Download(const GlobalFlags& global, const DownloadFlags& flags) {
   if (!request.SerializeToString(&bytes))
     return absl::ResourceExhaustedError(
         "--output: the session has more than the 2 GiB that such a file holds");
-  absl::Status status = WriteFile(flags.output, bytes);
-  if (!status.ok())
-    return absl::Status(
-        status.code(),
-        absl::StrCat("--output: ", std::string(status.message())));
-  Say(global, flags, *anchor);
+  absl::Status status = WriteOutput(flags.output, bytes);
+  if (!status.ok()) return status;
+  Tell(global, flags, *anchor);
   return absl::OkStatus();
 }
 

@@ -12,8 +12,9 @@
 #include "client/cli/commands/train_report.h"
 #include "client/cli/commands/train_session.h"
 #include "client/cli/data/sample_feed.h"
-#include "client/cli/data/weights_file.h"
+#include "client/cli/data/weights_bytes.h"
 #include "client/cli/flags/command.h"
+#include "client/cli/flags/output_flag.h"
 #include "client/cli/flags/train_flags.h"
 #include "client/cli/run/evaluation.h"
 #include "client/cli/run/interrupt.h"
@@ -115,7 +116,8 @@ absl::StatusOr<bool> Save(const TrainFlags& flags, const Replica* replica,
                           const TrainReport& report) {
   if (flags.output.empty() || replica == nullptr || !replica->sound())
     return false;
-  absl::Status status = WriteWeights(flags.output, replica->weights());
+  absl::Status status =
+      WriteOutput(flags.output, WeightsBytes(flags.output, replica->weights()));
   if (!status.ok()) return status;
   report.Saved(*replica);
   return true;
@@ -140,7 +142,7 @@ absl::Status TrainOn(TrainingClient& client, const GlobalFlags& global,
     return status.ok() ? saved.status() : status;
   }
   if (!saved.ok()) report.Note(std::string(saved.status().message()));
-  if (!absl::IsUnavailable(status)) return status;
+  if (!LeavesSessionInDoubt(status)) return status;
   return LostServer(client,
                     {.address = global.address,
                      .session_id = session.session_id(),

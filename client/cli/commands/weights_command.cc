@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // backprop weights download
-#include <iostream>
 #include <memory>
 #include <string>
 
-#include "client/cli/data/weights_file.h"
+#include "absl/strings/str_cat.h"
+#include "client/cli/data/weights_bytes.h"
 #include "client/cli/flags/command.h"
+#include "client/cli/flags/output_flag.h"
 #include "client/cli/text/number_text.h"
 #include "client/cpp/training_client.h"
 
@@ -22,23 +23,19 @@ absl::Status Download(const GlobalFlags& global, const DownloadFlags& flags) {
   auto weights = TrainingClient(global.address, global.client)
                      .DownloadWeights(flags.session_id);
   if (!weights.ok()) return weights.status();
-  absl::Status status = WriteWeights(flags.output, weights->values);
+  absl::Status status =
+      WriteOutput(flags.output, WeightsBytes(flags.output, weights->values));
   if (!status.ok()) return status;
-  // Words and weights must not mix.
-  std::ostream& out = flags.output == "-" ? std::cerr : std::cout;
-  if (global.json) {
-    PrintJson({{"session_id", flags.session_id},
-               {"step", weights->step},
-               {"next_offset", weights->next_offset},
-               {"digest", DigestText(weights->digest)},
-               {"weights", weights->values.size()},
-               {"output", flags.output}},
-              out);
-    return absl::OkStatus();
-  }
-  out << Grouped(weights->values.size()) << " weights of step "
-      << Grouped(weights->step) << ", digest " << DigestText(weights->digest)
-      << "\n";
+  const std::string digest = DigestText(weights->digest);
+  TellOutput(global, flags.output,
+             {{"session_id", flags.session_id},
+              {"step", weights->step},
+              {"next_offset", weights->next_offset},
+              {"digest", digest},
+              {"weights", weights->values.size()},
+              {"output", flags.output}},
+             absl::StrCat(Grouped(weights->values.size()), " weights of step ",
+                          Grouped(weights->step), ", digest ", digest));
   return absl::OkStatus();
 }
 

@@ -13,7 +13,6 @@
 namespace backprop::cli {
 namespace {
 
-constexpr char kMetadata[] = "--metadata";
 constexpr char kMetadataFile[] = "--metadata-file";
 constexpr char kMetadataVariable[] = "BACKPROP_METADATA";
 
@@ -34,7 +33,7 @@ absl::StatusOr<Metadata> AllMetadata(const ConnectionFlags& flags,
   }
   Metadata typed;
   for (const std::string& text : flags.metadata) {
-    auto pair = ParsePair(kMetadata, text);
+    auto pair = ParsePair(kMetadataFlag, text);
     if (!pair.ok()) return pair.status();
     typed.push_back(*std::move(pair));
   }
@@ -109,7 +108,7 @@ void AddConnectionFlags(CLI::App& app, ConnectionFlags* flags) {
       "The server's name, for its certificate and for proxies, if --address "
       "is not it",
       "NAME");
-  app.add_option(kMetadata, flags->metadata,
+  app.add_option(kMetadataFlag, flags->metadata,
                  "Sent with every call; may be repeated. Other users see the "
                  "command line: put secrets into BACKPROP_METADATA, one "
                  "KEY=VALUE a line, or into a file")
@@ -132,7 +131,10 @@ absl::Status SetConnection(const ConnectionFlags& flags,
     client.tls = TlsOptions{.ca_file = flags.tls_ca,
                             .certificate_file = flags.tls_cert,
                             .key_file = flags.tls_key};
-  return AboutFlags(CheckOptions(client));
+  absl::StatusOr<ClientOptions> read = ReadOptions(client);
+  if (!read.ok()) return AboutFlags(read.status());
+  client = *std::move(read);
+  return absl::OkStatus();
 }
 
 std::string ConnectionAdvice(const absl::Status& status,

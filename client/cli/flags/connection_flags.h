@@ -14,6 +14,9 @@
 
 namespace backprop::cli {
 
+// What stands behind it may be secret.
+inline constexpr char kMetadataFlag[] = "--metadata";
+
 struct ConnectionFlags {
   bool tls = false;  // any of the next three switches it on as well
   std::string tls_ca;

@@ -34,6 +34,8 @@ WatchProgress WatchRun::Wait(std::chrono::milliseconds patience) {
 bool WatchRun::Begin(std::shared_ptr<WatchStream> stream) {
   std::lock_guard lock(mutex_);
   stream_ = std::move(stream);
+  // Stop has found none to cancel.
+  if (stopped_) stream_->Cancel();
   return !stopped_;
 }
 

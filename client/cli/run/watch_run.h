@@ -55,7 +55,7 @@ class WatchRun {
                     const v1::WatchDeltasResponse& response);
   absl::Status TakeAnchor(Weights anchor);
   bool Arrived() const;
-  // False: it was stopped meanwhile.
+  // False: it was stopped meanwhile, and the stream is cancelled.
   bool Begin(std::shared_ptr<WatchStream> stream);
 
   TrainingClient& client_;

@@ -218,6 +218,17 @@ class SessionTest(ServedTest):
         self.assertIn("--output: cannot write /nowhere/w",
                       self.fails(1, "weights", "download", session, "--output", "/nowhere/w"))
 
+    def test_json_and_bytes_on_standard_output_do_not_mix(self) -> None:
+        session = self.keep(*self.idx_data, *QUICK)
+        path = str(self.folder / "file")
+        for kind in ("weights", "session"):
+            with self.subTest(kind=kind):
+                (saved,) = self.objects(kind, "download", session, "--output", path)
+                piped = subprocess.run(self.command("--json", kind, "download", session, "--output", "-"),
+                                       capture_output=True, timeout=PATIENCE_SECONDS, check=True)
+                self.assertEqual(piped.stdout, pathlib.Path(path).read_bytes())
+                self.assertEqual(json.loads(piped.stderr), {**saved, "output": "-"})
+
     def test_training_writes_the_weights_that_its_replica_holds(self) -> None:
         file = self.file("w.npy", b"")
         *_, saved, done = self.objects("train", *self.idx_data, *QUICK, "--keep-session", "--output", file)

@@ -46,6 +46,27 @@ class ConnectionUsageTest(CommandTest):
         done = self.run_command("--metadata", "a=1", "session", "list")
         self.assertIn("nobody answers", done.stderr)
 
+    def test_a_secret_that_was_not_quoted_is_not_shown(self) -> None:
+        for flag in (["--metadata", "authorization=Bearer"], ["--metadata=authorization=Bearer"]):
+            for arguments in ([*flag, SECRET], [*flag, SECRET, "--imges"]):
+                with self.subTest(arguments=arguments):
+                    said = self.said(2, *arguments)
+                    self.assertIn("backprop: --metadata: ", said)
+                    self.assertIn("quote KEY=VALUE", said)
+                    # In front of the command it is not known either.
+                    done = self.run_command("--json", *arguments, "session", "list")
+                    self.assertEqual(done.returncode, 2)
+                    self.assertIn("quote KEY=VALUE", done.stdout)
+                    self.assertNotIn(SECRET, done.stdout + done.stderr)
+
+    def test_a_token_that_leaves_the_machine_as_plain_text_is_warned_of_once(self) -> None:
+        token = {"BACKPROP_METADATA": f"authorization=Bearer {SECRET}"}
+        self.assertNotIn("warning", self.said(1, **token))
+        # Nobody is there either, but it is no address of this machine alone.
+        self.address = "0.0.0.0:1"
+        self.assertNotIn("warning", self.said(1, "--tls", **token))
+        self.assertEqual(self.said(1, **token).count("warning: the authorization in the metadata"), 1)
+
     def test_files_of_tls_are_looked_at_first(self) -> None:
         certificate = self.file("crt", b"-----BEGIN CERTIFICATE-----\n")
         for status, arguments, says in (
@@ -59,6 +80,21 @@ class ConnectionUsageTest(CommandTest):
             with self.subTest(arguments=arguments):
                 self.assertIn(f"backprop: {says}", self.said(status, *arguments))
         self.assertIn("--tls-ca: cannot read /nowhere", self.said(1, BACKPROP_TLS_CA="/nowhere"))
+
+    def test_files_of_tls_may_be_pipes_which_can_be_read_once(self) -> None:
+        pipes = []
+        for text in (b"-----BEGIN CERTIFICATE-----\n", b"-----BEGIN CERTIFICATE-----\n", b"-----BEGIN PRIVATE KEY-----\n"):
+            reading, writing = os.pipe()
+            os.write(writing, text)
+            os.close(writing)
+            self.addCleanup(os.close, reading)
+            pipes.append(reading)
+        authority, certificate, key = (f"/dev/fd/{pipe}" for pipe in pipes)
+        done = subprocess.run(self.command("--tls-ca", authority, "--tls-cert", certificate, "--tls-key", key, "session",
+                                           "list"),
+                              capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False, pass_fds=pipes)
+        # They look right, which is all that is asked before the call; they are not.
+        self.assertIn("backprop: TLS cannot be set up", done.stderr)
 
     def test_a_file_of_metadata_that_is_not_there_is_named(self) -> None:
         self.assertIn("--metadata-file: cannot open /nowhere", self.said(1, "--metadata-file", "/nowhere"))

@@ -104,6 +104,28 @@ TEST_F(LostServerTest, OfAServerOutOfReachNothingIsKnown) {
   EXPECT_EQ(said.code(), absl::StatusCode::kUnavailable);
 }
 
+// Of an HTTP/2 stream that was reset, gRPC says INTERNAL.
+TEST_F(LostServerTest, AStreamThatAProxyCutLeavesASessionToGoOnWith) {
+  const absl::Status cut = FromGrpc(
+      {grpc::StatusCode::INTERNAL, "Received RST_STREAM with error code 2"});
+  EXPECT_TRUE(LeavesSessionInDoubt(cut)) << cut;
+  EXPECT_CALL(*stub_, GetSession(_, _, _)).WillOnce(Return(grpc::Status::OK));
+  const absl::Status said = Said(cut, "");
+  EXPECT_THAT(Text(said), AllOf(HasSubstr("cut on its way"),
+                                HasSubstr("go on with --session s")));
+  // For the advice about proxies.
+  EXPECT_EQ(ConnectionFaultOf(said), ConnectionFault::kCut);
+}
+
+TEST(LeavesSessionInDoubtTest, AnswersOfTheServerDoNot) {
+  EXPECT_TRUE(LeavesSessionInDoubt(absl::UnavailableError("socket closed")));
+  EXPECT_TRUE(LeavesSessionInDoubt(FromGrpc(
+      {grpc::StatusCode::UNKNOWN, "Received http2 header with status: 502"})));
+  EXPECT_FALSE(LeavesSessionInDoubt(absl::OkStatus()));
+  EXPECT_FALSE(LeavesSessionInDoubt(absl::InternalError("a bug")));
+  EXPECT_FALSE(LeavesSessionInDoubt(absl::CancelledError("interrupted")));
+}
+
 TEST(IsLostServerTest, OtherFailuresAreNone) {
   EXPECT_FALSE(IsLostServer(absl::OkStatus()));
   EXPECT_FALSE(IsLostServer(absl::UnavailableError("refused")));

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A watch that is stopped while its call is being made. Only a call of gRPC's
+// own can show that it was cancelled.
+#include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <future>
+#include <memory>
+
+#include "backprop/v1/training_service_mock.grpc.pb.h"
+#include "client/cli/run/watch_run.h"
+#include "tests/client/cpp/http2_peer.h"
+#include "tests/client/cpp/session_message.h"
+
+namespace backprop::cli {
+namespace {
+
+using ::testing::_;
+using ::testing::Invoke;
+using ::testing::NiceMock;
+
+constexpr auto kPatience = std::chrono::seconds(30);
+
+TEST(WatchStopTest, AWatchThatIsStoppedBeforeItsCallExistsEnds) {
+  const backprop::testing::Http2Peer peer;  // answers no call
+  const auto silent = v1::TrainingService::NewStub(
+      grpc::CreateChannel(peer.address(), grpc::InsecureChannelCredentials()));
+  const auto stub = std::make_shared<NiceMock<v1::MockTrainingServiceStub>>();
+  std::promise<WatchRun*> made;
+  EXPECT_CALL(*stub, WatchDeltasRaw(_, _))
+      .WillOnce(Invoke([&](grpc::ClientContext* context,
+                           const v1::WatchDeltasRequest& request) {
+        made.get_future().get()->Stop();
+        // Ends a test that fails.
+        context->set_deadline(std::chrono::system_clock::now() + 2 * kPatience);
+        return silent->WatchDeltas(context, request).release();
+      }));
+  TrainingClient client(stub);
+  WatchRun run(client, testing::SessionMessage(1, {1}), std::nullopt);
+  made.set_value(&run);
+  const WatchProgress end = run.Wait(kPatience);
+  EXPECT_TRUE(end.ended);
+  EXPECT_TRUE(end.status.ok()) << end.status;
+}
+
+}  // namespace
+}  // namespace backprop::cli
