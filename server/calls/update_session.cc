@@ -140,28 +140,29 @@ Violations CheckLayout(const Optimiser& before, const Optimiser& after) {
   return violations;
 }
 
-// The spec with what the request changes.
+// The spec with what the request changes: only what some path names is taken
+// from the request, so what none names can't be lost.
 absl::StatusOr<SessionSpec> Updated(const v1::UpdateSessionRequest& request,
                                     const SessionSpec& before,
                                     const Layout& layout) {
   v1::SessionSpec proto = SpecToProto(before, layout);
-  // What can't be updated is taken over below; an answer's standardisation is
-  // no request's.
   proto.clear_input();
   proto.clear_initialiser();
   Violations violations = CheckMask(request.update_mask(), proto);
   if (!violations.empty()) return InvalidFields(violations);
   absl::Status status = Merge(request, &proto);
   if (!status.ok()) return status;
-  auto spec = SpecFromProto(proto, /*weights_given=*/true);
-  if (!spec.ok()) return spec;
-  spec->initialiser = before.initialiser;
-  spec->input = before.input;
-  spec->learn_samples = before.learn_samples;
-  spec->optimiser.keeps_gradient = before.optimiser.keeps_gradient;
-  violations = CheckLayout(before.optimiser, spec->optimiser);
+  auto given = SpecFromProto(proto, /*weights_given=*/true);
+  if (!given.ok()) return given;
+  SessionSpec after = before;
+  after.network = std::move(given->network);
+  after.optimiser = given->optimiser;
+  after.optimiser.keeps_gradient = before.optimiser.keeps_gradient;
+  after.schedule = given->schedule;
+  after.digest_every = given->digest_every;
+  violations = CheckLayout(before.optimiser, after.optimiser);
   if (!violations.empty()) return InvalidFields(violations);
-  return spec;
+  return after;
 }
 
 }  // namespace

@@ -68,6 +68,28 @@ TEST_P(UpdateSessionTest, ChangesWhatTheMaskNamesAndNothingElse) {
   EXPECT_EQ(now.layout().DebugString(), session.layout().DebugString());
 }
 
+// Of a spec that sets whatever an update could lose.
+TEST_P(UpdateSessionTest, WhatNoPathNamesStaysAsItWas) {
+  v1::SessionSpec spec = AdamSpec();
+  spec.set_batch_size(2);
+  spec.set_dropout_seed(7);
+  spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_DENSE);
+  v1::InputFormat& input = *spec.mutable_input();
+  input.set_element_type(v1::ELEMENT_TYPE_UINT8);
+  input.set_scale(0.5F);
+  input.mutable_standardisation()->set_learn_samples(4);
+  input.mutable_standardisation()->set_min_deviation(0.25F);
+  const v1::Session session = Create(spec);
+  ASSERT_EQ(session.spec().input().standardisation().min_deviation(), 0.25F);
+  auto request = Update(session, {"digest_every"});
+  request.mutable_spec()->set_digest_every(3);
+  v1::UpdateSessionResponse response;
+  ASSERT_TRUE(Send(request, &response).ok());
+  v1::SessionSpec expected = session.spec();
+  expected.set_digest_every(3);
+  EXPECT_EQ(response.session().spec().DebugString(), expected.DebugString());
+}
+
 TEST_P(UpdateSessionTest, EveryPathOfTheManualIsTaken) {
   v1::SessionSpec sgd = AdamSpec();
   sgd.mutable_optimiser()->mutable_sgd()->set_momentum(0.5F);
