@@ -6,6 +6,8 @@
 #include <limits>
 #include <numbers>
 
+#include "engine/training/cosine_periods.h"
+
 namespace backprop {
 namespace {
 
@@ -13,13 +15,6 @@ constexpr uint64_t kEver = std::numeric_limits<uint64_t>::max();
 
 uint64_t SumOrEver(uint64_t a, uint64_t b) {
   return a > kEver - b ? kEver : a + b;
-}
-
-// Length of the period that follows one of `length` steps.
-uint64_t NextPeriod(uint64_t length, double factor) {
-  const double next = std::round(static_cast<double>(length) * factor);
-  return next < 0x1p63 ? std::max<uint64_t>(1, static_cast<uint64_t>(next))
-                       : kEver;
 }
 
 double Cosine(const Schedule& schedule, double position, double length) {

@@ -71,8 +71,8 @@ struct SchedulePosition {
                          const SchedulePosition&) = default;
 };
 
-// All violations of a position that no schedule like this one can come to;
-// field names are those of v1.Continuation, e.g. "plateau.window_steps".
+// All violations of a position that no schedule like this one comes to, or not
+// in kMostPeriods; fields are v1.Continuation's, e.g. "plateau.window_steps".
 std::vector<FieldViolation> Validate(const SchedulePosition& position,
                                      const Schedule& schedule);
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which schedules, and which positions of one, there can't be.
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/training/cosine_periods.h"
 #include "engine/training/schedule.h"
 
 namespace backprop {
@@ -105,6 +107,15 @@ std::vector<FieldViolation> Validate(const Schedule& schedule) {
 
 std::vector<FieldViolation> Validate(const SchedulePosition& position,
                                      const Schedule& schedule) {
+  const uint64_t warmup = std::min(position.age, schedule.warmup_steps);
+  if (schedule.kind == ScheduleKind::kCosine && schedule.restarts &&
+      IsBeyondMostPeriods(position.age - warmup, schedule.steps,
+                          schedule.period_factor)) {
+    return {{"schedule_age",
+             absl::StrCat("is ", position.age, "; the schedule's first ",
+                          kMostPeriods,
+                          " periods end before: begin it anew, from 0")}};
+  }
   if (!position.plateau.has_value()) return {};
   if (schedule.kind != ScheduleKind::kPlateau) {
     return {

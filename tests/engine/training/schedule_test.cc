@@ -273,6 +273,39 @@ TEST(SchedulePositionTest, OneThatNoScheduleComesToIsRefusedByField) {
   EXPECT_THAT(refused(good), ElementsAre("plateau"));
 }
 
+// Periods of 2^22 steps that grow by one step each: 46 million of them would
+// have to be walked for the largest age that is let in.
+TEST(SchedulePositionTest, OneThatIsTooManyPeriodsAwayIsRefused) {
+  Schedule schedule = Base(ScheduleKind::kCosine);
+  schedule.steps = uint64_t{1} << 22;
+  schedule.restarts = true;
+  schedule.period_factor = 1 + 0x1p-23F;
+  schedule.warmup_steps = 5;
+  const auto refused = [&](uint64_t age) {
+    std::vector<std::string> fields;
+    for (const FieldViolation& violation :
+         Validate(SchedulePosition{.age = age}, schedule)) {
+      fields.push_back(violation.field);
+    }
+    return fields;
+  };
+  // The steps of the first 2^21 periods, and the warm-up's.
+  const uint64_t periods = uint64_t{1} << 21;
+  const uint64_t last =
+      5 + periods * schedule.steps + periods * (periods - 1) / 2 - 1;
+  EXPECT_THAT(refused(0), IsEmpty());
+  EXPECT_THAT(refused(last), IsEmpty());
+  EXPECT_THAT(refused(last + 1), ElementsAre("schedule_age"));
+  EXPECT_THAT(refused(uint64_t{1} << 53), ElementsAre("schedule_age"));
+  schedule.period_factor = 1;  // all alike: found at once
+  EXPECT_THAT(refused(uint64_t{1} << 53), IsEmpty());
+  schedule.period_factor = 2;
+  EXPECT_THAT(refused(uint64_t{1} << 53), IsEmpty());
+  schedule.period_factor = 1 + 0x1p-23F;
+  schedule.restarts = false;
+  EXPECT_THAT(refused(uint64_t{1} << 53), IsEmpty());
+}
+
 std::vector<std::string> Refused(const Schedule& schedule) {
   std::vector<std::string> fields;
   for (const FieldViolation& violation : Validate(schedule)) {
