@@ -14,7 +14,8 @@ constexpr double kLargestByte = 255;
 // A deviation of no more than half a float32's last place of the mean is how
 // equal numbers differ after different roundings.
 constexpr double kRounding = 0x1p-24;
-// Smaller inputs are 0 to the network (InputFormat).
+// Smaller inputs are 0 to the network (InputFormat). Its reciprocal, and so
+// every factor, is finite.
 constexpr double kSmallestDeviation = 0x1p-60;
 
 }  // namespace
@@ -22,7 +23,8 @@ constexpr double kSmallestDeviation = 0x1p-60;
 double LeastDeviation(const InputFormat& format, float min_deviation) {
   if (min_deviation != 0) return min_deviation;
   if (format.element_type != ElementType::kUint8) return 0;
-  return kLeastShareOfRange * kLargestByte * std::fabs(double{format.scale});
+  return std::max(kSmallestDeviation, kLeastShareOfRange * kLargestByte *
+                                          std::fabs(double{format.scale}));
 }
 
 Standardiser::Standardiser(size_t columns, double least_deviation)

@@ -24,8 +24,8 @@ namespace backprop {
 // that keeps to the range lies further than 64 from its mean.
 inline constexpr double kLeastShareOfRange = 1.0 / 64;
 
-// The floor that all columns of this format share: min_deviation, unless it is
-// 0; else the share of the range of bytes; else 0: each column's own.
+// All columns' floor in this format: min_deviation, unless it is 0; else the
+// share of the range of bytes, at least 2^−60; else 0: each column's own.
 double LeastDeviation(const InputFormat& format, float min_deviation);
 
 // What has been seen of each column so far: Welford's running sums.

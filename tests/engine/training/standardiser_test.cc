@@ -153,6 +153,16 @@ TEST(StandardiserTest, TheFloorOfBytesIsAShareOfTheirRange) {
   EXPECT_EQ(LeastDeviation(InputFormat(), 0.25F), 0.25);
 }
 
+// The reciprocal of 255 · 1e−40 / 64 is no float32.
+TEST(StandardiserTest, NoFloorMakesAFactorInfinite) {
+  const InputFormat tiny{.element_type = ElementType::kUint8, .scale = 1e-40F};
+  const Learnt learnt =
+      Learn({0, 1e-40F, 0, 2.5e-38F}, 2, 1, LeastDeviation(tiny, 0));
+  for (const float factor : learnt.factor) {
+    EXPECT_EQ(factor, 0x1p60F);
+  }
+}
+
 TEST(StandardiserTest, ItDoesNotMatterHowRowsAreGrouped) {
   const std::vector<float> rows = Rows(100, 5);
   const Learnt at_once = Learn(rows, 5, 100);
