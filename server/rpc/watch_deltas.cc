@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/rpc/watch_deltas.h"
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -124,21 +125,22 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     }
     auto pending = PendingCall::Enter(context_, length);
     if (!pending.ok()) return pending.status();
+    PendingPlace place = *std::move(pending);
     {
       std::lock_guard lock(mutex_);
+      request_ = std::move(request);
       feed_ = (*session)->shared_feed();
       turn_pending_ = true;
     }
-    const PendingPlace place = *std::move(pending);
-    request_ = std::move(request);
     if (request_.with_anchor() && !request_.has_after_step()) {
-      return BeginAnchor(*std::move(session), place);
+      return BeginAnchor(*std::move(session), std::move(place));
     }
     const std::shared_ptr<Lane> lane = (*session)->lane();
-    context_.pool.Submit(lane, [self = shared_from_this(), place,
-                                of = *std::move(session)](Worker&) mutable {
-      self->Open(std::move(of), std::move(place));
-    });
+    context_.pool.Submit(lane,
+                         [self = shared_from_this(), place = std::move(place),
+                          of = *std::move(session)](Worker&) mutable {
+                           self->Open(std::move(of), std::move(place));
+                         });
     return absl::OkStatus();
   }
 
@@ -163,17 +165,18 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // turn_pending_ has been set; unless this fails, Anchored ends it.
   absl::Status BeginAnchor(std::shared_ptr<Session> session,
                            PendingPlace place) {
-    return TakeAnchor(context_, {.session = std::move(session),
-                                 .with_state = request_.with_state(),
-                                 .before_copy =
-                                     [self = shared_from_this()](Session& of) {
-                                       return self->MoveTo(of.progress().step);
-                                     },
-                                 .done =
-                                     [self = shared_from_this(), place](
-                                         absl::StatusOr<SharedAnchor> anchor) {
-                                       self->Anchored(std::move(anchor));
-                                     }});
+    return TakeAnchor(
+        context_, {.session = std::move(session),
+                   .with_state = request_.with_state(),
+                   .before_copy =
+                       [self = shared_from_this()](Session& of) {
+                         return self->MoveTo(of.progress().step);
+                       },
+                   .done =
+                       [self = shared_from_this(), place = std::move(place)](
+                           absl::StatusOr<SharedAnchor> anchor) {
+                         self->Anchored(std::move(anchor));
+                       }});
   }
 
   // A turn of the session's lane, which is at that step.
@@ -257,8 +260,11 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
       return;
     }
     const Message& message = next.piece->message;
-    if (!context_.watched_bytes.Take(message->size())) return FallBehind();
-    borrowed_ = message->size();
+    Budget& budget = context_.watched_bytes;
+    // One that is larger than all the room goes alone.
+    const size_t share = std::min(message->size(), budget.limit());
+    if (!budget.Take(share)) return FallBehind();
+    borrowed_ = share;
     ++place_;
     step_ = next.piece->step;
     Write(Borrow(message));

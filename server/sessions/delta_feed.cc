@@ -82,10 +82,12 @@ std::optional<uint64_t> DeltaFeed::AddReader(
   }
   if (after < held_from_) return std::nullopt;
   const auto first =
-      std::lower_bound(pieces_->begin(), pieces_->end(), after,
-                       [](const DeltaPiece& each, uint64_t step) {
-                         return each.base_step < step;
-                       });
+      after == present
+          ? pieces_->end()
+          : std::lower_bound(pieces_->begin(), pieces_->end(), after,
+                             [](const DeltaPiece& each, uint64_t step) {
+                               return each.base_step < step;
+                             });
   const uint64_t begins = first == pieces_->end() ? present : first->base_step;
   if (begins != after) return std::nullopt;
   if (std::ranges::find(readers_, reader) == readers_.end()) {

@@ -61,9 +61,9 @@ class DeltaFeed : public std::enable_shared_from_this<DeltaFeed> {
   // What a turn did could not be told: readers fall behind.
   void Lose(uint64_t present);
   // Says at which place what follows step `after` begins, and adds the reader
-  // unless it is one already. Nothing, and no reader: that is not held, or lies
-  // within a piece; never where after = present. REQUIRES: after ≤ present, the
-  // session's step.
+  // unless it is one already. Nothing, and no reader: not held, or within a
+  // piece; never where after = present, which is the end, behind pieces of no
+  // steps (the reader is told their news). REQUIRES: after ≤ present.
   std::optional<uint64_t> AddReader(std::shared_ptr<DeltaReader> reader,
                                     uint64_t after, uint64_t present);
 

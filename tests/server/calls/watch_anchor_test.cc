@@ -232,5 +232,44 @@ TEST_P(WatchAnchorTest, ALearntStandardisationComesWithTheAnchor) {
   EXPECT_EQ(response.anchor().standardisation().mean_size(), 6);
 }
 
+// What was learnt is held as a piece of no steps, at the step where a later
+// watcher's anchor is; that has it already.
+TEST_P(WatchAnchorTest, ALearntStandardisationComesOnceOnly) {
+  v1::SessionSpec spec = Spec(6, {9, 3});
+  spec.mutable_input()->mutable_standardisation()->set_learn_samples(8);
+  const v1::Session session = Create(spec);
+  WatchCall keeper(stub(), WithAnchor(session));  // so that pieces are held
+  v1::WatchDeltasResponse response;
+  ASSERT_TRUE(keeper.Read(&response));
+  Train(session, {8});
+  WatchCall watch(stub(), WithAnchor(session));
+  ASSERT_TRUE(watch.Read(&response));
+  ASSERT_TRUE(response.anchor_done());
+  EXPECT_EQ(response.anchor().standardisation().mean_size(), 6);
+  ASSERT_TRUE(
+      Eventually([&] { return !Get(session.session_id()).has_writer(); }));
+  Train(session, {2});
+  ASSERT_TRUE(watch.Read(&response));
+  EXPECT_FALSE(response.has_standardisation());
+  EXPECT_EQ(response.step(), 2);
+}
+
+// A step's delta is 40 kB, more than the requests' bytes make room for.
+TEST_P(WatchAnchorTest, AServerOfSmallMessagesTellsLargeSteps) {
+  ServerOptions options = SmallLimits();
+  options.max_message_bytes = 2048;
+  StartServer(options);
+  v1::SessionSpec spec = Spec(100, {100});
+  spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_DENSE);
+  const v1::Session session = Create(spec);
+  WatchCall watch(stub(), WithAnchor(session));
+  AnchoredReplica follower(session);
+  ASSERT_TRUE(follower.ReadTo(0, watch));
+  Train(session, {1});
+  ASSERT_TRUE(follower.ReadTo(1, watch));
+  EXPECT_EQ(follower.anchors(), 1);
+  EXPECT_EQ(follower.steps(), 1);
+}
+
 }  // namespace
 }  // namespace backprop::testing

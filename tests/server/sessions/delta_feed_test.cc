@@ -63,6 +63,22 @@ TEST_F(DeltaFeedTest, ReaderBeginsWhereAPieceBeginsAndNowhereElse) {
   EXPECT_FALSE(feed_->At(*end).piece.has_value());
 }
 
+// A piece of no steps tells what was learnt; a reader that begins at the
+// present has been told.
+TEST_F(DeltaFeedTest, ReaderThatBeginsAtThePresentGetsNothingOld) {
+  Add(5, 5);
+  Append(5, 8);
+  Append(8, 8);
+  const auto end = Add(8, 8);
+  ASSERT_TRUE(end.has_value());
+  EXPECT_FALSE(feed_->At(*end).piece.has_value());
+  Append(8, 9);
+  EXPECT_EQ(feed_->At(*end).piece->step, 9);
+  const auto earlier = Add(8, 9);
+  ASSERT_TRUE(earlier.has_value());
+  EXPECT_EQ(feed_->At(*earlier).piece->step, 8);
+}
+
 TEST_F(DeltaFeedTest, ReaderFallsBehindWhatTheMemoryHolds) {
   const auto place = Add(0, 0);
   for (uint64_t step = 0; step < 4; ++step) Append(step, step + 1);
