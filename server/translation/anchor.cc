@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/translation/anchor.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -12,6 +14,7 @@
 #include "engine/contract/digest.h"
 #include "server/sessions/rejection.h"
 #include "server/translation/continuation.h"
+#include "server/translation/enum_table.h"
 #include "server/translation/input.h"
 
 namespace backprop {
@@ -138,18 +141,59 @@ absl::Status CheckState(const v1::Anchor& anchor, const SessionSpec& spec,
   return CheckStateAge(anchor, ranges.size());
 }
 
+constexpr std::array<EnumPair<v1::FactorKind, FactorKind>, 2> kFactorKinds = {{
+    {v1::FACTOR_KIND_DELTA, FactorKind::kDelta},
+    {v1::FACTOR_KIND_GRADIENT, FactorKind::kGradient},
+}};
+
+// Weights were trained on inputs that were standardised as the anchor says.
+void CheckStandardisation(const v1::Standardisation& anchors,
+                          const InputFormat& specs, Violations& violations) {
+  if (anchors.mean_size() == 0 && anchors.factor_size() == 0) return;
+  if (std::ranges::equal(anchors.mean(), specs.mean) &&
+      std::ranges::equal(anchors.factor(), specs.factor)) {
+    return;
+  }
+  violations.push_back(
+      {"initial.standardisation",
+       specs.mean.empty()
+           ? "is set, but the spec has no input standardisation: give the spec "
+             "that the anchor's session had, or leave this out"
+           : "differs from mean and factor of spec.input.standardisation: give "
+             "the spec that the anchor's session had, or leave this out to use "
+             "the spec's"});
+}
+
+// Samples that were learnt from are not sent again.
+void CheckLearning(const v1::Anchor& anchor, const SessionSpec& spec,
+                   Violations& violations) {
+  if (!AwaitsStandardisation(spec) || anchor.next_offset() == 0) return;
+  if (anchor.continuation().has_learning()) return;
+  violations.push_back(
+      {"initial.continuation.learning",
+       absl::StrCat("is missing, but initial.next_offset is ",
+                    anchor.next_offset(),
+                    " and the input standardisation is not learnt yet: fetch "
+                    "the anchor with_state, or leave step and next_offset out "
+                    "to learn it anew")});
+}
+
 }  // namespace
 
 absl::Status TakeOverFromAnchor(const v1::Anchor& anchor, SessionSpec* spec) {
+  Violations violations;
   // Plain descent keeps its gradient factors when an update has taken away what
   // it had them for.
-  if (anchor.continuation().factor_kind() == v1::FACTOR_KIND_GRADIENT) {
+  if (FromProto(kFactorKinds, anchor.continuation().factor_kind(),
+                "initial.continuation.factor_kind", "factor kind",
+                violations) == FactorKind::kGradient) {
     spec->optimiser.keeps_gradient = true;
   }
-  Violations violations;
   if (AwaitsStandardisation(*spec)) {
     KnownStandardisationFromProto(anchor.standardisation(),
                                   "initial.standardisation", spec, violations);
+  } else {
+    CheckStandardisation(anchor.standardisation(), spec->input, violations);
   }
   return violations.empty() ? absl::OkStatus() : InvalidFields(violations);
 }
@@ -162,6 +206,7 @@ absl::StatusOr<Standing> StandingFromProto(const v1::Anchor& anchor,
   CheckCount(anchor.next_offset(), "next_offset", violations);
   Standing standing;
   standing.progress = {anchor.step(), anchor.next_offset()};
+  CheckLearning(anchor, spec, violations);
   ContinuationFromProto(anchor.continuation(), spec, &standing, violations);
   if (!violations.empty()) return InvalidFields(violations);
   absl::Status status = CheckWeights(anchor, layout);

@@ -19,12 +19,13 @@ namespace backprop {
 
 // What the anchor of a session adds to the spec that it is put back with: the
 // input standardisation that it has learnt, and its kind of factors. Fails with
-// INVALID_REQUEST, as all here do, with paths that begin with "initial.".
+// INVALID_REQUEST, as all here do, with paths that begin with "initial.": here
+// also where the spec has another standardisation than the anchor.
 absl::Status TakeOverFromAnchor(const v1::Anchor& anchor, SessionSpec* spec);
 
-// Checks the whole anchor, every number of weights and state included, and
-// allocates nothing that is as large as they are. spec: with what it takes over
-// from the anchor; layout: of that spec.
+// Checks the whole anchor, every number of weights and state included, without
+// a copy of them; what has been learnt of the inputs' standardisation is
+// copied. spec: with what it takes over from the anchor; layout: of that spec.
 absl::StatusOr<Standing> StandingFromProto(const v1::Anchor& anchor,
                                            const SessionSpec& spec,
                                            const Layout& layout);

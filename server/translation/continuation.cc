@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/translation/continuation.h"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <utility>
@@ -51,6 +52,29 @@ void CheckColumns(const google::protobuf::RepeatedField<Number>& numbers,
   }
 }
 
+// Sums of no samples are 0.
+void CheckSumsOfNone(const google::protobuf::RepeatedField<double>& sums,
+                     const char* name, Violations& violations) {
+  const auto other =
+      std::ranges::find_if(sums, [](double s) { return s != 0; });
+  if (other == sums.end()) return;
+  violations.push_back(
+      {absl::StrCat("initial.continuation.learning.", name, "[",
+                    other - sums.begin(), "]"),
+       absl::StrCat("is ", *other, "; must be 0 where samples is 0")});
+}
+
+void CheckRanges(const v1::StandardisationSums& proto, Violations& violations) {
+  for (int j = 0; j < proto.least_size(); ++j) {
+    if (proto.least(j) <= proto.largest(j)) continue;
+    violations.push_back(
+        {absl::StrCat("initial.continuation.learning.least[", j, "]"),
+         absl::StrCat("is ", proto.least(j), "; must be at most largest[", j,
+                      "], ", proto.largest(j))});
+    return;
+  }
+}
+
 void LearningFromProto(const v1::StandardisationSums& proto,
                        const SessionSpec& spec, Standing* standing,
                        Violations& violations) {
@@ -81,6 +105,12 @@ void LearningFromProto(const v1::StandardisationSums& proto,
                violations);
   CheckColumns(proto.largest(), "largest", ranges, -kLargestMean, kLargestMean,
                violations);
+  if (!violations.empty()) return;
+  if (proto.samples() == 0) {
+    CheckSumsOfNone(proto.mean(), "mean", violations);
+    CheckSumsOfNone(proto.spread(), "spread", violations);
+  }
+  CheckRanges(proto, violations);
   if (!violations.empty()) return;
   standing->standardiser.emplace(
       StandardiserSums{proto.samples(),

@@ -40,6 +40,27 @@ v1::SessionSpec Adam() {
   return spec;
 }
 
+// Periods that grow by one step each.
+v1::SessionSpec SlowlyGrowingPeriods() {
+  v1::SessionSpec spec = Spec(kInputs, {kOutputs});
+  auto& cosine =
+      *spec.mutable_optimiser()->mutable_schedule()->mutable_cosine();
+  cosine.set_period_steps(uint64_t{1} << 22);
+  cosine.set_restarts(true);
+  cosine.set_period_factor(1 + 0x1p-23F);
+  return spec;
+}
+
+v1::SessionSpec Standardised() {
+  v1::SessionSpec spec = Spec(kInputs, {kOutputs});
+  v1::Standardisation& given = *spec.mutable_input()->mutable_standardisation();
+  for (uint32_t j = 0; j < kInputs; ++j) {
+    given.add_mean(0.25F);
+    given.add_factor(2);
+  }
+  return spec;
+}
+
 v1::SessionSpec Learning() {
   v1::SessionSpec spec = Spec(kInputs, {kOutputs});
   spec.set_batch_size(2);
@@ -80,7 +101,7 @@ class BadAnchorTest : public ServiceTest {
       v1::CreateSessionRequest request = kept.Request();
       bad[i].spoil(*request.mutable_initial());
       const grpc::Status status = TryPutBack(request, &session);
-      ASSERT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
+      EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
           << bad[i].field;
       EXPECT_THAT(Fields(status), ElementsAre(bad[i].field));
     }
@@ -101,6 +122,15 @@ Bad State(size_t index, float number) {
   return {"initial.state", [index, number](auto& a) {
             SetNumber(a.mutable_state(), index, number);
           }};
+}
+
+// What a session that has learnt from no sample yet says.
+void Empty(v1::StandardisationSums& learning) {
+  learning.set_samples(0);
+  learning.clear_least();
+  learning.clear_largest();
+  for (double& mean : *learning.mutable_mean()) mean = 0;
+  for (double& spread : *learning.mutable_spread()) spread = 0;
 }
 
 TEST_P(BadAnchorTest, WeightsAndCountsAreRefusedByField) {
@@ -124,6 +154,11 @@ TEST_P(BadAnchorTest, WeightsAndCountsAreRefusedByField) {
         [](auto& a) { a.mutable_continuation()->set_state_age(kTooMany); }},
        {"initial.continuation.schedule_age",
         [](auto& a) { a.mutable_continuation()->set_schedule_age(kTooMany); }},
+       {"initial.continuation.factor_kind",
+        [](auto& a) {
+          a.mutable_continuation()->set_factor_kind(
+              static_cast<v1::FactorKind>(77));
+        }},
        {"initial.continuation.plateau",
         [](auto& a) { a.mutable_continuation()->mutable_plateau(); }},
        {"initial.continuation.learning",
@@ -162,6 +197,38 @@ TEST_P(BadAnchorTest, MomentumsStateAndPlateauAreRefusedByField) {
         plateau([](auto& p) { p.set_rate(0.0009F); })},
        {"initial.continuation.plateau.rate",
         plateau([](auto& p) { p.set_rate(NAN); })}});
+}
+
+TEST_P(BadAnchorTest, AnAgeOfMillionsOfPeriodsIsRefused) {
+  ExpectRefused(SlowlyGrowingPeriods(),
+                {{"initial.continuation.schedule_age", [](auto& a) {
+                    a.mutable_continuation()->set_schedule_age(kTooMany - 1);
+                  }}});
+}
+
+TEST_P(BadAnchorTest, AnotherStandardisationThanTheSpecsIsRefused) {
+  ExpectRefused(
+      Standardised(),
+      {{"initial.standardisation",
+        [](auto& a) { a.mutable_standardisation()->set_mean(2, 0.5F); }},
+       {"initial.standardisation",
+        [](auto& a) { a.mutable_standardisation()->set_factor(0, NAN); }},
+       {"initial.standardisation",
+        [](auto& a) { a.mutable_standardisation()->add_mean(0); }},
+       {"initial.standardisation",
+        [](auto& a) { a.mutable_standardisation()->clear_factor(); }}});
+  ExpectRefused(Spec(kInputs, {kOutputs}),
+                {{"initial.standardisation", [](auto& a) {
+                    for (uint32_t j = 0; j < kInputs; ++j) {
+                      a.mutable_standardisation()->add_mean(0);
+                      a.mutable_standardisation()->add_factor(1);
+                    }
+                  }}});
+  const KeptSession kept = Trained(Standardised());
+  v1::CreateSessionRequest request = kept.Request();
+  request.mutable_initial()->clear_standardisation();
+  v1::Session session;
+  EXPECT_TRUE(TryPutBack(request, &session).ok()) << "the spec's own holds";
 }
 
 TEST_P(BadAnchorTest, OtherOptimisersStateIsRefusedByField) {
@@ -217,6 +284,29 @@ TEST_P(BadAnchorTest, LearningIsRefusedByField) {
                       a.mutable_standardisation()->add_factor(INFINITY);
                     }
                   }}});
+}
+
+TEST_P(BadAnchorTest, LearningThatNoSamplesMakeIsRefused) {
+  const auto learning = [](auto spoil) {
+    return [spoil](v1::Anchor& a) {
+      spoil(*a.mutable_continuation()->mutable_learning());
+    };
+  };
+  ExpectRefused(
+      Learning(),
+      {{"initial.continuation.learning.mean[0]", learning([](auto& l) {
+          Empty(l);
+          l.set_mean(0, 1);
+        })},
+       {"initial.continuation.learning.spread[2]", learning([](auto& l) {
+          Empty(l);
+          l.set_spread(2, 1);
+        })},
+       {"initial.continuation.learning.least[1]", learning([](auto& l) {
+          l.set_least(1, std::nextafter(l.largest(1), INFINITY));
+        })},
+       {"initial.continuation.learning",
+        [](auto& a) { a.mutable_continuation()->clear_learning(); }}});
 }
 
 // The largest numbers that are let in, in every place at once.
