@@ -22,7 +22,7 @@
 namespace backprop {
 namespace {
 
-using Numbers = std::shared_ptr<const std::vector<float>>;
+using Numbers = std::shared_ptr<const ReservedNumbers>;
 
 // What stands before a field's `length` bytes on the wire.
 void AppendTag(int field, size_t length, std::string* bytes) {
@@ -39,7 +39,8 @@ grpc::Slice Lend(const Numbers& numbers, size_t first, size_t count) {
   auto* const owner = new Numbers(numbers);
   // Slices are read only; the signature is older than that.
   return grpc::Slice(
-      const_cast<float*>(numbers->data() + first), count * sizeof(float),
+      const_cast<float*>(numbers->numbers().data() + first),
+      count * sizeof(float),
       [](void* kept) { delete static_cast<Numbers*>(kept); }, owner);
 }
 
@@ -79,50 +80,52 @@ grpc::ByteBuffer AnchorCopy::WatchedChunk(size_t first) const {
   return {slices.data(), slices.size()};
 }
 
-bool AnchorCopy::Reserve() {
-  if (!context_.snapshot_weights.Take(size_)) return false;
-  reserved_ = size_;
-  return true;
-}
-
 // An anchor that is being taken. Each turn submits the next.
 class AnchorTask : public std::enable_shared_from_this<AnchorTask> {
  public:
   AnchorTask(ServiceContext& context, AnchorRequest request, size_t size)
       : context_(context),
         request_(std::move(request)),
-        copy_(new AnchorCopy(context, size)) {}
+        copy_(new AnchorCopy(context.snapshot_weights, size)) {}
 
   // False: there is no room for it.
   bool Begin() {
-    if (!copy_->Reserve()) return false;
+    if (!copy_->numbers_->Reserve(copy_->size_)) return false;
     Submit(std::make_shared<Lane>(), &AnchorTask::Allocate);
     return true;
   }
 
  private:
-  void Submit(const std::shared_ptr<Lane>& lane, void (AnchorTask::*turn)()) {
+  // What done gets; nullopt: another turn goes on.
+  using Result = std::optional<absl::StatusOr<SharedAnchor>>;
+
+  void Submit(const std::shared_ptr<Lane>& lane, Result (AnchorTask::*turn)()) {
     context_.pool.Submit(lane, [self = shared_from_this(), turn](Worker&) {
+      Result result;
       try {
-        (self.get()->*turn)();
+        result = (self.get()->*turn)();
       } catch (const std::bad_alloc&) {
-        self->End(OutOfMemory());
+        result = OutOfMemory();
       }
+      // Not where it could be caught: it is called once.
+      if (result.has_value()) self->End(*std::move(result));
     });
   }
 
-  void Allocate() {
-    copy_->numbers_ = std::make_shared<std::vector<float>>(copy_->size_);
+  Result Allocate() {
+    copy_->numbers_->Allocate();
     Submit(request_.session->lane(), &AnchorTask::Copy);
+    return std::nullopt;
   }
 
   // A turn of the session's lane.
-  void Copy() {
+  Result Copy() {
     // It may be deleted while its weights are sent.
     const std::shared_ptr<Session> session = std::move(request_.session);
     if (request_.before_copy) status_ = request_.before_copy(*session);
     if (status_.ok()) CopyFrom(*session);
     Submit(std::make_shared<Lane>(), &AnchorTask::Describe);
+    return std::nullopt;
   }
 
   void CopyFrom(Session& session) {
@@ -130,7 +133,7 @@ class AnchorTask : public std::enable_shared_from_this<AnchorTask> {
     const Progress& progress = standing_.progress;
     const std::span<const float> weights = session.weights();
     float* const state_begin =
-        std::ranges::copy(weights, copy_->numbers_->data()).out;
+        std::ranges::copy(weights, copy_->numbers_->numbers().data()).out;
     if (copy_->size_ > weights.size()) {
       std::ranges::copy(session.state(), state_begin);
     }
@@ -141,11 +144,11 @@ class AnchorTask : public std::enable_shared_from_this<AnchorTask> {
     layout_ = session.layout();
   }
 
-  void Describe() {
-    if (!status_.ok()) return End(status_);
+  Result Describe() {
+    if (!status_.ok()) return status_;
     v1::GetWeightsResponse& head = copy_->head_;
     head.set_digest(
-        Digest(std::span(*copy_->numbers_).first(head.weight_count())));
+        Digest(copy_->numbers_->numbers().first(head.weight_count())));
     if (!spec_->input.mean.empty()) {
       StandardisationToProto(*spec_, head.mutable_standardisation());
     }
@@ -153,7 +156,7 @@ class AnchorTask : public std::enable_shared_from_this<AnchorTask> {
     ContinuationToProto(standing_, *spec_, request_.with_state,
                         first.mutable_continuation());
     *first.mutable_spec() = SpecToProto(*spec_, *layout_);
-    End(SharedAnchor(std::move(copy_)));
+    return SharedAnchor(std::move(copy_));
   }
 
   void End(absl::StatusOr<SharedAnchor> result) {
@@ -180,7 +183,7 @@ absl::Status TakeAnchor(ServiceContext& context, AnchorRequest request) {
       std::make_shared<AnchorTask>(context, std::move(request), size);
   if (task->Begin()) return absl::OkStatus();
   return OverBudget({.needed = size,
-                     .limit = context.snapshot_weights.limit(),
+                     .limit = context.snapshot_weights->limit(),
                      .what = "numbers of weights and state on their way",
                      .flags = "--max-total-weights",
                      .field = "session_id"});

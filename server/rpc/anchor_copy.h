@@ -18,25 +18,57 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.pb.h"
 #include "server/rpc/service_context.h"
+#include "server/sessions/budget.h"
 
 namespace backprop {
 
 // Numbers in a chunk: 256 KiB lie well below gRPC's default receive limit.
 inline constexpr size_t kAnchorChunkNumbers = 64 * 1024;
 
+// A copy's numbers and their room in a budget, which is given back when the
+// last who holds them lets go: the copy, or a chunk of it that gRPC has yet to
+// send, be its call long over.
+class ReservedNumbers {
+ public:
+  explicit ReservedNumbers(std::shared_ptr<Budget> budget)
+      : budget_(std::move(budget)) {}
+  ~ReservedNumbers() {
+    std::vector<float>().swap(numbers_);
+    budget_->Return(reserved_);
+  }
+  ReservedNumbers(const ReservedNumbers&) = delete;
+  ReservedNumbers& operator=(const ReservedNumbers&) = delete;
+
+  // Once. False: there is no room.
+  bool Reserve(size_t size) {
+    if (!budget_->Take(size)) return false;
+    reserved_ = size;
+    return true;
+  }
+  // As many as are reserved, all 0.
+  void Allocate() { numbers_.resize(reserved_); }
+
+  std::span<float> numbers() { return numbers_; }
+  std::span<const float> numbers() const { return numbers_; }
+
+ private:
+  const std::shared_ptr<Budget> budget_;
+  size_t reserved_ = 0;
+  std::vector<float> numbers_;
+};
+
 // Constant once it is made: any thread may read it.
 class AnchorCopy {
  public:
-  // Gives its room back to the context's budget, so the context must outlive
-  // it. The numbers themselves stay until gRPC has let go of the last chunk.
-  ~AnchorCopy() { context_.snapshot_weights.Return(reserved_); }
   AnchorCopy(const AnchorCopy&) = delete;
   AnchorCopy& operator=(const AnchorCopy&) = delete;
 
@@ -54,17 +86,14 @@ class AnchorCopy {
 
  private:
   friend class AnchorTask;
-  AnchorCopy(ServiceContext& context, size_t size)
-      : context_(context), size_(size) {}
-  // False: there is no room.
-  bool Reserve();
+  AnchorCopy(std::shared_ptr<Budget> budget, size_t size)
+      : size_(size),
+        numbers_(std::make_shared<ReservedNumbers>(std::move(budget))) {}
   // All of a chunk but the numbers, which follow it.
   std::string Head(size_t first, size_t count) const;
 
-  ServiceContext& context_;
   const size_t size_;
-  size_t reserved_ = 0;                          // of the budget
-  std::shared_ptr<std::vector<float>> numbers_;  // (size_)
+  const std::shared_ptr<ReservedNumbers> numbers_;  // (size_)
   v1::GetWeightsResponse head_;   // what all chunks have in common
   v1::GetWeightsResponse first_;  // and the first has besides
 };
@@ -79,7 +108,7 @@ struct AnchorRequest {
   // follows the anchor begins here. An error is what done gets. May be empty.
   std::function<absl::Status(Session&)> before_copy;
   // Called once, in a turn that is not the session's, with the copy or with why
-  // there is none (before_copy's error, no memory).
+  // there is none (before_copy's error, no memory). Must not throw.
   std::function<void(absl::StatusOr<SharedAnchor>)> done;
 };
 

@@ -44,7 +44,7 @@ ServiceContext::ServiceContext(const ServerOptions& options_, Metrics& metrics_,
       pending_calls(options_.max_pending_calls),
       pending_bytes(kLargestRequestsPending * options_.max_message_bytes),
       answer_bytes(AnswerBytes(options_)),
-      snapshot_weights(options_.max_total_weights),
+      snapshot_weights(std::make_shared<Budget>(options_.max_total_weights)),
       watched_bytes(kLargestRequestsPending * options_.max_message_bytes),
       housekeeping(std::chrono::seconds(2), [&sessions_] {
         sessions_.ForgetOldDeltas(DeltaFeed::Clock::now());

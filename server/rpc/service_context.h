@@ -34,11 +34,13 @@ struct ServiceContext {
   SessionTable& sessions;
   ComputePool& pool;
   std::atomic<bool> draining = false;
-  Budget pending_calls;     // waiting for or in a turn
-  Budget pending_bytes;     // of those calls' requests
-  Budget answer_bytes;      // of unary answers, until they have been sent
-  Budget snapshot_weights;  // copied for GetWeights, not yet sent
-  Budget watched_bytes;     // of deltas being sent to watchers
+  Budget pending_calls;  // waiting for or in a turn
+  Budget pending_bytes;  // of those calls' requests
+  Budget answer_bytes;   // of unary answers, until they have been sent
+  // Of numbers copied as anchors, not yet sent. gRPC may hold such a copy, and
+  // its room with it, longer than the context lives.
+  const std::shared_ptr<Budget> snapshot_weights;
+  Budget watched_bytes;  // of deltas being sent to watchers
   Housekeeping housekeeping;
 };
 
