@@ -111,8 +111,8 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindByRequest(
   if (entry.key.fingerprint != key.fingerprint) {
     return Rejection(kRequestIdReused,
                      absl::StrCat("request_id made session ", found->second,
-                                  " from another spec or other weights: use a "
-                                  "new request_id"));
+                                  " from another spec or initial: use a new "
+                                  "request_id"));
   }
   return entry.session;
 }
