@@ -60,7 +60,7 @@ class BufCurlTest(unittest.TestCase):
                 "layers": [{"size": 1}],
                 "optimiser": {"sgd": {}, "learningRate": 0.5},
             },
-            "initialWeights": weights,
+            "initial": {"weights": weights},
         })
         self.assertEqual(made["session"]["layout"]["weightCount"], "3")
         return made["session"]["sessionId"]
