@@ -142,20 +142,25 @@ TEST(StandardiserTest, AGivenFloorHoldsForEveryColumn) {
 }
 
 TEST(StandardiserTest, TheFloorOfBytesIsAShareOfTheirRange) {
-  const InputFormat pixels{.element_type = ElementType::kUint8,
-                           .scale = 1 / 255.0F};
+  const auto bytes = [](float scale) {
+    InputFormat format;
+    format.element_type = ElementType::kUint8;
+    format.scale = scale;
+    return format;
+  };
+  const InputFormat pixels = bytes(1 / 255.0F);
   EXPECT_FLOAT_EQ(static_cast<float>(LeastDeviation(pixels, 0)), 1 / 64.0F);
   EXPECT_EQ(LeastDeviation(pixels, 0.25F), 0.25);
-  EXPECT_EQ(
-      LeastDeviation({.element_type = ElementType::kUint8, .scale = -2}, 0),
-      510 / 64.0);
+  EXPECT_EQ(LeastDeviation(bytes(-2), 0), 510 / 64.0);
   EXPECT_EQ(LeastDeviation(InputFormat(), 0), 0);
   EXPECT_EQ(LeastDeviation(InputFormat(), 0.25F), 0.25);
 }
 
 // The reciprocal of 255 · 1e−40 / 64 is no float32.
 TEST(StandardiserTest, NoFloorMakesAFactorInfinite) {
-  const InputFormat tiny{.element_type = ElementType::kUint8, .scale = 1e-40F};
+  InputFormat tiny;
+  tiny.element_type = ElementType::kUint8;
+  tiny.scale = 1e-40F;
   const Learnt learnt =
       Learn({0, 1e-40F, 0, 2.5e-38F}, 2, 1, LeastDeviation(tiny, 0));
   for (const float factor : learnt.factor) {
