@@ -103,6 +103,7 @@ stop_server() {
 
 # Starts the server on ports that are free; sets `address`.
 start_server() {
+  : >server.log  # there before it is looked into
   "${backpropd}" --grpc-address=127.0.0.1:0 --http-address=127.0.0.1:0 2>server.log &
   server=$!
   trap stop_server EXIT
