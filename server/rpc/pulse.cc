@@ -14,6 +14,11 @@
 namespace backprop {
 namespace {
 
+// How long a pulse that ends lets its last call be answered before it cancels
+// it: gRPC 1.51's in-process transport may abort the process where a
+// cancellation meets the answer ("prior > 0" in ref_counted.h).
+constexpr std::chrono::milliseconds kLastAnswer{200};
+
 using Clock = std::chrono::steady_clock;
 
 void LogLateAnswer(std::chrono::duration<double> waited, bool answered) {
@@ -95,6 +100,7 @@ void Pulse::CheckOnce() {
       lock.lock();
     }
   }
+  shared_->changed.wait_for(lock, kLastAnswer, [&] { return check->answered; });
   if (!check->answered) {
     lock.unlock();  // TryCancel may run the callback
     check->context.TryCancel();
