@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from backpropd import InvalidRequestError, NonFiniteStepError, ServerUnavailableError, SessionNotFoundError, sgd
 from backpropd.aio import AsyncSession, AsyncTrainingClient, AsyncWatch
-from backpropd.deltas import DeltaBatch
+from backpropd.replica import DeltaBatch
 from backpropd.v1 import network_pb2 as pb
 from fake_clock import FakeAsyncClock, FullJitter
 from fake_server import FakeServer, FakeServicer

@@ -81,7 +81,7 @@ def test_weights_that_are_left_in_the_middle_leave_no_thread(
 ) -> None:
     wait_for_no_call()
     with monkeypatch.context() as patch:
-        patch.setattr("backpropd.anchor.AnchorReader.add", raising(error))
+        patch.setattr("backpropd.replica.anchor.AnchorReader.add", raising(error))
         for _ in range(3):
             with pytest.raises(type(error)):
                 session.weights()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backpropd import Anchor, Replica
-from backpropd.anchor import AnchorReader
+from backpropd.replica.anchor import AnchorReader
 from backpropd.v1 import training_service_pb2 as rpc
 from backpropd.watch_state import WatchState
 

@@ -7,14 +7,11 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-import backpropd.forward
-import backpropd.replica
-import backpropd.step_rules
-import backpropd.weight_mover
 import numpy as np
 import pytest
 from backpropd import DigestMismatchError
-from backpropd.deltas import batch_from_watch
+from backpropd.replica import forward, step_rules, weight_mover
+from backpropd.replica.deltas import batch_from_watch
 from backpropd.v1 import network_pb2 as pb
 from naive_contract import apply_step, seen_inputs
 from recorded_stream import FOLDER, SUFFIX, RecordedStream
@@ -126,23 +123,23 @@ def drop_tiny_but_zero(x: Any) -> Any:
     return x
 
 
-DROP_TINY = backpropd.step_rules._drop_tiny
-SUM_PRODUCTS = backpropd.weight_mover.WeightMover._sum_products
+DROP_TINY = step_rules._drop_tiny
+SUM_PRODUCTS = weight_mover.WeightMover._sum_products
 FAULTS = {
-    "fused multiply-add": (backpropd.weight_mover.WeightMover, "_add_products", fused_products),
-    "fused multiply-add in means": (backpropd.step_rules, "_fade", fused_fade),
-    "samples in another order": (backpropd.weight_mover.WeightMover, "_sum_products", backward_sums),
-    "a reciprocal for a division": (backpropd.step_rules, "_over_root", fused_root),
+    "fused multiply-add": (weight_mover.WeightMover, "_add_products", fused_products),
+    "fused multiply-add in means": (step_rules, "_fade", fused_fade),
+    "samples in another order": (weight_mover.WeightMover, "_sum_products", backward_sums),
+    "a reciprocal for a division": (step_rules, "_over_root", fused_root),
     "tiny gradients and means kept": (
-        backpropd.step_rules,
+        step_rules,
         "_drop_tiny",
-        keep_above(backpropd.step_rules._TINY_GRADIENT),
+        keep_above(step_rules._TINY_GRADIENT),
     ),
-    "tiny squares kept": (backpropd.step_rules, "_drop_tiny", keep_above(backpropd.step_rules._TINY_SQUARE)),
-    "tiny deltas kept": (backpropd.step_rules, "_drop_tiny", keep_above(backpropd.step_rules._TINY_DELTA)),
-    "tiny inputs kept": (backpropd.forward, "without_tiny", lambda x: x),
-    "inputs of −0.0 kept": (backpropd.forward, "without_tiny", drop_tiny_but_zero),
-    "tiny inputs keep their sign": (backpropd.forward, "without_tiny", lambda x: x * (np.abs(x) >= 2.0**-60)),
+    "tiny squares kept": (step_rules, "_drop_tiny", keep_above(step_rules._TINY_SQUARE)),
+    "tiny deltas kept": (step_rules, "_drop_tiny", keep_above(step_rules._TINY_DELTA)),
+    "tiny inputs kept": (forward, "without_tiny", lambda x: x),
+    "inputs of −0.0 kept": (forward, "without_tiny", drop_tiny_but_zero),
+    "tiny inputs keep their sign": (forward, "without_tiny", lambda x: x * (np.abs(x) >= 2.0**-60)),
 }
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from backpropd import Anchor, DeltaBatch, DigestMismatchError, Replica, ReplicaGapError, ReplicaInterruptedError, sgd
-from backpropd.anchor import digest_of
+from backpropd.replica.anchor import digest_of
+from backpropd.replica.weight_mover import WeightMover
 from backpropd.v1 import network_pb2 as pb
-from backpropd.weight_mover import WeightMover
 from naive_contract import apply_step, layout_of, scalars_of, seen_inputs
 
 FACTORED, DENSE = pb.DELTA_FORM_FACTORED, pb.DELTA_FORM_DENSE

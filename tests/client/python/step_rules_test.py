@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backpropd.step_rules import move, rule_for
+from backpropd.replica.step_rules import move, rule_for
 from backpropd.v1 import network_pb2 as pb
 from naive_contract import move_weight, scalars_of
 

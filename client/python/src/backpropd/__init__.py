@@ -12,12 +12,9 @@
 backpropd.aio holds the same for asyncio, backpropd.v1 the protocol's messages.
 """
 
-from backpropd.anchor import Anchor
 from backpropd.backoff import NO_RETRY, AsyncClock, Clock, RetryPolicy
 from backpropd.client import TrainingClient
 from backpropd.connection import Tls
-from backpropd.deltas import DeltaBatch
-from backpropd.difference import Difference
 from backpropd.errors import (
     AccessDeniedError,
     BackpropdError,
@@ -44,7 +41,7 @@ from backpropd.errors import (
     StepNotReachedError,
     UnreachableError,
 )
-from backpropd.replica import Replica
+from backpropd.replica import Anchor, DeltaBatch, Difference, Replica
 from backpropd.requests import Evaluation, StepResult, TrainResult
 from backpropd.sample_ledger import Trained
 from backpropd.session import Session

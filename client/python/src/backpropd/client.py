@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import grpc
 import numpy.typing as npt
 
-from backpropd.anchor import Anchor
 from backpropd.backoff import Backoff, Clock, RetryPolicy, SystemClock, is_passing
 from backpropd.connection import Tls, channel_options, checked_metadata, credentials_of
 from backpropd.errors import BackpropdError, SessionNotFoundError
 from backpropd.left_calls import LeftCalls
+from backpropd.replica import Anchor
 from backpropd.requests import create_request, creation_error
 from backpropd.session import Session
 from backpropd.threads import aside

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
-from backpropd.anchor import Anchor
 from backpropd.backoff import Backoff
 from backpropd.errors import BackpropdError
 from backpropd.left_calls import LeftCalls
+from backpropd.replica import Anchor
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backpropd.anchor import Anchor
 from backpropd.backoff import Backoff
 from backpropd.call import Call
 from backpropd.errors import BackpropdError
+from backpropd.replica import Anchor
 from backpropd.v1 import training_service_pb2 as rpc
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import grpc
 import numpy as np
 import numpy.typing as npt
 
-from backpropd.anchor import Anchor
-from backpropd.arrays import Float32, floats_to
 from backpropd.errors import BackpropdError
+from backpropd.replica import Anchor
+from backpropd.replica.arrays import Float32, floats_to
 from backpropd.rows import Samples, input_rows
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc

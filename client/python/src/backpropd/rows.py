@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from backpropd.arrays import AnyArray
-from backpropd.deltas import element_dtype
+from backpropd.replica.arrays import AnyArray
+from backpropd.replica.deltas import element_dtype
 from backpropd.v1 import network_pb2 as pb
 
 

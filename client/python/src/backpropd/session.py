@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from backpropd.anchor import Anchor, AnchorReader
-from backpropd.arrays import Float32
 from backpropd.call import Call, answer_of, finish
 from backpropd.feed import Rebatcher, chunks_of
 from backpropd.progress import Progress
 from backpropd.replica import Replica
+from backpropd.replica.anchor import Anchor, AnchorReader
+from backpropd.replica.arrays import Float32
 from backpropd.requests import (
     Evaluation,
     HandTypedSamples,

@@ -13,7 +13,7 @@ from backpropd.backoff import is_passing
 from backpropd.errors import BackpropdError, ServerUnavailableError, ShuttingDownError
 from backpropd.peer import Peer, StreamCall
 from backpropd.replica import Replica
-from backpropd.replica_feed import feed_replica, needs_anchor
+from backpropd.replica.feeding import feed_replica, needs_anchor
 from backpropd.rows import Samples
 from backpropd.sample_ledger import Answer, SampleLedger, Trained
 from backpropd.v1 import training_service_pb2 as rpc

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from backpropd.arrays import Float32
 from backpropd.progress import Progress
+from backpropd.replica.arrays import Float32
 from backpropd.requests import TrainResult
 from backpropd.sample_ledger import Trained
 

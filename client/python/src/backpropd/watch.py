@@ -8,9 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from backpropd.call import finish
-from backpropd.deltas import DeltaBatch
 from backpropd.plain_peer import PlainPeer
-from backpropd.replica import Replica
+from backpropd.replica import DeltaBatch, Replica
 from backpropd.watch_dialogue import WatchDialogue
 
 if TYPE_CHECKING:

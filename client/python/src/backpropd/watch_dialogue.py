@@ -9,10 +9,9 @@ from typing import TypeAlias
 import grpc
 
 from backpropd.backoff import is_passing
-from backpropd.deltas import DeltaBatch
 from backpropd.errors import BackpropdError, ServerUnavailableError, ShuttingDownError
 from backpropd.peer import Peer, StreamCall
-from backpropd.replica import Replica
+from backpropd.replica import DeltaBatch, Replica
 from backpropd.v1 import training_service_pb2 as rpc
 from backpropd.watch_state import STEPS_MISSED, Event, WatchState
 

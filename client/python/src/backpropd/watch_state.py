@@ -7,11 +7,11 @@ import enum
 from collections.abc import Sequence
 from dataclasses import replace
 
-from backpropd.anchor import AnchorReader
-from backpropd.deltas import DeltaBatch, batch_at_anchor, batch_from_watch
 from backpropd.errors import ReplicaGapError, StepNotHeldError, StepNotReachedError
 from backpropd.replica import Replica
-from backpropd.replica_feed import feed_replica
+from backpropd.replica.anchor import AnchorReader
+from backpropd.replica.deltas import DeltaBatch, batch_at_anchor, batch_from_watch
+from backpropd.replica.feeding import feed_replica
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 

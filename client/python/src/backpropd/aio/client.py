@@ -13,11 +13,11 @@ import grpc.aio
 import numpy.typing as npt
 
 from backpropd.aio.session import AsyncSession
-from backpropd.anchor import Anchor
 from backpropd.backoff import AsyncClock, Backoff, RetryPolicy, SystemAsyncClock, is_passing
 from backpropd.connection import Tls, channel_options, checked_metadata, credentials_of
 from backpropd.errors import BackpropdError, SessionNotFoundError, error_from_call
 from backpropd.left_calls import LeftCalls
+from backpropd.replica import Anchor
 from backpropd.requests import create_request, creation_error
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc

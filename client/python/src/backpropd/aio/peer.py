@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backpropd.aio.call import AsyncCall
-from backpropd.anchor import Anchor
 from backpropd.backoff import Backoff
 from backpropd.errors import BackpropdError
+from backpropd.replica import Anchor
 from backpropd.v1 import training_service_pb2 as rpc
 
 if TYPE_CHECKING:

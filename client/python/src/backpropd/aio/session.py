@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from backpropd.aio.train_stream import AsyncTrainStream
 from backpropd.aio.watch import AsyncWatch
-from backpropd.anchor import Anchor, AnchorReader
-from backpropd.arrays import Float32
 from backpropd.errors import error_from_call
 from backpropd.feed import Rebatcher, chunk_samples, chunks_of
 from backpropd.progress import Progress
 from backpropd.replica import Replica
+from backpropd.replica.anchor import Anchor, AnchorReader
+from backpropd.replica.arrays import Float32
 from backpropd.requests import (
     Evaluation,
     HandTypedSamples,

@@ -8,8 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from backpropd.aio.peer import AsyncPeer
-from backpropd.deltas import DeltaBatch
-from backpropd.replica import Replica
+from backpropd.replica import DeltaBatch, Replica
 from backpropd.watch_dialogue import WatchDialogue
 
 if TYPE_CHECKING:

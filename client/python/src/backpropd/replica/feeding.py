@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from backpropd.deltas import DeltaBatch
-from backpropd.replica import Replica
+from backpropd.replica.deltas import DeltaBatch
+from backpropd.replica.replica import Replica
 
 
 def needs_anchor(replica: Replica, batch: DeltaBatch) -> bool:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from backpropd.arrays import Float32
+from backpropd.replica.arrays import Float32
 from backpropd.v1 import network_pb2 as pb
 
 Rule: TypeAlias = Callable[[Float32, Float32, Float32, Float32], Float32]

@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from backpropd.arrays import AnyArray, Float32
-from backpropd.layout import LayerPlace
+from backpropd.replica.arrays import AnyArray, Float32
+from backpropd.replica.layout import LayerPlace
 from backpropd.v1 import network_pb2 as pb
 
 _TINY = np.float32(2.0**-60)

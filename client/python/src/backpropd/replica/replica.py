@@ -7,15 +7,15 @@ import threading
 
 import numpy as np
 
-from backpropd.anchor import Anchor, digest_of
-from backpropd.arrays import AnyArray, Float32
-from backpropd.deltas import DeltaBatch
-from backpropd.difference import Difference, first_difference
 from backpropd.errors import DigestMismatchError, ReplicaGapError, ReplicaInterruptedError
-from backpropd.forward import network_inputs, outputs_of, without_tiny
+from backpropd.replica.anchor import Anchor, digest_of
+from backpropd.replica.arrays import AnyArray, Float32
+from backpropd.replica.deltas import DeltaBatch
+from backpropd.replica.difference import Difference, first_difference
+from backpropd.replica.forward import network_inputs, outputs_of, without_tiny
+from backpropd.replica.weight_mover import WeightMover
 from backpropd.rows import input_rows
 from backpropd.v1 import network_pb2 as pb
-from backpropd.weight_mover import WeightMover
 
 
 class Replica:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from backpropd.arrays import Float32
-from backpropd.layout import LayerPlace, places_of
-from backpropd.step_rules import move, rule_for
+from backpropd.replica.arrays import Float32
+from backpropd.replica.layout import LayerPlace, places_of
+from backpropd.replica.step_rules import move, rule_for
 from backpropd.v1 import network_pb2 as pb
 
 _BLOCK = 16384

@@ -9,9 +9,9 @@ import numpy as np
 import xxhash
 from google.protobuf.message import DecodeError
 
-from backpropd.arrays import Float32, floats_from, floats_to
 from backpropd.errors import BackpropdError, DigestMismatchError
-from backpropd.layout import places_of
+from backpropd.replica.arrays import Float32, floats_from, floats_to
+from backpropd.replica.layout import places_of
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 

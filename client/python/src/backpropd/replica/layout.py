@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backpropd.arrays import Float32
+from backpropd.replica.arrays import Float32
 from backpropd.v1 import network_pb2 as pb
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backpropd.arrays import Float32
-from backpropd.layout import LayerPlace
+from backpropd.replica.arrays import Float32
+from backpropd.replica.layout import LayerPlace
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from backpropd.anchor import Anchor
-from backpropd.arrays import AnyArray, Float32, floats_from
+from backpropd.replica.anchor import Anchor
+from backpropd.replica.arrays import AnyArray, Float32, floats_from
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 
