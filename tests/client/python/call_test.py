@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from backpropd import BackpropdError, Session, SessionNotFoundError, TrainingClient
 from backpropd.call import Call, answer_of, finish
-from backpropd.errors import error_from_status
+from backpropd.call_errors import error_from_status
 from backpropd.threads import aside
 from backpropd.v1 import network_pb2 as pb
 from fake_server import FakeServicer, status_of

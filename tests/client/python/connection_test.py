@@ -25,8 +25,8 @@ from backpropd import (
 )
 from backpropd.aio import AsyncTrainingClient
 from backpropd.backoff import is_passing
+from backpropd.call_errors import error_from_call
 from backpropd.connection import CHANNEL_OPTIONS, channel_options
-from backpropd.errors import error_from_call
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 from fake_server import FakeServer

@@ -28,7 +28,7 @@ from backpropd import (
 )
 from backpropd.aio import AsyncTrainingClient
 from backpropd.left_calls import LINGER
-from backpropd.rows import Samples
+from backpropd.samples import Samples
 from backpropd.v1 import network_pb2 as pb
 from fake_clock import FakeAsyncClock, FakeClock, FullJitter
 from fake_server import FakeServer, FakeServicer

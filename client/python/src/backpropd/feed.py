@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backpropd.rows import Samples, samples_of
+from backpropd.samples import Samples, samples_of
 from backpropd.v1 import network_pb2 as pb
 
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from backpropd.errors import BackpropdError
 from backpropd.replica import Anchor
 from backpropd.replica.arrays import Float32, floats_to
-from backpropd.rows import Samples, input_rows
+from backpropd.replica.input_rows import input_rows
+from backpropd.samples import Samples
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backpropd.errors import BackpropdError, SamplesLostError, error_from_status
+from backpropd.call_errors import error_from_status
+from backpropd.errors import BackpropdError, SamplesLostError
 from backpropd.replica.arrays import AnyArray, Float32, floats_from, floats_to
 from backpropd.replica.deltas import DeltaBatch, batch_from_train
-from backpropd.rows import Samples
+from backpropd.samples import Samples
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 

@@ -27,7 +27,7 @@ from backpropd.requests import (
     step_result_of,
     update_request,
 )
-from backpropd.rows import samples_of
+from backpropd.samples import samples_of
 from backpropd.train_stream import TrainStream
 from backpropd.training_totals import TrainingTotals
 from backpropd.v1 import network_pb2 as pb

@@ -21,7 +21,8 @@ from typing import TypeVar, cast
 
 import grpc
 
-from backpropd.errors import BackpropdError, error_from_call
+from backpropd.call_errors import error_from_call
+from backpropd.errors import BackpropdError
 
 _T = TypeVar("_T")
 

@@ -14,8 +14,8 @@ from backpropd.errors import BackpropdError, ServerUnavailableError, ShuttingDow
 from backpropd.peer import Peer, StreamCall
 from backpropd.replica import Replica
 from backpropd.replica.feeding import feed_replica, needs_anchor
-from backpropd.rows import Samples
 from backpropd.sample_ledger import Answer, SampleLedger, Trained
+from backpropd.samples import Samples
 from backpropd.v1 import training_service_pb2 as rpc
 
 DETAILS = {

@@ -13,8 +13,8 @@ from backpropd.call import finish
 from backpropd.errors import BackpropdError
 from backpropd.plain_peer import PlainPeer
 from backpropd.replica import Replica
-from backpropd.rows import Samples, samples_of
 from backpropd.sample_ledger import Trained
+from backpropd.samples import Samples, samples_of
 from backpropd.train_dialogue import TrainDialogue
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class TrainStream:
 
         Args:
             x: (n, input_size), in the session's element type.
-            y: classes (n,) or targets (n, outputs), see rows.samples_of.
+            y: classes (n,) or targets (n, outputs), see samples.samples_of.
             sample_weights: (n,).
             want_digest: asks for the digest after the message's last step.
 

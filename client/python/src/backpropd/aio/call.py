@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar
 import grpc
 import grpc.aio
 
-from backpropd.errors import BackpropdError, error_from_call
+from backpropd.call_errors import error_from_call
+from backpropd.errors import BackpropdError
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")

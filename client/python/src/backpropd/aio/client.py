@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from backpropd.aio.session import AsyncSession
 from backpropd.backoff import AsyncClock, Backoff, RetryPolicy, SystemAsyncClock, is_passing
+from backpropd.call_errors import error_from_call
 from backpropd.connection import Tls, channel_options, checked_metadata, credentials_of
-from backpropd.errors import BackpropdError, SessionNotFoundError, error_from_call
+from backpropd.errors import BackpropdError, SessionNotFoundError
 from backpropd.left_calls import LeftCalls
 from backpropd.replica import Anchor
 from backpropd.requests import create_request, creation_error

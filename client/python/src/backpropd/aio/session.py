@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from backpropd.aio.train_stream import AsyncTrainStream
 from backpropd.aio.watch import AsyncWatch
-from backpropd.errors import error_from_call
+from backpropd.call_errors import error_from_call
 from backpropd.feed import Rebatcher, chunk_samples, chunks_of
 from backpropd.progress import Progress
 from backpropd.replica import Replica
@@ -31,7 +31,7 @@ from backpropd.requests import (
     step_result_of,
     update_request,
 )
-from backpropd.rows import Samples, samples_of
+from backpropd.samples import Samples, samples_of
 from backpropd.training_totals import TrainingTotals
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc

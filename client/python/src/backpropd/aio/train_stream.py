@@ -12,8 +12,8 @@ import numpy.typing as npt
 from backpropd.aio.peer import AsyncPeer
 from backpropd.errors import BackpropdError
 from backpropd.replica import Replica
-from backpropd.rows import Samples, samples_of
 from backpropd.sample_ledger import Trained
+from backpropd.samples import Samples, samples_of
 from backpropd.train_dialogue import TrainDialogue
 
 if TYPE_CHECKING:

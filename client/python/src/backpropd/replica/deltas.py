@@ -9,6 +9,7 @@ import numpy as np
 
 from backpropd.replica.anchor import Anchor
 from backpropd.replica.arrays import AnyArray, Float32, floats_from
+from backpropd.replica.input_rows import element_dtype
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 
@@ -61,11 +62,6 @@ class DeltaBatch:
             scalars=self.scalars if len(self.scalars) == 1 < count else self.scalars[cut:],
             inputs=inputs,
         )
-
-
-def element_dtype(spec: pb.SessionSpec) -> np.dtype[np.generic]:
-    """How one number of an input row is written in messages."""
-    return np.dtype("u1") if spec.input.element_type == pb.ELEMENT_TYPE_UINT8 else np.dtype("<f4")
 
 
 def _rows(data: bytes, length: int) -> Float32:

@@ -13,8 +13,8 @@ from backpropd.replica.arrays import AnyArray, Float32
 from backpropd.replica.deltas import DeltaBatch
 from backpropd.replica.difference import Difference, first_difference
 from backpropd.replica.forward import network_inputs, outputs_of, without_tiny
+from backpropd.replica.input_rows import input_rows
 from backpropd.replica.weight_mover import WeightMover
-from backpropd.rows import input_rows
 from backpropd.v1 import network_pb2 as pb
 
 

@@ -5,31 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from backpropd.rows import input_rows, samples_of
+from backpropd.samples import samples_of
 from backpropd.v1 import network_pb2 as pb
 
 
-def spec_of(outputs: int, element: pb.ElementType = pb.ELEMENT_TYPE_FLOAT32) -> pb.SessionSpec:
-    spec = pb.SessionSpec(input_size=4, layers=[pb.Layer(size=outputs)])
-    spec.input.element_type = element
-    return spec
-
-
-def test_images_are_rows() -> None:
-    assert input_rows(np.zeros((5, 2, 2)), spec_of(1)).shape == (5, 4)
-    assert input_rows([1, 2, 3, 4], spec_of(1)).shape == (1, 4)
-    for shape in ((5, 3), (4, 1), (5,), ()):
-        with pytest.raises(ValueError, match="shape"):
-            input_rows(np.zeros(shape), spec_of(1))
-
-
-def test_bytes_must_be_whole_and_in_range() -> None:
-    spec = spec_of(1, pb.ELEMENT_TYPE_UINT8)
-    assert input_rows([[0, 1, 2, 255]], spec).dtype == np.uint8
-    with pytest.raises(TypeError):
-        input_rows(np.zeros((1, 4)), spec)
-    with pytest.raises(ValueError, match="255"):
-        input_rows([[0, 1, 2, 256]], spec)
+def spec_of(outputs: int) -> pb.SessionSpec:
+    return pb.SessionSpec(input_size=4, layers=[pb.Layer(size=outputs)])
 
 
 def test_whole_numbers_are_classes_and_others_targets() -> None:
