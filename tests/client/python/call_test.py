@@ -6,17 +6,19 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NoReturn
+from unittest.mock import Mock
 
 import grpc
 import numpy as np
 import pytest
 from backpropd import BackpropdError, Session, SessionNotFoundError, TrainingClient
-from backpropd.call import Call, answer_of, finish
 from backpropd.call_errors import error_from_status
-from backpropd.threads import aside
+from backpropd.sync.call import Call
+from backpropd.sync.channel import answer_to_stream
+from backpropd.sync.threads import aside
 from backpropd.v1 import network_pb2 as pb
 from fake_server import FakeServicer, status_of
 from google.rpc import status_pb2
@@ -54,22 +56,19 @@ def wait_for_no_call() -> None:
         threading.Event().wait(0.001)
 
 
-def calls_of(session: Session) -> dict[str, tuple[Callable[[], Any], str]]:
-    """One of each kind, and the module that waits for its answer."""
+def calls_of(session: Session) -> dict[str, Callable[[], Any]]:
+    """One of each kind."""
     return {
-        "refresh": (session.refresh, "backpropd.threads"),
-        "weights": (session.weights, "backpropd.session"),
-        "evaluate": (lambda: session.evaluate(X, Y), "backpropd.call"),
+        "refresh": session.refresh,
+        "weights": session.weights,
+        "evaluate": lambda: session.evaluate(X, Y),
     }
 
 
 def raising(error: BaseException) -> Callable[..., NoReturn]:
     """What raises it whatever it is given."""
 
-    def wrong(*arguments: object) -> NoReturn:
-        for argument in arguments:
-            if isinstance(argument, Coroutine):
-                argument.close()
+    def wrong(*_: object, **__: object) -> NoReturn:
         raise error
 
     return wrong
@@ -93,10 +92,10 @@ def test_weights_that_are_left_in_the_middle_leave_no_thread(
 def test_an_interrupt_before_the_answer_is_waited_for_leaves_no_thread(
     session: Session, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    call, module = calls_of(session)[what]
+    call = calls_of(session)[what]
     wait_for_no_call()
     with monkeypatch.context() as patch:
-        patch.setattr(f"{module}.finish", raising(KeyboardInterrupt()))
+        patch.setattr(Call, "receive", raising(KeyboardInterrupt()))
         for _ in range(3):
             with pytest.raises(KeyboardInterrupt):
                 call()
@@ -139,7 +138,7 @@ def test_a_call_whose_error_is_damaged_raises_what_can_be_read(
 
     monkeypatch.setattr(servicer, "session", refuse)
     with pytest.raises(BackpropdError, match="no session") as raised:
-        calls_of(session)[what][0]()
+        calls_of(session)[what]()
     assert raised.value.code is grpc.StatusCode.NOT_FOUND
     wait_for_no_call()
 
@@ -149,17 +148,17 @@ def test_an_error_that_can_not_be_read_is_raised_all_the_same() -> None:
     with pytest.raises(BackpropdError, match="neither code nor details"):
         aside(raising(BROKEN))
     with pytest.raises(BackpropdError, match="neither code nor details"):
-        answer_of(raising(BROKEN))
+        answer_to_stream(Mock(future=raising(BROKEN)), [], ())
     wait_for_no_call()
 
 
 @pytest.mark.usefixtures("in_time")
 def test_who_waits_hears_of_the_end_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backpropd.threads.error_from_call", raising(SystemExit("not even an Exception")))
+    monkeypatch.setattr("backpropd.sync.threads.error_from_call", raising(SystemExit("not even an Exception")))
     with pytest.raises(grpc.RpcError):
         aside(raising(BROKEN))
     call: Call[None, None] = Call(raising(BROKEN))
     call.begin()
     with pytest.raises(grpc.RpcError):
-        finish(call.receive())
+        call.receive()
     wait_for_no_call()

@@ -35,5 +35,5 @@ export PYTHONDONTWRITEBYTECODE=1
 "${venv}/bin/ruff" check --quiet --no-cache --config "${package}/pyproject.toml" "${package}" "${tests}"
 "${venv}/bin/ruff" format --check --quiet --no-cache --config "${package}/pyproject.toml" "${package}" "${tests}"
 MYPYPATH="${package}/src:${tests}" "${venv}/bin/mypy" --config-file "${package}/pyproject.toml" \
-  --cache-dir "${venv}/mypy" "${package}/src" "${package}/examples" "${package}/generate_stubs.py" "${tests}"
+  --cache-dir "${venv}/mypy" "${package}/src" "${package}/examples" "${package}"/generate_*.py "${tests}"
 "${venv}/bin/pytest" -p no:cacheprovider "${tests}"

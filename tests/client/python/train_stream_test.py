@@ -282,7 +282,7 @@ def test_a_stream_that_was_interrupted_while_it_waited_goes_on(
     for begin in range(0, 24, 4):
         with monkeypatch.context() as patch:
             if begin == after * 4:
-                patch.setattr("backpropd.call.take", interrupt)
+                patch.setattr("backpropd.sync.call.take", interrupt)
             try:
                 stream.send(X[begin : begin + 4], Y[begin : begin + 4])
                 answers.append(stream.receive())

@@ -217,7 +217,7 @@ def test_a_watch_that_was_interrupted_goes_on(session: Session, monkeypatch: pyt
     replica = session.replica()
     with session.watch(replica) as watch:
         session.train(X, Y)
-        for where in ("backpropd.call.take", "backpropd.replica.weight_mover.WeightMover.advance"):
+        for where in ("backpropd.sync.call.take", "backpropd.replica.weight_mover.WeightMover.advance"):
             with monkeypatch.context() as patch:
                 patch.setattr(where, interrupt)
                 with pytest.raises(KeyboardInterrupt):

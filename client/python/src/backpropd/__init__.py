@@ -13,7 +13,6 @@ backpropd.aio holds the same for asyncio, backpropd.v1 the protocol's messages.
 """
 
 from backpropd.backoff import NO_RETRY, AsyncClock, Clock, RetryPolicy
-from backpropd.client import TrainingClient
 from backpropd.connection import Tls
 from backpropd.errors import (
     AccessDeniedError,
@@ -44,10 +43,11 @@ from backpropd.errors import (
 from backpropd.replica import Anchor, DeltaBatch, Difference, Replica
 from backpropd.requests import Evaluation, StepResult, TrainResult
 from backpropd.sample_ledger import Trained
-from backpropd.session import Session
 from backpropd.specs import adagrad, adam, layer, network, rms_prop, sgd
-from backpropd.train_stream import TrainStream
-from backpropd.watch import Watch
+from backpropd.sync.client import TrainingClient
+from backpropd.sync.session import Session
+from backpropd.sync.train_stream import TrainStream
+from backpropd.sync.watch import Watch
 
 __all__ = [
     "NO_RETRY",

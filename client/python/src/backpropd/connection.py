@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -24,6 +24,9 @@ CHANNEL_OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.enable_retries", 0),
 )
 """A server that vanished without a word is noticed within about two minutes."""
+
+Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
+"""What is sent with every call."""
 
 _KEY = re.compile(r"[0-9a-z_.-]+")
 _VALUE = re.compile(r"[ -~]*")
@@ -87,7 +90,7 @@ def channel_options(authority: str | None, options: Iterable[tuple[str, Any]]) -
     return list({**dict(CHANNEL_OPTIONS), **named, **dict(options)}.items())
 
 
-def checked_metadata(metadata: Sequence[tuple[str, str | bytes]]) -> tuple[tuple[str, str | bytes], ...]:
+def checked_metadata(metadata: Sequence[tuple[str, str | bytes]]) -> Metadata:
     """The metadata as it is sent, its keys in lower case.
 
     Raises:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Generic, TypeVar
 
 from backpropd.errors import BackpropdError, SessionBusyError, SessionHasWriterError
 
@@ -11,14 +11,10 @@ LINGER = 60.0
 """Seconds; the server drops the writer of a connection that vanished without a word after 40 s."""
 
 
-class LeftCall(Protocol):
-    """A call that was hung up."""
-
-    async def over(self) -> None:
-        """Waits until gRPC has taken note of that."""
+_Call = TypeVar("_Call")
 
 
-class LeftCalls:
+class LeftCalls(Generic[_Call]):
     """Remembers of each session the last call that was cancelled or broke.
 
     A call that this side has left is still the session's writer until the
@@ -30,9 +26,9 @@ class LeftCalls:
     """
 
     def __init__(self) -> None:
-        self._calls: dict[str, tuple[LeftCall, float]] = {}
+        self._calls: dict[str, tuple[_Call, float]] = {}
 
-    def add(self, session_id: str, call: LeftCall, now: float) -> None:
+    def add(self, session_id: str, call: _Call, now: float) -> None:
         """The call was hung up at the time `now`, in seconds."""
         self._calls[session_id] = (call, now)
         for other, (_, since) in list(self._calls.items()):
@@ -44,11 +40,10 @@ class LeftCalls:
         _, since = self._calls.get(session_id, (None, float("-inf")))
         return isinstance(error, (SessionHasWriterError, SessionBusyError)) and now - since <= LINGER
 
-    async def over(self, session_id: str) -> None:
-        """Waits until the session's last call, if any, has ended on this side."""
+    def last(self, session_id: str) -> _Call | None:
+        """The session's last such call: it may not have ended even on this side."""
         call, _ = self._calls.get(session_id, (None, 0.0))
-        if call is not None:
-            await call.over()
+        return call
 
     def replaced(self, session_id: str) -> None:
         """A new call is the session's writer, so the old ones are gone."""

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from backpropd.progress import Progress
@@ -23,13 +21,8 @@ class TrainingTotals:
         self._samples = 0
         self._skipped = 0
 
-    def add(self, answers: Iterable[Trained], bar: Progress) -> None:
-        """Takes answers, and shows them."""
-        for trained in answers:
-            self.add_one(trained, bar)
-
-    def add_one(self, trained: Trained, bar: Progress) -> None:
-        """Takes one answer."""
+    def add(self, trained: Trained, bar: Progress) -> None:
+        """Takes one answer, and shows it."""
         self._errors.append(trained.errors)
         self._digests.update(trained.digests)
         self._step = trained.step

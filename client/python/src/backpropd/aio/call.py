@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""gRPC's streaming calls as the asyncio client uses them; the twin of backpropd.call."""
+"""gRPC's streaming calls as the asyncio client uses them; the counterpart of backpropd.sync.call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Generic, TypeVar
+from types import TracebackType
+from typing import Any, ClassVar, Generic, TypeVar
 
 import grpc
 import grpc.aio
@@ -49,16 +50,31 @@ class _Requests(Generic[_Request]):
 class AsyncCall(Generic[_Request, _Response]):
     """One call whose responses stream: requests go through a queue, so that sending never waits for receiving.
 
+    Who leaves it before its end hangs it up: as a context manager it does so by
+    itself when an exception leaves the context.
+
     Args:
         make: makes grpc's call object from the requests.
 
     """
+
+    ENDS_ITSELF: ClassVar[bool] = True
+    """Whether gRPC ends a call that nobody holds."""
 
     def __init__(self, make: Callable[[AsyncIterator[_Request]], Any]) -> None:
         self._make = make
         self._requests: _Requests[_Request] = _Requests()
         self._grpc_call: Any = None
         self._hung_up = False
+
+    def __enter__(self) -> AsyncCall[_Request, _Response]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.hang_up()
 
     def begin(self) -> None:
         """Makes the call."""

@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
+# Generated from aio/watch.py by generate_sync.py: change that.
 """Following a session live: WatchDeltas, with anchors where deltas are missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING
 
-from backpropd.call import finish
-from backpropd.plain_peer import PlainPeer
 from backpropd.replica import DeltaBatch, Replica
-from backpropd.watch_dialogue import WatchDialogue
-
-if TYPE_CHECKING:
-    from backpropd.session import Session
+from backpropd.sync.peer import Peer
+from backpropd.sync.session_calls import SessionCalls
+from backpropd.sync.watch_dialogue import WatchDialogue
 
 
 class Watch:
@@ -34,9 +31,11 @@ class Watch:
     connection or a server that shuts down is waited for, with backoff. The
     iteration ends when the session is deleted or the watch is closed.
 
-    Made by Session.watch(); a context manager that gives itself, an iterator of
-    DeltaBatch. The call is made with the first iteration and ended with the
-    context. Threads: one iterates; any may close().
+    Made by Session.watch(): an iterator of DeltaBatch, and
+    a context manager that gives itself. The call is made with the first
+    iteration and ended with the context.
+
+    Threads: one iterates; any may close().
 
     Args:
         session: what is followed.
@@ -45,8 +44,8 @@ class Watch:
 
     """
 
-    def __init__(self, session: Session, *replicas: Replica, after_step: int | None = None) -> None:
-        self._dialogue = WatchDialogue(PlainPeer(session), replicas, after_step)
+    def __init__(self, session: SessionCalls, *replicas: Replica, after_step: int | None = None) -> None:
+        self._dialogue = WatchDialogue(Peer(session), replicas, after_step)
 
     def close(self) -> None:
         """Ends the iteration."""
@@ -57,7 +56,7 @@ class Watch:
 
     def __next__(self) -> DeltaBatch:
         try:
-            batch = finish(self._dialogue.next())
+            batch = self._dialogue.next()
         except BaseException:
             self._dialogue.interrupted()
             raise
@@ -75,4 +74,4 @@ class Watch:
 
     def __del__(self) -> None:
         if "_dialogue" in self.__dict__:
-            self._dialogue.close()
+            self._dialogue.drop()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a watch says and hears, for both kinds of clients; without any networking."""
+# Generated from aio/watch_dialogue.py by generate_sync.py: change that.
+"""What a watch says and hears; any networking is the peer's."""
 
 from __future__ import annotations
 
@@ -10,12 +11,13 @@ import grpc
 
 from backpropd.backoff import is_passing
 from backpropd.errors import BackpropdError, ServerUnavailableError, ShuttingDownError
-from backpropd.peer import Peer, StreamCall
 from backpropd.replica import DeltaBatch, Replica
+from backpropd.sync.call import Call
+from backpropd.sync.peer import Peer
 from backpropd.v1 import training_service_pb2 as rpc
 from backpropd.watch_state import STEPS_MISSED, Event, WatchState
 
-_WatchCall: TypeAlias = StreamCall[None, rpc.WatchDeltasResponse]
+_WatchCall: TypeAlias = Call[None, rpc.WatchDeltasResponse]
 
 
 class WatchDialogue:
@@ -38,11 +40,11 @@ class WatchDialogue:
         self._goodbye = False
         self._ended = False
 
-    async def next(self) -> DeltaBatch | None:
+    def next(self) -> DeltaBatch | None:
         """The next steps; None when the session was deleted or the watch closed."""
         while not self._closed and not self._ended:
             try:
-                batch = await self._receive()
+                batch = self._receive()
             except BackpropdError as error:
                 self.interrupted()
                 if self._closed:
@@ -53,7 +55,7 @@ class WatchDialogue:
                     raise
                 if missed:
                     self._state.missed()
-                await self._peer.wait(self._backoff, error)
+                self._peer.wait(self._backoff, error)
                 continue
             if batch is not None:
                 self._backoff.succeeded()
@@ -65,19 +67,24 @@ class WatchDialogue:
         self._closed = True
         self.interrupted()
 
+    def drop(self) -> None:
+        """Closes, for a watch that nobody holds any more; where gRPC ends its call by itself, that is left to it."""
+        if self._call is not None and not self._call.ENDS_ITSELF:
+            self.close()
+
     def interrupted(self) -> None:
         """Ends the present call: the next one begins where the watch is."""
         call, self._call = self._call, None
         if call is not None:
             call.hang_up()
 
-    async def _receive(self) -> DeltaBatch | None:
+    def _receive(self) -> DeltaBatch | None:
         """Takes one response; the steps that it holds."""
         if self._goodbye:
             self._goodbye = False
             raise ShuttingDownError("The server said goodbye.", code=grpc.StatusCode.UNAVAILABLE)
         call = self._call or self._begin_call()
-        response = await call.receive()
+        response = call.receive()
         if response is None:
             raise ServerUnavailableError("The server ended the stream.", code=grpc.StatusCode.UNAVAILABLE)
         event = self._state.classify(response)

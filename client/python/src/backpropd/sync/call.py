@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import queue
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from backpropd.threads import start_thread, take, told_error
+from backpropd.sync.threads import start_thread, take, told_error
 
-_T = TypeVar("_T")
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 
@@ -35,6 +34,9 @@ class Call(Generic[_Request, _Response]):
         read: gives the responses from grpc's call object; iter() for those that stream.
 
     """
+
+    ENDS_ITSELF: ClassVar[bool] = False
+    """Whether gRPC ends a call that nobody holds: its thread holds this one."""
 
     def __init__(
         self,
@@ -73,8 +75,8 @@ class Call(Generic[_Request, _Response]):
         """Says that no request follows."""
         self._requests.put(None)
 
-    async def receive(self) -> _Response | None:
-        """The next response; None at the end of a call that went well. Blocks rather than suspends: see finish().
+    def receive(self) -> _Response | None:
+        """The next response; None at the end of a call that went well.
 
         Raises:
             BackpropdError: how the call ended.
@@ -98,7 +100,7 @@ class Call(Generic[_Request, _Response]):
             with contextlib.suppress(RuntimeError):  # Python is ending, and its threads with it
                 start_thread(self._cancel)
 
-    async def over(self) -> None:
+    def over(self) -> None:
         """Waits until gRPC has taken note that the call was hung up."""
         with contextlib.suppress(queue.Empty):
             self._ended.put(self._ended.get(timeout=_LONGEST_END))
@@ -128,30 +130,3 @@ class Call(Generic[_Request, _Response]):
         if grpc_call is not None:
             grpc_call.cancel()
         self._taken.put(None)
-
-
-def answer_of(make: Callable[[], Any]) -> Any:  # noqa: ANN401  the method's response
-    """Makes a call that sends long and is answered once, by grpc's method.future; an interrupt cancels it.
-
-    Raises:
-        BackpropdError: as the server says.
-
-    """
-    call: Call[Any, Any]
-    with Call(lambda _: make(), lambda future: (future.result(),)) as call:
-        call.begin()
-        return finish(call.receive())
-
-
-def finish(coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """Runs a coroutine all of whose waits block, so that it never suspends.
-
-    What a stream does is written once, for both kinds of clients, as
-    coroutines. An asyncio client awaits them; a plain one finishes them.
-    """
-    try:
-        coroutine.send(None)
-    except StopIteration as end:
-        result: _T = end.value
-        return result
-    raise AssertionError("A wait of a plain client suspended.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a Train stream says and hears, exactly once, whatever breaks; without any networking."""
+"""What a Train stream says and hears, exactly once, whatever breaks; any networking is the peer's."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 import grpc
 
+from backpropd.aio.call import AsyncCall
+from backpropd.aio.peer import AsyncPeer
 from backpropd.backoff import is_passing
 from backpropd.errors import BackpropdError, ServerUnavailableError, ShuttingDownError
-from backpropd.peer import Peer, StreamCall
 from backpropd.replica import Replica
 from backpropd.replica.feeding import feed_replica, needs_anchor
 from backpropd.sample_ledger import Answer, SampleLedger, Trained
@@ -26,17 +27,18 @@ DETAILS = {
 """What `deltas` may say."""
 
 
-class TrainDialogue:
-    """The one writer of a session; see TrainStream, whose arguments it takes, for what users see.
+class AsyncTrainDialogue:
+    """The one writer of a session; see AsyncTrainStream, whose arguments it takes, for what users see.
 
-    Its coroutines wait only for the peer's. When one of them is left by
-    anything that is no error of this package, such as KeyboardInterrupt or a
-    task's cancellation, leave() must be called before the next one.
+    It waits for nothing but its peer and the peer's calls. When one of its
+    methods is left by anything that is no error of this package, such as
+    KeyboardInterrupt or a task's cancellation, leave() must be called before
+    the next one.
     """
 
     def __init__(
         self,
-        peer: Peer,
+        peer: AsyncPeer,
         *replicas: Replica,
         window: int = 8,
         deltas: str = "factors",
@@ -53,7 +55,7 @@ class TrainDialogue:
         self._batch_size = peer.spec.batch_size or 1
         self._options = rpc.TrainOptions(deltas=DETAILS[deltas], want_outputs=want_outputs)
         self._finished: deque[Trained | BackpropdError] = deque()
-        self._call: StreamCall[rpc.TrainRequest, rpc.TrainResponse] | None = None
+        self._call: AsyncCall[rpc.TrainRequest, rpc.TrainResponse] | None = None
         self._backoff = peer.new_backoff()
         self._torn = False  # within a change that must be whole; after an interrupt: it is not
         self.ledger = SampleLedger(peer.spec, peer.layout, DETAILS[deltas], keep_deltas=keep_deltas)
@@ -116,6 +118,11 @@ class TrainDialogue:
             if lingers:
                 self._peer.left_calls.add(self._peer.session_id, self._call, self._peer.now())
             self._call = None
+
+    def drop(self) -> None:
+        """Leaves, for a stream that nobody holds any more; where gRPC ends its call by itself, that is left to it."""
+        if self._call is not None and not self._call.ENDS_ITSELF:
+            self.leave()
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
@@ -190,7 +197,9 @@ class TrainDialogue:
         while True:
             if error is not None:
                 await self._peer.wait(self._backoff, error, explained=explained)
-            await left.over(self._peer.session_id)
+            last = left.last(self._peer.session_id)
+            if last is not None:
+                await last.over()
             try:
                 opening = await self._open_call()
                 break

@@ -1,29 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A session as the dialogues want it, of the plain client."""
+# Generated from aio/peer.py by generate_sync.py: change that.
+"""A session as the dialogues want it: who it is, and calls on it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from backpropd.backoff import Backoff
-from backpropd.call import Call
-from backpropd.errors import BackpropdError
 from backpropd.replica import Anchor
+from backpropd.sync.call import Call
+from backpropd.sync.session_calls import SessionCalls
 from backpropd.v1 import training_service_pb2 as rpc
 
-if TYPE_CHECKING:
-    from backpropd.session import Session
 
+class Peer:
+    """What a stream's or a watch's dialogue (train_dialogue, watch_dialogue) knows of its session."""
 
-class PlainPeer:
-    """A Session as a backpropd.peer.Peer; its coroutines never suspend: finish() runs them."""
-
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: SessionCalls) -> None:
         self._session = session
         self.session_id, self.spec, self.layout = session.session_id, session.spec, session.layout
         self.left_calls = session.client.left_calls
         self.now = session.client.now
         self.new_backoff = session.client.new_backoff
+        self.wait = session.client.wait
 
     def train_call(self) -> Call[rpc.TrainRequest, rpc.TrainResponse]:
         """A call of Train that has not begun."""
@@ -35,10 +31,6 @@ class PlainPeer:
         client = self._session.client
         return Call(lambda _: client.stub.WatchDeltas(request, metadata=client.metadata))
 
-    async def wait(self, backoff: Backoff, error: BackpropdError, *, explained: bool = False) -> None:
-        """Waits before the next attempt, or raises `error` when enough was tried."""
-        self._session.client.wait(backoff, error, explained=explained)
-
-    async def anchor(self) -> Anchor:
+    def anchor(self) -> Anchor:
         """The session's weights, with state."""
         return self._session.weights(with_state=True)

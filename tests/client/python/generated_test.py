@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generated stubs are those of the protocol in this tree."""
+"""What is generated is up to date: the stubs with the protocol, the client that blocks with asyncio's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pytest
 from backpropd.v1 import delta_pb2, network_pb2, training_service_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-PROTO = pathlib.Path(__file__).resolve().parents[3] / "proto"
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+PROTO = ROOT / "proto"
 MODULES = {"delta": delta_pb2, "network": network_pb2, "training_service": training_service_pb2}
 
 
@@ -45,3 +46,9 @@ def test_types_know_every_field(name: str, in_tree: dict[str, FileDescriptorProt
 
 def test_the_package_is_typed() -> None:
     assert (pathlib.Path(backpropd.__file__).parent / "py.typed").is_file()
+
+
+def test_the_client_that_blocks_is_up_to_date() -> None:
+    command = [sys.executable, str(ROOT / "client/python/generate_sync.py"), "--check"]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")

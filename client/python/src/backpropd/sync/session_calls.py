@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One session of a server."""
+# Generated from aio/session_calls.py by generate_sync.py: change that.
+"""What is asked of one session in single calls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from backpropd.call import Call, answer_of, finish
-from backpropd.feed import Rebatcher, chunks_of
-from backpropd.progress import Progress
 from backpropd.replica import Replica
 from backpropd.replica.anchor import Anchor, AnchorReader
 from backpropd.replica.arrays import Float32
@@ -19,7 +16,6 @@ from backpropd.requests import (
     Evaluation,
     HandTypedSamples,
     StepResult,
-    TrainResult,
     evaluate_requests,
     evaluation_of,
     predict_request,
@@ -28,23 +24,19 @@ from backpropd.requests import (
     update_request,
 )
 from backpropd.samples import samples_of
-from backpropd.train_stream import TrainStream
-from backpropd.training_totals import TrainingTotals
+from backpropd.sync.call import Call
+from backpropd.sync.caller import Caller
+from backpropd.sync.channel import answer_to_stream
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
-from backpropd.watch import Watch
 
-if TYPE_CHECKING:
-    from backpropd.client import TrainingClient
+_Self = TypeVar("_Self", bound="SessionCalls")
 
 
-class Session:
-    """A network being trained on the server. Got from TrainingClient.create(), get(), list() or fork().
+class SessionCalls:
+    """A session without its streams, which are Session's and use this."""
 
-    Threads: any number, but one TrainStream writes at a time.
-    """
-
-    def __init__(self, client: TrainingClient, info: rpc.Session) -> None:
+    def __init__(self, client: Caller, info: rpc.Session) -> None:
         self.client = client
         self._info = info
 
@@ -78,19 +70,11 @@ class Session:
         """Number of steps done when the server last described the session."""
         return self._info.step
 
-    def refresh(self) -> Session:
+    def refresh(self: _Self) -> _Self:
         """Asks the server how the session is now."""
         request = rpc.GetSessionRequest(session_id=self.session_id)
-        self._info = self.client.call(self.client.stub.GetSession, request).session
+        self._info = (self.client.call(self.client.stub.GetSession, request)).session
         return self
-
-    def delete(self) -> None:
-        """Forgets the session, on the server."""
-        self.client.delete(self.session_id)
-
-    def fork(self, *, with_state: bool = False, spec: pb.SessionSpec | None = None) -> Session:
-        """A new session from this one's present weights, see TrainingClient.fork()."""
-        return self.client.fork(self.session_id, with_state=with_state, spec=spec)
 
     def update(self, **changes: Any) -> int:  # noqa: ANN401  each field has its type
         """Changes hyperparameters, all or nothing: learning_rate=0.01, momentum=0.5 and so on.
@@ -107,58 +91,6 @@ class Session:
         self._info = answer.session
         return answer.first_step
 
-    def train(
-        self,
-        x: npt.ArrayLike | Iterable[Any],
-        y: npt.ArrayLike | None = None,
-        *,
-        epochs: int = 1,
-        shuffle_seed: int | None = None,
-        sample_weights: npt.ArrayLike | None = None,
-        replicas: Iterable[Replica] = (),
-        window: int = 8,
-        progress: bool = False,
-    ) -> TrainResult:
-        """Trains on arrays, or on an iterable of chunks, and waits until all is answered.
-
-        Args:
-            x: (n, input_size), in the session's element type; or, without y, an
-                iterable of (x, y) or (x, y, sample_weights) chunks of any length.
-            y: integers (n,) are classes, anything else targets (n, outputs).
-            epochs: how often to go through arrays.
-            shuffle_seed: another order for each epoch, by this seed; None: in order.
-            sample_weights: (n,), with arrays.
-            replicas: are kept current.
-            window: so many messages are sent ahead.
-            progress: shows a bar, if tqdm is installed.
-
-        Raises:
-            ValueError: shapes or numbers don't fit.
-            BackpropdError: samples were refused, or the server stayed away.
-
-        """
-        rows = rows_per_message(self.spec, self.layout)
-        rebatcher = Rebatcher(rows, self.batch_size)
-        totals = TrainingTotals()
-        watched = tuple(replicas)
-        total = None if y is None else epochs * len(np.asarray(x))
-        chunks = chunks_of(x, y, self.spec, epochs=epochs, shuffle_seed=shuffle_seed, sample_weights=sample_weights)
-        with Progress(wanted=progress, total=total) as bar:
-            detail = "factors" if watched else "none"
-            with TrainStream(self, *watched, window=window, deltas=detail) as stream:
-                for chunk in chunks:
-                    for message in rebatcher.add(chunk):
-                        stream.send_samples(message)
-                        totals.add(stream.ready(), bar)
-                for message in rebatcher.finish():
-                    stream.send_samples(message)
-                totals.add(stream.flush(), bar)
-        return totals.result(left_over=rebatcher.left_over, step=self.step)
-
-    def stream(self, *replicas: Replica, **options: Any) -> TrainStream:  # noqa: ANN401  TrainStream's
-        """A Train stream: `with session.stream(replica) as stream`; for options see TrainStream."""
-        return TrainStream(self, *replicas, **options)
-
     def train_step(self, x: npt.ArrayLike, y: npt.ArrayLike) -> StepResult:
         """One step, typed by hand: x (batch_size, input_size) as the network sees it, scale not applied.
 
@@ -168,10 +100,6 @@ class Session:
         request = rpc.TrainStepRequest(session_id=self.session_id, samples=samples)
         answer = self.client.call(self.client.stub.TrainStep, request, repeat=False, trains=self.session_id)
         return step_result_of(answer, self.spec, self.layout)
-
-    def watch(self, *replicas: Replica, after_step: int | None = None) -> Watch:
-        """Follows the session: `with session.watch(replica) as watch: for batch in watch`; see Watch."""
-        return Watch(self, *replicas, after_step=after_step)
 
     def predict(self, x: npt.ArrayLike) -> Float32:
         """The server's outputs for rows x, (n, input_size): (n, outputs)."""
@@ -185,8 +113,7 @@ class Session:
 
         def attempt() -> Evaluation:
             requests = evaluate_requests(self.session_id, samples, rows)
-            stub: Any = self.client.stub.Evaluate
-            return evaluation_of(answer_of(lambda: stub.future(requests, metadata=self.client.metadata)))
+            return evaluation_of(answer_to_stream(self.client.stub.Evaluate, requests, self.client.metadata))
 
         return self.client.repeat(attempt)
 
@@ -196,10 +123,12 @@ class Session:
 
         def attempt() -> Anchor:
             reader = AnchorReader(with_state=with_state, state_count=self.layout.state_count)
-            chunks: Call[rpc.GetWeightsRequest, rpc.GetWeightsResponse]
-            with Call(lambda _: self.client.stub.GetWeights(request, metadata=self.client.metadata)) as chunks:
+            client = self.client
+            chunks: Call[None, rpc.GetWeightsResponse]
+            chunks = Call(lambda _: client.stub.GetWeights(request, metadata=client.metadata))
+            with chunks:
                 chunks.begin()
-                while (chunk := finish(chunks.receive())) is not None:
+                while (chunk := chunks.receive()) is not None:
                     reader.add(chunk)
             return reader.finish()
 

@@ -1,24 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
+# Generated from aio/train_stream.py by generate_sync.py: change that.
 """A Train stream that survives broken connections, exactly once."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeVar
 
 import numpy.typing as npt
 
-from backpropd.call import finish
 from backpropd.errors import BackpropdError
-from backpropd.plain_peer import PlainPeer
 from backpropd.replica import Replica
 from backpropd.sample_ledger import Trained
 from backpropd.samples import Samples, samples_of
-from backpropd.train_dialogue import TrainDialogue
-
-if TYPE_CHECKING:
-    from backpropd.session import Session
+from backpropd.sync.peer import Peer
+from backpropd.sync.session_calls import SessionCalls
+from backpropd.sync.train_dialogue import TrainDialogue
 
 _T = TypeVar("_T")
 
@@ -51,7 +49,7 @@ class TrainStream:
 
     def __init__(
         self,
-        session: Session,
+        session: SessionCalls,
         *replicas: Replica,
         window: int = 8,
         deltas: str = "factors",
@@ -60,7 +58,7 @@ class TrainStream:
     ) -> None:
         self._spec = session.spec
         self._dialogue = TrainDialogue(
-            PlainPeer(session),
+            Peer(session),
             *replicas,
             window=window,
             deltas=deltas,
@@ -77,7 +75,7 @@ class TrainStream:
             BackpropdError: as the server says.
 
         """
-        self._run(self._dialogue.open())
+        self._run(self._dialogue.open)
         return self
 
     def send(
@@ -105,7 +103,7 @@ class TrainStream:
 
     def send_samples(self, samples: Samples, *, want_digest: bool = False) -> None:
         """As send(), of samples that have their form already."""
-        self._run(self._dialogue.send(samples, want_digest=want_digest))
+        self._run(lambda: self._dialogue.send(samples, want_digest=want_digest))
 
     def receive(self) -> Trained:
         """The answer to the next message, in order; waits for it.
@@ -119,7 +117,7 @@ class TrainStream:
             LookupError: nothing is unanswered.
 
         """
-        return self._run(self._dialogue.receive())
+        return self._run(self._dialogue.receive)
 
     def ready(self) -> Iterator[Trained]:
         """The answers that have come while sending, without waiting."""
@@ -148,7 +146,7 @@ class TrainStream:
             BackpropdError: the stream broke and could not be opened again.
 
         """
-        self._run(self._dialogue.close())
+        self._run(self._dialogue.close)
 
     def cancel(self) -> None:
         """Ends the stream at once; what is unanswered may or may not have been applied."""
@@ -168,11 +166,11 @@ class TrainStream:
     def __del__(self) -> None:
         # Of a stream that nobody ended: an interrupt came between opening it and a with block.
         if "_dialogue" in self.__dict__:
-            self._dialogue.leave()
+            self._dialogue.drop()
 
-    def _run(self, doing: Coroutine[Any, Any, _T]) -> _T:
+    def _run(self, doing: Callable[[], _T]) -> _T:
         try:
-            return finish(doing)
+            return doing()
         except (BackpropdError, ValueError, LookupError):
             raise
         except BaseException:

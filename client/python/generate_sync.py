@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Makes src/backpropd/sync, the client that blocks, from src/backpropd/aio; run it after each change there.
+
+What a client does is written once, for asyncio. Without `async` and `await`,
+and with each name's counterpart, the same text is the client that blocks;
+docstrings are text too, which is why this goes by patterns and not, as PyPI's
+unasync does, by tokens. call, channel and feed are no copies of each other:
+these are written twice, and the modules made here rest on them. A test runs
+this with --check.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+PACKAGE = HERE / "src" / "backpropd"
+MODULES = (
+    "caller",
+    "client",
+    "peer",
+    "session",
+    "session_calls",
+    "train_dialogue",
+    "train_stream",
+    "watch",
+    "watch_dialogue",
+)
+NOTE = "# Generated from aio/{name}.py by generate_sync.py: change that.\n"
+
+# Pattern -> what stands for it, in this order. Each must be found somewhere.
+PATTERNS = (
+    (r"\basync (def|with|for)\b", r"\1"),
+    (r"\bawait ", ""),
+    (r"\b__a(enter|exit|iter|next)__", r"__\1__"),
+    (r"\bStopAsyncIteration\b", "StopIteration"),
+    (r" \| AsyncIterable\[Any\]", ""),
+    (r"\bAwaitable\[(\w+)\]", r"\1"),
+    (r"\bSystemAsyncClock\b", "SystemClock"),
+    (r"\bAsync(?=[A-Z])", ""),
+    (r"\bgrpc\.aio\b", "grpc"),
+    (r"\bbackpropd\.aio\.feed\b", "backpropd.feed"),
+    (r"\bbackpropd\.aio\b", "backpropd.sync"),
+    (r"\b([Aa])n async(?= context)", r"\1"),
+    (r"\ban async(?= iterator)", "an"),
+    (r"\biterable or async iterable\b", "iterable"),
+    (r", which is made and used within one event loop\b", ""),
+    (r"\bTasks(?=: )", "Threads"),
+)
+LEFT_OVER = re.compile(r"(?i)async|await|\baio\b(?!/)")
+
+
+def translate(text: str, found: set[str]) -> str:
+    """`text` of a module of aio as it is in sync; adds the patterns that it has to `found`."""
+    for pattern, instead in PATTERNS:
+        text, times = re.subn(pattern, instead, text)
+        if times:
+            found.add(pattern)
+    return text
+
+
+def styled(text: str, path: pathlib.Path) -> str:
+    """`text` with its imports in order and its lines as long as they may be."""
+    options = ["--quiet", "--no-cache", f"--config={HERE / 'pyproject.toml'}", f"--stdin-filename={path}", "-"]
+    for command in (["check", "--select=I,F401", "--fix-only"], ["format"]):
+        ruff = [sys.executable, "-m", "ruff", *command, *options]
+        text = subprocess.run(ruff, input=text, check=True, capture_output=True, text=True).stdout
+    return text
+
+
+def generate() -> dict[pathlib.Path, str]:
+    """Every file that is made, with its text."""
+    found: set[str] = set()
+    texts = {}
+    for name in MODULES:
+        text = translate((PACKAGE / "aio" / f"{name}.py").read_text(), found)
+        licence, rest = text.split("\n", maxsplit=1)
+        path = PACKAGE / "sync" / f"{name}.py"
+        texts[path] = styled(f"{licence}\n{NOTE.format(name=name)}{rest}", path)
+        for line in texts[path].replace(NOTE.format(name=name), "").splitlines():
+            if LEFT_OVER.search(line):
+                raise SystemExit(f"{path.name} would have a line that is asyncio's: {line}")
+    for pattern, _ in PATTERNS:
+        if pattern not in found:
+            raise SystemExit(f"Nothing in aio has the pattern {pattern!r} any more: take it out.")
+    return texts
+
+
+def main() -> None:
+    """Writes the modules; with --check, only says whether they are up to date."""
+    texts = generate()
+    if sys.argv[1:] == ["--check"]:
+        stale = [path.name for path, text in texts.items() if path.read_text() != text]
+        if stale:
+            raise SystemExit(f"Stale in sync: {', '.join(stale)}. Run {pathlib.Path(__file__).name}.")
+        return
+    for path, text in texts.items():
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

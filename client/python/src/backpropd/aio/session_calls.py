@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of one session in single calls."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from backpropd.aio.call import AsyncCall
+from backpropd.aio.caller import AsyncCaller
+from backpropd.aio.channel import answer_to_stream
+from backpropd.replica import Replica
+from backpropd.replica.anchor import Anchor, AnchorReader
+from backpropd.replica.arrays import Float32
+from backpropd.requests import (
+    Evaluation,
+    HandTypedSamples,
+    StepResult,
+    evaluate_requests,
+    evaluation_of,
+    predict_request,
+    rows_per_message,
+    step_result_of,
+    update_request,
+)
+from backpropd.samples import samples_of
+from backpropd.v1 import network_pb2 as pb
+from backpropd.v1 import training_service_pb2 as rpc
+
+_Self = TypeVar("_Self", bound="AsyncSessionCalls")
+
+
+class AsyncSessionCalls:
+    """A session without its streams, which are AsyncSession's and use this."""
+
+    def __init__(self, client: AsyncCaller, info: rpc.Session) -> None:
+        self.client = client
+        self._info = info
+
+    @property
+    def info(self) -> rpc.Session:
+        """The session as it was when the server last described it: see refresh()."""
+        return self._info
+
+    @property
+    def session_id(self) -> str:
+        """Given by the server; opaque."""
+        return self._info.session_id
+
+    @property
+    def spec(self) -> pb.SessionSpec:
+        """The effective spec: all defaults filled in."""
+        return self._info.spec
+
+    @property
+    def layout(self) -> pb.Layout:
+        """Where each weight and each part of a delta row lies."""
+        return self._info.layout
+
+    @property
+    def batch_size(self) -> int:
+        """Samples a step."""
+        return self._info.spec.batch_size or 1
+
+    @property
+    def step(self) -> int:
+        """Number of steps done when the server last described the session."""
+        return self._info.step
+
+    async def refresh(self: _Self) -> _Self:
+        """Asks the server how the session is now."""
+        request = rpc.GetSessionRequest(session_id=self.session_id)
+        self._info = (await self.client.call(self.client.stub.GetSession, request)).session
+        return self
+
+    async def update(self, **changes: Any) -> int:  # noqa: ANN401  each field has its type
+        """Changes hyperparameters, all or nothing: learning_rate=0.01, momentum=0.5 and so on.
+
+        See requests.update_request for the names. Not repeated if the server
+        can't be reached: a schedule's age would begin anew.
+
+        Returns:
+            The first step that the new values hold for.
+
+        """
+        request = update_request(self._info, changes)
+        answer = await self.client.call(self.client.stub.UpdateSession, request, repeat=False)
+        self._info = answer.session
+        return answer.first_step
+
+    async def train_step(self, x: npt.ArrayLike, y: npt.ArrayLike) -> StepResult:
+        """One step, typed by hand: x (batch_size, input_size) as the network sees it, scale not applied.
+
+        Not repeated if the server can't be reached, for it may have been done.
+        """
+        samples = HandTypedSamples.of(x, y, self.spec).samples
+        request = rpc.TrainStepRequest(session_id=self.session_id, samples=samples)
+        answer = await self.client.call(self.client.stub.TrainStep, request, repeat=False, trains=self.session_id)
+        return step_result_of(answer, self.spec, self.layout)
+
+    async def predict(self, x: npt.ArrayLike) -> Float32:
+        """The server's outputs for rows x, (n, input_size): (n, outputs)."""
+        answer = await self.client.call(self.client.stub.Predict, predict_request(self.session_id, x, self.spec))
+        return np.array(answer.outputs, dtype=np.float32).reshape(-1, self.spec.layers[-1].size)
+
+    async def evaluate(self, x: npt.ArrayLike, y: npt.ArrayLike) -> Evaluation:
+        """Error and accuracy over samples; x and y as in train()."""
+        samples = samples_of(x, y, self.spec)
+        rows = rows_per_message(self.spec, self.layout)
+
+        async def attempt() -> Evaluation:
+            requests = evaluate_requests(self.session_id, samples, rows)
+            return evaluation_of(await answer_to_stream(self.client.stub.Evaluate, requests, self.client.metadata))
+
+        return await self.client.repeat(attempt)
+
+    async def weights(self, *, with_state: bool = False) -> Anchor:
+        """All weights as they are at one step; with the optimiser's state for a replica."""
+        request = rpc.GetWeightsRequest(session_id=self.session_id, with_state=with_state)
+
+        async def attempt() -> Anchor:
+            reader = AnchorReader(with_state=with_state, state_count=self.layout.state_count)
+            client = self.client
+            chunks: AsyncCall[None, rpc.GetWeightsResponse]
+            chunks = AsyncCall(lambda _: client.stub.GetWeights(request, metadata=client.metadata))
+            with chunks:
+                chunks.begin()
+                while (chunk := await chunks.receive()) is not None:
+                    reader.add(chunk)
+            return reader.finish()
+
+        return await self.client.repeat(attempt)
+
+    async def replica(self, *, check_digests: bool = True) -> Replica:
+        """A replica at the session's present step."""
+        return Replica(self.spec, self.layout, await self.weights(with_state=True), check_digests=check_digests)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a watch says and hears; any networking is the peer's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import grpc
+
+from backpropd.aio.call import AsyncCall
+from backpropd.aio.peer import AsyncPeer
+from backpropd.backoff import is_passing
+from backpropd.errors import BackpropdError, ServerUnavailableError, ShuttingDownError
+from backpropd.replica import DeltaBatch, Replica
+from backpropd.v1 import training_service_pb2 as rpc
+from backpropd.watch_state import STEPS_MISSED, Event, WatchState
+
+_WatchCall: TypeAlias = AsyncCall[None, rpc.WatchDeltasResponse]
+
+
+class AsyncWatchDialogue:
+    """Follows a session; see AsyncWatch for what users see.
+
+    When next() is left by anything that is no error of this package,
+    interrupted() must be called before it is called again.
+    """
+
+    def __init__(self, peer: AsyncPeer, replicas: Sequence[Replica], after_step: int | None) -> None:
+        if replicas and after_step is not None:
+            raise ValueError("With replicas a watch begins at their step.")
+        self._peer = peer
+        self._replicas = replicas
+        self._state = WatchState(peer.spec, peer.layout, replicas, after_step)
+        self._backoff = peer.new_backoff()
+        # Each is set by one thread and then looked at by another, before which it looks at the other's.
+        self._call: _WatchCall | None = None
+        self._closed = False
+        self._goodbye = False
+        self._ended = False
+
+    async def next(self) -> DeltaBatch | None:
+        """The next steps; None when the session was deleted or the watch closed."""
+        while not self._closed and not self._ended:
+            try:
+                batch = await self._receive()
+            except BackpropdError as error:
+                self.interrupted()
+                if self._closed:
+                    break
+                missed = isinstance(error, STEPS_MISSED)
+                if not missed and not is_passing(error):
+                    self._ended = True
+                    raise
+                if missed:
+                    self._state.missed()
+                await self._peer.wait(self._backoff, error)
+                continue
+            if batch is not None:
+                self._backoff.succeeded()
+                return batch
+        return None
+
+    def close(self) -> None:
+        """Ends the watch; from any thread."""
+        self._closed = True
+        self.interrupted()
+
+    def drop(self) -> None:
+        """Closes, for a watch that nobody holds any more; where gRPC ends its call by itself, that is left to it."""
+        if self._call is not None and not self._call.ENDS_ITSELF:
+            self.close()
+
+    def interrupted(self) -> None:
+        """Ends the present call: the next one begins where the watch is."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.hang_up()
+
+    async def _receive(self) -> DeltaBatch | None:
+        """Takes one response; the steps that it holds."""
+        if self._goodbye:
+            self._goodbye = False
+            raise ShuttingDownError("The server said goodbye.", code=grpc.StatusCode.UNAVAILABLE)
+        call = self._call or self._begin_call()
+        response = await call.receive()
+        if response is None:
+            raise ServerUnavailableError("The server ended the stream.", code=grpc.StatusCode.UNAVAILABLE)
+        event = self._state.classify(response)
+        batch = self._state.take(response)
+        if event is not Event.STEPS:
+            self.interrupted()
+            self._goodbye = event is Event.GOODBYE
+            self._ended = event is Event.DELETED
+        return batch
+
+    def _begin_call(self) -> _WatchCall:
+        if any(replica.interrupted for replica in self._replicas):
+            self._state.missed()
+        call = self._peer.watch_call(self._state.request(self._peer.session_id))
+        self._call = call
+        call.begin()
+        if self._closed:
+            self.interrupted()
+        return call

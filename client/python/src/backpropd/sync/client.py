@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+# Generated from aio/client.py by generate_sync.py: change that.
+"""A client of one server: makes, finds and deletes sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy.typing as npt
+
+from backpropd.errors import BackpropdError
+from backpropd.replica import Anchor
+from backpropd.requests import create_request, creation_error
+from backpropd.sync.caller import Caller
+from backpropd.sync.session import Session, delete_session, fork_session
+from backpropd.v1 import network_pb2 as pb
+from backpropd.v1 import training_service_pb2 as rpc
+
+
+class TrainingClient(Caller):
+    """A connection to a backpropd server. A context manager.
+
+    Calls that are safe to repeat are repeated, with backoff, when the server
+    can't be reached. All errors are BackpropdError.
+
+    Threads: any number may use one client.
+
+    Args:
+        target: host:port, or whatever name gRPC resolves.
+        tls: how a proxy in front of the server is spoken to; True: with TLS,
+            trusting whom grpcio trusts; False: plain text, tokens included.
+        authority: the server's name, if `target` is not it (a tunnel's end, an
+            IP address): what its certificate must be for, and what proxies
+            choose by.
+        credentials: gRPC's own, in place of `tls`.
+        metadata: sent with every call, for example [("authorization", "Bearer …")].
+        timeout: seconds that a call which is no stream may take.
+        retry: when to try again.
+        clock: what waits; for tests.
+        jitter: random numbers for the waits; for tests.
+        channel: an own channel, which stays the caller's; `target`, `tls`,
+            `authority`, `credentials` and `options` are not used then.
+        options: further channel options.
+
+    Raises:
+        ValueError: certificates or metadata that can't be; the text says which.
+        OSError: a file of `tls` can't be read.
+
+    """
+
+    def create(
+        self,
+        spec: pb.SessionSpec,
+        *,
+        initial: Anchor | npt.ArrayLike | None = None,
+        request_id: str | None = None,
+    ) -> Session:
+        """Makes a session.
+
+        Args:
+            spec: for example by specs.network().
+            initial: weights, (weight_count,), in layout order; or an anchor with
+                state, from which the session goes on exactly as the one did that
+                it was fetched from: client.create(anchor.spec, initial=anchor).
+                None: the spec's initialiser.
+            request_id: makes calls of several processes one; None: a new UUID,
+                so that this call itself may safely be repeated.
+
+        """
+        request = create_request(spec, initial, request_id)
+        try:
+            answer = self.call(self.stub.CreateSession, request)
+        except BackpropdError as error:
+            raise creation_error(error, request) from None
+        return Session(self, answer.session)
+
+    def fork(
+        self,
+        session_id: str,
+        *,
+        with_state: bool = False,
+        spec: pb.SessionSpec | None = None,
+        request_id: str | None = None,
+    ) -> Session:
+        """Makes a session from another's present weights.
+
+        Args:
+            session_id: the origin's.
+            with_state: whether the optimiser's state goes along.
+            spec: other hyperparameters; None: the origin's.
+            request_id: as in create().
+
+        """
+        return fork_session(self, session_id, with_state=with_state, spec=spec, request_id=request_id)
+
+    def get(self, session_id: str) -> Session:
+        """The session with this id."""
+        answer = self.call(self.stub.GetSession, rpc.GetSessionRequest(session_id=session_id))
+        return Session(self, answer.session)
+
+    def list(self, *, page_size: int = 0) -> Iterator[Session]:
+        """All sessions, in the order of their ids; asks for page after page."""
+        token = ""
+        while True:
+            request = rpc.ListSessionsRequest(page_size=page_size, page_token=token)
+            page = self.call(self.stub.ListSessions, request)
+            for session in page.sessions:
+                yield Session(self, session)
+            token = page.next_page_token
+            if not token:
+                return
+
+    def delete(self, session_id: str) -> None:
+        """Forgets a session."""
+        delete_session(self, session_id)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+# Generated from aio/session.py by generate_sync.py: change that.
+"""One session of a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from backpropd.errors import SessionNotFoundError
+from backpropd.feed import Rebatcher, chunks_of
+from backpropd.progress import Progress
+from backpropd.replica import Replica
+from backpropd.requests import TrainResult, create_request, rows_per_message
+from backpropd.sync.caller import Caller
+from backpropd.sync.session_calls import SessionCalls
+from backpropd.sync.train_stream import TrainStream
+from backpropd.sync.watch import Watch
+from backpropd.training_totals import TrainingTotals
+from backpropd.v1 import network_pb2 as pb
+from backpropd.v1 import training_service_pb2 as rpc
+
+
+class Session(SessionCalls):
+    """A network being trained on the server. Got from TrainingClient.create(), get(), list() or fork().
+
+    Threads: any number, but one TrainStream writes at a time.
+    """
+
+    def delete(self) -> None:
+        """Forgets the session, on the server."""
+        delete_session(self.client, self.session_id)
+
+    def fork(self, *, with_state: bool = False, spec: pb.SessionSpec | None = None) -> Session:
+        """A new session from this one's present weights, see TrainingClient.fork()."""
+        return fork_session(self.client, self.session_id, with_state=with_state, spec=spec)
+
+    def train(
+        self,
+        x: npt.ArrayLike | Iterable[Any],
+        y: npt.ArrayLike | None = None,
+        *,
+        epochs: int = 1,
+        shuffle_seed: int | None = None,
+        sample_weights: npt.ArrayLike | None = None,
+        replicas: Iterable[Replica] = (),
+        window: int = 8,
+        progress: bool = False,
+    ) -> TrainResult:
+        """Trains on arrays, or on an iterable of chunks, and waits until all is answered.
+
+        Args:
+            x: (n, input_size), in the session's element type; or, without y, an
+                iterable of (x, y) or (x, y, sample_weights)
+                chunks of any length.
+            y: integers (n,) are classes, anything else targets (n, outputs).
+            epochs: how often to go through arrays.
+            shuffle_seed: another order for each epoch, by this seed; None: in order.
+            sample_weights: (n,), with arrays.
+            replicas: are kept current.
+            window: so many messages are sent ahead.
+            progress: shows a bar, if tqdm is installed.
+
+        Raises:
+            ValueError: shapes or numbers don't fit.
+            BackpropdError: samples were refused, or the server stayed away.
+
+        """
+        rows = rows_per_message(self.spec, self.layout)
+        rebatcher = Rebatcher(rows, self.batch_size)
+        totals = TrainingTotals()
+        watched = tuple(replicas)
+        total = None if y is None else epochs * len(np.asarray(x))
+        chunks = chunks_of(x, y, self.spec, epochs=epochs, shuffle_seed=shuffle_seed, sample_weights=sample_weights)
+        with Progress(wanted=progress, total=total) as bar:
+            detail = "factors" if watched else "none"
+            with TrainStream(self, *watched, window=window, deltas=detail) as stream:
+                for chunk in chunks:
+                    for message in rebatcher.add(chunk):
+                        stream.send_samples(message)
+                        for trained in stream.ready():
+                            totals.add(trained, bar)
+                for message in rebatcher.finish():
+                    stream.send_samples(message)
+                for trained in stream.flush():
+                    totals.add(trained, bar)
+        return totals.result(left_over=rebatcher.left_over, step=self.step)
+
+    def stream(self, *replicas: Replica, **options: Any) -> TrainStream:  # noqa: ANN401  TrainStream's
+        """A Train stream: `with session.stream(replica) as stream`; for options see TrainStream."""
+        return TrainStream(self, *replicas, **options)
+
+    def watch(self, *replicas: Replica, after_step: int | None = None) -> Watch:
+        """Follows it: `with session.watch(replica) as watch: for batch in watch`; see Watch."""
+        return Watch(self, *replicas, after_step=after_step)
+
+
+def fork_session(
+    client: Caller,
+    session_id: str,
+    *,
+    with_state: bool,
+    spec: pb.SessionSpec | None,
+    request_id: str | None = None,
+) -> Session:
+    """A new session from another's present weights, see TrainingClient.fork()."""
+    request = create_request(spec, None, request_id, rpc.Fork(session_id=session_id, with_state=with_state))
+    return Session(client, (client.call(client.stub.CreateSession, request)).session)
+
+
+def delete_session(client: Caller, session_id: str) -> None:
+    """Forgets a session, on the server."""
+    attempts = 0
+
+    def attempt() -> None:
+        nonlocal attempts
+        attempts += 1
+        try:
+            request = rpc.DeleteSessionRequest(session_id=session_id)
+            client.call(client.stub.DeleteSession, request, repeat=False, trains=session_id)
+        except SessionNotFoundError:
+            if attempts == 1:
+                raise  # else an attempt whose answer was lost has deleted it
+
+    client.repeat(attempt)

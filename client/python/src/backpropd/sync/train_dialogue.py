@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+# Generated from aio/train_dialogue.py by generate_sync.py: change that.
+"""What a Train stream says and hears, exactly once, whatever breaks; any networking is the peer's."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+
+from backpropd.backoff import is_passing
+from backpropd.errors import BackpropdError, ServerUnavailableError, ShuttingDownError
+from backpropd.replica import Replica
+from backpropd.replica.feeding import feed_replica, needs_anchor
+from backpropd.sample_ledger import Answer, SampleLedger, Trained
+from backpropd.samples import Samples
+from backpropd.sync.call import Call
+from backpropd.sync.peer import Peer
+from backpropd.v1 import training_service_pb2 as rpc
+
+DETAILS = {
+    "factors": rpc.DELTA_DETAIL_FACTORS,
+    "dense": rpc.DELTA_DETAIL_DENSE,
+    "none": rpc.DELTA_DETAIL_NONE,
+}
+"""What `deltas` may say."""
+
+
+class TrainDialogue:
+    """The one writer of a session; see TrainStream, whose arguments it takes, for what users see.
+
+    It waits for nothing but its peer and the peer's calls. When one of its
+    methods is left by anything that is no error of this package, such as
+    KeyboardInterrupt or a task's cancellation, leave() must be called before
+    the next one.
+    """
+
+    def __init__(
+        self,
+        peer: Peer,
+        *replicas: Replica,
+        window: int = 8,
+        deltas: str = "factors",
+        keep_deltas: bool = False,
+        want_outputs: bool = False,
+    ) -> None:
+        if window < 1:
+            raise ValueError("window must be at least 1.")
+        if replicas and deltas != "factors":
+            raise ValueError('Replicas need deltas="factors".')
+        self._peer = peer
+        self._replicas = replicas
+        self._window = window
+        self._batch_size = peer.spec.batch_size or 1
+        self._options = rpc.TrainOptions(deltas=DETAILS[deltas], want_outputs=want_outputs)
+        self._finished: deque[Trained | BackpropdError] = deque()
+        self._call: Call[rpc.TrainRequest, rpc.TrainResponse] | None = None
+        self._backoff = peer.new_backoff()
+        self._torn = False  # within a change that must be whole; after an interrupt: it is not
+        self.ledger = SampleLedger(peer.spec, peer.layout, DETAILS[deltas], keep_deltas=keep_deltas)
+        """What is not answered."""
+
+    @property
+    def answers_wait(self) -> bool:
+        """Whether receive() has one without waiting."""
+        return len(self._finished) > 0
+
+    def open(self) -> None:
+        """Opens the stream, if it is not open."""
+        self._check_whole()
+        if self._call is None:
+            self._reopen(None)
+
+    def send(self, samples: Samples, *, want_digest: bool) -> None:
+        """Sends one message; waits while the window is full."""
+        if len(samples) == 0 or len(samples) % self._batch_size:
+            raise ValueError(f"{len(samples)} samples where steps of {self._batch_size} are made.")
+        self.open()
+        while self.ledger.unanswered >= self._window:
+            self._receive_one()
+        self.open()  # a refusal has closed it
+        with self._whole():
+            self.ledger.add(samples, want_digest=want_digest)
+            self._send_unsent()
+
+    def receive(self) -> Trained:
+        """The answer to the next message; waits for it."""
+        self._check_whole()
+        while not self._finished:
+            if not self.ledger.unanswered:
+                raise LookupError("Nothing is unanswered.")
+            self._receive_one()
+        answer = self._finished.popleft()
+        if isinstance(answer, BackpropdError):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Waits until everything is answered and ends the stream."""
+        self._check_whole()
+        while self.ledger.unanswered:
+            self._receive_one()
+        if self._call is None:
+            return
+        self._call.half_close()
+        try:
+            while self._call.receive() is not None:
+                pass
+            self._call = None
+        except BackpropdError:
+            self.leave()  # broken: nothing is missing all the same
+
+    def leave(self, *, lingers: bool = True) -> None:
+        """Ends the call at once; the next use opens another. `lingers`: the server may see that a little later."""
+        if self._call is not None:
+            self._call.hang_up()
+            if lingers:
+                self._peer.left_calls.add(self._peer.session_id, self._call, self._peer.now())
+            self._call = None
+
+    def drop(self) -> None:
+        """Leaves, for a stream that nobody holds any more; where gRPC ends its call by itself, that is left to it."""
+        if self._call is not None and not self._call.ENDS_ITSELF:
+            self.leave()
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Around a change that is done whole or raises: what else leaves it tears it."""
+        self._torn = True
+        try:
+            yield
+        except Exception:
+            self._torn = False
+            raise
+        self._torn = False
+
+    def _check_whole(self) -> None:
+        if self._torn:
+            raise BackpropdError("The stream was interrupted while it took an answer: open another one.")
+
+    def _send_unsent(self) -> None:
+        if self._call is not None:
+            for request in self.ledger.take_unsent():
+                self._call.send(request)
+
+    def _receive_one(self) -> None:
+        """Takes one response, or opens the stream again."""
+        if self._call is None:
+            self._reopen(None)
+            return
+        try:
+            response = _not_ended(self._call.receive())
+        except BackpropdError as error:
+            self._lose_call(error)
+            return
+        goodbye = response.goodbye
+        with self._whole():
+            answer = self.ledger.answer(response)
+            if answer is not None:
+                self._take(answer)
+        if answer is not None:
+            self._feed(answer)
+        if goodbye and self._call is not None:
+            self._lose_call(ShuttingDownError("The server said goodbye.", code=grpc.StatusCode.UNAVAILABLE))
+
+    def _take(self, answer: Answer) -> None:
+        self._backoff.succeeded()
+        if answer.refusal is not None:
+            self.leave()
+        if answer.trained is not None and (answer.refusal is None or len(answer.trained.errors)):
+            self._finished.append(answer.trained)
+        if answer.refusal is not None:
+            self._finished.append(answer.refusal)
+
+    def _feed(self, answer: Answer) -> None:
+        for replica in self._replicas:
+            if answer.standardisation is not None:
+                replica.standardise(answer.standardisation)
+            if answer.batch is None:
+                continue
+            if needs_anchor(replica, answer.batch):
+                replica.reset(self._peer.anchor())
+            feed_replica(replica, answer.batch)
+
+    def _lose_call(self, error: BackpropdError) -> None:
+        passing = is_passing(error)
+        self.leave(lingers=passing)
+        if not passing:
+            raise error
+        self._reopen(error)
+
+    def _reopen(self, error: BackpropdError | None) -> None:
+        """Opens the stream, after `error` if it broke, and sends what is not applied."""
+        left = self._peer.left_calls
+        explained = False
+        while True:
+            if error is not None:
+                self._peer.wait(self._backoff, error, explained=explained)
+            last = left.last(self._peer.session_id)
+            if last is not None:
+                last.over()
+            try:
+                opening = self._open_call()
+                break
+            except BackpropdError as failure:
+                passing = is_passing(failure)
+                self.leave(lingers=passing)
+                explained = left.explain(failure, self._peer.session_id, self._peer.now())
+                if not passing and not explained:
+                    raise
+                error = failure
+        left.replaced(self._peer.session_id)
+        with self._whole():
+            applied = self.ledger.opened(opening)
+            self._finished.extend(applied)
+        if applied:
+            self._backoff.succeeded()
+        try:
+            for replica in self._replicas:
+                if replica.interrupted or replica.step != opening.step:  # deltas were lost, or the session went back
+                    replica.reset(self._peer.anchor())
+        except BaseException:
+            self.leave()  # nothing was sent on this call: answers on it would be waited for in vain
+            raise
+        with self._whole():
+            self._send_unsent()
+
+    def _open_call(self) -> rpc.TrainResponse:
+        self._call = self._peer.train_call()
+        self._call.begin()
+        self._call.send(rpc.TrainRequest(session_id=self._peer.session_id, options=self._options))
+        opening = _not_ended(self._call.receive())
+        if opening.goodbye:
+            raise ShuttingDownError("The server shuts down.", code=grpc.StatusCode.UNAVAILABLE)
+        return opening
+
+
+def _not_ended(response: rpc.TrainResponse | None) -> rpc.TrainResponse:
+    if response is None:
+        raise ServerUnavailableError("The server ended the stream.", code=grpc.StatusCode.UNAVAILABLE)
+    return response
