@@ -26,7 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.pb.h"
-#include "client/cpp/weights.h"
+#include "client/cpp/anchor.h"
 #include "engine/contract/delta.h"
 #include "engine/contract/input.h"
 #include "engine/contract/layout.h"

@@ -6,9 +6,9 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_format.h"
+#include "client/cpp/anchor_download.h"
 #include "client/cpp/call_status.h"
 #include "client/cpp/connection.h"
-#include "client/cpp/weights_download.h"
 
 namespace backprop {
 namespace {

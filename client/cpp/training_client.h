@@ -20,10 +20,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.grpc.pb.h"
+#include "client/cpp/anchor.h"
 #include "client/cpp/options.h"
 #include "client/cpp/train_stream.h"
 #include "client/cpp/watch_stream.h"
-#include "client/cpp/weights.h"
 #include "grpcpp/channel.h"
 
 namespace backprop {

@@ -27,8 +27,8 @@
 
 #include "absl/status/status.h"
 #include "backprop/v1/training_service.grpc.pb.h"
-#include "client/cpp/weights.h"
-#include "client/cpp/weights_download.h"
+#include "client/cpp/anchor.h"
+#include "client/cpp/anchor_download.h"
 #include "grpcpp/client_context.h"
 
 namespace backprop {

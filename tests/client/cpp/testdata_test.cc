@@ -15,8 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include "client/cpp/anchor_download.h"
 #include "client/cpp/replica.h"
-#include "client/cpp/weights_download.h"
 
 namespace backprop {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "client/cpp/weights_download.h"
+#include "client/cpp/anchor_download.h"
 
 #include <cstddef>
 #include <cstring>

@@ -2,8 +2,8 @@
 //
 // An anchor, as this library has it: what DownloadWeights gives, what a Replica
 // starts from, and what RestoreSession puts a session back from.
-#ifndef BACKPROP_CLIENT_CPP_WEIGHTS_H_
-#define BACKPROP_CLIENT_CPP_WEIGHTS_H_
+#ifndef BACKPROP_CLIENT_CPP_ANCHOR_H_
+#define BACKPROP_CLIENT_CPP_ANCHOR_H_
 
 #include <cstdint>
 #include <vector>
@@ -39,4 +39,4 @@ v1::Anchor AnchorMessage(const Weights& weights);
 
 }  // namespace backprop
 
-#endif  // BACKPROP_CLIENT_CPP_WEIGHTS_H_
+#endif  // BACKPROP_CLIENT_CPP_ANCHOR_H_

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "client/cpp/weights.h"
+#include "client/cpp/anchor.h"
 
 #include <span>
 #include <string>

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Puts the chunks of a GetWeights call together.
-#ifndef BACKPROP_CLIENT_CPP_WEIGHTS_DOWNLOAD_H_
-#define BACKPROP_CLIENT_CPP_WEIGHTS_DOWNLOAD_H_
+#ifndef BACKPROP_CLIENT_CPP_ANCHOR_DOWNLOAD_H_
+#define BACKPROP_CLIENT_CPP_ANCHOR_DOWNLOAD_H_
 
 #include <cstdint>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.pb.h"
-#include "client/cpp/weights.h"
+#include "client/cpp/anchor.h"
 
 namespace backprop {
 
@@ -36,4 +36,4 @@ class WeightsDownload {
 
 }  // namespace backprop
 
-#endif  // BACKPROP_CLIENT_CPP_WEIGHTS_DOWNLOAD_H_
+#endif  // BACKPROP_CLIENT_CPP_ANCHOR_DOWNLOAD_H_
