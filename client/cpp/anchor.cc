@@ -15,20 +15,20 @@ void SetNumbers(std::span<const float> numbers, std::string* bytes) {
 
 }  // namespace
 
-v1::Anchor AnchorMessage(const Weights& weights) {
-  v1::Anchor anchor;
-  anchor.set_step(weights.step);
-  anchor.set_next_offset(weights.next_offset);
-  SetNumbers(weights.values, anchor.mutable_weights());
-  SetNumbers(weights.state, anchor.mutable_state());
-  if (weights.digest != 0) anchor.set_digest(weights.digest);
-  if (!weights.mean.empty() || !weights.factor.empty()) {
-    v1::Standardisation& known = *anchor.mutable_standardisation();
-    known.mutable_mean()->Add(weights.mean.begin(), weights.mean.end());
-    known.mutable_factor()->Add(weights.factor.begin(), weights.factor.end());
+v1::Anchor AnchorMessage(const Anchor& anchor) {
+  v1::Anchor message;
+  message.set_step(anchor.step);
+  message.set_next_offset(anchor.next_offset);
+  SetNumbers(anchor.weights, message.mutable_weights());
+  SetNumbers(anchor.state, message.mutable_state());
+  if (anchor.digest != 0) message.set_digest(anchor.digest);
+  if (!anchor.mean.empty() || !anchor.factor.empty()) {
+    v1::Standardisation& known = *message.mutable_standardisation();
+    known.mutable_mean()->Add(anchor.mean.begin(), anchor.mean.end());
+    known.mutable_factor()->Add(anchor.factor.begin(), anchor.factor.end());
   }
-  *anchor.mutable_continuation() = weights.continuation;
-  return anchor;
+  *message.mutable_continuation() = anchor.continuation;
+  return message;
 }
 
 }  // namespace backprop

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An anchor, as this library has it: what DownloadWeights gives, what a Replica
-// starts from, and what RestoreSession puts a session back from.
+// What DownloadWeights gives, what a Replica starts from, and what
+// RestoreSession puts a session back from.
 #ifndef BACKPROP_CLIENT_CPP_ANCHOR_H_
 #define BACKPROP_CLIENT_CPP_ANCHOR_H_
 
@@ -12,15 +12,15 @@
 
 namespace backprop {
 
-// An anchor: all weights of a session as they were after one step, and what
-// else a replica goes on from. With the optimiser's state it is all that the
-// session is, and can put it back.
-struct Weights {
+// All weights of a session as they were after one step, and what else a replica
+// goes on from. With the optimiser's state it is all that the session is, and
+// can put it back.
+struct Anchor {
   uint64_t step = 0;
-  uint64_t next_offset = 0;        // offset of the next sample at that step
-  uint64_t digest = 0;             // of `values`, checked when downloaded;
-                                   // 0: not known
-  std::vector<float> values = {};  // (weight_count), layout order
+  uint64_t next_offset = 0;         // offset of the next sample at that step
+  uint64_t digest = 0;              // of `weights`, checked when downloaded;
+                                    // 0: not known
+  std::vector<float> weights = {};  // (weight_count), layout order
   // The optimiser's, (state_count, weight_count); empty if it was not asked
   // for.
   std::vector<float> state = {};
@@ -35,7 +35,7 @@ struct Weights {
 };
 
 // What CreateSession takes as `initial`.
-v1::Anchor AnchorMessage(const Weights& weights);
+v1::Anchor AnchorMessage(const Anchor& anchor);
 
 }  // namespace backprop
 

@@ -13,17 +13,17 @@
 
 namespace backprop {
 
-class WeightsDownload {
+class AnchorDownload {
  public:
   // with_state: whether the optimiser's state was asked for.
-  explicit WeightsDownload(bool with_state) : with_state_(with_state) {}
+  explicit AnchorDownload(bool with_state) : with_state_(with_state) {}
 
   // The next chunk. DATA_LOSS: it does not follow on the ones before.
   absl::Status Add(const v1::GetWeightsResponse& chunk);
 
   // After the last chunk. DATA_LOSS: weights are missing, or their digest is
   // another.
-  absl::StatusOr<Weights> Finish() &&;
+  absl::StatusOr<Anchor> Finish() &&;
 
  private:
   absl::Status CheckFollows(const v1::GetWeightsResponse& chunk) const;
@@ -31,7 +31,7 @@ class WeightsDownload {
   const bool with_state_;
   bool begun_ = false;
   uint64_t weight_count_ = 0;
-  Weights weights_;  // the state follows the weights in `values` until Finish
+  Anchor anchor_;  // the state follows the weights in `weights` until Finish
 };
 
 }  // namespace backprop

@@ -35,10 +35,10 @@ absl::StatusOr<Layout> DenseTwin(const Layout& layout) {
 }  // namespace
 
 absl::StatusOr<Replica> Replica::Create(const v1::Session& session,
-                                        Weights anchor) {
+                                        Anchor anchor) {
   // The anchor has arrived already: its size bounds what a layout may ask for.
   absl::StatusOr<Layout> layout =
-      LayoutOf(session.spec(), session.layout(), anchor.values.size());
+      LayoutOf(session.spec(), session.layout(), anchor.weights.size());
   if (!layout.ok()) return layout.status();
   absl::StatusOr<Layout> dense = DenseTwin(*layout);
   if (!dense.ok()) return dense.status();
@@ -67,14 +67,14 @@ Replica::Replica(Layout layout, Layout dense_layout, Optimiser optimiser,
       format_(std::move(format)),
       scalars_(scalar_count_) {}
 
-absl::Status Replica::Restart(Weights anchor) {
+absl::Status Replica::Restart(Anchor anchor) {
   absl::Status status = CheckAnchor(anchor);
   if (status.ok() && !anchor.mean.empty())
     status = SetStandardisation(anchor.mean, anchor.factor,
                                 layout_.input_size(), &format_);
   if (!status.ok()) return status;
   step_ = anchor.step;
-  weights_ = std::move(anchor.values);
+  weights_ = std::move(anchor.weights);
   state_ = std::move(anchor.state);
   state_current_ = true;
   sound_ = true;

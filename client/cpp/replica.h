@@ -3,7 +3,7 @@
 // A copy of a session's weights, kept bit-identical to the server's by adding
 // the weight delta of every step (proto/backprop/v1/delta.proto).
 //
-//   absl::StatusOr<Weights> anchor = client.DownloadWeights(id, with_state);
+//   absl::StatusOr<Anchor> anchor = client.DownloadWeights(id, with_state);
 //   absl::StatusOr<Replica> replica = Replica::Create(session, anchor);
 //   absl::Status status = replica->Apply(answer.response, answer.inputs);
 //
@@ -13,6 +13,9 @@
 // refuses everything until Restart.
 //
 // Threads: as a plain value; one at a time, or any number of readers.
+//
+// replica.cc takes steps; replica_check.cc is what a replica refuses, and how
+// it compares itself with an anchor.
 #ifndef BACKPROP_CLIENT_CPP_REPLICA_H_
 #define BACKPROP_CLIENT_CPP_REPLICA_H_
 
@@ -42,7 +45,7 @@ class Replica {
   // session.layout().state_count() is not 0.
   // Fails with INVALID_ARGUMENT if they do not fit each other.
   static absl::StatusOr<Replica> Create(const v1::Session& session,
-                                        Weights anchor);
+                                        Anchor anchor);
 
   // Adds the deltas of steps base_step + 1 … step, and checks the digests that
   // the response carries. From a Train stream:
@@ -66,14 +69,14 @@ class Replica {
   absl::Status Apply(const v1::WatchDeltasResponse& response);
 
   // Goes on from another anchor of the same session.
-  absl::Status Restart(Weights anchor);
+  absl::Status Restart(Anchor anchor);
 
   // Whether this is what the server has: anchor is one of the same step().
   // DATA_LOSS names the first number that differs, e.g.
   // layers[1].weights[3][17] or layers[0].bias[2]; the state of FACTORED layers
   // is compared too if the anchor has it. FAILED_PRECONDITION: it is of another
   // step.
-  absl::Status Verify(const Weights& anchor) const;
+  absl::Status Verify(const Anchor& anchor) const;
 
   // The step that the weights are at.
   uint64_t step() const { return step_; }
@@ -93,8 +96,8 @@ class Replica {
           InputFormat format, bool learns_standardisation);
 
   // What an anchor must be like; changes nothing.
-  absl::Status CheckAnchor(const Weights& anchor) const;
-  void Take(Weights anchor);
+  absl::Status CheckAnchor(const Anchor& anchor) const;
+  void Take(Anchor anchor);
 
   absl::Status Check(const ReplicaDelivery& delivery) const;
   absl::Status CheckPlace(const ReplicaDelivery& delivery) const;
@@ -109,7 +112,7 @@ class Replica {
   void ApplySteps(const ReplicaDelivery& delivery, size_t first, size_t count);
   absl::Status CheckDigest(uint64_t expected);
 
-  absl::Status VerifyState(const Weights& anchor) const;
+  absl::Status VerifyState(const Anchor& anchor) const;
 
   bool NeedsInputs(const ReplicaDelivery& delivery) const;
   size_t ElementsPerStep() const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a replica refuses, and why. The server's numbers may be anything, so
+// What a replica refuses, and how it compares itself with an anchor: the half
+// of Replica that changes nothing. The server's numbers may be anything, so
 // lengths are compared by division, which cannot overflow.
 #include <bit>
 #include <cstdint>
@@ -39,11 +40,11 @@ size_t Replica::ElementsPerStep() const {
   return layout_.batch_size() * layout_.input_size();
 }
 
-absl::Status Replica::CheckAnchor(const Weights& anchor) const {
-  if (anchor.values.size() != layout_.weight_count())
+absl::Status Replica::CheckAnchor(const Anchor& anchor) const {
+  if (anchor.weights.size() != layout_.weight_count())
     return absl::InvalidArgumentError(absl::StrFormat(
         "the anchor has %d weights, the session %d: take both from one session",
-        anchor.values.size(), layout_.weight_count()));
+        anchor.weights.size(), layout_.weight_count()));
   if (!needs_state_) return absl::OkStatus();
   const size_t expected = StateCount(optimiser_) * layout_.weight_count();
   if (anchor.state.size() == expected) return absl::OkStatus();
@@ -156,23 +157,23 @@ std::string Replica::PlaceOf(size_t number) const {
                          at % layer.inputs);
 }
 
-absl::Status Replica::Verify(const Weights& anchor) const {
-  if (anchor.values.size() != weights_.size()) return CheckAnchor(anchor);
+absl::Status Replica::Verify(const Anchor& anchor) const {
+  if (anchor.weights.size() != weights_.size()) return CheckAnchor(anchor);
   if (anchor.step != step_)
     return absl::FailedPreconditionError(absl::StrFormat(
         "the replica is at step %d, the anchor is of step %d: compare them at "
         "the same step",
         step_, anchor.step));
-  if (const auto at = FirstDifference(weights_, anchor.values))
+  if (const auto at = FirstDifference(weights_, anchor.weights))
     return absl::DataLossError(absl::StrFormat(
         "after step %d the replica differs, first in %s: %.9g here, %.9g on "
         "the server",
-        step_, PlaceOf(*at), weights_[*at], anchor.values[*at]));
+        step_, PlaceOf(*at), weights_[*at], anchor.weights[*at]));
   return VerifyState(anchor);
 }
 
 // Of DENSE layers a replica keeps no state.
-absl::Status Replica::VerifyState(const Weights& anchor) const {
+absl::Status Replica::VerifyState(const Anchor& anchor) const {
   if (!needs_state_ || !state_current_ || anchor.state.size() != state_.size())
     return absl::OkStatus();
   const size_t count = layout_.weight_count();

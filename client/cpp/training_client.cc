@@ -77,7 +77,7 @@ absl::StatusOr<v1::Session> TrainingClient::CreateSession(
 }
 
 absl::StatusOr<v1::Session> TrainingClient::RestoreSession(
-    const Weights& anchor) {
+    const Anchor& anchor) {
   v1::CreateSessionRequest request;
   *request.mutable_spec() = anchor.spec;
   *request.mutable_initial() = AnchorMessage(anchor);
@@ -164,14 +164,14 @@ absl::StatusOr<v1::EvaluateResponse> TrainingClient::Evaluate(
   return response;
 }
 
-absl::StatusOr<Weights> TrainingClient::DownloadWeights(
+absl::StatusOr<Anchor> TrainingClient::DownloadWeights(
     const std::string& session_id, bool with_state) {
   const auto context = NewContext();
   v1::GetWeightsRequest request;
   request.set_session_id(session_id);
   request.set_with_state(with_state);
   auto reader = stub_->GetWeights(context.get(), request);
-  WeightsDownload download(with_state);
+  AnchorDownload download(with_state);
   v1::GetWeightsResponse chunk;
   absl::Status fault;
   while (fault.ok() && reader->Read(&chunk)) fault = download.Add(chunk);

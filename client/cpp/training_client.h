@@ -48,7 +48,7 @@ class TrainingClient {
   // as that one did from there (v1.Anchor), step and next_offset included.
   // anchor: from DownloadWeights, with state. For another spec, or counts from
   // 0, CreateSession with AnchorMessage's fields changed.
-  absl::StatusOr<v1::Session> RestoreSession(const Weights& anchor);
+  absl::StatusOr<v1::Session> RestoreSession(const Anchor& anchor);
   absl::StatusOr<v1::Session> GetSession(const std::string& session_id);
   // One page.
   absl::StatusOr<v1::ListSessionsResponse> ListSessions(
@@ -75,8 +75,8 @@ class TrainingClient {
   // The anchor. with_state: with the optimiser's state, which a Replica and
   // RestoreSession need where layout.state_count is not 0. DATA_LOSS: chunks or
   // digest do not fit.
-  absl::StatusOr<Weights> DownloadWeights(const std::string& session_id,
-                                          bool with_state = false);
+  absl::StatusOr<Anchor> DownloadWeights(const std::string& session_id,
+                                         bool with_state = false);
 
   // Asks for the session, then opens a stream on it. While the stream is open
   // no other stream trains, so DownloadWeights gives the anchor it starts from.

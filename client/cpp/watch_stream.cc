@@ -45,13 +45,13 @@ absl::Status WatchStream::TakeChunk(const v1::WatchDeltasResponse& response) {
   if (!coming_.has_value()) coming_.emplace(with_state_);
   absl::Status status = coming_->Add(response.anchor());
   if (!status.ok() || !response.anchor_done()) return status;
-  absl::StatusOr<Weights> whole = std::move(*coming_).Finish();
+  absl::StatusOr<Anchor> whole = std::move(*coming_).Finish();
   coming_.reset();
   if (whole.ok()) anchor_ = *std::move(whole);
   return whole.status();
 }
 
-std::optional<Weights> WatchStream::TakeAnchor() {
+std::optional<Anchor> WatchStream::TakeAnchor() {
   return std::exchange(anchor_, std::nullopt);
 }
 

@@ -7,7 +7,7 @@
 //   std::optional<Replica> replica;
 //   v1::WatchDeltasResponse response;
 //   while (watch->Next(&response)) {
-//     std::optional<Weights> anchor = watch->TakeAnchor();
+//     std::optional<Anchor> anchor = watch->TakeAnchor();
 //     if (anchor.has_value() && !replica.has_value())
 //       replica = Replica::Create(session, *std::move(anchor)) …
 //     else if (anchor.has_value())  // it had fallen behind
@@ -72,7 +72,7 @@ class WatchStream {
   bool Next(v1::WatchDeltasResponse* response);
   // The anchor that the last response completed, once; the next response's
   // deltas go on from it. Most responses complete none.
-  std::optional<Weights> TakeAnchor();
+  std::optional<Anchor> TakeAnchor();
   // How the stream ended; call it after Next returned false. OK where end()
   // gives a reason; UNAVAILABLE if the stream ended without one; DATA_LOSS if
   // an anchor's chunks or digest did not fit.
@@ -92,9 +92,9 @@ class WatchStream {
   const std::unique_ptr<Call> call_;
   const bool with_state_;
 
-  std::optional<WeightsDownload> coming_;  // an anchor that is not whole yet
-  std::optional<Weights> anchor_;          // whole, and not yet taken
-  absl::Status fault_;                     // of what came
+  std::optional<AnchorDownload> coming_;  // an anchor that is not whole yet
+  std::optional<Anchor> anchor_;          // whole, and not yet taken
+  absl::Status fault_;                    // of what came
   WatchEnd end_ = WatchEnd::kNone;
   bool finished_ = false;
 };

@@ -21,7 +21,7 @@ struct DownloadFlags {
 };
 
 void Tell(const GlobalFlags& global, const DownloadFlags& flags,
-          const Weights& anchor) {
+          const Anchor& anchor) {
   const std::string digest = DigestText(anchor.digest);
   TellOutput(
       global, flags.output,
@@ -29,10 +29,10 @@ void Tell(const GlobalFlags& global, const DownloadFlags& flags,
        {"step", anchor.step},
        {"next_offset", anchor.next_offset},
        {"digest", digest},
-       {"weights", anchor.values.size()},
+       {"weights", anchor.weights.size()},
        {"state", anchor.state.size()},
        {"output", flags.output}},
-      absl::StrCat(Grouped(anchor.values.size()), " weights and ",
+      absl::StrCat(Grouped(anchor.weights.size()), " weights and ",
                    Grouped(anchor.state.size()), " numbers of state of step ",
                    Grouped(anchor.step), ", next offset ",
                    Grouped(anchor.next_offset), ", digest ", digest));

@@ -29,12 +29,12 @@ namespace {
 absl::StatusOr<ReplicaCheck> CheckReplica(TrainingClient& client,
                                           const std::string& session_id,
                                           const Replica& replica) {
-  absl::StatusOr<Weights> weights =
+  absl::StatusOr<Anchor> anchor =
       client.DownloadWeights(session_id, /*with_state=*/true);
-  if (!weights.ok()) return weights.status();
-  return ReplicaCheck{.verdict = replica.Verify(*weights),
+  if (!anchor.ok()) return anchor.status();
+  return ReplicaCheck{.verdict = replica.Verify(*anchor),
                       .digest = replica.digest(),
-                      .server_digest = weights->digest};
+                      .server_digest = anchor->digest};
 }
 
 // What training came to.

@@ -20,22 +20,22 @@ struct DownloadFlags {
 };
 
 absl::Status Download(const GlobalFlags& global, const DownloadFlags& flags) {
-  auto weights = TrainingClient(global.address, global.client)
-                     .DownloadWeights(flags.session_id);
-  if (!weights.ok()) return weights.status();
+  auto anchor = TrainingClient(global.address, global.client)
+                    .DownloadWeights(flags.session_id);
+  if (!anchor.ok()) return anchor.status();
   absl::Status status =
-      WriteOutput(flags.output, WeightsBytes(flags.output, weights->values));
+      WriteOutput(flags.output, WeightsBytes(flags.output, anchor->weights));
   if (!status.ok()) return status;
-  const std::string digest = DigestText(weights->digest);
+  const std::string digest = DigestText(anchor->digest);
   TellOutput(global, flags.output,
              {{"session_id", flags.session_id},
-              {"step", weights->step},
-              {"next_offset", weights->next_offset},
+              {"step", anchor->step},
+              {"next_offset", anchor->next_offset},
               {"digest", digest},
-              {"weights", weights->values.size()},
+              {"weights", anchor->weights.size()},
               {"output", flags.output}},
-             absl::StrCat(Grouped(weights->values.size()), " weights of step ",
-                          Grouped(weights->step), ", digest ", digest));
+             absl::StrCat(Grouped(anchor->weights.size()), " weights of step ",
+                          Grouped(anchor->step), ", digest ", digest));
   return absl::OkStatus();
 }
 

@@ -41,7 +41,7 @@ absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Open(
   std::unique_ptr<TrainingRun> run(new TrainingRun(*std::move(stream), feed));
   if (with_replica) {
     // The open stream keeps other writers out, so this is its anchor.
-    absl::StatusOr<Weights> anchor =
+    absl::StatusOr<Anchor> anchor =
         client.DownloadWeights(session.session_id(), /*with_state=*/true);
     if (!anchor.ok()) return anchor.status();
     absl::StatusOr<Replica> replica =

@@ -39,7 +39,7 @@ bool WatchRun::Begin(std::shared_ptr<WatchStream> stream) {
   return !stopped_;
 }
 
-absl::Status WatchRun::TakeAnchor(Weights anchor) {
+absl::Status WatchRun::TakeAnchor(Anchor anchor) {
   if (replica_.has_value()) {
     std::lock_guard lock(mutex_);
     ++progress_.resyncs;
@@ -54,7 +54,7 @@ absl::Status WatchRun::TakeAnchor(Weights anchor) {
 absl::Status WatchRun::Take(WatchStream& stream,
                             const v1::WatchDeltasResponse& response) {
   absl::Status status;
-  if (std::optional<Weights> anchor = stream.TakeAnchor())
+  if (std::optional<Anchor> anchor = stream.TakeAnchor())
     status = TakeAnchor(*std::move(anchor));
   else if (replica_.has_value())
     status = replica_->Apply(response);

@@ -53,7 +53,7 @@ class WatchRun {
   absl::Status FollowToEnd();
   absl::Status Take(WatchStream& stream,
                     const v1::WatchDeltasResponse& response);
-  absl::Status TakeAnchor(Weights anchor);
+  absl::Status TakeAnchor(Anchor anchor);
   bool Arrived() const;
   // False: it was stopped meanwhile, and the stream is cancelled.
   bool Begin(std::shared_ptr<WatchStream> stream);

@@ -23,8 +23,8 @@ int main() {
   layer->set_bias_begin(1);
   layer->set_delta_form(backprop::v1::DELTA_FORM_DENSE);
   layer->set_delta_length(2);
-  backprop::Weights anchor;
-  anchor.values = {1.0F, 2.0F};
+  backprop::Anchor anchor;
+  anchor.weights = {1.0F, 2.0F};
   auto replica = backprop::Replica::Create(session, anchor);
   if (!replica.ok()) return 1;
 

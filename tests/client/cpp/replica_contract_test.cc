@@ -80,11 +80,11 @@ class ReplicaContractTest : public ::testing::TestWithParam<Case> {
   void Follow(uint32_t batch_size, bool one_scalar_row, bool watching) {
     const v1::Session session = SessionOf(GetParam(), batch_size);
     const size_t count = session.layout().weight_count();
-    Weights anchor{
+    Anchor anchor{
         .step = 3,
-        .values = numbers_.Draw(count),
+        .weights = numbers_.Draw(count),
         .state = numbers_.Draw(session.layout().state_count() * count, 0.01F)};
-    NaiveReplica naive(session, anchor.values, anchor.state);
+    NaiveReplica naive(session, anchor.weights, anchor.state);
     absl::StatusOr<Replica> replica = Replica::Create(session, anchor);
     ASSERT_TRUE(replica.ok()) << replica.status();
 
@@ -125,7 +125,7 @@ class ReplicaContractTest : public ::testing::TestWithParam<Case> {
     }
     EXPECT_TRUE(status.ok()) << status;
     status = replica->Verify({.step = 3 + kSteps,
-                              .values = naive.weights(),
+                              .weights = naive.weights(),
                               .state = naive.state()});
     EXPECT_TRUE(status.ok()) << status;
   }

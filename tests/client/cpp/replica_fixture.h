@@ -20,8 +20,8 @@ constexpr size_t kWeights = 12;
 class ReplicaTest : public ::testing::Test {
  protected:
   static Replica At(uint64_t step) {
-    Weights anchor{.step = step};
-    anchor.values.assign(kWeights, 1.0F);
+    Anchor anchor{.step = step};
+    anchor.weights.assign(kWeights, 1.0F);
     absl::StatusOr<Replica> replica =
         Replica::Create(SessionMessage(3, {3}), anchor);
     EXPECT_TRUE(replica.ok()) << replica.status();

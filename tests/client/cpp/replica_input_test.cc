@@ -24,8 +24,8 @@ TEST_F(ReplicaTest, BytesAreScaledAsTheNetworkSawThem) {
   session.mutable_spec()->mutable_input()->set_element_type(
       v1::ELEMENT_TYPE_UINT8);
   session.mutable_spec()->mutable_input()->set_scale(0.5F);
-  Weights anchor;
-  anchor.values.assign(kWeights, 0.0F);
+  Anchor anchor;
+  anchor.weights.assign(kWeights, 0.0F);
   absl::StatusOr<Replica> replica = Replica::Create(session, anchor);
   ASSERT_TRUE(replica.ok());
   ASSERT_TRUE(replica->Apply(Response(0, {1, 0, 0}), "\x02\x04\xff").ok());
@@ -51,7 +51,7 @@ class StandardisedReplicaTest : public ReplicaTest {
     }
   }
 
-  const Weights anchor_{.values = std::vector<float>(kWeights)};
+  const Anchor anchor_{.weights = std::vector<float>(kWeights)};
 };
 
 TEST_F(StandardisedReplicaTest, WhatAResponseSaysHoldsForItsOwnAndLaterSteps) {
@@ -65,7 +65,7 @@ TEST_F(StandardisedReplicaTest, WhatAResponseSaysHoldsForItsOwnAndLaterSteps) {
 }
 
 TEST_F(StandardisedReplicaTest, AnchorsStandardisationIsUsed) {
-  Weights anchor = anchor_;
+  Anchor anchor = anchor_;
   anchor.mean = {1, 2, 4};
   anchor.factor = {0.5F, 0.5F, 0.5F};
   absl::StatusOr<Replica> replica = Replica::Create(Learning(), anchor);

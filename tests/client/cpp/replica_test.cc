@@ -99,7 +99,7 @@ TEST_F(ReplicaTest, WrongDigestMakesItUnsoundUntilRestart) {
   EXPECT_FALSE(replica_.sound());
   EXPECT_EQ(replica_.Apply(Response(replica_.step(), rows_), inputs_).code(),
             absl::StatusCode::kFailedPrecondition);
-  ASSERT_TRUE(replica_.Restart({.step = 9, .values = before_}).ok());
+  ASSERT_TRUE(replica_.Restart({.step = 9, .weights = before_}).ok());
   EXPECT_TRUE(replica_.Apply(Response(9, rows_), inputs_).ok());
 }
 
@@ -120,10 +120,10 @@ TEST_F(ReplicaTest, DigestOfAStepOutsideTheResponseIsRefused) {
 }
 
 TEST_F(ReplicaTest, AnchorOfAnotherNetworkIsRefused) {
-  Weights anchor;
-  anchor.values.assign(kWeights + 1, 0.0F);
+  Anchor anchor;
+  anchor.weights.assign(kWeights + 1, 0.0F);
   EXPECT_FALSE(Replica::Create(SessionMessage(3, {3}), anchor).ok());
-  anchor.values.assign(kWeights - 1, 0.0F);
+  anchor.weights.assign(kWeights - 1, 0.0F);
   EXPECT_FALSE(Replica::Create(SessionMessage(3, {3}), anchor).ok());
   EXPECT_FALSE(replica_.Restart(anchor).ok());
   ExpectUntouched();
@@ -166,7 +166,7 @@ TEST_F(ReplicaTest, DeltasInFullAreAddedAsTheyAre) {
 TEST_F(ReplicaTest, FactorsAfterDeltasInFullNeedANewStateFirst) {
   v1::Optimiser momentum;
   momentum.mutable_sgd()->set_momentum(0.5F);
-  Weights anchor{.values = before_, .state = std::vector<float>(kWeights)};
+  Anchor anchor{.weights = before_, .state = std::vector<float>(kWeights)};
   absl::StatusOr<Replica> replica =
       Replica::Create(WithOptimiser(SessionMessage(3, {3}), momentum), anchor);
   ASSERT_TRUE(replica.ok()) << replica.status();
@@ -190,7 +190,7 @@ TEST_F(ReplicaTest, OptimiserWithStateNeedsItInTheAnchor) {
   v1::Optimiser adam;
   adam.mutable_adam();
   const v1::Session session = WithOptimiser(SessionMessage(3, {3}), adam);
-  Weights anchor{.values = before_};
+  Anchor anchor{.weights = before_};
   EXPECT_THAT(std::string(Replica::Create(session, anchor).status().message()),
               HasSubstr("with state"));
   anchor.state.assign(kWeights, 0.0F);  // of two vectors
@@ -202,9 +202,9 @@ TEST_F(ReplicaTest, OptimiserWithStateNeedsItInTheAnchor) {
 TEST_F(ReplicaTest, ScalarsOfAnyOtherLengthLeaveAllAsItWas) {
   v1::Optimiser adagrad;
   adagrad.mutable_adagrad();
-  const Weights anchor{.step = kAnchorStep,
-                       .values = before_,
-                       .state = std::vector<float>(kWeights)};
+  const Anchor anchor{.step = kAnchorStep,
+                      .weights = before_,
+                      .state = std::vector<float>(kWeights)};
   absl::StatusOr<Replica> replica =
       Replica::Create(WithOptimiser(SessionMessage(3, {3}), adagrad), anchor);
   ASSERT_TRUE(replica.ok());
@@ -242,8 +242,8 @@ TEST_F(ReplicaTest, HostileLayoutIsRefused) {
   v1::Session session = SessionMessage(3, {3});
   session.mutable_layout()->mutable_layers(0)->set_delta_length(1000);
   session.mutable_layout()->set_delta_row_length(1000);
-  Weights anchor;
-  anchor.values.assign(kWeights, 0.0F);
+  Anchor anchor;
+  anchor.weights.assign(kWeights, 0.0F);
   EXPECT_FALSE(Replica::Create(session, anchor).ok());
 }
 

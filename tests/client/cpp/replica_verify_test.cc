@@ -19,12 +19,12 @@ using testing::SessionMessage;
 using testing::WithOptimiser;
 
 TEST_F(ReplicaTest, VerificationNamesTheFirstNumberThatDiffers) {
-  Weights anchor{.step = kAnchorStep, .values = before_};
+  Anchor anchor{.step = kAnchorStep, .weights = before_};
   EXPECT_TRUE(replica_.Verify(anchor).ok());
-  anchor.values[10] = 7;
+  anchor.weights[10] = 7;
   EXPECT_THAT(std::string(replica_.Verify(anchor).message()),
               HasSubstr("layers[0].bias[1]: 1 here, 7 on the server"));
-  anchor.values[5] = 0.25F;
+  anchor.weights[5] = 0.25F;
   const absl::Status status = replica_.Verify(anchor);
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()),
@@ -32,7 +32,7 @@ TEST_F(ReplicaTest, VerificationNamesTheFirstNumberThatDiffers) {
   anchor.step = 6;
   EXPECT_EQ(replica_.Verify(anchor).code(),
             absl::StatusCode::kFailedPrecondition);
-  anchor.values.pop_back();
+  anchor.weights.pop_back();
   EXPECT_EQ(replica_.Verify(anchor).code(), absl::StatusCode::kInvalidArgument);
 }
 
@@ -40,14 +40,14 @@ TEST_F(ReplicaTest, VerificationFindsStateAndDeeperLayersToo) {
   v1::Optimiser adam;
   adam.mutable_adam();
   const v1::Session session = WithOptimiser(SessionMessage(5, {4, 2}), adam);
-  Weights anchor{.values = std::vector<float>(34),
-                 .state = std::vector<float>(68)};
+  Anchor anchor{.weights = std::vector<float>(34),
+                .state = std::vector<float>(68)};
   absl::StatusOr<Replica> replica = Replica::Create(session, anchor);
   ASSERT_TRUE(replica.ok()) << replica.status();
   anchor.state[34 + 24 + 6] = 1;
   EXPECT_THAT(std::string(replica->Verify(anchor).message()),
               HasSubstr("state 1 differs, first in layers[1].weights[1][2]"));
-  anchor.values[33] = -0.0F;  // equal as numbers, not as bits
+  anchor.weights[33] = -0.0F;  // equal as numbers, not as bits
   EXPECT_THAT(std::string(replica->Verify(anchor).message()),
               HasSubstr("layers[1].bias[1]: 0 here, -0 on the server"));
 }
@@ -58,8 +58,8 @@ TEST_F(ReplicaTest, StateOfDenseLayersIsTheServersAlone) {
   const v1::Session session =
       WithOptimiser(SessionMessage(3, {3, 1}), momentum);
   ASSERT_EQ(session.layout().layers(1).delta_form(), v1::DELTA_FORM_DENSE);
-  Weights anchor{.values = std::vector<float>(16),
-                 .state = std::vector<float>(16)};
+  Anchor anchor{.weights = std::vector<float>(16),
+                .state = std::vector<float>(16)};
   absl::StatusOr<Replica> replica = Replica::Create(session, anchor);
   ASSERT_TRUE(replica.ok()) << replica.status();
   anchor.state[12] = 1;

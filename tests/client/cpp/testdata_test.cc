@@ -70,12 +70,12 @@ std::vector<RecordedStream> AllStreams() {
   return streams;
 }
 
-Weights AnchorOf(const v1::GetWeightsResponse& chunk) {
-  WeightsDownload download(/*with_state=*/true);
+Anchor AnchorOf(const v1::GetWeightsResponse& chunk) {
+  AnchorDownload download(/*with_state=*/true);
   EXPECT_TRUE(download.Add(chunk).ok());
-  absl::StatusOr<Weights> weights = std::move(download).Finish();
-  EXPECT_TRUE(weights.ok()) << weights.status();
-  return weights.ok() ? *std::move(weights) : Weights();
+  absl::StatusOr<Anchor> anchor = std::move(download).Finish();
+  EXPECT_TRUE(anchor.ok()) << anchor.status();
+  return anchor.ok() ? *std::move(anchor) : Anchor();
 }
 
 // Applies all responses, then compares with the end's weights and state.

@@ -41,7 +41,7 @@ v1::GetWeightsResponse Chunk(uint64_t first, const std::vector<float>& part,
 
 class TrainingClientTest : public ::testing::Test {
  protected:
-  absl::StatusOr<Weights> Download(
+  absl::StatusOr<Anchor> Download(
       const std::vector<v1::GetWeightsResponse>& chunks,
       const grpc::Status& status = grpc::Status(), bool with_state = false) {
     auto* reader = new NiceMock<Chunks>();  // the client takes it
@@ -65,13 +65,13 @@ class TrainingClientTest : public ::testing::Test {
 };
 
 TEST_F(TrainingClientTest, ChunksBecomeAnAnchor) {
-  absl::StatusOr<Weights> weights =
+  absl::StatusOr<Anchor> anchor =
       Download({Chunk(0, {1, 2}, all_), Chunk(2, {3}, all_)});
-  ASSERT_TRUE(weights.ok()) << weights.status();
-  EXPECT_EQ(weights->values, all_);
-  EXPECT_EQ(weights->step, 7U);
-  EXPECT_EQ(weights->next_offset, 70U);
-  EXPECT_EQ(weights->digest, Digest(all_));
+  ASSERT_TRUE(anchor.ok()) << anchor.status();
+  EXPECT_EQ(anchor->weights, all_);
+  EXPECT_EQ(anchor->step, 7U);
+  EXPECT_EQ(anchor->next_offset, 70U);
+  EXPECT_EQ(anchor->digest, Digest(all_));
 }
 
 TEST_F(TrainingClientTest, ChunksThatDoNotFitAreDataLoss) {
@@ -103,14 +103,14 @@ TEST_F(TrainingClientTest, StateAndStandardisationComeWithTheAnchor) {
   v1::GetWeightsResponse first = Chunk(0, {1, 2}, all_);
   first.mutable_standardisation()->add_mean(0.5F);
   first.mutable_standardisation()->add_factor(2);
-  absl::StatusOr<Weights> weights =
+  absl::StatusOr<Anchor> anchor =
       Download({first, Chunk(2, {3, 4, 5, 6, 7}, all_), Chunk(7, {8, 9}, all_)},
                grpc::Status(), true);
-  ASSERT_TRUE(weights.ok()) << weights.status();
-  EXPECT_EQ(weights->values, all_);
-  EXPECT_EQ(weights->state, (std::vector<float>{4, 5, 6, 7, 8, 9}));
-  EXPECT_EQ(weights->mean, std::vector<float>{0.5F});
-  EXPECT_EQ(weights->factor, std::vector<float>{2});
+  ASSERT_TRUE(anchor.ok()) << anchor.status();
+  EXPECT_EQ(anchor->weights, all_);
+  EXPECT_EQ(anchor->state, (std::vector<float>{4, 5, 6, 7, 8, 9}));
+  EXPECT_EQ(anchor->mean, std::vector<float>{0.5F});
+  EXPECT_EQ(anchor->factor, std::vector<float>{2});
 }
 
 TEST_F(TrainingClientTest, StateThatIsCutOffOrEndlessIsDataLoss) {
@@ -180,7 +180,7 @@ TEST_F(TrainingClientTest, WhatWasDownloadedIsGivenBackToPutASessionBack) {
   first.mutable_standardisation()->add_factor(2);
   first.mutable_continuation()->set_state_age(41);
   first.mutable_spec()->set_input_size(3);
-  absl::StatusOr<Weights> anchor =
+  absl::StatusOr<Anchor> anchor =
       Download({first, Chunk(5, {6, 7, 8, 9}, all_)}, grpc::Status(), true);
   ASSERT_TRUE(anchor.ok()) << anchor.status();
   v1::CreateSessionRequest sent;
@@ -214,8 +214,8 @@ TEST_F(TrainingClientTest, AnAnchorBeyondTheServersMessagesNamesItsFlag) {
   EXPECT_CALL(*stub_, CreateSession(_, _, _))
       .WillOnce(Return(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
                                     "Received message larger than max")));
-  Weights anchor;
-  anchor.values.resize(1000);
+  Anchor anchor;
+  anchor.weights.resize(1000);
   const absl::Status status = client_.RestoreSession(anchor).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(status.message()),

@@ -95,10 +95,10 @@ TEST(WatchStreamTest, AnAnchorIsThereWithItsLastChunkAndOnce) {
     EXPECT_FALSE(watch->TakeAnchor().has_value());
   }
   ASSERT_TRUE(watch->Next(&response));
-  const std::optional<Weights> anchor = watch->TakeAnchor();
+  const std::optional<Anchor> anchor = watch->TakeAnchor();
   ASSERT_TRUE(anchor.has_value());
   EXPECT_EQ(anchor->step, 7U);
-  EXPECT_EQ(anchor->values, (std::vector<float>{1, 2, 3}));
+  EXPECT_EQ(anchor->weights, (std::vector<float>{1, 2, 3}));
   EXPECT_FALSE(watch->TakeAnchor().has_value());
   ASSERT_TRUE(watch->Next(&response));
   EXPECT_EQ(response.step(), 8U);
