@@ -31,6 +31,11 @@ BROKEN = grpc.RpcError("It says neither code nor details.")
 
 
 @pytest.fixture
+def kind() -> str:
+    return "plain"  # the asyncio client has no threads
+
+
+@pytest.fixture
 def session(client: TrainingClient, spec: pb.SessionSpec) -> Session:
     return client.create(spec)
 

@@ -8,13 +8,15 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NoReturn
 
 import pytest
+from as_plain import client_of
 from backpropd import TrainingClient
 from backpropd.v1 import network_pb2 as pb
-from fake_clock import FakeClock, FullJitter
+from fake_clock import FakeAsyncClock, FakeClock, FullJitter
 from fake_server import FakeServer, FakeServicer
 
 # Without BACKPROPD there is no server to test against: run_tests.sh demands it.
@@ -70,14 +72,27 @@ def servicer(server: FakeServer) -> FakeServicer:
     return server.servicer
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+@pytest.fixture(params=["plain", "asyncio"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """The kind of client that a test has; tests of one kind override it."""
+    chosen: str = request.param
+    return chosen
 
 
 @pytest.fixture
-def client(server: FakeServer, clock: FakeClock) -> Iterator[TrainingClient]:
-    with TrainingClient(server.target, clock=clock, jitter=FullJitter()) as made:
+def clock(kind: str) -> FakeClock:
+    return FakeClock() if kind == "plain" else FakeAsyncClock()
+
+
+@pytest.fixture
+def new_client(kind: str, server: FakeServer, clock: FakeClock) -> Callable[..., TrainingClient]:
+    """Makes clients of `kind`, with further options."""
+    return partial(client_of, kind, server.target, clock=clock, jitter=FullJitter())
+
+
+@pytest.fixture
+def client(new_client: Callable[..., TrainingClient]) -> Iterator[TrainingClient]:
+    with new_client() as made:
         yield made
 
 

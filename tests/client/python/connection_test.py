@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import pathlib
 import threading
 import time
@@ -13,12 +12,12 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from as_plain import client_of
 from backpropd import (
     NO_RETRY,
     AccessDeniedError,
     BackpropdError,
     ServerUnavailableError,
-    SessionNotFoundError,
     Tls,
     TrainingClient,
     UnreachableError,
@@ -73,8 +72,8 @@ def noting() -> Iterator[tuple[Noting, FakeServer]]:
     server.stop()
 
 
-def test_every_call_carries_the_metadata(noting: tuple[Noting, FakeServer], spec: pb.SessionSpec) -> None:
-    with TrainingClient(noting[1].target, metadata=METADATA) as client:
+def test_every_call_carries_the_metadata(kind: str, noting: tuple[Noting, FakeServer], spec: pb.SessionSpec) -> None:
+    with client_of(kind, noting[1].target, metadata=METADATA) as client:
         session = client.create(spec)
         client.get(session.session_id)
         assert list(client.list())
@@ -89,27 +88,6 @@ def test_every_call_carries_the_metadata(noting: tuple[Noting, FakeServer], spec
             next(iter(watch))
         training.join()
         session.delete()
-    noting[0].check()
-
-
-def test_every_asyncio_call_carries_the_metadata(noting: tuple[Noting, FakeServer], spec: pb.SessionSpec) -> None:
-    async def main() -> None:
-        async with AsyncTrainingClient(noting[1].target, metadata=METADATA) as client:
-            session = await client.create(spec)
-            await client.get(session.session_id)
-            assert [found async for found in client.list()]
-            await session.update(learning_rate=0.25)
-            await session.train_step(X[0], [0.0, 1.0])
-            await session.predict(X)
-            await session.evaluate(X, Y)
-            await session.train(X, Y)
-            await session.weights()
-            await session.delete()
-            # Noted, though it ends at once: the session is gone.
-            with pytest.raises(SessionNotFoundError):
-                [batch async for batch in session.watch()]
-
-    asyncio.run(asyncio.wait_for(main(), 60))
     noting[0].check()
 
 
@@ -128,21 +106,21 @@ def test_every_asyncio_call_carries_the_metadata(noting: tuple[Noting, FakeServe
         (("a-bin", "s3cret"), "bytes for keys that end in -bin"),
     ],
 )
-@pytest.mark.parametrize("kind", [TrainingClient, AsyncTrainingClient])
-def test_metadata_that_cannot_be_sent_is_refused_at_once(kind: Any, pair: tuple[str, str | bytes], says: str) -> None:
+@pytest.mark.parametrize("make", [TrainingClient, AsyncTrainingClient])
+def test_metadata_that_cannot_be_sent_is_refused_at_once(make: Any, pair: tuple[str, str | bytes], says: str) -> None:
     with pytest.raises(ValueError, match=says) as raised:
-        kind("localhost:1", metadata=[("good", "x"), pair])
+        make("localhost:1", metadata=[("good", "x"), pair])
     assert "s3cret" not in str(raised.value)
 
 
-@pytest.mark.parametrize("kind", [TrainingClient, AsyncTrainingClient])
-def test_tls_files_that_cannot_be_are_refused_at_once(kind: Any, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("make", [TrainingClient, AsyncTrainingClient])
+def test_tls_files_that_cannot_be_are_refused_at_once(make: Any, tmp_path: pathlib.Path) -> None:
     certificate, key, locked = tmp_path / "crt", tmp_path / "key", tmp_path / "locked"
     certificate.write_bytes(CERTIFICATE)
     key.write_bytes(KEY)
     locked.write_bytes(KEY.replace(b"BEGIN", b"BEGIN ENCRYPTED"))
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        kind("localhost:1", tls=Tls(ca="/nowhere"))
+        make("localhost:1", tls=Tls(ca="/nowhere"))
     for tls, says in (
         (Tls(ca=key), "tls.ca: "),
         (Tls(certificate=certificate), "belong together"),
@@ -151,9 +129,9 @@ def test_tls_files_that_cannot_be_are_refused_at_once(kind: Any, tmp_path: pathl
         (Tls(certificate=certificate, key=locked), "openssl pkey"),
     ):
         with pytest.raises(ValueError, match=says):
-            kind("localhost:1", tls=tls)
+            make("localhost:1", tls=tls)
     with pytest.raises(ValueError, match="give one of them"):
-        kind("localhost:1", tls=True, credentials=grpc.ssl_channel_credentials())
+        make("localhost:1", tls=True, credentials=grpc.ssl_channel_credentials())
 
 
 class Broken(grpc.RpcError):

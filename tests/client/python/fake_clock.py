@@ -24,21 +24,12 @@ class FakeClock:
         self.time += seconds
 
 
-class FakeAsyncClock:
+class FakeAsyncClock(FakeClock):
     """For the asyncio clients."""
 
-    def __init__(self) -> None:
-        self.time = 0.0
-        self.waits: list[float] = []
-
-    def now(self) -> float:
-        """Seconds."""
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: float) -> None:  # type: ignore[override]
         """Passes at once."""
-        self.waits.append(seconds)
-        self.time += seconds
+        super().sleep(seconds)
         await asyncio.sleep(0)
 
 

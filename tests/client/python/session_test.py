@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import grpc
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from backpropd import (
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 from fake_clock import FakeClock
-from fake_server import FakeServer, FakeServicer
+from fake_server import FakeServicer
 
 X = np.zeros((6, 3), dtype="f4")
 
@@ -178,8 +180,10 @@ def test_anchors_are_checked(client: TrainingClient, servicer: FakeServicer, spe
         session.weights()
 
 
-def test_metadata_goes_with_every_call(server: FakeServer, servicer: FakeServicer, spec: pb.SessionSpec) -> None:
-    with TrainingClient(server.target, metadata=[("authorization", "Bearer x")]) as client:
+def test_metadata_goes_with_every_call(
+    new_client: Callable[..., TrainingClient], servicer: FakeServicer, spec: pb.SessionSpec
+) -> None:
+    with new_client(metadata=[("authorization", "Bearer x")]) as client:
         session = client.create(spec)
         session.weights()
         session.evaluate(X, np.zeros((6, 2)))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -26,12 +25,11 @@ from backpropd import (
     Trained,
     TrainingClient,
 )
-from backpropd.aio import AsyncTrainingClient
 from backpropd.left_calls import LINGER
 from backpropd.samples import Samples
 from backpropd.v1 import network_pb2 as pb
-from fake_clock import FakeAsyncClock, FakeClock, FullJitter
-from fake_server import FakeServer, FakeServicer
+from fake_clock import FakeClock
+from fake_server import FakeServicer
 
 RNG = np.random.default_rng(3)
 X = RNG.standard_normal((24, 3)).astype("f4")
@@ -74,6 +72,7 @@ def test_a_replica_follows(session: Session) -> None:
 def test_no_sample_is_lost_or_repeated(
     client: TrainingClient,
     servicer: FakeServicer,
+    clock: FakeClock,
     spec: pb.SessionSpec,
     optimiser: pb.Optimiser,
     fault: str,
@@ -91,6 +90,7 @@ def test_no_sample_is_lost_or_repeated(
     assert sum(answer.samples for answer in answers) == 24
     assert sum(len(answer.errors) + answer.skipped_samples for answer in answers) == 24
     assert servicer.openings == 3
+    assert clock.waits == pytest.approx([0.1, 0.1])
     assert replica.step == 24
     assert replica.verify(session.weights(with_state=True)) is None
 
@@ -156,9 +156,10 @@ def test_reconnecting_waits_longer_each_time_with_a_bound(
     assert clock.waits == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10, 10])
 
 
-def test_it_gives_up(server: FakeServer, servicer: FakeServicer, clock: FakeClock, spec: pb.SessionSpec) -> None:
-    retry = RetryPolicy(attempts=3)
-    with TrainingClient(server.target, clock=clock, jitter=FullJitter(), retry=retry) as client:
+def test_it_gives_up(
+    new_client: Callable[..., TrainingClient], servicer: FakeServicer, clock: FakeClock, spec: pb.SessionSpec
+) -> None:
+    with new_client(retry=RetryPolicy(attempts=3)) as client:
         session = client.create(spec)
         servicer.faults.refuse_opening = 100
         with pytest.raises(ServerUnavailableError):
@@ -231,34 +232,20 @@ def test_a_writer_that_stays_is_somebody_elses(
 
 @pytest.mark.parametrize(("retry", "longest"), [(NO_RETRY, 0), (RetryPolicy(within=10), 10)])
 def test_a_policy_bounds_the_wait_for_a_writer_too(
-    server: FakeServer, servicer: FakeServicer, clock: FakeClock, spec: pb.SessionSpec, retry: RetryPolicy, longest: int
+    new_client: Callable[..., TrainingClient],
+    servicer: FakeServicer,
+    clock: FakeClock,
+    spec: pb.SessionSpec,
+    retry: RetryPolicy,
+    longest: int,
 ) -> None:
-    with TrainingClient(server.target, clock=clock, jitter=FullJitter(), retry=retry) as client:
+    with new_client(retry=retry) as client:
         session = client.create(spec)
         session.stream().open().cancel()
         servicer.faults.writer_stays = 1000
         with pytest.raises(SessionHasWriterError):
             session.train(X, Y)
     assert longest - 1 <= clock.time <= longest
-
-
-def test_an_asyncio_client_waits_as_long(server: FakeServer, servicer: FakeServicer, spec: pb.SessionSpec) -> None:
-    clock = FakeAsyncClock()
-
-    async def main() -> None:
-        async with AsyncTrainingClient(server.target, clock=clock, jitter=FullJitter()) as client:
-            session = await client.create(spec)
-            for act in (lambda: session.train(X, Y), lambda: session.train_step(X[0], [0.0, 1.0]), session.delete):
-                stream = session.stream()
-                await stream.open()
-                stream.cancel()
-                servicer.faults.writer_stays = SERVER_KEEPS
-                clock.waits.clear()
-                await act()
-                assert len(clock.waits) == SERVER_KEEPS
-                assert max(clock.waits) == 1
-
-    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 def test_what_was_left_long_ago_is_no_reason_to_wait(
@@ -272,6 +259,7 @@ def test_what_was_left_long_ago_is_no_reason_to_wait(
     assert clock.waits == []
 
 
+@pytest.mark.parametrize("kind", ["plain"])
 @pytest.mark.parametrize("after", range(6))
 def test_a_stream_that_was_interrupted_while_it_waited_goes_on(
     session: Session, servicer: FakeServicer, monkeypatch: pytest.MonkeyPatch, after: int
@@ -296,6 +284,7 @@ def test_a_stream_that_was_interrupted_while_it_waited_goes_on(
     assert replica.verify(session.weights(with_state=True)) is None
 
 
+@pytest.mark.parametrize("kind", ["plain"])
 def test_a_stream_that_was_interrupted_within_an_answer_says_so(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -375,6 +364,10 @@ def test_steps_before_a_refused_one_are_answered(session: Session, servicer: Fak
     assert refused.value.next_offset == 1
     assert replica.step == 1
     assert stream.next_offset == 1
+    stream.send(X[1:4], Y[1:4])
+    assert stream.receive().step == 4
+    stream.close()
+    assert replica.verify(session.weights(with_state=True)) is None
 
 
 def test_a_wrong_digest_is_raised(session: Session, servicer: FakeServicer) -> None:

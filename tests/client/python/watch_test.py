@@ -52,11 +52,11 @@ def test_replicas_follow_from_their_step(session: Session, servicer: FakeService
     assert servicer.watch_requests[0].after_step == 0
 
 
-@pytest.mark.parametrize("end", ["break", "goodbye"])
-def test_a_watch_that_ends_is_begun_again_where_it_was(
+@pytest.mark.parametrize("end", ["break", "goodbye", "resync"])
+def test_a_watch_that_ends_is_begun_again_where_it_was_or_at_an_anchor(
     session: Session, servicer: FakeServicer, clock: FakeClock, end: str
 ) -> None:
-    replica = session.replica()
+    replica, missed = session.replica(), end == "resync"
     anchors = servicer.anchors
     with session.watch(replica) as watch:
         session.train(X, Y)
@@ -65,10 +65,11 @@ def test_a_watch_that_ends_is_begun_again_where_it_was(
         while servicer.watch_end:
             threading.Event().wait(0.001)
         session.train(X, Y)
-        assert not catch_up(watch, session)
-    assert [request.after_step for request in servicer.watch_requests] == [0, 8]
-    assert clock.waits == pytest.approx([0.1])
-    assert servicer.anchors == anchors
+        assert catch_up(watch, session) == missed
+    assert [request.after_step for request in servicer.watch_requests] == [0, 0 if missed else 8]
+    assert [request.HasField("after_step") for request in servicer.watch_requests] == [True, not missed]
+    assert clock.waits == pytest.approx([] if missed else [0.1])
+    assert servicer.anchors == anchors + missed
     assert replica.verify(session.weights(with_state=True)) is None
 
 
@@ -210,6 +211,7 @@ def test_a_deleted_session_ends_the_iteration(session: Session) -> None:
         next(session.watch())
 
 
+@pytest.mark.parametrize("kind", ["plain"])
 def test_a_watch_that_was_interrupted_goes_on(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
