@@ -42,12 +42,12 @@ from backpropd.errors import (
 )
 from backpropd.replica import Anchor, DeltaBatch, Difference, Replica
 from backpropd.requests import Evaluation, StepResult, TrainResult
-from backpropd.sample_ledger import Trained
 from backpropd.specs import adagrad, adam, layer, network, rms_prop, sgd
 from backpropd.sync.client import TrainingClient
 from backpropd.sync.session import Session
 from backpropd.sync.train_stream import TrainStream
 from backpropd.sync.watch import Watch
+from backpropd.trained import Trained
 
 __all__ = [
     "NO_RETRY",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-from backpropd.sample_ledger import Trained
+from backpropd.trained import Trained
 
 
 class Progress:

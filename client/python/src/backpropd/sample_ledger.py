@@ -18,37 +18,11 @@ import numpy as np
 from backpropd.call_errors import error_from_status
 from backpropd.errors import BackpropdError, SamplesLostError
 from backpropd.replica.arrays import AnyArray, Float32, floats_from, floats_to
-from backpropd.replica.deltas import DeltaBatch, batch_from_train
+from backpropd.replica.deltas import batch_from_train
 from backpropd.samples import Samples
+from backpropd.trained import Answer, Trained
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The answer to one message of samples, its parts put together."""
-
-    offset: int
-    """Offset of the message's first sample."""
-    samples: int
-    """How many it held."""
-    base_step: int
-    """The session's step before the first step answered."""
-    step: int
-    """... and after the last."""
-    errors: Float32
-    """The error of each step answered, before its update. Steps whose answer
-    was lost with a broken stream are not among them."""
-    skipped_samples: int
-    """How many samples had been applied before: by an earlier stream whose answer was lost."""
-    outputs: Float32
-    """The outputs before each step's update, (samples answered, outputs), if wanted; else (0, outputs)."""
-    gradient_norms: Float32
-    """With clipping by norm: the norm of each step's gradient before."""
-    deltas: Float32
-    """Delta rows, or with DENSE detail rows of weight_count, if they are kept; else (0, …)."""
-    digests: dict[int, int]
-    """Digests of the weights after some steps."""
 
 
 @dataclass
@@ -74,20 +48,6 @@ class _Message:
     def answered(self) -> int:
         """How many of its samples earlier responses, perhaps of earlier streams, have answered."""
         return max(0, self.parts[-1].next_offset - self.begin) if self.parts else 0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one response says."""
-
-    batch: DeltaBatch | None
-    """Its steps, for a replica; None where deltas come otherwise than as factors."""
-    trained: Trained | None
-    """The whole answer, if this was its last part."""
-    refusal: BackpropdError | None
-    """Set when the message was refused, wholly or from a step on."""
-    standardisation: pb.Standardisation | None = None
-    """Set in the response in which the input standardisation was learnt."""
 
 
 class SampleLedger:

@@ -8,7 +8,7 @@ import numpy as np
 from backpropd.progress import Progress
 from backpropd.replica.arrays import Float32
 from backpropd.requests import TrainResult
-from backpropd.sample_ledger import Trained
+from backpropd.trained import Trained
 
 
 class TrainingTotals:

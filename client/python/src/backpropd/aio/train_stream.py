@@ -14,8 +14,8 @@ from backpropd.aio.session_calls import AsyncSessionCalls
 from backpropd.aio.train_dialogue import AsyncTrainDialogue
 from backpropd.errors import BackpropdError
 from backpropd.replica import Replica
-from backpropd.sample_ledger import Trained
 from backpropd.samples import Samples, samples_of
+from backpropd.trained import Trained
 
 _T = TypeVar("_T")
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,25 @@ class Difference:
         return f"layer {self.layer}, {part}{list(self.index)}: {self.mine!r} here, {self.theirs!r} there"
 
 
-def first_difference(mine: Float32, theirs: Float32, place: LayerPlace) -> tuple[tuple[int, ...], float, float] | None:
+def difference_of(vectors: Sequence[tuple[Float32, Float32]], places: Sequence[LayerPlace]) -> Difference | None:
+    """The first number, bit for bit, in which two sessions' vectors differ.
+
+    Args:
+        vectors: (mine, theirs), each (weight_count,): the weights, then the
+            optimiser's state, which is compared but for DENSE layers.
+        places: the layers.
+
+    """
+    for number, (mine, theirs) in enumerate(vectors):
+        for layer, place in enumerate(places):
+            if number == 0 or not place.dense:
+                found = _first_in_layer(mine, theirs, place)
+                if found is not None:
+                    return Difference(number, layer, *found)
+    return None
+
+
+def _first_in_layer(mine: Float32, theirs: Float32, place: LayerPlace) -> tuple[tuple[int, ...], float, float] | None:
     """(index within the layer, mine, theirs) of the layer's first number whose bits differ."""
     here, there = mine[place.begin : place.end], theirs[place.begin : place.end]
     unequal = np.flatnonzero(here.view(np.uint32) != there.view(np.uint32))

@@ -11,7 +11,7 @@ from backpropd.errors import DigestMismatchError, ReplicaGapError, ReplicaInterr
 from backpropd.replica.anchor import Anchor, digest_of
 from backpropd.replica.arrays import AnyArray, Float32
 from backpropd.replica.deltas import DeltaBatch
-from backpropd.replica.difference import Difference, first_difference
+from backpropd.replica.difference import Difference, difference_of
 from backpropd.replica.forward import network_inputs, outputs_of, without_tiny
 from backpropd.replica.input_rows import input_rows
 from backpropd.replica.weight_mover import WeightMover
@@ -171,14 +171,7 @@ class Replica:
             if anchor.step != self._step:
                 raise ReplicaGapError(f"An anchor of step {anchor.step} for a replica at step {self._step}.")
             vectors = [(self._weights, anchor.weights), *zip(self._state, anchor.state, strict=False)]
-            for number, (mine, theirs) in enumerate(vectors):
-                for layer, place in enumerate(self._mover.places):
-                    if number == 0 or not place.dense:
-                        found = first_difference(mine, theirs, place)
-                        if found is not None:
-                            index, here, there = found
-                            return Difference(number, layer, index, here, there)
-            return None
+            return difference_of(vectors, self._mover.places)
 
     def _advance(self, batch: DeltaBatch, x: Float32 | None, scalars: Float32) -> None:
         """Makes the batch's steps; stops to compare where there are digests."""

@@ -5,19 +5,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import grpc
 
 from backpropd.backoff import is_passing
+from backpropd.changes import Changes
 from backpropd.errors import BackpropdError, ServerUnavailableError, ShuttingDownError
 from backpropd.replica import Replica
 from backpropd.replica.feeding import feed_replica, needs_anchor
-from backpropd.sample_ledger import Answer, SampleLedger, Trained
+from backpropd.sample_ledger import SampleLedger
 from backpropd.samples import Samples
 from backpropd.sync.call import Call
 from backpropd.sync.peer import Peer
+from backpropd.trained import Answer, Trained
 from backpropd.v1 import training_service_pb2 as rpc
 
 DETAILS = {
@@ -58,7 +58,7 @@ class TrainDialogue:
         self._finished: deque[Trained | BackpropdError] = deque()
         self._call: Call[rpc.TrainRequest, rpc.TrainResponse] | None = None
         self._backoff = peer.new_backoff()
-        self._torn = False  # within a change that must be whole; after an interrupt: it is not
+        self._changes = Changes()
         self.ledger = SampleLedger(peer.spec, peer.layout, DETAILS[deltas], keep_deltas=keep_deltas)
         """What is not answered."""
 
@@ -69,7 +69,7 @@ class TrainDialogue:
 
     def open(self) -> None:
         """Opens the stream, if it is not open."""
-        self._check_whole()
+        self._changes.check()
         if self._call is None:
             self._reopen(None)
 
@@ -81,13 +81,13 @@ class TrainDialogue:
         while self.ledger.unanswered >= self._window:
             self._receive_one()
         self.open()  # a refusal has closed it
-        with self._whole():
+        with self._changes.whole():
             self.ledger.add(samples, want_digest=want_digest)
             self._send_unsent()
 
     def receive(self) -> Trained:
         """The answer to the next message; waits for it."""
-        self._check_whole()
+        self._changes.check()
         while not self._finished:
             if not self.ledger.unanswered:
                 raise LookupError("Nothing is unanswered.")
@@ -99,7 +99,7 @@ class TrainDialogue:
 
     def close(self) -> None:
         """Waits until everything is answered and ends the stream."""
-        self._check_whole()
+        self._changes.check()
         while self.ledger.unanswered:
             self._receive_one()
         if self._call is None:
@@ -125,21 +125,6 @@ class TrainDialogue:
         if self._call is not None and not self._call.ENDS_ITSELF:
             self.leave()
 
-    @contextmanager
-    def _whole(self) -> Iterator[None]:
-        """Around a change that is done whole or raises: what else leaves it tears it."""
-        self._torn = True
-        try:
-            yield
-        except Exception:
-            self._torn = False
-            raise
-        self._torn = False
-
-    def _check_whole(self) -> None:
-        if self._torn:
-            raise BackpropdError("The stream was interrupted while it took an answer: open another one.")
-
     def _send_unsent(self) -> None:
         if self._call is not None:
             for request in self.ledger.take_unsent():
@@ -156,7 +141,7 @@ class TrainDialogue:
             self._lose_call(error)
             return
         goodbye = response.goodbye
-        with self._whole():
+        with self._changes.whole():
             answer = self.ledger.answer(response)
             if answer is not None:
                 self._take(answer)
@@ -212,7 +197,7 @@ class TrainDialogue:
                     raise
                 error = failure
         left.replaced(self._peer.session_id)
-        with self._whole():
+        with self._changes.whole():
             applied = self.ledger.opened(opening)
             self._finished.extend(applied)
         if applied:
@@ -224,7 +209,7 @@ class TrainDialogue:
         except BaseException:
             self.leave()  # nothing was sent on this call: answers on it would be waited for in vain
             raise
-        with self._whole():
+        with self._changes.whole():
             self._send_unsent()
 
     def _open_call(self) -> rpc.TrainResponse:

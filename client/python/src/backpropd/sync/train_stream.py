@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from backpropd.errors import BackpropdError
 from backpropd.replica import Replica
-from backpropd.sample_ledger import Trained
 from backpropd.samples import Samples, samples_of
 from backpropd.sync.peer import Peer
 from backpropd.sync.session_calls import SessionCalls
 from backpropd.sync.train_dialogue import TrainDialogue
+from backpropd.trained import Trained
 
 _T = TypeVar("_T")
 
