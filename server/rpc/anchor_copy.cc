@@ -39,7 +39,7 @@ grpc::Slice Lend(const Numbers& numbers, size_t first, size_t count) {
   auto* const owner = new Numbers(numbers);
   // Slices are read only; the signature is older than that.
   return grpc::Slice(
-      const_cast<float*>(numbers->numbers().data() + first),
+      const_cast<float*>(numbers->numbers.data() + first),
       count * sizeof(float),
       [](void* kept) { delete static_cast<Numbers*>(kept); }, owner);
 }
@@ -86,11 +86,13 @@ class AnchorTask : public std::enable_shared_from_this<AnchorTask> {
   AnchorTask(ServiceContext& context, AnchorRequest request, size_t size)
       : context_(context),
         request_(std::move(request)),
-        copy_(new AnchorCopy(context.snapshot_weights, size)) {}
+        copy_(new AnchorCopy(size)) {}
 
   // False: there is no room for it.
   bool Begin() {
-    if (!copy_->numbers_->Reserve(copy_->size_)) return false;
+    auto room = context_.snapshot_weights.Reserve(copy_->size_);
+    if (!room.has_value()) return false;
+    copy_->numbers_->room = *std::move(room);
     Submit(std::make_shared<Lane>(), &AnchorTask::Allocate);
     return true;
   }
@@ -113,7 +115,7 @@ class AnchorTask : public std::enable_shared_from_this<AnchorTask> {
   }
 
   Result Allocate() {
-    copy_->numbers_->Allocate();
+    copy_->numbers_->numbers.resize(copy_->size_);
     Submit(request_.session->lane(), &AnchorTask::Copy);
     return std::nullopt;
   }
@@ -133,7 +135,7 @@ class AnchorTask : public std::enable_shared_from_this<AnchorTask> {
     const Progress& progress = standing_.progress;
     const std::span<const float> weights = session.weights();
     float* const state_begin =
-        std::ranges::copy(weights, copy_->numbers_->numbers().data()).out;
+        std::ranges::copy(weights, copy_->numbers_->numbers.data()).out;
     if (copy_->size_ > weights.size()) {
       std::ranges::copy(session.state(), state_begin);
     }
@@ -147,8 +149,8 @@ class AnchorTask : public std::enable_shared_from_this<AnchorTask> {
   Result Describe() {
     if (!status_.ok()) return status_;
     v1::GetWeightsResponse& head = copy_->head_;
-    head.set_digest(
-        Digest(copy_->numbers_->numbers().first(head.weight_count())));
+    head.set_digest(Digest(std::span<const float>(copy_->numbers_->numbers)
+                               .first(head.weight_count())));
     if (!spec_->input.mean.empty()) {
       StandardisationToProto(*spec_, head.mutable_standardisation());
     }
@@ -183,7 +185,7 @@ absl::Status TakeAnchor(ServiceContext& context, AnchorRequest request) {
       std::make_shared<AnchorTask>(context, std::move(request), size);
   if (task->Begin()) return absl::OkStatus();
   return OverBudget({.needed = size,
-                     .limit = context.snapshot_weights->limit(),
+                     .limit = context.snapshot_weights.limit(),
                      .what = "numbers of weights and state on their way",
                      .flags = "--max-total-weights",
                      .field = "session_id"});

@@ -34,36 +34,12 @@ namespace backprop {
 // Numbers in a chunk: 256 KiB lie well below gRPC's default receive limit.
 inline constexpr size_t kAnchorChunkNumbers = 64 * 1024;
 
-// A copy's numbers and their room in a budget, which is given back when the
-// last who holds them lets go: the copy, or a chunk of it that gRPC has yet to
-// send, be its call long over.
-class ReservedNumbers {
- public:
-  explicit ReservedNumbers(std::shared_ptr<Budget> budget)
-      : budget_(std::move(budget)) {}
-  ~ReservedNumbers() {
-    std::vector<float>().swap(numbers_);
-    budget_->Return(reserved_);
-  }
-  ReservedNumbers(const ReservedNumbers&) = delete;
-  ReservedNumbers& operator=(const ReservedNumbers&) = delete;
-
-  // Once. False: there is no room.
-  bool Reserve(size_t size) {
-    if (!budget_->Take(size)) return false;
-    reserved_ = size;
-    return true;
-  }
-  // As many as are reserved, all 0.
-  void Allocate() { numbers_.resize(reserved_); }
-
-  std::span<float> numbers() { return numbers_; }
-  std::span<const float> numbers() const { return numbers_; }
-
- private:
-  const std::shared_ptr<Budget> budget_;
-  size_t reserved_ = 0;
-  std::vector<float> numbers_;
+// A copy's numbers and their room in the budget. Whoever holds them last gives
+// the room back: the copy, or a chunk of it that gRPC has yet to send, be its
+// call long over.
+struct ReservedNumbers {
+  Budget::Reservation room;
+  std::vector<float> numbers;  // freed before the room is given back
 };
 
 // Constant once it is made: any thread may read it.
@@ -86,14 +62,13 @@ class AnchorCopy {
 
  private:
   friend class AnchorTask;
-  AnchorCopy(std::shared_ptr<Budget> budget, size_t size)
-      : size_(size),
-        numbers_(std::make_shared<ReservedNumbers>(std::move(budget))) {}
+  explicit AnchorCopy(size_t size) : size_(size) {}
   // All of a chunk but the numbers, which follow it.
   std::string Head(size_t first, size_t count) const;
 
   const size_t size_;
-  const std::shared_ptr<ReservedNumbers> numbers_;  // (size_)
+  const std::shared_ptr<ReservedNumbers> numbers_ =  // (size_)
+      std::make_shared<ReservedNumbers>();
   v1::GetWeightsResponse head_;   // what all chunks have in common
   v1::GetWeightsResponse first_;  // and the first has besides
 };

@@ -18,7 +18,7 @@ constexpr size_t kLargestRequestsPending = 16;
 constexpr size_t kOtherAnswerBytes = size_t{4} << 20;
 
 // Any single answer fits: Predict's are no longer than the largest request.
-size_t AnswerBytes(const ServerOptions& options) {
+size_t MostAnswerBytes(const ServerOptions& options) {
   const size_t weights =
       std::min(options.max_session_weights, kMostNumbersInMessage);
   return kLargestRequestsPending * options.max_message_bytes +
@@ -43,8 +43,8 @@ ServiceContext::ServiceContext(const ServerOptions& options_, Metrics& metrics_,
       pool(pool_),
       pending_calls(options_.max_pending_calls),
       pending_bytes(kLargestRequestsPending * options_.max_message_bytes),
-      answer_bytes(AnswerBytes(options_)),
-      snapshot_weights(std::make_shared<Budget>(options_.max_total_weights)),
+      answer_bytes(MostAnswerBytes(options_)),
+      snapshot_weights(options_.max_total_weights),
       watched_bytes(kLargestRequestsPending * options_.max_message_bytes),
       housekeeping(std::chrono::seconds(2), [&sessions_] {
         sessions_.ForgetOldDeltas(DeltaFeed::Clock::now());
@@ -87,54 +87,49 @@ absl::Status OutOfMemory() {
       "the server is out of memory: try again with backoff");
 }
 
-absl::StatusOr<std::unique_ptr<AnswerRoom>> AnswerRoom::Take(
-    ServiceContext& context, size_t bytes, std::string_view field) {
-  if (!context.answer_bytes.Take(bytes)) {
-    return OverBudget(
-        {.needed = bytes,
-         .limit = context.answer_bytes.limit(),
-         .what = "bytes of answers that clients have not read yet",
-         .flags = "16 times --max-message-bytes, and 8 times "
-                  "--max-session-weights",
-         .field = field},
-        kQueueLimit, "read your answers, and try again with backoff");
-  }
-  return std::unique_ptr<AnswerRoom>(new AnswerRoom(context, bytes));
-}
-
-void AnswerRoom::ShrinkTo(size_t bytes) {
-  if (bytes >= bytes_) return;
-  context_.answer_bytes.Return(bytes_ - bytes);
-  bytes_ = bytes;
+absl::StatusOr<Budget::Reservation> RoomForAnswer(ServiceContext& context,
+                                                  size_t bytes,
+                                                  std::string_view field) {
+  auto room = context.answer_bytes.Reserve(bytes);
+  if (room.has_value()) return *std::move(room);
+  return OverBudget({.needed = bytes,
+                     .limit = context.answer_bytes.limit(),
+                     .what = "bytes of answers that clients have not read yet",
+                     .flags = "16 times --max-message-bytes, and 8 times "
+                              "--max-session-weights",
+                     .field = field},
+                    kQueueLimit,
+                    "read your answers, and try again with backoff");
 }
 
 absl::StatusOr<std::unique_ptr<PendingCall>> PendingCall::Enter(
     ServiceContext& context, size_t bytes) {
-  if (!context.pending_calls.Take(1)) {
+  auto call_room = context.pending_calls.Reserve(1);
+  if (!call_room.has_value()) {
     return Rejection(kQueueLimit,
                      "too many calls wait for a thread (--max-pending-calls): "
                      "try again with backoff");
   }
-  if (!context.pending_bytes.Take(bytes)) {
-    context.pending_calls.Return(1);
+  auto byte_room = context.pending_bytes.Reserve(bytes);
+  if (!byte_room.has_value()) {
     return OverBudget({.needed = bytes,
                        .limit = context.pending_bytes.limit(),
                        .what = "bytes of requests that wait for a thread",
                        .flags = "16 times --max-message-bytes",
                        .field = "request"});
   }
-  return std::unique_ptr<PendingCall>(new PendingCall(context, bytes));
+  return std::unique_ptr<PendingCall>(new PendingCall(
+      context.metrics, *std::move(call_room), *std::move(byte_room)));
 }
 
-PendingCall::PendingCall(ServiceContext& context, size_t bytes)
-    : context_(context), bytes_(bytes) {
-  context_.metrics.AddQueuedBytes(static_cast<int64_t>(bytes_));
+PendingCall::PendingCall(Metrics& metrics, Budget::Reservation call,
+                         Budget::Reservation bytes)
+    : metrics_(metrics), call_(std::move(call)), bytes_(std::move(bytes)) {
+  metrics_.AddQueuedBytes(static_cast<int64_t>(bytes_.amount()));
 }
 
 PendingCall::~PendingCall() {
-  context_.metrics.AddQueuedBytes(-static_cast<int64_t>(bytes_));
-  context_.pending_bytes.Return(bytes_);
-  context_.pending_calls.Return(1);
+  metrics_.AddQueuedBytes(-static_cast<int64_t>(bytes_.amount()));
 }
 
 }  // namespace backprop

@@ -34,13 +34,11 @@ struct ServiceContext {
   SessionTable& sessions;
   ComputePool& pool;
   std::atomic<bool> draining = false;
-  Budget pending_calls;  // waiting for or in a turn
-  Budget pending_bytes;  // of those calls' requests
-  Budget answer_bytes;   // of unary answers, until they have been sent
-  // Of numbers copied as anchors, not yet sent. gRPC may hold such a copy, and
-  // its room with it, longer than the context lives.
-  const std::shared_ptr<Budget> snapshot_weights;
-  Budget watched_bytes;  // of deltas being sent to watchers
+  Budget pending_calls;     // waiting for or in a turn
+  Budget pending_bytes;     // of those calls' requests
+  Budget answer_bytes;      // of unary answers, until they have been sent
+  Budget snapshot_weights;  // numbers copied as anchors, not yet sent
+  Budget watched_bytes;     // of deltas being sent to watchers
   Housekeeping housekeeping;
 };
 
@@ -74,34 +72,19 @@ absl::StatusOr<std::shared_ptr<Session>> FindSession(
 // What a call ends with whose memory could not be had.
 absl::Status OutOfMemory();
 
-// Room for a unary answer until it has been sent: a client that doesn't read
-// can't pile up more than there is. Given back when destroyed.
-class AnswerRoom {
- public:
-  // Fails as OverBudget when there is too little left. field: of the request,
-  // what makes the answer so long.
-  static absl::StatusOr<std::unique_ptr<AnswerRoom>> Take(
-      ServiceContext& context, size_t bytes, std::string_view field);
-  ~AnswerRoom() { context_.answer_bytes.Return(bytes_); }
-  AnswerRoom(const AnswerRoom&) = delete;
-  AnswerRoom& operator=(const AnswerRoom&) = delete;
+// Room for a unary answer, to be held until it has been sent: a client that
+// doesn't read can't pile up more than there is. Fails as OverBudget when there
+// is too little left. field: of the request, what makes the answer so long.
+absl::StatusOr<Budget::Reservation> RoomForAnswer(ServiceContext& context,
+                                                  size_t bytes,
+                                                  std::string_view field);
 
-  // Gives back what the answer turned out not to need.
-  void ShrinkTo(size_t bytes);
-
- private:
-  AnswerRoom(ServiceContext& context, size_t bytes)
-      : context_(context), bytes_(bytes) {}
-
-  ServiceContext& context_;
-  size_t bytes_;
-};
-
-// A place among the requests that wait for the pool; given back when destroyed.
+// A request that waits for the pool: one of the calls and so many of the bytes
+// that may wait, until it is destroyed.
 class PendingCall {
  public:
-  // bytes: the request's length. Fails with QUEUE_LIMIT when all places are
-  // taken, as OverBudget when all bytes are.
+  // bytes: the request's length. Fails with QUEUE_LIMIT when too many calls
+  // wait, as OverBudget when too many bytes do.
   static absl::StatusOr<std::unique_ptr<PendingCall>> Enter(
       ServiceContext& context, size_t bytes);
   ~PendingCall();
@@ -109,10 +92,12 @@ class PendingCall {
   PendingCall& operator=(const PendingCall&) = delete;
 
  private:
-  PendingCall(ServiceContext& context, size_t bytes);
+  PendingCall(Metrics& metrics, Budget::Reservation call,
+              Budget::Reservation bytes);
 
-  ServiceContext& context_;
-  const size_t bytes_;
+  Metrics& metrics_;
+  const Budget::Reservation call_;
+  const Budget::Reservation bytes_;
 };
 
 }  // namespace backprop

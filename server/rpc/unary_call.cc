@@ -66,7 +66,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   }
 
   absl::Status TakeRoom(size_t bytes, std::string_view field) {
-    auto room = AnswerRoom::Take(context_, bytes, field);
+    auto room = RoomForAnswer(context_, bytes, field);
     if (room.ok()) room_ = *std::move(room);
     return room.status();
   }
@@ -86,7 +86,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
                                [this](Worker& next) { Take(next); });
       return;
     }
-    if (status->ok()) room_->ShrinkTo(sent_bytes_());
+    if (status->ok()) room_.ShrinkTo(sent_bytes_());
     End(*status);
   }
 
@@ -95,7 +95,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     if (status.ok()) {
       call_.MessageSent();
     } else {
-      room_.reset();
+      room_ = {};
     }
     work_ = Work();
     pending_.reset();
@@ -108,7 +108,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
 
   ServiceCall call_;
   std::unique_ptr<PendingCall> pending_;
-  std::unique_ptr<AnswerRoom> room_;
+  Budget::Reservation room_;  // until the answer has been sent
   std::function<size_t()> sent_bytes_;
   Work work_;
 };

@@ -21,7 +21,8 @@ namespace backprop {
 namespace {
 
 using Message = std::shared_ptr<const std::string>;
-using PendingPlace = std::shared_ptr<PendingCall>;
+// Shared, for turns are copyable functions.
+using Pending = std::shared_ptr<PendingCall>;
 
 // The bytes themselves, not a copy.
 grpc::ByteBuffer Borrow(const Message& message) {
@@ -54,10 +55,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     context_.metrics.AddWatchStreams(1);
   }
 
-  ~WatchStream() override {
-    context_.watched_bytes.Return(borrowed_);
-    context_.metrics.AddWatchStreams(-1);
-  }
+  ~WatchStream() override { context_.metrics.AddWatchStreams(-1); }
 
   void Begin(grpc::ByteBuffer request) {
     streams_.Add(shared_from_this());
@@ -86,7 +84,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void OnWriteDone(bool ok) noexcept override {
     Update([this, ok] {
       writing_ = false;
-      context_.watched_bytes.Return(std::exchange(borrowed_, 0));
+      borrowed_ = {};
       if (anchor_ != nullptr && next_number_ >= anchor_->size()) {
         anchor_.reset();
       }
@@ -125,7 +123,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     }
     auto pending = PendingCall::Enter(context_, length);
     if (!pending.ok()) return pending.status();
-    PendingPlace place = *std::move(pending);
+    Pending waits = *std::move(pending);
     {
       std::lock_guard lock(mutex_);
       request_ = std::move(request);
@@ -133,24 +131,24 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
       turn_pending_ = true;
     }
     if (request_.with_anchor() && !request_.has_after_step()) {
-      return BeginAnchor(*std::move(session), std::move(place));
+      return BeginAnchor(*std::move(session), std::move(waits));
     }
     const std::shared_ptr<Lane> lane = (*session)->lane();
     context_.pool.Submit(lane,
-                         [self = shared_from_this(), place = std::move(place),
+                         [self = shared_from_this(), waits = std::move(waits),
                           of = *std::move(session)](Worker&) mutable {
-                           self->Open(std::move(of), std::move(place));
+                           self->Open(std::move(of), std::move(waits));
                          });
     return absl::OkStatus();
   }
 
   // A turn of the session's lane.
-  void Open(std::shared_ptr<Session> session, PendingPlace place) {
+  void Open(std::shared_ptr<Session> session, Pending waits) {
     absl::Status status;
     try {
       status = TryOpen(*session);
       if (!status.ok() && request_.with_anchor()) {
-        status = BeginAnchor(std::move(session), std::move(place));
+        status = BeginAnchor(std::move(session), std::move(waits));
         if (status.ok()) return;
       }
     } catch (const std::bad_alloc&) {
@@ -163,8 +161,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   }
 
   // turn_pending_ has been set; unless this fails, Anchored ends it.
-  absl::Status BeginAnchor(std::shared_ptr<Session> session,
-                           PendingPlace place) {
+  absl::Status BeginAnchor(std::shared_ptr<Session> session, Pending waits) {
     return TakeAnchor(
         context_, {.session = std::move(session),
                    .with_state = request_.with_state(),
@@ -173,7 +170,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                          return self->MoveTo(of.progress().step);
                        },
                    .done =
-                       [self = shared_from_this(), place = std::move(place)](
+                       [self = shared_from_this(), waits = std::move(waits)](
                            absl::StatusOr<SharedAnchor> anchor) {
                          self->Anchored(std::move(anchor));
                        }});
@@ -263,8 +260,9 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     Budget& budget = context_.watched_bytes;
     // One that is larger than all the room goes alone.
     const size_t share = std::min(message->size(), budget.limit());
-    if (!budget.Take(share)) return FallBehind();
-    borrowed_ = share;
+    auto room = budget.Reserve(share);
+    if (!room.has_value()) return FallBehind();
+    borrowed_ = *std::move(room);
     ++place_;
     step_ = next.piece->step;
     Write(Borrow(message));
@@ -347,13 +345,13 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // may be deleted, and its room given to others, while a watcher is slow.
   ServiceCall call_;
   std::shared_ptr<DeltaFeed> feed_;
-  grpc::ByteBuffer first_;     // the first response, until it is written
-  grpc::ByteBuffer outgoing_;  // of the write under way
-  size_t borrowed_ = 0;        // of context_.watched_bytes, by that write
-  SharedAnchor anchor_;        // that is being written
-  size_t next_number_ = 0;     // of anchor_: the first not yet written
-  uint64_t place_ = 0;         // in the feed: the next piece
-  uint64_t step_ = 0;          // after what was written
+  grpc::ByteBuffer first_;        // the first response, until it is written
+  Budget::Reservation borrowed_;  // of context_.watched_bytes, by the ...
+  grpc::ByteBuffer outgoing_;     // ... write under way
+  SharedAnchor anchor_;           // that is being written
+  size_t next_number_ = 0;        // of anchor_: the first not yet written
+  uint64_t place_ = 0;            // in the feed: the next piece
+  uint64_t step_ = 0;             // after what was written
   bool turn_pending_ = false;
   bool writing_ = false;
   bool leaving_ = false;             // the server drains

@@ -1,36 +1,89 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// What the process has a bounded amount of (bytes of answers, numbers of
+// weights, places for calls) and lends while it lasts.
+//
+//   std::optional<Budget::Reservation> room = budget.Reserve(bytes);
+//   if (!room.has_value()) return OverBudget(…);
+//   answer.room = *std::move(room);  // given back when the answer is gone
+//
+// Whoever holds a reservation has that much of the budget, until the
+// reservation is destroyed or assigned to. There is no other way to give
+// something back, so nothing is forgotten and nothing is given back twice.
 #ifndef BACKPROP_SERVER_SESSIONS_BUDGET_H_
 #define BACKPROP_SERVER_SESSIONS_BUDGET_H_
 
 #include <atomic>
 #include <cstddef>
+#include <memory>
+#include <optional>
+#include <utility>
 
 namespace backprop {
 
-// A bounded amount of something that calls take while they last. Any thread.
+// Any thread.
 class Budget {
+ private:
+  struct Account {
+    explicit Account(size_t most) : limit(most) {}
+
+    const size_t limit;
+    std::atomic<size_t> taken = 0;
+  };
+
  public:
-  explicit Budget(size_t limit) : limit_(limit) {}
+  // An amount of a budget, which it may outlive: gRPC keeps some answers, and
+  // the room they take, until they have been sent. Move-only; each object is
+  // for one thread at a time.
+  class Reservation {
+   public:
+    Reservation() = default;  // of nothing
+    Reservation(Reservation&& from) noexcept
+        : account_(std::move(from.account_)),
+          amount_(std::exchange(from.amount_, 0)) {}
+    Reservation& operator=(Reservation&& from) noexcept {
+      std::swap(account_, from.account_);
+      std::swap(amount_, from.amount_);
+      from.ShrinkTo(0);
+      return *this;
+    }
+    ~Reservation() { ShrinkTo(0); }
+
+    size_t amount() const { return amount_; }
+
+    // Gives back what is more than that.
+    void ShrinkTo(size_t amount) {
+      if (amount >= amount_) return;
+      account_->taken -= amount_ - amount;
+      amount_ = amount;
+    }
+
+   private:
+    friend class Budget;
+    Reservation(std::shared_ptr<Account> account, size_t amount)
+        : account_(std::move(account)), amount_(amount) {}
+
+    std::shared_ptr<Account> account_;  // null: of nothing
+    size_t amount_ = 0;
+  };
+
+  explicit Budget(size_t limit) : account_(std::make_shared<Account>(limit)) {}
   Budget(const Budget&) = delete;
   Budget& operator=(const Budget&) = delete;
 
-  // Returns false, having taken nothing, if less than amount is left.
-  bool Take(size_t amount) {
-    size_t taken = taken_.load();
+  // Nothing, having taken nothing, if less than amount is left.
+  std::optional<Reservation> Reserve(size_t amount) {
+    size_t taken = account_->taken.load();
     do {
-      if (amount > limit_ - taken) return false;
-    } while (!taken_.compare_exchange_weak(taken, taken + amount));
-    return true;
+      if (amount > account_->limit - taken) return std::nullopt;
+    } while (!account_->taken.compare_exchange_weak(taken, taken + amount));
+    return Reservation(account_, amount);
   }
 
-  size_t limit() const { return limit_; }
-
-  // amount: of an earlier Take.
-  void Return(size_t amount) { taken_ -= amount; }
+  size_t limit() const { return account_->limit; }
 
  private:
-  const size_t limit_;
-  std::atomic<size_t> taken_ = 0;
+  const std::shared_ptr<Account> account_;
 };
 
 }  // namespace backprop

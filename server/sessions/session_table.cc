@@ -36,54 +36,20 @@ bool IsSessionId(std::string_view text) {
          text.find_first_not_of("0123456789abcdef", 2) == text.npos;
 }
 
-class SessionTable::Place {
- public:
-  explicit Place(SessionTable& table) : table_(table) {
-    std::lock_guard lock(table_.mutex_);
-    taken_ = table_.places_taken_ < table_.limits_.sessions;
-    if (taken_) ++table_.places_taken_;
-  }
-  ~Place() {
-    if (!taken_) return;
-    std::lock_guard lock(table_.mutex_);
-    --table_.places_taken_;
-  }
-  Place(const Place&) = delete;
-  Place& operator=(const Place&) = delete;
-
-  bool taken() const { return taken_; }
-  // An entry of the table has it from now on.
-  void Keep() { taken_ = false; }
-
- private:
-  SessionTable& table_;
-  bool taken_ = false;
-};
-
 // A session and the numbers that it takes of the budget.
 struct SessionTable::SessionInRoom {
-  struct Room {
-    std::shared_ptr<Budget> budget;
-    size_t numbers = 0;  // 0: none was left
-    Room(std::shared_ptr<Budget> from, size_t wanted)
-        : budget(std::move(from)), numbers(budget->Take(wanted) ? wanted : 0) {}
-    ~Room() { budget->Return(numbers); }
-    Room(const Room&) = delete;
-    Room& operator=(const Room&) = delete;
-  };
+  explicit SessionInRoom(Budget::Reservation numbers)
+      : room(std::move(numbers)) {}
 
-  SessionInRoom(std::shared_ptr<Budget> budget, size_t numbers)
-      : room(std::move(budget), numbers) {}
-
-  Room room;  // returned when the session's memory has been freed
+  Budget::Reservation room;  // given back when the session has been freed
   std::optional<Session> session;
 };
 
 absl::StatusOr<std::shared_ptr<Session>> SessionTable::MakeInRoom(
     const SessionSpec& spec, const Layout& layout) {
   const size_t numbers = NumbersHeld(spec, layout);
-  const auto made = std::make_shared<SessionInRoom>(numbers_, numbers);
-  if (made->room.numbers == 0) {
+  auto room = numbers_.Reserve(numbers);
+  if (!room.has_value()) {
     return OverBudget({.needed = numbers,
                        .limit = limits_.total_weights,
                        .what = "numbers of weights, optimiser state and input "
@@ -92,6 +58,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::MakeInRoom(
                        .field = "spec"},
                       kSessionLimit, "delete some sessions");
   }
+  const auto made = std::make_shared<SessionInRoom>(*std::move(room));
   try {
     made->session.emplace(NewId(), spec, layout, new_feed_());
   } catch (const std::bad_alloc&) {
@@ -126,8 +93,8 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindMade(
 absl::StatusOr<SessionTable::Created> SessionTable::Create(
     const SessionSpec& spec, const Layout& layout, const RequestKey& key,
     const std::function<void(Session&)>& fill) {
-  Place place(*this);
-  if (!place.taken()) {
+  auto place = places_.Reserve(1);
+  if (!place.has_value()) {
     return Rejection(
         kSessionLimit,
         absl::StrCat("the server holds its maximum of ", limits_.sessions,
@@ -137,19 +104,18 @@ absl::StatusOr<SessionTable::Created> SessionTable::Create(
   if (!made.ok()) return made.status();
   const std::shared_ptr<Session> session = *std::move(made);
   fill(*session);
-  return Add(session, key, place);
+  return Add(session, key, *std::move(place));
 }
 
 absl::StatusOr<SessionTable::Created> SessionTable::Add(
     const std::shared_ptr<Session>& session, const RequestKey& key,
-    Place& place) {
+    Budget::Reservation place) {
   std::lock_guard lock(mutex_);
   // The same request may have come twice at once: the first to get here wins.
   auto earlier = FindByRequest(key);
   if (!earlier.ok()) return earlier.status();
   if (*earlier != nullptr) return Created{*std::move(earlier), false};
-  sessions_.emplace(session->id(), Entry{session, key});
-  place.Keep();
+  sessions_.emplace(session->id(), Entry{session, key, std::move(place)});
   if (!key.request_id.empty()) {
     id_of_request_.emplace(key.request_id, session->id());
   }
@@ -189,7 +155,6 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::Delete(
   if (absl::Status status = session->Close(); !status.ok()) return status;
   id_of_request_.erase(found->second.key.request_id);
   sessions_.erase(found);
-  --places_taken_;
   return session;
 }
 

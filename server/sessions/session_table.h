@@ -38,7 +38,8 @@ class SessionTable {
                std::function<std::shared_ptr<DeltaFeed>()> new_feed)
       : limits_(limits),
         new_feed_(std::move(new_feed)),
-        numbers_(std::make_shared<Budget>(limits.total_weights)) {}
+        places_(limits.sessions),
+        numbers_(limits.total_weights) {}
 
   // What makes a repeated request the same request.
   struct RequestKey {
@@ -80,29 +81,27 @@ class SessionTable {
   struct Entry {
     std::shared_ptr<Session> session;
     RequestKey key;
+    Budget::Reservation place;
   };
 
-  // A place among the sessions, until it is given back or an entry has it.
-  class Place;
   struct SessionInRoom;
 
   absl::StatusOr<std::shared_ptr<Session>> MakeInRoom(const SessionSpec& spec,
                                                       const Layout& layout);
   absl::StatusOr<Created> Add(const std::shared_ptr<Session>& session,
-                              const RequestKey& key, Place& place);
+                              const RequestKey& key, Budget::Reservation place);
   // mutex_ held.
   absl::StatusOr<std::shared_ptr<Session>> FindByRequest(
       const RequestKey& key) const;
 
   const SessionLimits limits_;
   const std::function<std::shared_ptr<DeltaFeed>()> new_feed_;
-  // Of all sessions together; outlives the last of them.
-  const std::shared_ptr<Budget> numbers_;
+  Budget places_;   // of sessions in the table, or about to be in it
+  Budget numbers_;  // of all sessions together, whoever holds them
 
   mutable std::mutex mutex_;
   std::map<std::string, Entry> sessions_;                       // guarded
   std::unordered_map<std::string, std::string> id_of_request_;  // guarded
-  size_t places_taken_ = 0;                                     // guarded
 };
 
 }  // namespace backprop
