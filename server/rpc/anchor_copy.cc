@@ -7,13 +7,13 @@
 
 #include <algorithm>
 #include <array>
-#include <new>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
 
 #include "engine/contract/digest.h"
+#include "server/sessions/out_of_memory.h"
 #include "server/sessions/over_budget.h"
 #include "server/translation/continuation.h"
 #include "server/translation/input.h"
@@ -103,12 +103,7 @@ class AnchorTask : public std::enable_shared_from_this<AnchorTask> {
 
   void Submit(const std::shared_ptr<Lane>& lane, Result (AnchorTask::*turn)()) {
     context_.pool.Submit(lane, [self = shared_from_this(), turn](Worker&) {
-      Result result;
-      try {
-        result = (self.get()->*turn)();
-      } catch (const std::bad_alloc&) {
-        result = OutOfMemory();
-      }
+      Result result = CatchOutOfMemory([&] { return (self.get()->*turn)(); });
       // Not where it could be caught: it is called once.
       if (result.has_value()) self->End(*std::move(result));
     });

@@ -2,13 +2,13 @@
 #include "server/rpc/evaluate.h"
 
 #include <memory>
-#include <new>
 #include <optional>
 #include <utility>
 
 #include "backprop/v1/training_service.pb.h"
 #include "server/calls/evaluate.h"
 #include "server/rpc/byte_buffer.h"
+#include "server/sessions/out_of_memory.h"
 #include "server/sessions/rejection.h"
 
 namespace backprop {
@@ -33,47 +33,48 @@ class EvaluateStream final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
   }
 
   void OnReadDone(bool ok) noexcept override {
-    if (!ok) return EndOfMessages();
+    if (!ok) return End(CatchOutOfMemory([this] { return Answer(); }));
     call_.MessageReceived();
     auto pending = PendingCall::Enter(context_, message_.Length());
     if (!pending.ok()) return End(pending.status());
     pending_ = *std::move(pending);
     // Not in the session's lane: which that is stands in the first message.
     context_.pool.Submit(
-        [this](Worker&) { OrOutOfMemory([this] { TakeMessage(); }); });
+        [this](Worker&) { Try([this] { return TakeMessage(); }); });
   }
 
   void OnDone() noexcept override { delete this; }
 
  private:
+  // part fails, or has begun what goes on with the call when it returns; *this
+  // may be gone then.
+  template <typename Part>
+  void Try(Part part) {
+    const absl::Status status = CatchOutOfMemory(part);
+    if (!status.ok()) End(status);
+  }
+
   // A turn.
-  void TakeMessage() {
-    if (absl::Status status = Parse(&message_, &request_); !status.ok()) {
-      return End(status);
-    }
+  absl::Status TakeMessage() {
+    absl::Status status = Parse(&message_, &request_);
+    if (!status.ok()) return status;
     const bool opens = !evaluator_;
-    if (absl::Status status = Open(); !status.ok()) return End(status);
+    status = Open();
+    if (!status.ok()) return status;
     const bool empty = request_.inputs().empty() &&
                        request_.targets().empty() && request_.classes().empty();
-    if (opens && empty) return ReadOn();
+    if (opens && empty) {
+      ReadOn();
+      return absl::OkStatus();
+    }
     evaluator_->Begin(&request_);
     context_.pool.Submit(evaluator_->session()->lane(),
                          [this](Worker& worker) { TakeTurn(worker); });
+    return absl::OkStatus();
   }
 
   void TakeTurn(Worker& worker) {
-    OrOutOfMemory([this, &worker] { Evaluate(worker); });
-  }
-
-  // step ends in the call's end or in what goes on with it, and needs no memory
-  // after that.
-  template <typename Step>
-  void OrOutOfMemory(Step step) {
-    try {
-      step();
-    } catch (const std::bad_alloc&) {
-      End(OutOfMemory());
-    }
+    Try([this, &worker] { return Evaluate(worker); });
   }
 
   absl::Status Open() {
@@ -89,17 +90,16 @@ class EvaluateStream final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
   }
 
   // A turn of the session's lane.
-  void Evaluate(Worker& worker) {
-    if (rpc_->IsCancelled()) return End(absl::CancelledError("cancelled"));
-    const std::optional<absl::Status> status = evaluator_->Next(worker);
+  absl::Status Evaluate(Worker& worker) {
+    if (rpc_->IsCancelled()) return absl::CancelledError("cancelled");
+    std::optional<absl::Status> status = evaluator_->Next(worker);
     if (!status) {
       context_.pool.SubmitNext(evaluator_->session()->lane(),
                                [this](Worker& next) { TakeTurn(next); });
-    } else if (status->ok()) {
-      ReadOn();
-    } else {
-      End(*status);
+      return absl::OkStatus();
     }
+    if (status->ok()) ReadOn();
+    return *std::move(status);
   }
 
   void ReadOn() {
@@ -108,20 +108,20 @@ class EvaluateStream final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
     StartRead(&message_);
   }
 
-  void EndOfMessages() {
-    if (rpc_->IsCancelled()) return End(absl::CancelledError("cancelled"));
+  // All messages have come.
+  absl::Status Answer() {
+    if (rpc_->IsCancelled()) return absl::CancelledError("cancelled");
     if (!evaluator_) {
-      return End(InvalidField("session_id",
-                              "the stream ended before its first message, "
-                              "which must set session_id"));
+      return InvalidField("session_id",
+                          "the stream ended before its first message, which "
+                          "must set session_id");
     }
     v1::EvaluateResponse answer;
-    const absl::Status status = evaluator_->Finish(&answer);
-    if (status.ok()) {
-      *response_ = Serialize(answer);
-      call_.MessageSent();
-    }
-    End(status);
+    absl::Status status = evaluator_->Finish(&answer);
+    if (!status.ok()) return status;
+    *response_ = Serialize(answer);
+    call_.MessageSent();
+    return absl::OkStatus();
   }
 
   // *this may be gone afterwards.

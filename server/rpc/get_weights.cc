@@ -2,12 +2,12 @@
 #include "server/rpc/get_weights.h"
 
 #include <memory>
-#include <new>
 #include <utility>
 
 #include "backprop/v1/training_service.pb.h"
 #include "server/rpc/anchor_copy.h"
 #include "server/rpc/byte_buffer.h"
+#include "server/sessions/out_of_memory.h"
 
 namespace backprop {
 namespace {
@@ -25,12 +25,9 @@ class WeightsStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
 
   void Begin(grpc::ByteBuffer request) {
     call_.MessageReceived();
-    absl::Status status = Admit(context_);
-    try {
-      if (status.ok()) status = Enter(std::move(request));
-    } catch (const std::bad_alloc&) {
-      status = OutOfMemory();
-    }
+    if (absl::Status status = Admit(context_); !status.ok()) return End(status);
+    const absl::Status status =
+        CatchOutOfMemory([&] { return Enter(std::move(request)); });
     if (!status.ok()) End(status);
   }
 
@@ -72,11 +69,9 @@ class WeightsStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   }
 
   void WriteChunk() {
-    try {
-      chunk_ = anchor_->Chunk(next_);
-    } catch (const std::bad_alloc&) {
-      return End(OutOfMemory());
-    }
+    const absl::Status status =
+        CatchOutOfMemory([this] { chunk_ = anchor_->Chunk(next_); });
+    if (!status.ok()) return End(status);
     next_ += kAnchorChunkNumbers;
     call_.MessageSent();
     StartWrite(&chunk_);

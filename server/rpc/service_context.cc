@@ -82,11 +82,6 @@ absl::StatusOr<std::shared_ptr<Session>> FindSession(
   return context.sessions.Find(session_id);
 }
 
-absl::Status OutOfMemory() {
-  return absl::ResourceExhaustedError(
-      "the server is out of memory: try again with backoff");
-}
-
 absl::StatusOr<Budget::Reservation> RoomForAnswer(ServiceContext& context,
                                                   size_t bytes,
                                                   std::string_view field) {

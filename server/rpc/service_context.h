@@ -69,9 +69,6 @@ absl::Status Admit(const ServiceContext& context);
 absl::StatusOr<std::shared_ptr<Session>> FindSession(
     const ServiceContext& context, const std::string& session_id);
 
-// What a call ends with whose memory could not be had.
-absl::Status OutOfMemory();
-
 // Room for a unary answer, to be held until it has been sent: a client that
 // doesn't read can't pile up more than there is. Fails as OverBudget when there
 // is too little left. field: of the request, what makes the answer so long.

@@ -16,6 +16,7 @@
 #include "server/calls/response_merge.h"
 #include "server/calls/train.h"
 #include "server/rpc/byte_buffer.h"
+#include "server/sessions/out_of_memory.h"
 #include "server/sessions/rejection.h"
 
 namespace backprop {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/rpc/unary_call.h"
 
-#include <new>
+#include "server/sessions/out_of_memory.h"
 
 namespace backprop {
 namespace {
@@ -24,12 +24,8 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   void AnswerNow(const grpc::ByteBuffer& answer,
                  const std::function<absl::Status()>& body) {
     absl::Status status = Admit(context_);
-    try {
-      if (status.ok()) status = body();
-      if (status.ok()) status = TakeRoom(answer.Length(), "session_id");
-    } catch (const std::bad_alloc&) {
-      status = OutOfMemory();
-    }
+    if (status.ok()) status = CatchOutOfMemory(body);
+    if (status.ok()) status = TakeRoom(answer.Length(), "session_id");
     End(status);
   }
 
@@ -49,17 +45,11 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
 
  private:
   void Open(const std::function<absl::StatusOr<Work>()>& open) {
-    absl::Status status;
-    try {
-      absl::StatusOr<Work> work = open();
-      status = work.status();
-      if (status.ok()) work_ = *std::move(work);
-      if (status.ok()) {
-        status = TakeRoom(work_.answer_bytes, work_.answer_field);
-      }
-    } catch (const std::bad_alloc&) {
-      status = OutOfMemory();
-    }
+    absl::StatusOr<Work> work = CatchOutOfMemory(open);
+    if (!work.ok()) return End(work.status());
+    work_ = *std::move(work);
+    const absl::Status status =
+        TakeRoom(work_.answer_bytes, work_.answer_field);
     if (!status.ok()) return End(status);
     if (work_.lane == nullptr) work_.lane = std::make_shared<Lane>();
     context_.pool.Submit(work_.lane, [this](Worker& worker) { Take(worker); });
@@ -74,13 +64,9 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   // A turn of the work's lane.
   void Take(Worker& worker) {
     if (rpc_->IsCancelled()) return End(absl::CancelledError("cancelled"));
-    std::optional<absl::Status> status;
-    try {
-      status = work_.part(worker);
-    } catch (const std::bad_alloc&) {
-      // A part changes nothing before it has its memory.
-      status = OutOfMemory();
-    }
+    // A part changes nothing before it has its memory.
+    const std::optional<absl::Status> status =
+        CatchOutOfMemory([&] { return work_.part(worker); });
     if (!status) {
       context_.pool.SubmitNext(work_.lane,
                                [this](Worker& next) { Take(next); });

@@ -14,6 +14,7 @@
 #include "server/rpc/anchor_copy.h"
 #include "server/rpc/byte_buffer.h"
 #include "server/sessions/delta_feed.h"
+#include "server/sessions/out_of_memory.h"
 #include "server/sessions/rejection.h"
 #include "server/translation/input.h"
 
