@@ -3,10 +3,11 @@
 #define BACKPROP_SERVER_RPC_OPEN_STREAMS_H_
 
 #include <chrono>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <unordered_set>
+
+#include "absl/base/thread_annotations.h"
+#include "server/mutex.h"
 
 namespace backprop {
 
@@ -30,9 +31,10 @@ class OpenStreams {
   void AwaitEnd(std::chrono::system_clock::time_point deadline);
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::unordered_set<std::shared_ptr<OpenStream>> streams_;  // guarded
+  Mutex mutex_;
+  CondVar changed_;
+  std::unordered_set<std::shared_ptr<OpenStream>> streams_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace backprop

@@ -5,10 +5,10 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/byte_buffer.h>
 
-#include <condition_variable>
-#include <mutex>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
+#include "server/mutex.h"
 #include "server/ops/log.h"
 
 namespace backprop {
@@ -31,19 +31,45 @@ void LogLateAnswer(std::chrono::duration<double> waited, bool answered) {
 
 // Outlives the pulse if a callback comes late.
 struct Pulse::Shared {
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool stopping = false;  // guarded by mutex
+  Mutex mutex;
+  CondVar changed;
+  bool stopping ABSL_GUARDED_BY(mutex) = false;
 };
 
 // One call of grpc.health.v1.Health/Check for service "", whose request is an
 // empty message.
 struct Pulse::Check {
+  explicit Check(std::shared_ptr<Shared> pulse) : shared(std::move(pulse)) {}
+
+  void Answer() {
+    MutexLock lock(shared->mutex);
+    answered = true;
+    shared->changed.NotifyAll();
+  }
+
+  // Whether it was answered or the pulse stops, by then.
+  bool AwaitOver(Clock::time_point deadline) {
+    MutexLock lock(shared->mutex);
+    while (!answered && !shared->stopping &&
+           shared->changed.WaitUntil(shared->mutex, deadline)) {
+    }
+    return answered || shared->stopping;
+  }
+
+  // Whether it was answered by then.
+  bool AwaitAnswer(Clock::time_point deadline) {
+    MutexLock lock(shared->mutex);
+    while (!answered && shared->changed.WaitUntil(shared->mutex, deadline)) {
+    }
+    return answered;
+  }
+
+  const std::shared_ptr<Shared> shared;
   grpc::ClientContext context;
   grpc::Slice nothing;
   grpc::ByteBuffer request{&nothing, 1};
   grpc::ByteBuffer response;
-  bool answered = false;  // guarded by Shared::mutex
+  bool answered ABSL_GUARDED_BY(shared->mutex) = false;
 };
 
 Pulse::Pulse(std::shared_ptr<grpc::Channel> channel, PulseOptions options,
@@ -59,10 +85,10 @@ Pulse::Pulse(std::shared_ptr<grpc::Channel> channel)
 
 Pulse::~Pulse() {
   {
-    std::lock_guard lock(shared_->mutex);
+    MutexLock lock(shared_->mutex);
     shared_->stopping = true;
   }
-  shared_->changed.notify_all();
+  shared_->changed.NotifyAll();
   thread_.join();
 }
 
@@ -70,40 +96,30 @@ void Pulse::Run() {
   bool stopping = false;
   while (!stopping) {
     CheckOnce();
-    std::unique_lock lock(shared_->mutex);
-    stopping = shared_->changed.wait_for(lock, options_.interval,
-                                         [this] { return shared_->stopping; });
+    const auto next = Clock::now() + options_.interval;
+    MutexLock lock(shared_->mutex);
+    while (!shared_->stopping &&
+           shared_->changed.WaitUntil(shared_->mutex, next)) {
+    }
+    stopping = shared_->stopping;
   }
 }
 
 void Pulse::CheckOnce() {
-  const auto check = std::make_shared<Check>();
+  const auto check = std::make_shared<Check>(shared_);
   const auto sent = Clock::now();
   // Whatever the status: that there is one shows that the threads run.
   grpc::GenericStub(channel_).UnaryCall(
       &check->context, "/grpc.health.v1.Health/Check", {}, &check->request,
-      &check->response, [check, shared = shared_](const grpc::Status&) {
-        std::lock_guard lock(shared->mutex);
-        check->answered = true;
-        shared->changed.notify_all();
-      });
-  const auto over = [&] { return check->answered || shared_->stopping; };
-  std::unique_lock lock(shared_->mutex);
-  if (!shared_->changed.wait_for(lock, options_.patience, over)) {
-    lock.unlock();
+      &check->response, [check](const grpc::Status&) { check->Answer(); });
+  if (!check->AwaitOver(sent + options_.patience)) {
     on_late_(Clock::now() - sent, false);
-    lock.lock();
-    shared_->changed.wait(lock, over);
-    if (check->answered) {
-      lock.unlock();
-      on_late_(Clock::now() - sent, true);
-      lock.lock();
+    while (!check->AwaitOver(Clock::now() + options_.patience)) {
     }
+    if (check->AwaitAnswer(Clock::now())) on_late_(Clock::now() - sent, true);
   }
-  shared_->changed.wait_for(lock, kLastAnswer, [&] { return check->answered; });
-  if (!check->answered) {
-    lock.unlock();  // TryCancel may run the callback
-    check->context.TryCancel();
+  if (!check->AwaitAnswer(Clock::now() + kLastAnswer)) {
+    check->context.TryCancel();  // may run the callback
   }
 }
 
