@@ -20,7 +20,8 @@ from backpropd.sync.call import Call
 from backpropd.sync.channel import answer_to_stream
 from backpropd.sync.threads import aside
 from backpropd.v1 import network_pb2 as pb
-from fake_server import FakeServicer, status_of
+from fake_server import FakeServicer
+from fake_session import status_of
 from google.rpc import status_pb2
 
 LONG = 10

@@ -8,12 +8,12 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import NoReturn
 
 import pytest
-from as_plain import client_of
+from as_plain import NewClient, client_of
 from backpropd import TrainingClient
 from backpropd.v1 import network_pb2 as pb
 from fake_clock import FakeAsyncClock, FakeClock, FullJitter
@@ -85,13 +85,13 @@ def clock(kind: str) -> FakeClock:
 
 
 @pytest.fixture
-def new_client(kind: str, server: FakeServer, clock: FakeClock) -> Callable[..., TrainingClient]:
+def new_client(kind: str, server: FakeServer, clock: FakeClock) -> NewClient:
     """Makes clients of `kind`, with further options."""
     return partial(client_of, kind, server.target, clock=clock, jitter=FullJitter())
 
 
 @pytest.fixture
-def client(new_client: Callable[..., TrainingClient]) -> Iterator[TrainingClient]:
+def client(new_client: NewClient) -> Iterator[TrainingClient]:
     with new_client() as made:
         yield made
 

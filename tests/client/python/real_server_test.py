@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pathlib
 import subprocess
@@ -16,6 +15,7 @@ import backpropd
 import grpc
 import numpy as np
 import pytest
+from as_plain import client_of
 from backpropd import (
     Anchor,
     BackpropdError,
@@ -34,7 +34,6 @@ from backpropd import (
     rms_prop,
     sgd,
 )
-from backpropd.aio import AsyncTrainingClient
 from backpropd.v1 import network_pb2 as pb
 from breaking_proxy import BreakingProxy
 
@@ -46,9 +45,18 @@ TARGETS = np.tanh(X[:, :5])
 
 
 @pytest.fixture
-def client(target: str) -> Iterator[TrainingClient]:
-    with TrainingClient(target) as made:
+def kind() -> str:
+    return "plain"
+
+
+@pytest.fixture
+def client(kind: str, target: str) -> Iterator[TrainingClient]:
+    with client_of(kind, target) as made:
         yield made
+
+
+both_kinds = pytest.mark.parametrize("kind", ["plain", "asyncio"])
+"""Of tests that go through all that the two kinds of client do by their own means."""
 
 
 def spec_of(optimiser: pb.Optimiser, *, batch_size: int = 1, **more: Any) -> pb.SessionSpec:
@@ -184,13 +192,16 @@ def test_broken_connections_lose_and_repeat_nothing(target: str) -> None:
     proxy.close()
 
 
-def test_a_watcher_in_another_client_follows_all_kinds_of_steps(target: str, client: TrainingClient) -> None:
+@both_kinds
+def test_a_watcher_in_another_client_follows_all_kinds_of_steps(kind: str, target: str, client: TrainingClient) -> None:
     session = client.create(spec_of(sgd(0.1, momentum=0.5)))
-    with TrainingClient(target) as other:
+    trained = session.replica()
+    with client_of(kind, target) as other:
         followed = other.get(session.session_id)
         replica = followed.replica()
         with followed.watch(replica) as watch:
-            session.train(X, CLASSES)
+            session.train(X, CLASSES, replicas=[trained])
+            assert trained.verify(session.weights(with_state=True)) is None
             session.train_step(X[0], int(CLASSES[0]))
             session.train(X, CLASSES)
             for batch in watch:
@@ -232,6 +243,7 @@ def test_a_fork_with_state_goes_on_as_its_origin(client: TrainingClient) -> None
     assert fork.info.forked_from == session.session_id
 
 
+@both_kinds
 @pytest.mark.parametrize("name", ["sgd", "momentum", "rms_prop", "adam"])
 def test_a_kept_session_is_put_back_exactly(client: TrainingClient, name: str) -> None:
     optimiser = {
@@ -320,26 +332,6 @@ def test_outputs_that_are_not_finite_raise(client: TrainingClient) -> None:
     assert "row 1" in str(predicted.value)
     with pytest.raises(NonFiniteOutputError, match="sample 1 of the call"):
         session.evaluate(rows, CLASSES[:2])
-
-
-def test_asyncio(target: str) -> None:
-    async def body() -> None:
-        async with AsyncTrainingClient(target) as client:
-            session = await client.create(spec_of(adam(0.01)))
-            replica, watcher = await session.replica(), await session.replica()
-            async with session.watch(watcher) as watch:
-                training = asyncio.create_task(session.train(X, CLASSES, replicas=[replica]))
-                while watcher.step < 240:
-                    await anext(watch)
-            assert (await training).step == 240
-            anchor = await session.weights(with_state=True)
-            assert replica.verify(anchor) is None
-            assert watcher.verify(anchor) is None
-            back = await client.create(anchor.spec, initial=anchor)
-            assert (await back.weights(with_state=True)).message() == anchor.message()
-            await session.delete()
-
-    asyncio.run(asyncio.wait_for(body(), 60))
 
 
 @pytest.mark.parametrize("example", ["train_and_infer.py", "follow.py"])

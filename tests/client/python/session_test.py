@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import grpc
 import numpy as np
 import pytest
@@ -178,16 +176,6 @@ def test_anchors_are_checked(client: TrainingClient, servicer: FakeServicer, spe
     servicer.faults.lose_digest = True
     with pytest.raises(DigestMismatchError):
         session.weights()
-
-
-def test_metadata_goes_with_every_call(
-    new_client: Callable[..., TrainingClient], servicer: FakeServicer, spec: pb.SessionSpec
-) -> None:
-    with new_client(metadata=[("authorization", "Bearer x")]) as client:
-        session = client.create(spec)
-        session.weights()
-        session.evaluate(X, np.zeros((6, 2)))
-    assert [seen["authorization"] for seen in servicer.metadata] == ["Bearer x"] * 3
 
 
 def test_a_spec_in_a_few_words() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from as_plain import NewClient
 from backpropd import (
     NO_RETRY,
     BackpropdError,
@@ -157,7 +158,10 @@ def test_reconnecting_waits_longer_each_time_with_a_bound(
 
 
 def test_it_gives_up(
-    new_client: Callable[..., TrainingClient], servicer: FakeServicer, clock: FakeClock, spec: pb.SessionSpec
+    new_client: NewClient,
+    servicer: FakeServicer,
+    clock: FakeClock,
+    spec: pb.SessionSpec,
 ) -> None:
     with new_client(retry=RetryPolicy(attempts=3)) as client:
         session = client.create(spec)
@@ -232,7 +236,7 @@ def test_a_writer_that_stays_is_somebody_elses(
 
 @pytest.mark.parametrize(("retry", "longest"), [(NO_RETRY, 0), (RetryPolicy(within=10), 10)])
 def test_a_policy_bounds_the_wait_for_a_writer_too(
-    new_client: Callable[..., TrainingClient],
+    new_client: NewClient,
     servicer: FakeServicer,
     clock: FakeClock,
     spec: pb.SessionSpec,

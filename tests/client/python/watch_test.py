@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -36,6 +37,15 @@ def catch_up(watch: Watch, session: Session) -> bool:
         if batch.step >= step:
             break
     return resynced
+
+
+@contextmanager
+def training(session: Session) -> Iterator[None]:
+    """Trains a moment after the context was entered, which ends when that is done."""
+    trainer = threading.Timer(0.1, session.train, (X, Y))
+    trainer.start()
+    yield
+    trainer.join()
 
 
 def test_replicas_follow_from_their_step(session: Session, servicer: FakeServicer) -> None:
@@ -85,10 +95,8 @@ def test_a_watcher_that_falls_behind_goes_on_from_an_anchor_in_the_same_call(
             for row in X:
                 fake.make_step(row.tobytes(), row[None])
             fake.forgotten = 16
-        trainer = threading.Timer(0.1, lambda: session.train(X, Y))
-        trainer.start()
-        batch = next(watch)
-        trainer.join()
+        with training(session):
+            batch = next(watch)
         assert batch.resynced
         assert batch.base_step == 16
         if batch.step < 24:
@@ -99,19 +107,15 @@ def test_a_watcher_that_falls_behind_goes_on_from_an_anchor_in_the_same_call(
 
 def test_a_watch_without_replicas_asks_for_no_anchor(session: Session, servicer: FakeServicer) -> None:
     with session.watch() as watch:
-        session_thread = threading.Timer(0.1, lambda: session.train(X, Y))
-        session_thread.start()
-        batch = next(watch)
-        session_thread.join()
+        with training(session):
+            batch = next(watch)
         if batch.step < 8:
             catch_up(watch, session)
         servicer.watch_end.append("resync")
         while servicer.watch_end:
             threading.Event().wait(0.001)
-        again = threading.Timer(0.1, lambda: session.train(X, Y))
-        again.start()
-        assert next(watch).resynced
-        again.join()
+        with training(session):
+            assert next(watch).resynced
     assert servicer.anchors == 0
     assert not any(request.with_anchor or request.with_state for request in servicer.watch_requests)
 
@@ -144,11 +148,9 @@ def test_steps_that_are_not_held_are_replaced_by_an_anchor(session: Session, ser
     replica = session.replica()
     session.train(X, Y)
     servicer.sessions[session.session_id].forgotten = 4
-    trainer = threading.Timer(0.1, lambda: session.train(X, Y))
-    trainer.start()
     with session.watch(replica) as watch:
-        batch = next(watch)
-        trainer.join()
+        with training(session):
+            batch = next(watch)
         assert batch.resynced
         if batch.step < 16:
             catch_up(watch, session)
@@ -191,11 +193,9 @@ def test_replicas_at_different_steps_begin_at_one_anchor(session: Session) -> No
     old = session.replica()
     session.train(X, Y)
     new = session.replica()
-    trainer = threading.Timer(0.05, lambda: session.train(X, Y))
-    trainer.start()
     with session.watch(old, new) as watch:
-        next(watch)
-        trainer.join()
+        with training(session):
+            next(watch)
         if old.step < 16:
             catch_up(watch, session)
     assert (old.step, old.digest()) == (new.step, new.digest())
@@ -287,11 +287,9 @@ def test_a_step_that_the_session_has_not_reached_is_replaced_by_an_anchor(
     ahead = session.replica()
     fake = servicer.sessions[session.session_id]
     fake.info.step, fake.info.next_offset, fake.journal = 4, 4, fake.journal[:4]
-    trainer = threading.Timer(0.1, lambda: session.train(X, Y))
-    trainer.start()
     with session.watch(ahead) as watch:
-        batch = next(watch)
-        trainer.join()
+        with training(session):
+            batch = next(watch)
         assert batch.resynced
         if batch.step < 12:
             catch_up(watch, session)

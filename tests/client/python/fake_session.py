@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the fake server knows: its sessions, and what is to go wrong next.
+
+Its weight deltas are random numbers in the form that the layout asks, and it
+moves its own weights by the naive contract.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import grpc
+import numpy as np
+import xxhash
+from backpropd.v1 import training_service_pb2 as rpc
+from backpropd.v1 import training_service_pb2_grpc as stubs
+from google.rpc import error_details_pb2, status_pb2
+from naive_contract import apply_step, scalars_of, seen_inputs
+
+
+def status_of(code: grpc.StatusCode, reason: str, message: str, *violations: tuple[str, str]) -> status_pb2.Status:
+    """A google.rpc.Status as the protocol has it."""
+    status = status_pb2.Status(code=code.value[0], message=message)
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason, domain="backprop.v1"))
+    if violations:
+        faults = error_details_pb2.BadRequest()
+        for name, description in violations:
+            faults.field_violations.add(field=name, description=description)
+        status.details.add().Pack(faults)
+    return status
+
+
+def abort(
+    context: grpc.ServicerContext, code: grpc.StatusCode, reason: str, message: str = "no", *violations: tuple[str, str]
+) -> NoReturn:
+    """Ends the call with an error that carries its reason."""
+    details = status_of(code, reason, message, *violations).SerializeToString()
+    context.set_trailing_metadata((("grpc-status-details-bin", details),))
+    context.abort(code, message)
+    raise AssertionError
+
+
+@dataclass
+class Step:
+    """What the journal keeps of one step."""
+
+    row: Any
+    scalars: Any
+    inputs: bytes
+    error: float
+
+
+@dataclass
+class FakeSession:
+    """One session; `anchor_step` is where its journal begins."""
+
+    info: rpc.Session
+    weights: Any
+    state: Any
+    rng: np.random.Generator
+    journal: list[Step] = field(default_factory=list)
+    forgotten: int = 0
+    deleted: bool = False
+    writer: grpc.ServicerContext | None = None
+
+    @property
+    def has_writer(self) -> bool:
+        """Whether a Train stream is open: one that its client has left is not."""
+        return self.writer is not None and self.writer.is_active()
+
+    @property
+    def digest(self) -> int:
+        """Of the weights."""
+        return xxhash.xxh3_64_intdigest(self.weights.tobytes())
+
+    def make_step(self, raw: bytes, rows: Any) -> Step:
+        """One step from batch_size input rows."""
+        layout, spec = self.info.layout, self.info.spec
+        row = self.rng.standard_normal(layout.delta_row_length).astype("f4")
+        age = self.info.step + 1
+        scalars = np.array(scalars_of(spec.optimiser, age) if layout.scalar_count else [], dtype="f4")
+        apply_step(spec, layout, self.weights, self.state, row, scalars, seen_inputs(rows, spec))
+        step = Step(row, scalars, raw, float(self.rng.random(dtype="f4")))
+        self.journal.append(step)
+        self.info.step += 1
+        self.info.next_offset += len(rows)
+        return step
+
+
+@dataclass
+class Faults:
+    """What goes wrong next; each happens once and is then forgotten.
+
+    Counts are of sample messages taken by any stream from now on.
+    """
+
+    lose_answer_of: set[int] = field(default_factory=set)
+    """After applying these, the stream breaks instead of answering."""
+    half_answer_of: set[int] = field(default_factory=set)
+    """Of these only the first step is answered, all are applied, then the stream breaks."""
+    half_apply: set[int] = field(default_factory=set)
+    """Of these two steps are applied, one is answered, then the stream breaks."""
+    break_before: set[int] = field(default_factory=set)
+    """The stream breaks before these are applied."""
+    goodbye_after: set[int] = field(default_factory=set)
+    """Having answered these, the server says goodbye."""
+    non_finite_at: set[int] = field(default_factory=set)
+    """Of these the second step is refused."""
+    refuse_opening: int = 0
+    """So many openings fail as unreachable."""
+    writer_stays: int = 0
+    """So many openings after the first, steps by hand and deletions find the old writer still there."""
+    fail_unary: int = 0
+    """So many unary calls fail as unreachable."""
+    refuse_anchors: int = 0
+    """So many calls of GetWeights are refused, and with what is not tried again."""
+    lose_digest: bool = False
+    """Digests are wrong."""
+    messages: int = 0
+    """Messages taken so far."""
+
+
+class FakeState(stubs.TrainingServiceServicer):
+    """What all its calls share, and note of what they were asked.
+
+    Attributes:
+        watch_end: what WatchDeltas does, once each, when it has nothing more: "resync", "goodbye", "break".
+
+    """
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, FakeSession] = {}
+        self.request_ids: dict[str, str] = {}
+        self.faults = Faults()
+        self.openings = 0
+        self.watch_requests: list[rpc.WatchDeltasRequest] = []
+        self.watch_end: list[str] = []
+        self.anchors = 0
+        self.updates: list[rpc.UpdateSessionRequest] = []
+        self.creations: list[rpc.CreateSessionRequest] = []
+        self.lock = threading.RLock()
+
+    def session(self, session_id: str, context: grpc.ServicerContext) -> FakeSession:
+        """The session, or an abort."""
+        if session_id not in self.sessions:
+            abort(context, grpc.StatusCode.NOT_FOUND, "SESSION_NOT_FOUND", f"no session {session_id}")
+        return self.sessions[session_id]
+
+    def unary(self, context: grpc.ServicerContext) -> None:
+        """What every unary call begins with."""
+        if self.faults.fail_unary:
+            self.faults.fail_unary -= 1
+            context.abort(grpc.StatusCode.UNAVAILABLE, "unreachable")
+
+    def in_the_way(self, session: FakeSession) -> bool:
+        """Whether a writer is, be it that one stays."""
+        if self.faults.writer_stays:
+            self.faults.writer_stays -= 1
+            return True
+        return session.has_writer
