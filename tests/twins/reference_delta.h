@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The delta contract (proto/backprop/v1/delta.proto) written out once more:
-// float32, one weight at a time, each operation rounded by itself. A replica
-// that shares nothing with the engine but layouts and hyperparameters.
+// The contract's twin (contract_twin.h) in the engine's types: a replica that
+// shares nothing with the engine but layouts and hyperparameters.
 #ifndef BACKPROP_TESTS_TWINS_REFERENCE_DELTA_H_
 #define BACKPROP_TESTS_TWINS_REFERENCE_DELTA_H_
 
@@ -12,13 +11,11 @@
 #include "engine/contract/delta.h"
 #include "engine/contract/layout.h"
 #include "engine/contract/optimiser.h"
+#include "tests/twins/contract_twin.h"
 
 namespace backprop::testing {
 
-// (7) for one weight: returns D. m, v: the state vectors in order; moved on.
-float ReferenceWeightDelta(const Optimiser& optimiser,
-                           std::span<const float> scalars, float g, float w,
-                           float* m, float* v);
+TwinRule TwinRuleOf(const Optimiser& optimiser);
 
 // One step of all weights, as ApplyDelta does it. Returns D in layout order,
 // (weight_count).

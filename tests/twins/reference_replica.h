@@ -7,13 +7,12 @@
 
 #include "backprop/v1/network.pb.h"
 #include "backprop/v1/training_service.pb.h"
-#include "tests/twins/reference_optimiser.h"
+#include "tests/twins/contract_twin.h"
 
 namespace backprop::testing {
 
-// A replica written from the proto's comments alone, shares no code with the
-// engine or the client: one number at a time, in the order that delta.proto
-// gives.
+// Follows a session's answers as the contract's twin (contract_twin.h) does it;
+// shares no code with the engine or the client.
 class ReferenceReplica {
  public:
   // weights: at the session's step; the optimiser's state is zero.
@@ -37,7 +36,7 @@ class ReferenceReplica {
   }
   // The last step's D of every weight.
   const std::vector<float>& last_delta() const { return last_delta_; }
-  std::vector<float> weights() const;
+  const std::vector<float>& weights() const { return weights_; }
   // Weights and state as GetWeights sends them; the state of DENSE layers is
   // not kept.
   std::vector<float> numbers() const;
@@ -46,19 +45,14 @@ class ReferenceReplica {
   uint64_t digest() const;
 
  private:
-  // x of input row `sample` of the message.
+  // x of `count` samples of the message from the first_sample-th on.
   std::vector<float> Inputs(const v1::TrainRequest& request,
-                            size_t sample) const;
-  // g or D of one layer, weights first, then the bias.
-  std::vector<float> Product(int layer, const float* part,
-                             const v1::TrainRequest& request,
-                             size_t first_sample) const;
-  void ApplyStep(const float* row, const float* scalars,
-                 const v1::TrainRequest& request, size_t first_sample);
-  std::vector<float ReferenceWeight::*> StateVectors() const;
+                            size_t first_sample, size_t count) const;
 
   v1::Session session_;
-  std::vector<ReferenceWeight> weights_;
+  TwinSession twin_;
+  std::vector<float> weights_;
+  std::vector<float> state_;  // (state_count, weight_count)
   std::vector<float> last_delta_;
   uint64_t step_;
 };

@@ -14,14 +14,16 @@
 #include "client/cpp/replica.h"
 #include "engine/contract/digest.h"
 #include "tests/client/cpp/session_message.h"
-#include "tests/twins/naive_replica.h"
+#include "tests/twins/session_twin.h"
 
 namespace backprop {
 namespace {
 
 using testing::Bytes;
-using testing::NaiveReplica;
 using testing::SessionMessage;
+using testing::TakeStep;
+using testing::TwinSession;
+using testing::TwinSessionOf;
 using testing::WithOptimiser;
 
 constexpr size_t kSteps = 5;
@@ -84,7 +86,9 @@ class ReplicaContractTest : public ::testing::TestWithParam<Case> {
         .step = 3,
         .weights = numbers_.Draw(count),
         .state = numbers_.Draw(session.layout().state_count() * count, 0.01F)};
-    NaiveReplica naive(session, anchor.weights, anchor.state);
+    const TwinSession twin = TwinSessionOf(session);
+    std::vector<float> weights = anchor.weights;
+    std::vector<float> state = anchor.state;
     absl::StatusOr<Replica> replica = Replica::Create(session, anchor);
     ASSERT_TRUE(replica.ok()) << replica.status();
 
@@ -99,7 +103,8 @@ class ReplicaContractTest : public ::testing::TestWithParam<Case> {
         scalar_row = ScalarRow(session, GetParam().decays, &numbers_);
         scalars += Bytes(scalar_row);
       }
-      naive.Step(row, x, scalar_row);
+      TakeStep(twin, {.row = row, .x = x, .scalars = scalar_row}, weights,
+               state);
       rows += Bytes(row);
       inputs += Bytes(x);
     }
@@ -110,7 +115,7 @@ class ReplicaContractTest : public ::testing::TestWithParam<Case> {
       response->set_scalars(scalars);
       v1::StepDigest* digest = response->add_digests();
       digest->set_step(3 + kSteps);
-      digest->set_digest(Digest(naive.weights()));
+      digest->set_digest(Digest(weights));
     };
     absl::Status status;
     if (watching) {
@@ -124,9 +129,8 @@ class ReplicaContractTest : public ::testing::TestWithParam<Case> {
       status = replica->Apply(response, inputs);
     }
     EXPECT_TRUE(status.ok()) << status;
-    status = replica->Verify({.step = 3 + kSteps,
-                              .weights = naive.weights(),
-                              .state = naive.state()});
+    status = replica->Verify(
+        {.step = 3 + kSteps, .weights = weights, .state = state});
     EXPECT_TRUE(status.ok()) << status;
   }
 

@@ -70,9 +70,11 @@ void CheckGradientToDelta() {
       RunNumbers run = MakeRun(optimiser, size);
       RunNumbers twin = run;
       for (size_t i = 0; i < size; ++i) {
-        twin.g[i] =
-            ReferenceWeightDelta(optimiser, scalars, twin.g[i], twin.weights[i],
-                                 &twin.m[i], &twin.v[i]);
+        float state[] = {twin.m[i], twin.v[i]};
+        twin.g[i] = WeightDelta(TwinRuleOf(optimiser), scalars, twin.g[i],
+                                twin.weights[i], state);
+        twin.m[i] = state[0];
+        twin.v[i] = state[1];
       }
       GradientToDelta(optimiser, scalars, {run.weights, {run.m, run.v}}, run.g);
       ASSERT_EQ(Bits(run.g), Bits(twin.g)) << named.name << " " << size;
