@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -108,5 +109,16 @@ def test_a_task_that_is_cancelled_as_its_watch_is_closed_is_cancelled(
             task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+    run(server, body)
+
+
+def test_a_stream_that_nobody_holds_ends(server: FakeServer, servicer: FakeServicer, spec: pb.SessionSpec) -> None:
+    async def body(client: AsyncTrainingClient) -> None:
+        session = await client.create(spec)
+        await session.stream().open()
+        gc.collect()
+        while servicer.sessions[session.session_id].has_writer:
+            await asyncio.sleep(0.001)
 
     run(server, body)

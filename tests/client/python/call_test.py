@@ -109,6 +109,15 @@ def test_an_interrupt_before_the_answer_is_waited_for_leaves_no_thread(
     call()
 
 
+def test_a_stream_and_a_watch_that_nobody_holds_end(session: Session) -> None:
+    wait_for_no_call()
+    session.stream().open()
+    wait_for_no_call()
+    session.train(X, Y)
+    assert next(session.watch(after_step=0)).step == 6
+    wait_for_no_call()
+
+
 def damaged(which: str) -> status_pb2.Status:
     """A status with a detail that can't be parsed."""
     status = status_of(grpc.StatusCode.NOT_FOUND, "SESSION_NOT_FOUND", "no session", ("session_id", "is unknown"))

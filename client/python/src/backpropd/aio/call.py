@@ -8,7 +8,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import grpc
 import grpc.aio
@@ -53,16 +53,16 @@ class AsyncCall(Generic[_Request, _Response]):
     Who leaves it before its end hangs it up: as a context manager it does so by
     itself when an exception leaves the context.
 
+    Made and used within one event loop.
+
     Args:
         make: makes grpc's call object from the requests.
 
     """
 
-    ENDS_ITSELF: ClassVar[bool] = True
-    """Whether gRPC ends a call that nobody holds."""
-
     def __init__(self, make: Callable[[AsyncIterator[_Request]], Any]) -> None:
         self._make = make
+        self._loop = asyncio.get_running_loop()
         self._requests: _Requests[_Request] = _Requests()
         self._grpc_call: Any = None
         self._hung_up = False
@@ -115,6 +115,11 @@ class AsyncCall(Generic[_Request, _Response]):
         self.half_close()
         if self._grpc_call is not None:
             self._grpc_call.cancel()
+
+    def drop(self) -> None:
+        """As hang_up(); for a destructor, which may run on any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and its calls with it
+            self._loop.call_soon_threadsafe(self.hang_up)
 
     async def over(self) -> None:
         """Waits until gRPC has taken note that the call was hung up."""

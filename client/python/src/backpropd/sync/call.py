@@ -7,7 +7,7 @@ import contextlib
 import queue
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from backpropd.sync.threads import start_thread, take, told_error
 
@@ -34,9 +34,6 @@ class Call(Generic[_Request, _Response]):
         read: gives the responses from grpc's call object; iter() for those that stream.
 
     """
-
-    ENDS_ITSELF: ClassVar[bool] = False
-    """Whether gRPC ends a call that nobody holds: its thread holds this one."""
 
     def __init__(
         self,
@@ -99,6 +96,10 @@ class Call(Generic[_Request, _Response]):
         if self._ended.empty():
             with contextlib.suppress(RuntimeError):  # Python is ending, and its threads with it
                 start_thread(self._cancel)
+
+    def drop(self) -> None:
+        """As hang_up(); for a destructor, since the call's thread holds this object."""
+        self.hang_up()
 
     def over(self) -> None:
         """Waits until gRPC has taken note that the call was hung up."""

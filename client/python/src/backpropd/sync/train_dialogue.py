@@ -121,9 +121,10 @@ class TrainDialogue:
             self._call = None
 
     def drop(self) -> None:
-        """Leaves, for a stream that nobody holds any more; where gRPC ends its call by itself, that is left to it."""
-        if self._call is not None and not self._call.ENDS_ITSELF:
-            self.leave()
+        """As leave(), for a destructor, which may run on any thread."""
+        if self._call is not None:
+            self._call.drop()
+            self._peer.left_calls.add(self._peer.session_id, self._call, self._peer.now())
 
     def _send_unsent(self) -> None:
         if self._call is not None:

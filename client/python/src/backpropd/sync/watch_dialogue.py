@@ -68,9 +68,9 @@ class WatchDialogue:
         self.interrupted()
 
     def drop(self) -> None:
-        """Closes, for a watch that nobody holds any more; where gRPC ends its call by itself, that is left to it."""
-        if self._call is not None and not self._call.ENDS_ITSELF:
-            self.close()
+        """Ends the call, for a destructor, which may run on any thread."""
+        if self._call is not None:
+            self._call.drop()
 
     def interrupted(self) -> None:
         """Ends the present call: the next one begins where the watch is."""
