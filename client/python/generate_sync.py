@@ -22,7 +22,6 @@ PACKAGE = HERE / "src" / "backpropd"
 MODULES = (
     "caller",
     "client",
-    "peer",
     "session",
     "session_calls",
     "train_dialogue",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a Train stream says and hears, exactly once, whatever breaks; any networking is the peer's."""
+"""What a Train stream says and hears, exactly once, whatever breaks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import deque
 import grpc
 
 from backpropd.aio.call import AsyncCall
-from backpropd.aio.peer import AsyncPeer
+from backpropd.aio.session_calls import AsyncSessionCalls
 from backpropd.backoff import is_passing
 from backpropd.changes import Changes
 from backpropd.errors import BackpropdError, ServerUnavailableError, ShuttingDownError
@@ -30,15 +30,14 @@ DETAILS = {
 class AsyncTrainDialogue:
     """The one writer of a session; see AsyncTrainStream, whose arguments it takes, for what users see.
 
-    It waits for nothing but its peer and the peer's calls. When one of its
-    methods is left by anything that is no error of this package, such as
-    KeyboardInterrupt or a task's cancellation, leave() must be called before
-    the next one.
+    When one of its methods is left by anything that is no error of this package,
+    such as KeyboardInterrupt or a task's cancellation, leave() must be called
+    before the next one.
     """
 
     def __init__(
         self,
-        peer: AsyncPeer,
+        session: AsyncSessionCalls,
         *replicas: Replica,
         window: int = 8,
         deltas: str = "factors",
@@ -49,16 +48,17 @@ class AsyncTrainDialogue:
             raise ValueError("window must be at least 1.")
         if replicas and deltas != "factors":
             raise ValueError('Replicas need deltas="factors".')
-        self._peer = peer
+        self._session = session
+        self._client = session.client
         self._replicas = replicas
         self._window = window
-        self._batch_size = peer.spec.batch_size or 1
+        self._batch_size = session.spec.batch_size or 1
         self._options = rpc.TrainOptions(deltas=DETAILS[deltas], want_outputs=want_outputs)
         self._finished: deque[Trained | BackpropdError] = deque()
         self._call: AsyncCall[rpc.TrainRequest, rpc.TrainResponse] | None = None
-        self._backoff = peer.new_backoff()
+        self._backoff = session.client.new_backoff()
         self._changes = Changes()
-        self.ledger = SampleLedger(peer.spec, peer.layout, DETAILS[deltas], keep_deltas=keep_deltas)
+        self.ledger = SampleLedger(session.spec, session.layout, DETAILS[deltas], keep_deltas=keep_deltas)
         """What is not answered."""
 
     @property
@@ -116,14 +116,14 @@ class AsyncTrainDialogue:
         if self._call is not None:
             self._call.hang_up()
             if lingers:
-                self._peer.left_calls.add(self._peer.session_id, self._call, self._peer.now())
+                self._client.left_calls.add(self._session.session_id, self._call, self._client.now())
             self._call = None
 
     def drop(self) -> None:
         """As leave(), for a destructor, which may run on any thread."""
         if self._call is not None:
             self._call.drop()
-            self._peer.left_calls.add(self._peer.session_id, self._call, self._peer.now())
+            self._client.left_calls.add(self._session.session_id, self._call, self._client.now())
 
     def _send_unsent(self) -> None:
         if self._call is not None:
@@ -166,7 +166,7 @@ class AsyncTrainDialogue:
             if answer.batch is None:
                 continue
             if needs_anchor(replica, answer.batch):
-                replica.reset(await self._peer.anchor())
+                replica.reset(await self._session.weights(with_state=True))
             feed_replica(replica, answer.batch)
 
     async def _lose_call(self, error: BackpropdError) -> None:
@@ -178,12 +178,12 @@ class AsyncTrainDialogue:
 
     async def _reopen(self, error: BackpropdError | None) -> None:
         """Opens the stream, after `error` if it broke, and sends what is not applied."""
-        left = self._peer.left_calls
+        left = self._client.left_calls
         explained = False
         while True:
             if error is not None:
-                await self._peer.wait(self._backoff, error, explained=explained)
-            last = left.last(self._peer.session_id)
+                await self._client.wait(self._backoff, error, explained=explained)
+            last = left.last(self._session.session_id)
             if last is not None:
                 await last.over()
             try:
@@ -192,11 +192,11 @@ class AsyncTrainDialogue:
             except BackpropdError as failure:
                 passing = is_passing(failure)
                 self.leave(lingers=passing)
-                explained = left.explain(failure, self._peer.session_id, self._peer.now())
+                explained = left.explain(failure, self._session.session_id, self._client.now())
                 if not passing and not explained:
                     raise
                 error = failure
-        left.replaced(self._peer.session_id)
+        left.replaced(self._session.session_id)
         with self._changes.whole():
             applied = self.ledger.opened(opening)
             self._finished.extend(applied)
@@ -205,7 +205,7 @@ class AsyncTrainDialogue:
         try:
             for replica in self._replicas:
                 if replica.interrupted or replica.step != opening.step:  # deltas were lost, or the session went back
-                    replica.reset(await self._peer.anchor())
+                    replica.reset(await self._session.weights(with_state=True))
         except BaseException:
             self.leave()  # nothing was sent on this call: answers on it would be waited for in vain
             raise
@@ -213,9 +213,10 @@ class AsyncTrainDialogue:
             self._send_unsent()
 
     async def _open_call(self) -> rpc.TrainResponse:
-        self._call = self._peer.train_call()
+        client = self._client
+        self._call = AsyncCall(lambda requests: client.stub.Train(requests, metadata=client.metadata))
         self._call.begin()
-        self._call.send(rpc.TrainRequest(session_id=self._peer.session_id, options=self._options))
+        self._call.send(rpc.TrainRequest(session_id=self._session.session_id, options=self._options))
         opening = _not_ended(await self._call.receive())
         if opening.goodbye:
             raise ShuttingDownError("The server shuts down.", code=grpc.StatusCode.UNAVAILABLE)

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import numpy.typing as npt
 
-from backpropd.aio.peer import AsyncPeer
 from backpropd.aio.session_calls import AsyncSessionCalls
 from backpropd.aio.train_dialogue import AsyncTrainDialogue
 from backpropd.errors import BackpropdError
@@ -57,7 +56,7 @@ class AsyncTrainStream:
     ) -> None:
         self._spec = session.spec
         self._dialogue = AsyncTrainDialogue(
-            AsyncPeer(session),
+            session,
             *replicas,
             window=window,
             deltas=deltas,

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from types import TracebackType
 
-from backpropd.aio.peer import AsyncPeer
 from backpropd.aio.session_calls import AsyncSessionCalls
 from backpropd.aio.watch_dialogue import AsyncWatchDialogue
 from backpropd.replica import DeltaBatch, Replica
@@ -44,7 +43,7 @@ class AsyncWatch:
     """
 
     def __init__(self, session: AsyncSessionCalls, *replicas: Replica, after_step: int | None = None) -> None:
-        self._dialogue = AsyncWatchDialogue(AsyncPeer(session), replicas, after_step)
+        self._dialogue = AsyncWatchDialogue(session, replicas, after_step)
 
     async def close(self) -> None:
         """Ends the iteration."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a watch says and hears; any networking is the peer's."""
+"""What a watch says and hears."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeAlias
 import grpc
 
 from backpropd.aio.call import AsyncCall
-from backpropd.aio.peer import AsyncPeer
+from backpropd.aio.session_calls import AsyncSessionCalls
 from backpropd.backoff import is_passing
 from backpropd.errors import BackpropdError, ServerUnavailableError, ShuttingDownError
 from backpropd.replica import DeltaBatch, Replica
@@ -26,13 +26,13 @@ class AsyncWatchDialogue:
     interrupted() must be called before it is called again.
     """
 
-    def __init__(self, peer: AsyncPeer, replicas: Sequence[Replica], after_step: int | None) -> None:
+    def __init__(self, session: AsyncSessionCalls, replicas: Sequence[Replica], after_step: int | None) -> None:
         if replicas and after_step is not None:
             raise ValueError("With replicas a watch begins at their step.")
-        self._peer = peer
+        self._session = session
         self._replicas = replicas
-        self._state = WatchState(peer.spec, peer.layout, replicas, after_step)
-        self._backoff = peer.new_backoff()
+        self._state = WatchState(session.spec, session.layout, replicas, after_step)
+        self._backoff = session.client.new_backoff()
         # Each is set by one thread and then looked at by another, before which it looks at the other's.
         self._call: _WatchCall | None = None
         self._closed = False
@@ -54,7 +54,7 @@ class AsyncWatchDialogue:
                     raise
                 if missed:
                     self._state.missed()
-                await self._peer.wait(self._backoff, error)
+                await self._session.client.wait(self._backoff, error)
                 continue
             if batch is not None:
                 self._backoff.succeeded()
@@ -97,7 +97,9 @@ class AsyncWatchDialogue:
     def _begin_call(self) -> _WatchCall:
         if any(replica.interrupted for replica in self._replicas):
             self._state.missed()
-        call = self._peer.watch_call(self._state.request(self._peer.session_id))
+        client = self._session.client
+        request = self._state.request(self._session.session_id)
+        call: _WatchCall = AsyncCall(lambda _: client.stub.WatchDeltas(request, metadata=client.metadata))
         self._call = call
         call.begin()
         if self._closed:

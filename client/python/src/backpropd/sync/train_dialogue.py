@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Generated from aio/train_dialogue.py by generate_sync.py: change that.
-"""What a Train stream says and hears, exactly once, whatever breaks; any networking is the peer's."""
+"""What a Train stream says and hears, exactly once, whatever breaks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backpropd.replica.feeding import feed_replica, needs_anchor
 from backpropd.sample_ledger import SampleLedger
 from backpropd.samples import Samples
 from backpropd.sync.call import Call
-from backpropd.sync.peer import Peer
+from backpropd.sync.session_calls import SessionCalls
 from backpropd.trained import Answer, Trained
 from backpropd.v1 import training_service_pb2 as rpc
 
@@ -31,15 +31,14 @@ DETAILS = {
 class TrainDialogue:
     """The one writer of a session; see TrainStream, whose arguments it takes, for what users see.
 
-    It waits for nothing but its peer and the peer's calls. When one of its
-    methods is left by anything that is no error of this package, such as
-    KeyboardInterrupt or a task's cancellation, leave() must be called before
-    the next one.
+    When one of its methods is left by anything that is no error of this package,
+    such as KeyboardInterrupt or a task's cancellation, leave() must be called
+    before the next one.
     """
 
     def __init__(
         self,
-        peer: Peer,
+        session: SessionCalls,
         *replicas: Replica,
         window: int = 8,
         deltas: str = "factors",
@@ -50,16 +49,17 @@ class TrainDialogue:
             raise ValueError("window must be at least 1.")
         if replicas and deltas != "factors":
             raise ValueError('Replicas need deltas="factors".')
-        self._peer = peer
+        self._session = session
+        self._client = session.client
         self._replicas = replicas
         self._window = window
-        self._batch_size = peer.spec.batch_size or 1
+        self._batch_size = session.spec.batch_size or 1
         self._options = rpc.TrainOptions(deltas=DETAILS[deltas], want_outputs=want_outputs)
         self._finished: deque[Trained | BackpropdError] = deque()
         self._call: Call[rpc.TrainRequest, rpc.TrainResponse] | None = None
-        self._backoff = peer.new_backoff()
+        self._backoff = session.client.new_backoff()
         self._changes = Changes()
-        self.ledger = SampleLedger(peer.spec, peer.layout, DETAILS[deltas], keep_deltas=keep_deltas)
+        self.ledger = SampleLedger(session.spec, session.layout, DETAILS[deltas], keep_deltas=keep_deltas)
         """What is not answered."""
 
     @property
@@ -117,14 +117,14 @@ class TrainDialogue:
         if self._call is not None:
             self._call.hang_up()
             if lingers:
-                self._peer.left_calls.add(self._peer.session_id, self._call, self._peer.now())
+                self._client.left_calls.add(self._session.session_id, self._call, self._client.now())
             self._call = None
 
     def drop(self) -> None:
         """As leave(), for a destructor, which may run on any thread."""
         if self._call is not None:
             self._call.drop()
-            self._peer.left_calls.add(self._peer.session_id, self._call, self._peer.now())
+            self._client.left_calls.add(self._session.session_id, self._call, self._client.now())
 
     def _send_unsent(self) -> None:
         if self._call is not None:
@@ -167,7 +167,7 @@ class TrainDialogue:
             if answer.batch is None:
                 continue
             if needs_anchor(replica, answer.batch):
-                replica.reset(self._peer.anchor())
+                replica.reset(self._session.weights(with_state=True))
             feed_replica(replica, answer.batch)
 
     def _lose_call(self, error: BackpropdError) -> None:
@@ -179,12 +179,12 @@ class TrainDialogue:
 
     def _reopen(self, error: BackpropdError | None) -> None:
         """Opens the stream, after `error` if it broke, and sends what is not applied."""
-        left = self._peer.left_calls
+        left = self._client.left_calls
         explained = False
         while True:
             if error is not None:
-                self._peer.wait(self._backoff, error, explained=explained)
-            last = left.last(self._peer.session_id)
+                self._client.wait(self._backoff, error, explained=explained)
+            last = left.last(self._session.session_id)
             if last is not None:
                 last.over()
             try:
@@ -193,11 +193,11 @@ class TrainDialogue:
             except BackpropdError as failure:
                 passing = is_passing(failure)
                 self.leave(lingers=passing)
-                explained = left.explain(failure, self._peer.session_id, self._peer.now())
+                explained = left.explain(failure, self._session.session_id, self._client.now())
                 if not passing and not explained:
                     raise
                 error = failure
-        left.replaced(self._peer.session_id)
+        left.replaced(self._session.session_id)
         with self._changes.whole():
             applied = self.ledger.opened(opening)
             self._finished.extend(applied)
@@ -206,7 +206,7 @@ class TrainDialogue:
         try:
             for replica in self._replicas:
                 if replica.interrupted or replica.step != opening.step:  # deltas were lost, or the session went back
-                    replica.reset(self._peer.anchor())
+                    replica.reset(self._session.weights(with_state=True))
         except BaseException:
             self.leave()  # nothing was sent on this call: answers on it would be waited for in vain
             raise
@@ -214,9 +214,10 @@ class TrainDialogue:
             self._send_unsent()
 
     def _open_call(self) -> rpc.TrainResponse:
-        self._call = self._peer.train_call()
+        client = self._client
+        self._call = Call(lambda requests: client.stub.Train(requests, metadata=client.metadata))
         self._call.begin()
-        self._call.send(rpc.TrainRequest(session_id=self._peer.session_id, options=self._options))
+        self._call.send(rpc.TrainRequest(session_id=self._session.session_id, options=self._options))
         opening = _not_ended(self._call.receive())
         if opening.goodbye:
             raise ShuttingDownError("The server shuts down.", code=grpc.StatusCode.UNAVAILABLE)

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from backpropd.errors import BackpropdError
 from backpropd.replica import Replica
 from backpropd.samples import Samples, samples_of
-from backpropd.sync.peer import Peer
 from backpropd.sync.session_calls import SessionCalls
 from backpropd.sync.train_dialogue import TrainDialogue
 from backpropd.trained import Trained
@@ -58,7 +57,7 @@ class TrainStream:
     ) -> None:
         self._spec = session.spec
         self._dialogue = TrainDialogue(
-            Peer(session),
+            session,
             *replicas,
             window=window,
             deltas=deltas,

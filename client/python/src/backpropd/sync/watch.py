@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from backpropd.replica import DeltaBatch, Replica
-from backpropd.sync.peer import Peer
 from backpropd.sync.session_calls import SessionCalls
 from backpropd.sync.watch_dialogue import WatchDialogue
 
@@ -45,7 +44,7 @@ class Watch:
     """
 
     def __init__(self, session: SessionCalls, *replicas: Replica, after_step: int | None = None) -> None:
-        self._dialogue = WatchDialogue(Peer(session), replicas, after_step)
+        self._dialogue = WatchDialogue(session, replicas, after_step)
 
     def close(self) -> None:
         """Ends the iteration."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Generated from aio/watch_dialogue.py by generate_sync.py: change that.
-"""What a watch says and hears; any networking is the peer's."""
+"""What a watch says and hears."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backpropd.backoff import is_passing
 from backpropd.errors import BackpropdError, ServerUnavailableError, ShuttingDownError
 from backpropd.replica import DeltaBatch, Replica
 from backpropd.sync.call import Call
-from backpropd.sync.peer import Peer
+from backpropd.sync.session_calls import SessionCalls
 from backpropd.v1 import training_service_pb2 as rpc
 from backpropd.watch_state import STEPS_MISSED, Event, WatchState
 
@@ -27,13 +27,13 @@ class WatchDialogue:
     interrupted() must be called before it is called again.
     """
 
-    def __init__(self, peer: Peer, replicas: Sequence[Replica], after_step: int | None) -> None:
+    def __init__(self, session: SessionCalls, replicas: Sequence[Replica], after_step: int | None) -> None:
         if replicas and after_step is not None:
             raise ValueError("With replicas a watch begins at their step.")
-        self._peer = peer
+        self._session = session
         self._replicas = replicas
-        self._state = WatchState(peer.spec, peer.layout, replicas, after_step)
-        self._backoff = peer.new_backoff()
+        self._state = WatchState(session.spec, session.layout, replicas, after_step)
+        self._backoff = session.client.new_backoff()
         # Each is set by one thread and then looked at by another, before which it looks at the other's.
         self._call: _WatchCall | None = None
         self._closed = False
@@ -55,7 +55,7 @@ class WatchDialogue:
                     raise
                 if missed:
                     self._state.missed()
-                self._peer.wait(self._backoff, error)
+                self._session.client.wait(self._backoff, error)
                 continue
             if batch is not None:
                 self._backoff.succeeded()
@@ -98,7 +98,9 @@ class WatchDialogue:
     def _begin_call(self) -> _WatchCall:
         if any(replica.interrupted for replica in self._replicas):
             self._state.missed()
-        call = self._peer.watch_call(self._state.request(self._peer.session_id))
+        client = self._session.client
+        request = self._state.request(self._session.session_id)
+        call: _WatchCall = Call(lambda _: client.stub.WatchDeltas(request, metadata=client.metadata))
         self._call = call
         call.begin()
         if self._closed:
