@@ -20,7 +20,7 @@ from fake_clock import FakeAsyncClock, FakeClock, FullJitter
 from fake_server import FakeServer, FakeServicer
 
 # Without BACKPROPD there is no server to test against: run_tests.sh demands it.
-AGAINST_REAL = ["cancel_test.py", "interrupt_test.py", "readme_test.py", "real_server_test.py"]
+AGAINST_REAL = ["cancel_test.py", "sync/interrupt_test.py", "readme_test.py", "real_server_test.py"]
 collect_ignore = [] if os.environ.get("BACKPROPD") else AGAINST_REAL
 
 LONG = 60
