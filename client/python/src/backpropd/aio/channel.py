@@ -29,7 +29,7 @@ async def close_channel(channel: grpc.aio.Channel) -> None:
 async def answer_of(
     method: Callable[..., Awaitable[_T]], request: object, metadata: Metadata, timeout: float | None = None
 ) -> _T:
-    """The answer to one request, or, of a method that takes a stream, to an iterable of them.
+    """The answer to one request.
 
     Raises:
         BackpropdError: as the server says.
@@ -42,3 +42,4 @@ async def answer_of(
 
 
 answer_to_stream = answer_of
+"""The answer to a stream of requests: an iterable of them, where answer_of has one."""
