@@ -13,26 +13,35 @@ Housekeeping::Housekeeping(std::chrono::milliseconds interval,
 
 Housekeeping::~Housekeeping() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     stopping_ = true;
   }
-  changed_.notify_all();
+  changed_.NotifyAll();
   thread_.join();
 }
 
 void Housekeeping::SomethingFreed() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   freed_ = true;
 }
 
+bool Housekeeping::TakeFreed() {
+  MutexLock lock(mutex_);
+  return std::exchange(freed_, false);
+}
+
+bool Housekeeping::Sleep() {
+  const auto until = std::chrono::steady_clock::now() + interval_;
+  MutexLock lock(mutex_);
+  while (!stopping_ && changed_.WaitUntil(mutex_, until)) {
+  }
+  return !stopping_;
+}
+
 void Housekeeping::Run() {
-  std::unique_lock lock(mutex_);
-  while (!changed_.wait_for(lock, interval_, [this] { return stopping_; })) {
-    const bool freed = std::exchange(freed_, false);
-    lock.unlock();
+  while (Sleep()) {
     tidy_();
-    if (freed) malloc_trim(0);
-    lock.lock();
+    if (TakeFreed()) malloc_trim(0);
   }
 }
 

@@ -1,24 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is done every few seconds. Among it: glibc keeps what is freed between
-// blocks that live on, so a server that once had thousands of streams would
-// hold their memory for good; some seconds after something large may have been
-// freed, this gives it back.
+// A thread that tidies up every few seconds: it calls what it was given, and
+// gives freed memory back to the system.
+//
+// The second is needed because glibc keeps the memory that is freed between
+// blocks which live on. A server that once had thousands of streams would hold
+// their memory for good. Some seconds after a session or a stream has gone, the
+// thread has glibc give such memory back (malloc_trim).
 #ifndef BACKPROP_SERVER_OPS_HOUSEKEEPING_H_
 #define BACKPROP_SERVER_OPS_HOUSEKEEPING_H_
 
 #include <chrono>
-#include <condition_variable>
 #include <functional>
-#include <mutex>
 #include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "server/mutex.h"
 
 namespace backprop {
 
 class Housekeeping {
  public:
-  // tidy: called once an interval, from a thread of its own. Memory is given
-  // back at most as often, which may hold up allocations for some milliseconds.
+  // tidy: called once an interval, from the object's own thread. Memory is
+  // given back at most as often, which may hold up allocations for some
+  // milliseconds.
   Housekeeping(std::chrono::milliseconds interval, std::function<void()> tidy);
   ~Housekeeping();
   Housekeeping(const Housekeeping&) = delete;
@@ -29,14 +34,21 @@ class Housekeeping {
 
  private:
   void Run();
+  // Sleeps for an interval. False: the object is being destroyed.
+  bool Sleep();
+  // Whether anything has been freed since the call before.
+  bool TakeFreed();
 
   const std::chrono::milliseconds interval_;
   const std::function<void()> tidy_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool freed_ = false;     // guarded by mutex_
-  bool stopping_ = false;  // guarded by mutex_
-  std::thread thread_;     // constant after construction
+
+  Mutex mutex_;
+  CondVar changed_;
+  bool freed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::thread
+      thread_;  // constant after construction; last, as it uses the rest
 };
 
 }  // namespace backprop

@@ -12,11 +12,12 @@
 #include <functional>
 #include <limits>
 #include <map>
-#include <mutex>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "server/mutex.h"
 #include "server/ops/error_statistics.h"
 #include "server/ops/process_stats.h"
 
@@ -244,10 +245,10 @@ struct Metrics::State {
                      "Seconds from an RPC's start to its end.")};
   std::map<std::string, Counter*, std::less<>> rejections;  // constant
 
-  std::mutex mu;
-  // Both guarded by mu.
-  ErrorAverage average;
-  std::map<std::tuple<RpcType, std::string, std::string>, RpcCounters> rpcs;
+  Mutex mutex;
+  ErrorAverage average ABSL_GUARDED_BY(mutex);
+  std::map<std::tuple<RpcType, std::string, std::string>, RpcCounters> rpcs
+      ABSL_GUARDED_BY(mutex);
 };
 
 Metrics::Metrics() : state_(std::make_unique<State>()) {
@@ -284,7 +285,7 @@ void Metrics::RecordTurn(const TurnRecord& turn) {
   state_->step_seconds.ObserveMultiple(step_buckets, turn.seconds);
 
   // Set under the lock, so that an older average can't overwrite a newer one.
-  const std::lock_guard lock(state_->mu);
+  MutexLock lock(state_->mutex);
   state_->error_average.Set(state_->average.Add(errors));
 }
 
@@ -335,7 +336,7 @@ void Metrics::SessionDeleted(size_t weight_count) {
 Metrics::Rpc& Metrics::ForRpc(RpcType type, std::string_view service,
                               std::string_view method) {
   const std::tuple key(type, std::string(service), std::string(method));
-  const std::lock_guard lock(state_->mu);
+  MutexLock lock(state_->mutex);
   const auto found = state_->rpcs.find(key);
   if (found != state_->rpcs.end()) return found->second;
   const prometheus::Labels labels = {{"grpc_type", TypeName(type)},

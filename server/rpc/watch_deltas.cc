@@ -251,7 +251,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     if (leaving_) return WriteLast(&SetGoodbye);
     if (anchor_ != nullptr) return WriteChunk();
     const bool closed = feed_->closed();  // before the last piece is looked for
-    const DeltaFeed::Place next = feed_->At(place_);
+    const DeltaFeed::Found next = feed_->At(place_);
     if (!next.held) return FallBehind();
     if (!next.piece.has_value()) {
       if (closed) WriteLast(&SetDeleted);

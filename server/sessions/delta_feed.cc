@@ -10,62 +10,62 @@ namespace backprop {
 DeltaFeed::DeltaFeed(size_t max_bytes, Later later)
     : max_bytes_(max_bytes), later_(std::move(later)) {}
 
-void DeltaFeed::HoldFromLocked(uint64_t step) {
+void DeltaFeed::HoldFrom(uint64_t step) {
   pieces_ = std::make_unique<std::deque<DeltaPiece>>();
   held_from_ = step;
 }
 
-bool DeltaFeed::WantedLocked(Clock::time_point now) const {
+bool DeltaFeed::HasInterest(Clock::time_point now) const {
   return pieces_ != nullptr && (!readers_.empty() || now < interest_until_);
 }
 
-void DeltaFeed::ExpireLocked(Clock::time_point now) {
-  if (pieces_ == nullptr || WantedLocked(now)) return;
+void DeltaFeed::ForgetUnlessWanted(Clock::time_point now) {
+  if (pieces_ == nullptr || HasInterest(now)) return;
   first_place_ += pieces_->size();
   pieces_.reset();
   bytes_ = 0;
 }
 
 bool DeltaFeed::Wanted(Clock::time_point now) {
-  std::lock_guard lock(mutex_);
-  ExpireLocked(now);
+  MutexLock lock(mutex_);
+  ForgetUnlessWanted(now);
   return pieces_ != nullptr;
 }
 
 void DeltaFeed::Expire(Clock::time_point now) {
-  std::lock_guard lock(mutex_);
-  ExpireLocked(now);
+  MutexLock lock(mutex_);
+  ForgetUnlessWanted(now);
 }
 
 void DeltaFeed::Append(DeltaPiece piece) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   present_ = piece.step;
   if (pieces_ == nullptr) return;  // expired meanwhile
   const uint64_t end = pieces_->empty() ? held_from_ : pieces_->back().step;
-  if (piece.base_step != end) LoseLocked(piece.base_step);
+  if (piece.base_step != end) HoldAnewFrom(piece.base_step);
   bytes_ += piece.message->size();
   pieces_->push_back(std::move(piece));
-  while (bytes_ > max_bytes_ && pieces_->size() > 1) DropOldestLocked();
-  WakeLocked();
+  while (bytes_ > max_bytes_ && pieces_->size() > 1) DropOldest();
+  Wake();
 }
 
 void DeltaFeed::Lose(uint64_t present) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   present_ = present;
   if (pieces_ == nullptr) return;
-  LoseLocked(present);
-  WakeLocked();
+  HoldAnewFrom(present);
+  Wake();
 }
 
 // One place is left out, so that a reader at the end falls behind too.
-void DeltaFeed::LoseLocked(uint64_t present) {
+void DeltaFeed::HoldAnewFrom(uint64_t step) {
   first_place_ += pieces_->size() + 1;
   pieces_->clear();
   bytes_ = 0;
-  held_from_ = present;
+  held_from_ = step;
 }
 
-void DeltaFeed::DropOldestLocked() {
+void DeltaFeed::DropOldest() {
   held_from_ = pieces_->front().step;
   bytes_ -= pieces_->front().message->size();
   pieces_->pop_front();
@@ -74,11 +74,11 @@ void DeltaFeed::DropOldestLocked() {
 
 std::optional<uint64_t> DeltaFeed::AddReader(
     std::shared_ptr<DeltaReader> reader, uint64_t after, uint64_t present) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   present_ = present;
   if (pieces_ == nullptr) {
     if (after < present) return std::nullopt;
-    HoldFromLocked(present);
+    HoldFrom(present);
   }
   if (after < held_from_) return std::nullopt;
   const auto first =
@@ -97,7 +97,7 @@ std::optional<uint64_t> DeltaFeed::AddReader(
 }
 
 void DeltaFeed::RemoveReader(const DeltaReader* reader, Clock::time_point now) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const auto gone =
       std::find_if(readers_.begin(), readers_.end(),
                    [reader](const auto& each) { return each.get() == reader; });
@@ -107,30 +107,30 @@ void DeltaFeed::RemoveReader(const DeltaReader* reader, Clock::time_point now) {
 }
 
 void DeltaFeed::Close() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   closed_ = true;
-  WakeLocked();
+  Wake();
 }
 
 bool DeltaFeed::closed() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return closed_;
 }
 
 uint64_t DeltaFeed::present() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return present_;
 }
 
-DeltaFeed::Place DeltaFeed::At(uint64_t place) const {
-  std::lock_guard lock(mutex_);
+DeltaFeed::Found DeltaFeed::At(uint64_t place) const {
+  MutexLock lock(mutex_);
   if (place < first_place_) return {.held = false, .piece = std::nullopt};
   const uint64_t index = place - first_place_;
   if (pieces_ == nullptr || index >= pieces_->size()) return {};
   return {.held = true, .piece = (*pieces_)[index]};
 }
 
-void DeltaFeed::WakeLocked() {
+void DeltaFeed::Wake() {
   news_ = true;
   if (spreading_ || readers_.empty()) return;
   later_([self = shared_from_this()] { self->Spread(); });
@@ -142,7 +142,7 @@ void DeltaFeed::WakeLocked() {
 void DeltaFeed::Spread() {
   std::vector<std::shared_ptr<DeltaReader>> readers;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     news_ = false;
     spreading_ = false;
     try {
@@ -154,9 +154,9 @@ void DeltaFeed::Spread() {
   }
   for (const auto& reader : readers) reader->OnNews();
   readers.clear();  // what it owned may be freed; not under the lock
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   spreading_ = false;
-  if (news_) WakeLocked();
+  if (news_) Wake();
 }
 
 }  // namespace backprop

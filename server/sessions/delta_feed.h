@@ -14,10 +14,12 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "server/mutex.h"
 
 namespace backprop {
 
@@ -78,38 +80,43 @@ class DeltaFeed : public std::enable_shared_from_this<DeltaFeed> {
   // The session's step, as far as the feed has been told.
   uint64_t present() const;
 
-  struct Place {
+  struct Found {
     bool held = true;                 // false: the reader fell behind
     std::optional<DeltaPiece> piece;  // null: not there yet
   };
   // Places count pieces; a reader goes on with place + 1.
-  Place At(uint64_t place) const;
+  Found At(uint64_t place) const;
 
  private:
   void Spread();  // tells the readers; on another thread
-  // REQUIRES mutex_.
-  void HoldFromLocked(uint64_t step);
-  void DropOldestLocked();
-  void LoseLocked(uint64_t present);
-  bool WantedLocked(Clock::time_point now) const;
-  void ExpireLocked(Clock::time_point now);
-  void WakeLocked();
+  // Begins to hold what follows that step.
+  void HoldFrom(uint64_t step) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DropOldest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What is held goes, and holding begins anew after that step.
+  void HoldAnewFrom(uint64_t step) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasInterest(Clock::time_point now) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ForgetUnlessWanted(Clock::time_point now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const size_t max_bytes_;
   const Later later_;
 
-  mutable std::mutex mutex_;
-  // Guarded by mutex_.
-  std::vector<std::shared_ptr<DeltaReader>> readers_;
-  std::unique_ptr<std::deque<DeltaPiece>> pieces_;  // null: nothing is held
-  uint64_t present_ = 0;                            // the session's step
-  uint64_t held_from_ = 0;    // deltas after this step are held
-  uint64_t first_place_ = 0;  // of pieces_
-  size_t bytes_ = 0;
-  Clock::time_point interest_until_{};
-  bool spreading_ = false;  // a call of Spread is under way or about to be
-  bool news_ = false;       // since it began
-  bool closed_ = false;
+  mutable Mutex mutex_;
+  std::vector<std::shared_ptr<DeltaReader>> readers_ ABSL_GUARDED_BY(mutex_);
+  // Null: nothing is held.
+  std::unique_ptr<std::deque<DeltaPiece>> pieces_ ABSL_GUARDED_BY(mutex_);
+  uint64_t present_ ABSL_GUARDED_BY(mutex_) = 0;  // the session's step
+  // Deltas after this step are held.
+  uint64_t held_from_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t first_place_ ABSL_GUARDED_BY(mutex_) = 0;  // of pieces_
+  size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;          // of pieces_' messages
+  Clock::time_point interest_until_ ABSL_GUARDED_BY(mutex_){};
+  // A call of Spread is under way or about to be.
+  bool spreading_ ABSL_GUARDED_BY(mutex_) = false;
+  bool news_ ABSL_GUARDED_BY(mutex_) = false;  // since that call began
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace backprop

@@ -86,7 +86,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindByRequest(
 
 absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindMade(
     const RequestKey& key) const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return FindByRequest(key);
 }
 
@@ -110,7 +110,7 @@ absl::StatusOr<SessionTable::Created> SessionTable::Create(
 absl::StatusOr<SessionTable::Created> SessionTable::Add(
     const std::shared_ptr<Session>& session, const RequestKey& key,
     Budget::Reservation place) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   // The same request may have come twice at once: the first to get here wins.
   auto earlier = FindByRequest(key);
   if (!earlier.ok()) return earlier.status();
@@ -124,7 +124,7 @@ absl::StatusOr<SessionTable::Created> SessionTable::Add(
 
 absl::StatusOr<std::shared_ptr<Session>> SessionTable::Find(
     const std::string& id) const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const auto found = sessions_.find(id);
   if (found == sessions_.end()) return NotFound(id);
   return found->second.session;
@@ -133,7 +133,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::Find(
 std::vector<std::shared_ptr<Session>> SessionTable::List(
     const std::string& after, size_t count) const {
   std::vector<std::shared_ptr<Session>> page;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   for (auto it = sessions_.upper_bound(after);
        it != sessions_.end() && page.size() < count; ++it) {
     page.push_back(it->second.session);
@@ -142,13 +142,13 @@ std::vector<std::shared_ptr<Session>> SessionTable::List(
 }
 
 void SessionTable::ForgetOldDeltas(DeltaFeed::Clock::time_point now) const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   for (const auto& [id, entry] : sessions_) entry.session->feed().Expire(now);
 }
 
 absl::StatusOr<std::shared_ptr<Session>> SessionTable::Delete(
     const std::string& id) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const auto found = sessions_.find(id);
   if (found == sessions_.end()) return NotFound(id);
   std::shared_ptr<Session> session = found->second.session;

@@ -8,15 +8,16 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/mutex.h"
 #include "server/sessions/budget.h"
 #include "server/sessions/session.h"
 
@@ -90,18 +91,18 @@ class SessionTable {
                                                       const Layout& layout);
   absl::StatusOr<Created> Add(const std::shared_ptr<Session>& session,
                               const RequestKey& key, Budget::Reservation place);
-  // mutex_ held.
   absl::StatusOr<std::shared_ptr<Session>> FindByRequest(
-      const RequestKey& key) const;
+      const RequestKey& key) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const SessionLimits limits_;
   const std::function<std::shared_ptr<DeltaFeed>()> new_feed_;
   Budget places_;   // of sessions in the table, or about to be in it
   Budget numbers_;  // of all sessions together, whoever holds them
 
-  mutable std::mutex mutex_;
-  std::map<std::string, Entry> sessions_;                       // guarded
-  std::unordered_map<std::string, std::string> id_of_request_;  // guarded
+  mutable Mutex mutex_;
+  std::map<std::string, Entry> sessions_ ABSL_GUARDED_BY(mutex_);  // by id
+  std::unordered_map<std::string, std::string> id_of_request_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace backprop

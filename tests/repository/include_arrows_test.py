@@ -47,7 +47,7 @@ ROOMS: Mapping[str, str] = {
     "server/options": "",
     "server/options/flags": "cli11",
     "server/ops": "server/options server/mutex",
-    "server/ops/metrics": "prometheus",
+    "server/ops/metrics": "server/mutex prometheus",
     "server/ops/http_endpoint": "server/options httplib",
     "server/ops/readiness_check": "server/options httplib",
     "server/ops/log": "spdlog json",
