@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/sample_decoder.h"
+#include "server/sessions/worker.h"
 
 namespace backprop {
 namespace {
@@ -26,12 +27,12 @@ void SampleEvaluator::Begin(const v1::EvaluateRequest* request) {
 }
 
 absl::Status SampleEvaluator::Check() {
-  spec_ = session_->spec();
+  spec_ = session_->in_turn().spec;
   if (absl::Status status = CheckReady(*spec_); !status.ok()) return status;
   const auto count = CheckSamples(*spec_, Samples(*request_));
   if (!count.ok()) return count.status();
   count_ = *count;
-  last_step_ = session_->progress().step;
+  last_step_ = session_->in_turn().progress.step;
   if (total_.samples == 0) first_step_ = last_step_;
   return absl::OkStatus();
 }
@@ -43,8 +44,8 @@ std::optional<absl::Status> SampleEvaluator::Next(Worker& worker) {
   }
   const Layout& layout = session_->layout();
   const size_t count = std::min(RowsInTurn(layout), count_ - next_);
-  const auto inputs = Panel(worker.inputs, count * layout.input_size());
-  const auto targets = Panel(worker.targets, count * layout.output_size());
+  const auto inputs = Grown(worker.inputs, count * layout.input_size());
+  const auto targets = Grown(worker.targets, count * layout.output_size());
   DecodeInputs(*spec_, request_->inputs(), next_, count, inputs);
   DecodeTargets(*spec_, Samples(*request_), next_, count, targets);
   const Evaluation part = worker.predictor.Evaluate(

@@ -8,6 +8,7 @@
 #include "engine/contract/delta.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/sample_decoder.h"
+#include "server/sessions/worker.h"
 
 namespace backprop {
 namespace {
@@ -87,15 +88,15 @@ size_t RowPredictor::answer_bytes() const {
 
 std::optional<absl::Status> RowPredictor::Next(Worker& worker) {
   if (rows_ == 0) {
-    spec_ = session_->spec();
+    spec_ = session_->in_turn().spec;
     absl::Status status = CheckReady(*spec_);
     if (status.ok()) status = Check();
     if (!status.ok()) return status;
-    response_.set_step(session_->progress().step);
+    response_.set_step(session_->in_turn().progress.step);
   }
   const Layout& layout = session_->layout();
   const size_t count = std::min(RowsInTurn(layout), rows_ - next_);
-  const auto inputs = Panel(worker.inputs, count * layout.input_size());
+  const auto inputs = Grown(worker.inputs, count * layout.input_size());
   if (request_.inputs().empty()) {
     const float* begin = request_.values().data() + next_ * layout.input_size();
     std::copy(begin, begin + inputs.size(), inputs.begin());

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/calls/watched_steps.h"
 #include "server/sessions/rejection.h"
+#include "server/sessions/worker.h"
 #include "server/translation/input.h"
 #include "server/translation/message_limits.h"
 #include "server/translation/number_bytes.h"
@@ -96,14 +97,14 @@ size_t MessageTrainer::StepsInPart(const SessionSpec& spec) const {
   return std::max<size_t>(1, std::min(by_inputs, by_response));
 }
 
-absl::Status MessageTrainer::Check(const SessionSpec& spec) {
+absl::Status MessageTrainer::Check(const InTurn& at) {
   count_ = next_ = skipped_ = 0;
   if (!parsed_.ok()) return parsed_;
   if (!request_.session_id().empty()) {
     return InvalidField("session_id",
-                        "belongs into the stream's first message only");
+                        "may be set in the stream's first message only");
   }
-  const auto count = CheckSamples(spec, Samples());
+  const auto count = CheckSamples(*at.spec, Samples());
   if (!count.ok()) return count.status();
   const size_t batch = session_->layout().batch_size();
   if (*count % batch != 0) {
@@ -113,7 +114,7 @@ absl::Status MessageTrainer::Check(const SessionSpec& spec) {
                                                batch));
   }
   if (request_.has_offset()) {
-    const uint64_t expected = session_->progress().next_offset;
+    const uint64_t expected = at.progress.next_offset;
     if (request_.offset() > expected) {
       return Rejection(
           kOffsetGap,
@@ -136,23 +137,9 @@ absl::Status MessageTrainer::Check(const SessionSpec& spec) {
   return absl::OkStatus();
 }
 
-absl::Status MessageTrainer::TakePart(Worker& worker,
-                                      v1::TrainResponse* response) {
-  const auto spec = session_->spec();
-  if (!checked_) {
-    checked_ = true;
-    absl::Status status = Check(*spec);
-    response->set_skipped_samples(skipped_);
-    if (!status.ok()) return status;
-  }
-  if (next_ == count_) return absl::OkStatus();
-  return AwaitsStandardisation(*spec) ? LearnPart(worker, response)
-                                      : TrainPart(*spec, worker, response);
-}
-
 absl::Status MessageTrainer::LearnPart(Worker& worker,
                                        v1::TrainResponse* response) {
-  const auto before = session_->spec();
+  const auto before = session_->in_turn().spec;
   const size_t columns = session_->layout().input_size();
   // Whole steps' samples: who asks for the session between two parts finds it
   // where a message may begin.
@@ -161,11 +148,11 @@ absl::Status MessageTrainer::LearnPart(Worker& worker,
       std::max<size_t>(1, kMostInputNumbers / columns / batch) * batch;
   const size_t samples = static_cast<size_t>(
       std::min<uint64_t>({most, count_ - next_, session_->samples_to_learn()}));
-  const auto inputs = Panel(worker.inputs, samples * columns);
+  const auto inputs = Grown(worker.inputs, samples * columns);
   DecodeInputs(*before, request_.inputs(), next_, samples, inputs);
   session_->Learn(inputs);
   next_ += samples;
-  const auto spec = session_->spec();
+  const auto spec = session_->in_turn().spec;
   if (AwaitsStandardisation(*spec)) return absl::OkStatus();
   TellWatchers(*session_, {.learnt_standardisation = true});
   StandardisationToProto(*spec, response->mutable_standardisation());
@@ -182,8 +169,8 @@ TrainRun MessageTrainer::PrepareRun(const SessionSpec& spec, size_t steps,
                                     Worker& worker) const {
   const Layout& layout = session_->layout();
   const size_t samples = steps * layout.batch_size();
-  const auto inputs = Panel(worker.inputs, samples * layout.input_size());
-  const auto targets = Panel(worker.targets, samples * layout.output_size());
+  const auto inputs = Grown(worker.inputs, samples * layout.input_size());
+  const auto targets = Grown(worker.targets, samples * layout.output_size());
   DecodeInputs(spec, request_.inputs(), next_, samples, inputs);
   DecodeTargets(spec, Samples(), next_, samples, targets);
   TrainRun run;
@@ -192,15 +179,15 @@ TrainRun MessageTrainer::PrepareRun(const SessionSpec& spec, size_t steps,
   if (const auto weights = Samples().weights; !weights.empty()) {
     run.sample_weights = weights.subspan(next_, samples);
   }
-  run.errors = Panel(worker.errors, steps);
-  run.deltas = Panel(worker.deltas, steps * layout.delta_row_length());
-  run.scalars = Panel(worker.scalars, steps * ScalarCount(spec.optimiser));
-  run.gradient_norms = Panel(worker.gradient_norms, steps);
+  run.errors = Grown(worker.errors, steps);
+  run.deltas = Grown(worker.deltas, steps * layout.delta_row_length());
+  run.scalars = Grown(worker.scalars, steps * ScalarCount(spec.optimiser));
+  run.gradient_norms = Grown(worker.gradient_norms, steps);
   if (content_.outputs) {
-    run.outputs = Panel(worker.outputs, samples * layout.output_size());
+    run.outputs = Grown(worker.outputs, samples * layout.output_size());
   }
   if (content_.deltas == v1::DELTA_DETAIL_DENSE) {
-    run.full_deltas = Panel(worker.full_deltas, steps * layout.weight_count());
+    run.full_deltas = Grown(worker.full_deltas, steps * layout.weight_count());
   }
   return run;
 }
@@ -218,7 +205,7 @@ absl::Status MessageTrainer::TrainPart(const SessionSpec& spec, Worker& worker,
 
   const size_t applied =
       static_cast<size_t>(outcome.after.step - outcome.before.step);
-  if (applied > 0) TellOf(run, applied, outcome);
+  if (applied > 0) TellOf(spec, run, applied, outcome);
   next_ += applied * batch;
   metrics_.RecordTurn(
       {run.errors.first(applied), applied * batch, seconds.count()});
@@ -236,10 +223,10 @@ absl::Status MessageTrainer::TrainPart(const SessionSpec& spec, Worker& worker,
 }
 
 // next_: the first sample of the steps.
-void MessageTrainer::TellOf(const TrainRun& run, size_t steps,
-                            const TrainOutcome& outcome) {
-  const size_t row_bytes = session_->layout().input_size() *
-                           ElementSize(session_->spec()->input.element_type);
+void MessageTrainer::TellOf(const SessionSpec& spec, const TrainRun& run,
+                            size_t steps, const TrainOutcome& outcome) {
+  const size_t row_bytes =
+      session_->layout().input_size() * ElementSize(spec.input.element_type);
   const size_t batch = session_->layout().batch_size();
   TellWatchers(*session_, {.run = &run,
                            .steps = steps,
@@ -277,12 +264,9 @@ void MessageTrainer::FillResponse(const SessionSpec& spec, const TrainRun& run,
   }
 }
 
-void MessageTrainer::Next(Worker& worker, v1::TrainResponse* response) {
-  response->set_message_number(message_number_);
-  response->set_base_step(session_->progress().step);
-  absl::Status status = TakePart(worker, response);
-
-  const Progress progress = session_->progress();
+void MessageTrainer::EndPart(const absl::Status& status,
+                             v1::TrainResponse* response) {
+  const Progress& progress = session_->in_turn().progress;
   response->set_step(progress.step);
   response->set_next_offset(progress.next_offset);
   response->set_message_done(!status.ok() || next_ == count_);
@@ -298,6 +282,24 @@ void MessageTrainer::Next(Worker& worker, v1::TrainResponse* response) {
     added->set_step(progress.step);
     added->set_digest(session_->WeightsDigest());
   }
+}
+
+void MessageTrainer::Next(Worker& worker, v1::TrainResponse* response) {
+  const InTurn& at = session_->in_turn();
+  response->set_message_number(message_number_);
+  response->set_base_step(at.progress.step);
+  absl::Status status;
+  if (!checked_) {
+    checked_ = true;
+    status = Check(at);
+    response->set_skipped_samples(skipped_);
+  }
+  if (status.ok() && next_ < count_) {
+    status = AwaitsStandardisation(*at.spec)
+                 ? LearnPart(worker, response)
+                 : TrainPart(*at.spec, worker, response);
+  }
+  EndPart(status, response);
 }
 
 }  // namespace backprop

@@ -44,8 +44,9 @@ class MessageTrainer {
   void Begin(uint64_t message_number,
              const absl::Status& parsed = absl::OkStatus());
 
-  // Trains the next part, a few milliseconds at most for nets of ordinary size,
-  // and fills response (cleared by the caller). Call until message_done.
+  // Learns from or trains on the message's next part, a few milliseconds at
+  // most for nets of ordinary size, and fills response (cleared by the caller).
+  // Call until message_done.
   void Next(Worker& worker, v1::TrainResponse* response);
 
   // After message_done, when request() is no longer needed: frees what a large
@@ -54,8 +55,7 @@ class MessageTrainer {
 
  private:
   // Sets count_, next_ and skipped_. Nothing is applied if it fails.
-  absl::Status Check(const SessionSpec& spec);
-  absl::Status TakePart(Worker& worker, v1::TrainResponse* response);
+  absl::Status Check(const InTurn& at);
   absl::Status LearnPart(Worker& worker, v1::TrainResponse* response);
   absl::Status TrainPart(const SessionSpec& spec, Worker& worker,
                          v1::TrainResponse* response);
@@ -66,7 +66,10 @@ class MessageTrainer {
   // steps: of the run, that were applied.
   void FillResponse(const SessionSpec& spec, const TrainRun& run, size_t steps,
                     v1::TrainResponse* response) const;
-  void TellOf(const TrainRun& run, size_t steps, const TrainOutcome& outcome);
+  void TellOf(const SessionSpec& spec, const TrainRun& run, size_t steps,
+              const TrainOutcome& outcome);
+  // status: of the part. Says how far the session is after it.
+  void EndPart(const absl::Status& status, v1::TrainResponse* response);
   SampleBytes Samples() const;
 
   const std::shared_ptr<Session> session_;

@@ -11,6 +11,7 @@
 #include "server/calls/watched_steps.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/sample_decoder.h"
+#include "server/sessions/worker.h"
 #include "server/translation/message_limits.h"
 
 namespace backprop {
@@ -139,7 +140,7 @@ absl::Status TakeSingleStep(Session& session,
                             const v1::TrainStepRequest& request,
                             Metrics& metrics, Worker& worker,
                             v1::TrainStepResponse* response) {
-  const auto spec = session.spec();
+  const auto spec = session.in_turn().spec;
   absl::Status status = Check(session, *spec, request);
   if (status.ok()) status = CheckReady(*spec);
   if (status.ok()) status = session.CheckNoWriter();
@@ -147,17 +148,17 @@ absl::Status TakeSingleStep(Session& session,
   const Layout& layout = session.layout();
   const size_t batch = layout.batch_size();
   TrainRun run;
-  const auto inputs = Panel(worker.inputs, batch * layout.input_size());
-  const auto targets = Panel(worker.targets, batch * layout.output_size());
+  const auto inputs = Grown(worker.inputs, batch * layout.input_size());
+  const auto targets = Grown(worker.targets, batch * layout.output_size());
   Decode(request, inputs, targets);
   run.inputs = inputs;
   run.targets = targets;
-  run.errors = Panel(worker.errors, 1);
-  run.deltas = Panel(worker.deltas, layout.delta_row_length());
-  run.outputs = Panel(worker.outputs, batch * layout.output_size());
+  run.errors = Grown(worker.errors, 1);
+  run.deltas = Grown(worker.deltas, layout.delta_row_length());
+  run.outputs = Grown(worker.outputs, batch * layout.output_size());
 
-  run.scalars = Panel(worker.scalars, ScalarCount(spec->optimiser));
-  run.gradient_norms = Panel(worker.gradient_norms, 1);
+  run.scalars = Grown(worker.scalars, ScalarCount(spec->optimiser));
+  run.gradient_norms = Grown(worker.gradient_norms, 1);
   std::vector<float> delta(layout.weight_count());
   run.full_deltas = delta;
   ReserveAnswer(layout, response);

@@ -22,7 +22,7 @@ void AddSteps(const Session& session, const WatchedSteps& watched,
                                   run.errors.begin() + steps);
   SetNumbers(run.deltas.first(steps * layout.delta_row_length()),
              response->mutable_deltas());
-  const size_t scalars = ScalarCount(session.spec()->optimiser);
+  const size_t scalars = ScalarCount(session.in_turn().spec->optimiser);
   SetScalars(run.scalars.first(steps * scalars), scalars,
              response->mutable_scalars());
   if (layout.layers().front().form == DeltaForm::kDense) return;
@@ -45,7 +45,8 @@ void Tell(Session& session, const WatchedSteps& watched,
     }
   }
   if (watched.learnt_standardisation) {
-    StandardisationToProto(*session.spec(), response.mutable_standardisation());
+    StandardisationToProto(*session.in_turn().spec,
+                           response.mutable_standardisation());
   }
   const auto message = std::make_shared<std::string>();
   // Beyond 2 GiB there is no message.
@@ -57,7 +58,7 @@ void Tell(Session& session, const WatchedSteps& watched,
 
 void TellWatchers(Session& session, const WatchedSteps& watched) {
   if (!session.feed().Wanted(DeltaFeed::Clock::now())) return;
-  const Progress progress = session.progress();
+  const Progress progress = session.in_turn().progress;
   try {
     Tell(session, watched, progress);
   } catch (const std::bad_alloc&) {

@@ -6,6 +6,8 @@
 #include <new>
 #include <utility>
 
+#include "server/sessions/worker.h"
+
 namespace backprop {
 
 ComputePool::ComputePool(size_t threads, std::function<void(double)> on_wait)
@@ -20,28 +22,32 @@ ComputePool::ComputePool(size_t threads, std::function<void(double)> on_wait)
 
 ComputePool::~ComputePool() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     stopping_ = true;
   }
-  work_.notify_all();
+  work_.NotifyAll();
   for (std::thread& thread : threads_) thread.join();
+}
+
+void ComputePool::Ready(const std::shared_ptr<Lane>& lane) {
+  lane->scheduled_ = true;
+  lane->ready_since_ = std::chrono::steady_clock::now();
+  ready_.push_back(lane);
 }
 
 void ComputePool::Submit(const std::shared_ptr<Lane>& lane, Turn turn) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     lane->turns_.push_back(std::move(turn));
     if (lane->scheduled_) return;
-    lane->scheduled_ = true;
-    lane->ready_since_ = std::chrono::steady_clock::now();
-    ready_.push_back(lane);
+    Ready(lane);
   }
-  work_.notify_one();
+  work_.NotifyOne();
 }
 
 void ComputePool::SubmitNext(const std::shared_ptr<Lane>& lane, Turn turn) {
-  std::lock_guard lock(mutex_);
-  lane->turns_.push_front(std::move(turn));  // Run goes on with the lane
+  MutexLock lock(mutex_);
+  lane->turns_.push_front(std::move(turn));  // TakeNext goes on with the lane
 }
 
 namespace {
@@ -61,26 +67,27 @@ struct SharedWork {
       } catch (const std::bad_alloc&) {
         good = false;
       }
-      std::lock_guard lock(mutex);
+      MutexLock lock(mutex);
       failed |= !good;
-      if (++done == count) all_done.notify_all();
+      if (++done == count) all_done.NotifyAll();
     }
   }
 
   // Whether all went well.
   bool AwaitAll() {
-    std::unique_lock lock(mutex);
-    all_done.wait(lock, [this] { return done == count; });
+    MutexLock lock(mutex);
+    while (done != count) all_done.Wait(mutex);
     return !failed;
   }
 
   const size_t count;
   const std::function<void(size_t)>& part;
   std::atomic<size_t> next = 0;
-  std::mutex mutex;
-  std::condition_variable all_done;
-  size_t done = 0;      // guarded by mutex
-  bool failed = false;  // guarded by mutex
+
+  Mutex mutex;
+  CondVar all_done;
+  size_t done ABSL_GUARDED_BY(mutex) = 0;
+  bool failed ABSL_GUARDED_BY(mutex) = false;
 };
 
 }  // namespace
@@ -98,33 +105,36 @@ void ComputePool::Share(size_t count, const std::function<void(size_t)>& part) {
   if (!work->AwaitAll()) throw std::bad_alloc();
 }
 
+bool ComputePool::TakeNext(Taken* taken) {
+  MutexLock lock(mutex_);
+  if (taken->lane != nullptr) {
+    taken->lane->scheduled_ = false;
+    if (!taken->lane->turns_.empty()) {
+      Ready(taken->lane);
+      // This thread takes one ready lane itself; wake another for the rest.
+      if (ready_.size() > 1) work_.NotifyOne();
+    }
+    taken->lane.reset();
+  }
+  while (!stopping_ && ready_.empty()) work_.Wait(mutex_);
+  if (ready_.empty()) return false;
+  taken->lane = std::move(ready_.front());
+  ready_.pop_front();
+  taken->turn = std::move(taken->lane->turns_.front());
+  taken->lane->turns_.pop_front();
+  taken->ready_since = taken->lane->ready_since_;
+  return true;
+}
+
 void ComputePool::Run() {
   Worker worker(this);
-  std::unique_lock lock(mutex_);
-  while (true) {
-    work_.wait(lock, [this] { return stopping_ || !ready_.empty(); });
-    if (ready_.empty()) return;
-    const std::shared_ptr<Lane> lane = std::move(ready_.front());
-    ready_.pop_front();
-    Turn turn = std::move(lane->turns_.front());
-    lane->turns_.pop_front();
-    const auto ready_since = lane->ready_since_;
-    lock.unlock();
-
+  Taken taken;
+  while (TakeNext(&taken)) {
     const std::chrono::duration<double> waited =
-        std::chrono::steady_clock::now() - ready_since;
+        std::chrono::steady_clock::now() - taken.ready_since;
     on_wait_(waited.count());
-    turn(worker);
-    turn = nullptr;  // what it owned may be freed; not under the lock
-
-    lock.lock();
-    lane->scheduled_ = !lane->turns_.empty();
-    if (lane->scheduled_) {
-      lane->ready_since_ = std::chrono::steady_clock::now();
-      ready_.push_back(lane);
-      // This thread takes one ready lane itself; wake another for the rest.
-      if (ready_.size() > 1) work_.notify_one();
-    }
+    taken.turn(worker);
+    taken.turn = nullptr;  // what it owned may be freed; not under the lock
   }
 }
 

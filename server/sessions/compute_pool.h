@@ -1,55 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The threads that train. Work comes in lanes, one for each session: turns of a
-// lane run one at a time, in the order of their submission; lanes that have
-// work take fair turns, one turn each, round and round.
+// The threads that train. There are as many as cores, whatever the number of
+// sessions, so work is handed to them in turns:
+//
+//   pool.Submit(session.lane(), [session](Worker& worker) {
+//     …  // nobody else is at the session now
+//   });
+//
+// Turns come in lanes, one for each session: turns of a lane run one at a time,
+// in the order of their submission; lanes that have work take fair turns, one
+// turn each, round and round.
 #ifndef BACKPROP_SERVER_SESSIONS_COMPUTE_POOL_H_
 #define BACKPROP_SERVER_SESSIONS_COMPUTE_POOL_H_
 
 #include <chrono>
-#include <condition_variable>
+#include <cstddef>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
-#include <span>
 #include <thread>
+#include <utility>
 #include <vector>
 
-#include "engine/network/predictor.h"
-#include "engine/training/trainer.h"
+#include "absl/base/thread_annotations.h"
+#include "engine/training/crew.h"
+#include "server/mutex.h"
 
 namespace backprop {
 
-// What a pool thread owns and lends to the turn it runs: scratch memory, so
-// that a session that does nothing costs its weights and little more.
-struct Worker {
-  // crew: as Trainer's.
-  explicit Worker(Crew* crew = nullptr) : trainer(crew) {}
+struct Worker;
 
-  Trainer trainer;
-  Predictor predictor;
-  std::vector<float> inputs;   // panel of input rows
-  std::vector<float> targets;  // panel of target rows
-  std::vector<float> errors;
-  std::vector<float> deltas;
-  std::vector<float> full_deltas;
-  std::vector<float> scalars;
-  std::vector<float> gradient_norms;
-  std::vector<float> outputs;
-};
-
-// The panel's first `size` numbers. It grows and never shrinks: panels belong
-// to the thread.
-inline std::span<float> Panel(std::vector<float>& panel, size_t size) {
-  if (panel.size() < size) panel.resize(size);
-  return {panel.data(), size};
-}
-
-// A turn must be short (some milliseconds): whoever has more to do submits
-// again. It must not throw.
+// What is done in a turn, with what the thread lends. A turn must be short
+// (some milliseconds): whoever has more to do submits again. It must not throw.
 using Turn = std::function<void(Worker&)>;
 
+// The order of what one session has to do. It stands in for a lock on the
+// session: as turns of a lane never overlap, and each sees what those before it
+// did, a turn reads and writes what belongs to the turn of its lane without any
+// lock; nobody ever blocks a thread while waiting for a session. It is an
+// object of its own, apart from the session, because work that belongs to none
+// has a lane too.
 class Lane {
  public:
   Lane() = default;
@@ -59,13 +49,16 @@ class Lane {
  private:
   friend class ComputePool;
 
-  // Guarded by the pool's mutex.
-  std::deque<Turn> turns_;
-  bool scheduled_ = false;  // in ready_, or running
+  // Guarded by the mutex_ of the pool, which an annotation here can't name.
+  std::deque<Turn> turns_;  // that wait, the next one first
+  bool scheduled_ = false;  // in the pool's ready_, or a turn of it is running
   std::chrono::steady_clock::time_point ready_since_;
 };
 
-class ComputePool : private Crew {
+// As a crew, it shares the work of the turn that asks among threads that have
+// nothing else to do. The turn's own thread takes all that no other has begun,
+// so nobody waits for a thread to become free.
+class ComputePool : public Crew {
  public:
   // threads: 0 for one a core. on_wait is told, from pool threads, for how many
   // seconds each turn waited.
@@ -86,27 +79,35 @@ class ComputePool : private Crew {
   // work of its lane come between; other lanes' turns do.
   void SubmitNext(const std::shared_ptr<Lane>& lane, Turn turn);
 
-  // Shares the work of the turn that asks, among threads that have nothing else
-  // to do. The turn's own thread takes all that no other has begun, so nobody
-  // waits for a thread. Only from within a turn.
-  Crew& crew() { return *this; }
-
   // A turn that belongs to no session.
   void Submit(Turn turn) { Submit(std::make_shared<Lane>(), std::move(turn)); }
 
- private:
-  void Run();
-
   size_t size() const override { return thread_count_; }
+  // Only from within a turn.
   void Share(size_t count, const std::function<void(size_t)>& part) override;
+
+ private:
+  // A turn that a thread has taken from the front of its lane.
+  struct Taken {
+    std::shared_ptr<Lane> lane;
+    Turn turn;
+    std::chrono::steady_clock::time_point ready_since;
+  };
+
+  void Run();
+  // Ends *taken, if it is one, and waits for the next. False: there is none,
+  // the pool stops.
+  bool TakeNext(Taken* taken);
+  void Ready(const std::shared_ptr<Lane>& lane)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const size_t thread_count_;
   const std::function<void(double)> on_wait_;
 
-  std::mutex mutex_;
-  std::condition_variable work_;
-  std::deque<std::shared_ptr<Lane>> ready_;  // guarded by mutex_
-  bool stopping_ = false;                    // guarded by mutex_
+  Mutex mutex_;
+  CondVar work_;
+  std::deque<std::shared_ptr<Lane>> ready_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::vector<std::thread> threads_;  // constant after construction
 };

@@ -68,26 +68,27 @@ Session::Session(std::string id, SessionSpec spec, Layout layout,
     standardiser_.emplace(layout_.input_size(),
                           LeastDeviation(spec.input, spec.min_deviation));
   }
-  spec_ = std::make_shared<const SessionSpec>(std::move(spec));
+  turn_.spec = std::make_shared<const SessionSpec>(std::move(spec));
+  spec_ = turn_.spec;
 }
 
 std::shared_ptr<const SessionSpec> Session::spec() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return spec_;
 }
 
 Progress Session::progress() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return progress_;
 }
 
 SessionMoment Session::moment() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return {spec_, progress_, learning_rate_, has_writer_};
 }
 
 absl::Status Session::AttachWriter() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (closed_) return Deleted(id_);
   if (has_writer_) return HasWriter(id_);
   has_writer_ = true;
@@ -95,18 +96,18 @@ absl::Status Session::AttachWriter() {
 }
 
 absl::Status Session::CheckNoWriter() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (closed_) return Deleted(id_);
   return has_writer_ ? HasWriter(id_) : absl::OkStatus();
 }
 
 void Session::DetachWriter() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   has_writer_ = false;
 }
 
 absl::Status Session::Close() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (has_writer_) {
     return Rejection(kSessionBusy,
                      absl::StrCat("session ", id_,
@@ -121,7 +122,7 @@ absl::Status Session::Close() {
 uint64_t Session::WeightsDigest() { return Digest(weights()); }
 
 Standing Session::standing() const {
-  return {progress(), state_age_, rate_.position(), standardiser_};
+  return {turn_.progress, state_age_, rate_.position(), standardiser_};
 }
 
 void Session::GoOnFrom(Standing standing) {
@@ -130,9 +131,16 @@ void Session::GoOnFrom(Standing standing) {
   if (standing.standardiser.has_value()) {
     standardiser_ = std::move(standing.standardiser);
   }
-  std::lock_guard lock(mutex_);
-  progress_ = standing.progress;
-  learning_rate_ = rate_.Rate(0);
+  turn_.progress = standing.progress;
+  Publish();
+}
+
+void Session::Publish() {
+  const float rate = rate_.Rate(0);
+  MutexLock lock(mutex_);
+  spec_ = turn_.spec;
+  progress_ = turn_.progress;
+  learning_rate_ = rate;
 }
 
 void Session::ForkFrom(Session& origin, bool with_state) {
@@ -152,30 +160,29 @@ void Session::ForkFrom(Session& origin, bool with_state) {
 void Session::Update(SessionSpec spec, bool restarts_schedule) {
   auto updated = std::make_shared<const SessionSpec>(std::move(spec));
   if (restarts_schedule) rate_ = LearningRate(updated->schedule);
-  std::lock_guard lock(mutex_);
-  spec_ = std::move(updated);
-  learning_rate_ = rate_.Rate(0);
+  turn_.spec = std::move(updated);
+  Publish();
 }
 
 TrainOutcome Session::Train(Trainer& trainer, TrainRun run) {
-  const auto spec = this->spec();
+  const SessionSpec& spec = *turn_.spec;
   TrainOutcome outcome;
-  outcome.before = progress();
+  outcome.before = turn_.progress;
   outcome.after = outcome.before;
   run.weights = weights();
   run.state = state();
-  Training training{.network = &spec->network,
+  Training training{.network = &spec.network,
                     .layout = &layout_,
-                    .optimiser = &spec->optimiser,
+                    .optimiser = &spec.optimiser,
                     .rate = &rate_,
-                    .dropout_seed = spec->dropout_seed};
+                    .dropout_seed = spec.dropout_seed};
   const size_t steps = run.errors.size();
   size_t done = 0;
   while (done < steps) {
     // Up to the next step that is due for a digest or that the schedule has to
     // see before it goes on.
     const uint64_t due =
-        spec->digest_every - outcome.after.step % spec->digest_every;
+        spec.digest_every - outcome.after.step % spec.digest_every;
     const size_t count = static_cast<size_t>(
         std::min({due, rate_.StepsUntilDecision(), uint64_t{steps - done}}));
     training.first_step = outcome.after.step + 1;
@@ -184,7 +191,7 @@ TrainOutcome Session::Train(Trainer& trainer, TrainRun run) {
     const size_t applied = trainer.Train(training, part);
     done += applied;
     outcome.after.step += applied;
-    outcome.after.next_offset += applied * spec->batch_size;
+    outcome.after.next_offset += applied * spec.batch_size;
     Advance(outcome.after, part.errors.first(applied));
     if (applied < count) break;
     if (count == due) {
@@ -199,13 +206,13 @@ TrainOutcome Session::Train(Trainer& trainer, TrainRun run) {
 void Session::Advance(const Progress& progress, std::span<const float> errors) {
   rate_.Record(errors);
   state_age_ += errors.size();
-  std::lock_guard lock(mutex_);
-  progress_ = progress;
-  learning_rate_ = rate_.Rate(0);
+  turn_.progress = progress;
+  Publish();
 }
 
 uint64_t Session::samples_to_learn() const {
-  return standardiser_ ? spec()->learn_samples - standardiser_->samples() : 0;
+  return standardiser_ ? turn_.spec->learn_samples - standardiser_->samples()
+                       : 0;
 }
 
 void Session::Learn(std::span<const float> rows) {
@@ -215,7 +222,7 @@ void Session::Learn(std::span<const float> rows) {
   // All memory first: what is counted as learnt has been learnt from.
   std::shared_ptr<SessionSpec> known;
   if (completes) {
-    known = std::make_shared<SessionSpec>(*spec());
+    known = std::make_shared<SessionSpec>(*turn_.spec);
     known->input.mean.resize(columns);
     known->input.factor.resize(columns);
   }
@@ -224,9 +231,9 @@ void Session::Learn(std::span<const float> rows) {
     standardiser_->Finish(known->input.mean, known->input.factor);
     standardiser_.reset();
   }
-  std::lock_guard lock(mutex_);
-  progress_.next_offset += count;
-  if (completes) spec_ = std::move(known);
+  turn_.progress.next_offset += count;
+  if (completes) turn_.spec = std::move(known);
+  Publish();
 }
 
 }  // namespace backprop

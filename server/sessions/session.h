@@ -1,6 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One network being trained: its spec, weights, optimiser state and progress.
+//
+// All training of a session happens in turns of its lane (compute_pool.h), so
+// that it has one writer at a time. What a session consists of is the turn's:
+// the turn alone reads and writes it, and needs no lock for that. Others must
+// not wait for a turn in order to list sessions or to show how far they are;
+// for them the turn publishes what they may know, under a mutex, whenever it
+// has changed it:
+//
+//   in a turn                                   any thread
+//     const InTurn& at = session.in_turn();       session.spec()
+//     … at.spec, at.progress, weights() …         session.progress()
+//     session.Train(…);  // publishes             session.moment()
+//
+// Who makes a session has it alone until others know it, as if in a turn.
 #ifndef BACKPROP_SERVER_SESSIONS_SESSION_H_
 #define BACKPROP_SERVER_SESSIONS_SESSION_H_
 
@@ -8,18 +22,19 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "engine/contract/layout.h"
 #include "engine/training/schedule.h"
 #include "engine/training/standardiser.h"
 #include "engine/training/trainer.h"
+#include "server/mutex.h"
 #include "server/sessions/compute_pool.h"
 #include "server/sessions/delta_feed.h"
 #include "server/sessions/session_spec.h"
@@ -41,6 +56,13 @@ struct Standing {
   // While input standardisation is being learnt; nullopt: from the first of its
   // samples on.
   std::optional<Standardiser> standardiser;
+};
+
+// What every turn of a session asks first.
+struct InTurn {
+  // Replaced, never changed: what has been got stays as it is. Never null.
+  std::shared_ptr<const SessionSpec> spec;
+  Progress progress;
 };
 
 // A session at one moment.
@@ -86,8 +108,8 @@ class Session {
   const std::shared_ptr<DeltaFeed>& shared_feed() const { return feed_; }
   const std::string& forked_from() const { return forked_from_; }
 
-  // Any thread.
-  // Replaced, never changed: what has been got stays as it is.
+  // Any thread: what the last turn left, or a running one has left so far.
+  // Within a turn, in_turn() says the same at no cost.
   std::shared_ptr<const SessionSpec> spec() const;
   Progress progress() const;
   SessionMoment moment() const;
@@ -107,6 +129,9 @@ class Session {
   absl::Status Close();
 
   // The rest: only within a turn of lane(), or before others know the session.
+
+  // As it is at any time of the turn: it changes when the turn changes it.
+  const InTurn& in_turn() const { return turn_; }
 
   // (layout().weight_count())
   std::span<float> weights() {
@@ -133,7 +158,7 @@ class Session {
 
   // Trains run.errors.size() steps; run.weights and run.state are set by the
   // session. Fewer steps in the outcome mean what they mean in Trainer::Train.
-  // Requires !AwaitsStandardisation(*spec()).
+  // Requires !AwaitsStandardisation(*in_turn().spec).
   TrainOutcome Train(Trainer& trainer, TrainRun run);
 
   // Samples that input standardisation has still to be learnt from.
@@ -152,6 +177,8 @@ class Session {
   static Numbers AllocateZeroed(size_t count);
   // errors: of the steps that led to this progress.
   void Advance(const Progress& progress, std::span<const float> errors);
+  // Shows others what the turn has changed.
+  void Publish();
 
   // Constant after construction.
   const std::string id_;
@@ -164,20 +191,21 @@ class Session {
   // Constant once others know the session.
   std::string forked_from_;  // empty: none
 
-  // Owned by the lane's turn.
+  // The turn's.
   Numbers weights_;
   Numbers state_;
   uint64_t state_age_ = 0;  // steps since the state was zero
   LearningRate rate_;
   std::optional<Standardiser> standardiser_;  // while it learns
+  InTurn turn_;
 
-  mutable std::mutex mutex_;
-  // Guarded by mutex_; all but the last two written in the lane's turn.
-  std::shared_ptr<const SessionSpec> spec_;
-  Progress progress_;
-  float learning_rate_;
-  bool has_writer_ = false;
-  bool closed_ = false;
+  // What others know of it. The first three are written by the turn.
+  mutable Mutex mutex_;
+  std::shared_ptr<const SessionSpec> spec_ ABSL_GUARDED_BY(mutex_);
+  Progress progress_ ABSL_GUARDED_BY(mutex_);
+  float learning_rate_ ABSL_GUARDED_BY(mutex_);
+  bool has_writer_ ABSL_GUARDED_BY(mutex_) = false;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace backprop

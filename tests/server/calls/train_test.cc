@@ -15,6 +15,7 @@
 #include "engine/contract/digest.h"
 #include "engine/random/initialiser.h"
 #include "server/sessions/compute_pool.h"
+#include "server/sessions/worker.h"
 
 namespace backprop {
 namespace {

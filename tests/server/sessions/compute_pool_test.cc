@@ -124,7 +124,7 @@ TEST(ComputePoolTest, SharedWorkIsDonePartByPartOnceEach) {
   {
     ComputePool pool(3, [](double) {});
     pool.Submit([&](Worker&) {
-      pool.crew().Share(parts.size(), [&](size_t i) { ++parts[i]; });
+      pool.Share(parts.size(), [&](size_t i) { ++parts[i]; });
       for (const auto& part : parts) EXPECT_EQ(part, 1);
     });
   }
@@ -137,7 +137,7 @@ TEST(ComputePoolTest, SharedWorkEndsThoughAllOtherThreadsAreBusy) {
   ComputePool pool(2, [](double) {});
   Hold hold(pool);
   pool.Submit([&](Worker&) {
-    pool.crew().Share(8, [&](size_t) { ++parts; });
+    pool.Share(8, [&](size_t) { ++parts; });
     done.count_down();
   });
   done.wait();
@@ -152,7 +152,7 @@ TEST(ComputePoolTest, SharedWorkThatRunsOutOfMemorySaysSoWhenAllHasEnded) {
     ComputePool pool(2, [](double) {});
     pool.Submit([&](Worker&) {
       try {
-        pool.crew().Share(50, [&](size_t i) {
+        pool.Share(50, [&](size_t i) {
           ++parts;
           if (i == 7) throw std::bad_alloc();
         });
