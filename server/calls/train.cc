@@ -166,7 +166,8 @@ absl::Status MessageTrainer::LearnPart(Worker& worker,
 }
 
 TrainRun MessageTrainer::PrepareRun(const SessionSpec& spec, size_t steps,
-                                    Worker& worker) const {
+                                    Worker& worker,
+                                    v1::TrainResponse* response) const {
   const Layout& layout = session_->layout();
   const size_t samples = steps * layout.batch_size();
   const auto inputs = Grown(worker.inputs, samples * layout.input_size());
@@ -180,14 +181,19 @@ TrainRun MessageTrainer::PrepareRun(const SessionSpec& spec, size_t steps,
     run.sample_weights = weights.subspan(next_, samples);
   }
   run.errors = Grown(worker.errors, steps);
-  run.deltas = Grown(worker.deltas, steps * layout.delta_row_length());
   run.scalars = Grown(worker.scalars, steps * ScalarCount(spec.optimiser));
   run.gradient_norms = Grown(worker.gradient_norms, steps);
   if (content_.outputs) {
-    run.outputs = Grown(worker.outputs, samples * layout.output_size());
+    run.outputs =
+        NumbersIn(response->mutable_outputs(), samples * layout.output_size());
   }
+  const size_t rows = steps * layout.delta_row_length();
+  run.deltas = content_.deltas == v1::DELTA_DETAIL_FACTORS
+                   ? NumbersIn(response->mutable_deltas(), rows)
+                   : Grown(worker.deltas, rows);
   if (content_.deltas == v1::DELTA_DETAIL_DENSE) {
-    run.full_deltas = Grown(worker.full_deltas, steps * layout.weight_count());
+    run.full_deltas =
+        NumbersIn(response->mutable_deltas(), steps * layout.weight_count());
   }
   return run;
 }
@@ -196,7 +202,7 @@ absl::Status MessageTrainer::TrainPart(const SessionSpec& spec, Worker& worker,
                                        v1::TrainResponse* response) {
   const size_t batch = spec.batch_size;
   const size_t steps = std::min(StepsInPart(spec), (count_ - next_) / batch);
-  const TrainRun run = PrepareRun(spec, steps, worker);
+  const TrainRun run = PrepareRun(spec, steps, worker, response);
 
   const auto start = std::chrono::steady_clock::now();
   const TrainOutcome outcome = session_->Train(worker.trainer, run);
@@ -239,24 +245,21 @@ void MessageTrainer::TellOf(const SessionSpec& spec, const TrainRun& run,
 void MessageTrainer::FillResponse(const SessionSpec& spec, const TrainRun& run,
                                   size_t steps,
                                   v1::TrainResponse* response) const {
+  // Of the run's deltas and outputs, which lie in it already, those steps'.
+  const auto keep = [&](std::string* bytes) {
+    bytes->resize(bytes->size() / run.errors.size() * steps);
+  };
+  if (content_.deltas != v1::DELTA_DETAIL_NONE) {
+    keep(response->mutable_deltas());
+  }
+  if (content_.outputs) keep(response->mutable_outputs());
   if (steps == 0) return;
-  const Layout& layout = session_->layout();
   response->mutable_errors()->Add(run.errors.begin(),
                                   run.errors.begin() + steps);
   if (content_.deltas == v1::DELTA_DETAIL_FACTORS) {
-    SetNumbers(run.deltas.first(steps * layout.delta_row_length()),
-               response->mutable_deltas());
     const size_t length = ScalarCount(spec.optimiser);
     SetScalars(run.scalars.first(steps * length), length,
                response->mutable_scalars());
-  } else if (content_.deltas == v1::DELTA_DETAIL_DENSE) {
-    SetNumbers(run.full_deltas.first(steps * layout.weight_count()),
-               response->mutable_deltas());
-  }
-  if (content_.outputs) {
-    SetNumbers(
-        run.outputs.first(steps * layout.batch_size() * layout.output_size()),
-        response->mutable_outputs());
   }
   if (spec.optimiser.max_norm > 0) {
     response->mutable_gradient_norms()->Add(run.gradient_norms.begin(),

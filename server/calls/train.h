@@ -61,8 +61,10 @@ class MessageTrainer {
                          v1::TrainResponse* response);
   // Steps in one part: bounds a response's size and a turn's length.
   size_t StepsInPart(const SessionSpec& spec) const;
-  TrainRun PrepareRun(const SessionSpec& spec, size_t steps,
-                      Worker& worker) const;
+  // What the response is to hold of deltas and outputs lies within it; the rest
+  // is the worker's.
+  TrainRun PrepareRun(const SessionSpec& spec, size_t steps, Worker& worker,
+                      v1::TrainResponse* response) const;
   // steps: of the run, that were applied.
   void FillResponse(const SessionSpec& spec, const TrainRun& run, size_t steps,
                     v1::TrainResponse* response) const;

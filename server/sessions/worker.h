@@ -23,7 +23,8 @@ namespace backprop {
 // Used by one turn at a time, from its beginning to its end; what the fields
 // hold then means nothing to the next turn. Shapes are those that a turn
 // writes, in the words of engine/training/training.h: n samples in `steps`
-// steps.
+// steps. What is to be sent may lie in the answer instead, so that nobody
+// copies it there.
 struct Worker {
   // crew: as Trainer's.
   explicit Worker(Crew* crew = nullptr) : trainer(crew) {}
@@ -36,7 +37,6 @@ struct Worker {
   std::vector<float> errors;          // (steps)
   std::vector<float> gradient_norms;  // (steps)
   std::vector<float> deltas;          // (steps, delta_row_length)
-  std::vector<float> full_deltas;     // (steps, weight_count)
   std::vector<float> scalars;         // (steps, ScalarCount)
 };
 

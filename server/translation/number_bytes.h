@@ -16,6 +16,15 @@ inline void SetNumbers(std::span<const float> numbers, std::string* bytes) {
                 numbers.size() * sizeof(float));
 }
 
+// The bytes field as that many numbers, to be written where they lie instead of
+// being copied there; 0 until then. Valid while the field is left alone. A
+// string's bytes are aligned for float wherever they lie: its own few are
+// pointers' neighbours, the others come from operator new.
+inline std::span<float> NumbersIn(std::string* bytes, size_t count) {
+  bytes->resize(count * sizeof(float));
+  return {reinterpret_cast<float*>(bytes->data()), count};
+}
+
 // Scalar rows of some steps, `length` numbers each: a single one where all hold
 // the same bits, as TrainResponse.scalars allows. Nothing where length is 0.
 inline void SetScalars(std::span<const float> rows, size_t length,
