@@ -58,9 +58,11 @@ ROOMS: Mapping[str, str] = {
     "server/server": "server/rpc server/sessions server/ops server/options protobuf grpc",
     "server/main": "server/server server/ops server/options",
     "client/cpp": "engine/contract protobuf grpc",
-    "client/cli/commands": "client/cli/run client/cli/data client/cli/flags client/cli/text client/cpp protobuf grpc json cli11",
+    "client/cli/commands": "client/cli/run client/cli/data client/cli/flags client/cli/text client/cpp protobuf grpc json",
     "client/cli/run": "client/cli/data client/cli/flags client/cli/text client/cpp protobuf grpc json",
-    "client/cli/flags": "client/cli/data client/cli/text client/cpp protobuf grpc json cli11",
+    "client/cli/flags": "client/cli/data client/cli/text client/cpp protobuf grpc json",
+    "client/cli/flags/command_line": "cli11",
+    "client/cli/flags/help_format": "client/cli/text cli11",
     "client/cli/data": "client/cli/text protobuf",
     "client/cli/text": "",
 }

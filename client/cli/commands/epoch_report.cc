@@ -2,6 +2,7 @@
 #include "client/cli/commands/epoch_report.h"
 
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/str_format.h"

@@ -3,6 +3,7 @@
 // backprop evaluate: error and accuracy of a session's network.
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_format.h"
 #include "client/cli/flags/command.h"
@@ -62,9 +63,9 @@ absl::Status Evaluate(const GlobalFlags& global, const EvaluateFlags& flags) {
 
 }  // namespace
 
-void AddEvaluateCommand(CLI::App& app, const GlobalFlags& global,
+void AddEvaluateCommand(Command& app, const GlobalFlags& global,
                         Action& action) {
-  CLI::App* command =
+  Command* command =
       app.add_subcommand("evaluate", "Error and accuracy on labelled data");
   auto flags = std::make_shared<EvaluateFlags>();
   AddSessionId(*command, &flags->session_id);

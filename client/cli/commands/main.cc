@@ -2,10 +2,9 @@
 //
 // backprop: trains networks on a backpropd from the command line.
 // Exit codes: 0 done, 1 the server or the data failed, 2 wrong usage.
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <iostream>
-#include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -14,7 +13,6 @@
 #include "absl/strings/str_replace.h"
 #include "client/cli/flags/command.h"
 #include "client/cli/flags/connection_flags.h"
-#include "client/cli/flags/help_format.h"
 #include "client/cli/flags/plain_text_warning.h"
 #include "client/cpp/call_status.h"
 
@@ -39,38 +37,23 @@ int Report(const absl::Status& status, const GlobalFlags& flags,
   return IsUsageError(status) ? 2 : 1;
 }
 
-// The innermost command that was typed.
-const CLI::App& Innermost(const CLI::App& app) {
-  const std::vector<CLI::App*> typed = app.get_subcommands();
-  return typed.empty() ? app : Innermost(*typed.front());
-}
-
-// e.g. "backprop session create"
-std::string PathOf(const CLI::App& command) {
-  if (command.get_parent() == nullptr) return command.get_name();
-  return PathOf(*command.get_parent()) + " " + command.get_name();
-}
-
-// Why the command line cannot be understood; error: CLI11's reason, or null
-// where nothing is wrong but that no command was typed.
-absl::Status NotUnderstood(const CLI::App& app, const CLI::ParseError* error) {
-  const CLI::App& command = Innermost(app);
-  const std::vector<std::string> unknown = app.remaining(true);
+// Why the command line cannot be understood; parsed: what reading it came to,
+// OK where nothing is wrong but that no command was typed.
+absl::Status NotUnderstood(const Command& app, const absl::Status& parsed) {
+  const std::string typed = app.typed_path();
+  const std::vector<std::string> unknown = app.unknown();
   // May be what a secret with a space in it was torn into.
-  if (!unknown.empty() && app.get_option(kMetadataFlag)->count() > 0)
+  if (!unknown.empty() && app.count(kMetadataFlag) > 0)
     return UsageError(kMetadataFlag,
-                      "takes one value, and " + PathOf(command) +
+                      "takes one value, and " + typed +
                           " does not know what is left over, which is not "
                           "shown, as it may be a secret; quote KEY=VALUE if "
                           "there are spaces in it");
   if (!unknown.empty())
-    return UsageError(unknown.front(), PathOf(command) + " does not know this");
-  if (error != nullptr) return UsageError("", error->what());
-  std::vector<std::string> choices;
-  for (const CLI::App* choice :
-       command.get_subcommands([](const CLI::App*) { return true; }))
-    choices.push_back(choice->get_name());
-  return UsageError("", "say what to do: " + absl::StrJoin(choices, ", "));
+    return UsageError(unknown.front(), typed + " does not know this");
+  if (!parsed.ok()) return UsageError("", std::string(parsed.message()));
+  return UsageError("",
+                    "say what to do: " + absl::StrJoin(app.choices(), ", "));
 }
 
 // host:port, or what gRPC takes besides, such as unix:/path.
@@ -83,7 +66,7 @@ absl::Status CheckAddress(const std::string& address) {
                                      "127.0.0.1:50051");
 }
 
-void AddGlobalFlags(CLI::App& app, GlobalFlags* flags,
+void AddGlobalFlags(Command& app, GlobalFlags* flags,
                     ConnectionFlags* connection) {
   app.set_version_flag("--version", "backprop " BACKPROP_VERSION,
                        "Print the version and exit");
@@ -102,9 +85,7 @@ void AddGlobalFlags(CLI::App& app, GlobalFlags* flags,
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app("Trains neural networks on a backpropd.", "backprop");
-  // Subcommands take it over.
-  app.formatter(std::make_shared<HelpFormat>());
+  Command app("Trains neural networks on a backpropd.", "backprop");
   GlobalFlags flags;
   Action action;
   ConnectionFlags connection;
@@ -115,27 +96,22 @@ int Main(int argc, char** argv) {
   AddSessionCommand(app, flags, action);
   AddWatchCommand(app, flags, action);
   AddWeightsCommand(app, flags, action);
+  const absl::StatusOr<bool> go_on = app.Parse(argc, argv);
+  if (go_on.ok() && !*go_on) return 0;
   absl::Status status;
-  try {
-    app.parse(argc, argv);
-    if (action == nullptr) status = NotUnderstood(app, nullptr);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
-    status = NotUnderstood(app, &error);
-  }
+  if (!go_on.ok() || action == nullptr)
+    status = NotUnderstood(app, go_on.status());
   if (status.ok()) status = CheckAddress(flags.address);
   if (status.ok())
     status =
         SetConnection(connection, std::getenv("BACKPROP_METADATA"), &flags);
   if (!status.ok())
-    return Report(status, flags,
-                  "See " + PathOf(Innermost(app)) + " --help.\n");
+    return Report(status, flags, "See " + app.typed_path() + " --help.\n");
   std::cerr << PlainTextWarning(flags);
   status = action();
   return Report(status, flags,
-                IsUsageError(status)
-                    ? "See " + PathOf(Innermost(app)) + " --help.\n"
-                    : ConnectionAdvice(status, flags));
+                IsUsageError(status) ? "See " + app.typed_path() + " --help.\n"
+                                     : ConnectionAdvice(status, flags));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <span>
 
 #include "absl/strings/str_format.h"
@@ -86,9 +87,9 @@ absl::Status Predict(const GlobalFlags& global, const PredictFlags& flags) {
 
 }  // namespace
 
-void AddPredictCommand(CLI::App& app, const GlobalFlags& global,
+void AddPredictCommand(Command& app, const GlobalFlags& global,
                        Action& action) {
-  CLI::App* command = app.add_subcommand(
+  Command* command = app.add_subcommand(
       "predict", "Class and outputs for each row, one line a row");
   auto flags = std::make_shared<PredictFlags>();
   AddSessionId(*command, &flags->session_id);

@@ -3,6 +3,7 @@
 
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -103,9 +104,9 @@ absl::Status Fork(const GlobalFlags& global, const ForkFlags& flags) {
 
 }  // namespace
 
-void AddSessionUpdate(CLI::App& parent, const GlobalFlags& global,
+void AddSessionUpdate(Command& parent, const GlobalFlags& global,
                       Action& action) {
-  CLI::App* command = parent.add_subcommand(
+  Command* command = parent.add_subcommand(
       "update", "Change hyperparameters, also while the session is trained");
   auto flags = std::make_shared<UpdateFlags>();
   AddSessionId(*command, &flags->session_id);
@@ -119,9 +120,9 @@ void AddSessionUpdate(CLI::App& parent, const GlobalFlags& global,
   });
 }
 
-void AddSessionFork(CLI::App& parent, const GlobalFlags& global,
+void AddSessionFork(Command& parent, const GlobalFlags& global,
                     Action& action) {
-  CLI::App* command = parent.add_subcommand(
+  Command* command = parent.add_subcommand(
       "fork",
       "Make a session that starts from another's present weights; prints its "
       "id, with --json all of it");

@@ -8,10 +8,9 @@
 
 namespace backprop::cli {
 
-void AddSessionUpdate(CLI::App& parent, const GlobalFlags& global,
+void AddSessionUpdate(Command& parent, const GlobalFlags& global,
                       Action& action);
-void AddSessionFork(CLI::App& parent, const GlobalFlags& global,
-                    Action& action);
+void AddSessionFork(Command& parent, const GlobalFlags& global, Action& action);
 
 }  // namespace backprop::cli
 

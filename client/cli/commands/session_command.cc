@@ -5,6 +5,7 @@
 #include <iostream>
 #include <limits>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "client/cli/commands/session_change_command.h"
@@ -79,8 +80,8 @@ absl::Status Delete(const GlobalFlags& global, const std::string& id) {
   return status;
 }
 
-void AddCreate(CLI::App& parent, const GlobalFlags& global, Action& action) {
-  CLI::App* command = parent.add_subcommand(
+void AddCreate(Command& parent, const GlobalFlags& global, Action& action) {
+  Command* command = parent.add_subcommand(
       "create", "Make a session; prints its id, with --json all of it");
   command->footer(
       "Example: backprop session create --input-size 784 --bytes \\\n"
@@ -105,10 +106,10 @@ void AddCreate(CLI::App& parent, const GlobalFlags& global, Action& action) {
   });
 }
 
-void AddWithId(CLI::App& parent, const char* name, const char* help,
+void AddWithId(Command& parent, const char* name, const char* help,
                absl::Status (*run)(const GlobalFlags&, const std::string&),
                const GlobalFlags& global, Action& action) {
-  CLI::App* command = parent.add_subcommand(name, help);
+  Command* command = parent.add_subcommand(name, help);
   auto id = std::make_shared<std::string>();
   AddSessionId(*command, id.get());
   command->callback([&global, &action, id, run] {
@@ -118,9 +119,9 @@ void AddWithId(CLI::App& parent, const char* name, const char* help,
 
 }  // namespace
 
-void AddSessionCommand(CLI::App& app, const GlobalFlags& global,
+void AddSessionCommand(Command& app, const GlobalFlags& global,
                        Action& action) {
-  CLI::App* session = app.add_subcommand(
+  Command* session = app.add_subcommand(
       "session", "Make, change, list, describe, delete sessions");
   session->fallthrough();
   AddCreate(*session, global, action);

@@ -3,6 +3,7 @@
 
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -75,9 +76,9 @@ absl::Status Restore(const GlobalFlags& global, const std::string& path) {
 
 }  // namespace
 
-void AddSessionDownload(CLI::App& parent, const GlobalFlags& global,
+void AddSessionDownload(Command& parent, const GlobalFlags& global,
                         Action& action) {
-  CLI::App* command = parent.add_subcommand(
+  Command* command = parent.add_subcommand(
       "download", "Write all that a session is to a file, for restore");
   command->footer(
       "The file is a backprop.v1.CreateSessionRequest as protobuf writes it.\n"
@@ -92,9 +93,9 @@ void AddSessionDownload(CLI::App& parent, const GlobalFlags& global,
   });
 }
 
-void AddSessionRestore(CLI::App& parent, const GlobalFlags& global,
+void AddSessionRestore(Command& parent, const GlobalFlags& global,
                        Action& action) {
-  CLI::App* command = parent.add_subcommand(
+  Command* command = parent.add_subcommand(
       "restore",
       "Make a session that goes on where a downloaded one was, on this server "
       "or another; prints its id, with --json all of it");

@@ -11,9 +11,9 @@
 namespace backprop::cli {
 
 // parent: `backprop session`.
-void AddSessionDownload(CLI::App& parent, const GlobalFlags& global,
+void AddSessionDownload(Command& parent, const GlobalFlags& global,
                         Action& action);
-void AddSessionRestore(CLI::App& parent, const GlobalFlags& global,
+void AddSessionRestore(Command& parent, const GlobalFlags& global,
                        Action& action);
 
 }  // namespace backprop::cli

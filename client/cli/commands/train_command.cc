@@ -177,8 +177,8 @@ absl::Status Train(const GlobalFlags& global, const TrainFlags& flags) {
 
 }  // namespace
 
-void AddTrainCommand(CLI::App& app, const GlobalFlags& global, Action& action) {
-  CLI::App* command =
+void AddTrainCommand(Command& app, const GlobalFlags& global, Action& action) {
+  Command* command =
       app.add_subcommand("train", "Train a network on images or a table");
   auto flags = std::make_shared<TrainFlags>();
   AddTrainFlags(*command, flags.get());

@@ -2,6 +2,7 @@
 #include "client/cli/commands/train_report.h"
 
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <limits>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
@@ -133,8 +134,8 @@ absl::Status Watch(const GlobalFlags& global, const WatchFlags& flags) {
 
 }  // namespace
 
-void AddWatchCommand(CLI::App& app, const GlobalFlags& global, Action& action) {
-  CLI::App* command = app.add_subcommand(
+void AddWatchCommand(Command& app, const GlobalFlags& global, Action& action) {
+  Command* command = app.add_subcommand(
       "watch",
       "Follow a session that is trained elsewhere, with a replica of its "
       "weights");
@@ -147,7 +148,7 @@ void AddWatchCommand(CLI::App& app, const GlobalFlags& global, Action& action) {
       ->type_name("STEP");
   command
       ->add_option("--interval", flags->interval, "Seconds from line to line")
-      ->check(CLI::Range(0.0F, 86400.0F).description(""))
+      ->check(NumberBetween(0, 86400))
       ->type_name("SECONDS")
       ->capture_default_str();
   command->footer(

@@ -2,6 +2,7 @@
 //
 // backprop weights download
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -41,11 +42,11 @@ absl::Status Download(const GlobalFlags& global, const DownloadFlags& flags) {
 
 }  // namespace
 
-void AddWeightsCommand(CLI::App& app, const GlobalFlags& global,
+void AddWeightsCommand(Command& app, const GlobalFlags& global,
                        Action& action) {
-  CLI::App* weights = app.add_subcommand("weights", "A session's weights");
+  Command* weights = app.add_subcommand("weights", "A session's weights");
   weights->fallthrough();
-  CLI::App* command = weights->add_subcommand(
+  Command* command = weights->add_subcommand(
       "download", "Write all weights to a file, in the order of the layout");
   auto flags = std::make_shared<DownloadFlags>();
   AddSessionId(*command, &flags->session_id);

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
@@ -15,22 +16,20 @@ namespace {
 constexpr char kUsagePayload[] = "backprop.cli/usage";
 
 // what: of which kind the number must be, e.g. "a number above 0".
-CLI::Validator NumberThat(const std::string& what,
-                          const std::function<bool(float)>& holds) {
-  const auto refusal = [=](const std::string& text) -> std::string {
+Check NumberThat(const std::string& what,
+                 const std::function<bool(float)>& holds) {
+  return [=](const std::string& text) -> std::string {
     float number = 0;
     return absl::SimpleAtof(text, &number) && std::isfinite(number) &&
                    holds(number)
                ? ""
                : absl::StrCat("'", text, "' is not ", what);
   };
-  // No description: --help names the value already.
-  return CLI::Validator(refusal, "", "number");
 }
 
 }  // namespace
 
-void AddSessionId(CLI::App& command, std::string* session_id) {
+void AddSessionId(Command& command, std::string* session_id) {
   command
       .add_option("SESSION,--session", *session_id,
                   "The session's id; --session ID does as well")
@@ -49,8 +48,8 @@ bool IsUsageError(const absl::Status& status) {
   return status.GetPayload(kUsagePayload).has_value();
 }
 
-CLI::Validator WholeNumber(uint64_t smallest, uint64_t largest) {
-  const auto refusal = [=](const std::string& text) -> std::string {
+Check WholeNumber(uint64_t smallest, uint64_t largest) {
+  return [=](const std::string& text) -> std::string {
     uint64_t number = 0;
     const char* last = text.data() + text.size();
     const auto [end, error] = std::from_chars(text.data(), last, number);
@@ -60,24 +59,29 @@ CLI::Validator WholeNumber(uint64_t smallest, uint64_t largest) {
     return absl::StrCat("'", text, "' is not a whole number from ", smallest,
                         " to ", largest);
   };
-  return CLI::Validator(refusal, "", "whole number");
 }
 
-CLI::Validator RealNumber() {
+Check RealNumber() {
   return NumberThat("a number", [](float) { return true; });
 }
 
-CLI::Validator NumberFrom(float smallest) {
+Check NumberFrom(float smallest) {
   return NumberThat(absl::StrCat("a number from ", smallest, " on"),
                     [=](float number) { return number >= smallest; });
 }
 
-CLI::Validator AboveZero() {
+Check NumberBetween(float smallest, float largest) {
+  return NumberThat(
+      absl::StrCat("a number from ", smallest, " to ", largest),
+      [=](float number) { return number >= smallest && number <= largest; });
+}
+
+Check AboveZero() {
   return NumberThat("a number greater than 0",
                     [](float number) { return number > 0; });
 }
 
-CLI::Validator ShareBelowOne() {
+Check ShareBelowOne() {
   return NumberThat("a number from 0 to below 1",
                     [](float number) { return number >= 0 && number < 1; });
 }

@@ -5,14 +5,14 @@
 #ifndef BACKPROP_CLIENT_CLI_FLAGS_COMMAND_H_
 #define BACKPROP_CLIENT_CLI_FLAGS_COMMAND_H_
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
 #include <iostream>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "absl/status/status.h"
+#include "client/cli/flags/command_line.h"
 #include "client/cpp/options.h"
 
 namespace backprop::cli {
@@ -31,16 +31,15 @@ struct GlobalFlags {
 using Action = std::function<absl::Status()>;
 
 // Each adds one command; `flags` and `action` must outlive the parsing.
-void AddTrainCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
-void AddPredictCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
-void AddEvaluateCommand(CLI::App& app, const GlobalFlags& flags,
-                        Action& action);
-void AddSessionCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
-void AddWeightsCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
-void AddWatchCommand(CLI::App& app, const GlobalFlags& flags, Action& action);
+void AddTrainCommand(Command& app, const GlobalFlags& flags, Action& action);
+void AddPredictCommand(Command& app, const GlobalFlags& flags, Action& action);
+void AddEvaluateCommand(Command& app, const GlobalFlags& flags, Action& action);
+void AddSessionCommand(Command& app, const GlobalFlags& flags, Action& action);
+void AddWeightsCommand(Command& app, const GlobalFlags& flags, Action& action);
+void AddWatchCommand(Command& app, const GlobalFlags& flags, Action& action);
 
 // The positional argument that names a session; --session does as well.
-void AddSessionId(CLI::App& command, std::string* session_id);
+void AddSessionId(Command& command, std::string* session_id);
 
 // The command line asks for something that cannot be: exit code 2. `text`
 // says what is wrong and what to do next; `flag`, which it begins with, may be
@@ -50,11 +49,12 @@ bool IsUsageError(const absl::Status& status);
 
 // Checks for options that hold numbers. CLI11's own conversion takes -1 for a
 // very large whole number. Real numbers must be finite as float32.
-CLI::Validator WholeNumber(uint64_t smallest, uint64_t largest);
-CLI::Validator RealNumber();
-CLI::Validator NumberFrom(float smallest);
-CLI::Validator AboveZero();
-CLI::Validator ShareBelowOne();  // 0 ≤ x < 1
+Check WholeNumber(uint64_t smallest, uint64_t largest);
+Check RealNumber();
+Check NumberFrom(float smallest);
+Check NumberBetween(float smallest, float largest);
+Check AboveZero();
+Check ShareBelowOne();  // 0 ≤ x < 1
 
 // One line, flushed. On standard output, unless that has another use.
 void PrintJson(const Json& object, std::ostream& out = std::cout);

@@ -78,7 +78,7 @@ std::string AdviceOnToken(const ClientOptions& client) {
 
 }  // namespace
 
-void AddConnectionFlags(CLI::App& app, ConnectionFlags* flags) {
+void AddConnectionFlags(Command& app, ConnectionFlags* flags) {
   const auto add = [&](const char* flag, const char* variable,
                        std::string* value, const char* help, const char* type) {
     return app.add_option(flag, *value, help)
@@ -94,12 +94,12 @@ void AddConnectionFlags(CLI::App& app, ConnectionFlags* flags) {
       "With TLS, trusting the authorities whose certificates are in FILE "
       "(PEM), not those of the system",
       "FILE");
-  CLI::Option* certificate =
+  Option* certificate =
       add("--tls-cert", "BACKPROP_TLS_CERT", &flags->tls_cert,
           "With TLS, and a certificate of our own, if the server asks for one "
           "(PEM)",
           "FILE");
-  CLI::Option* key =
+  Option* key =
       add("--tls-key", "BACKPROP_TLS_KEY", &flags->tls_key,
           "The private key of --tls-cert (PEM, no passphrase)", "FILE");
   certificate->needs(key);

@@ -5,12 +5,12 @@
 #ifndef BACKPROP_CLIENT_CLI_FLAGS_CONNECTION_FLAGS_H_
 #define BACKPROP_CLIENT_CLI_FLAGS_CONNECTION_FLAGS_H_
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "client/cli/flags/command.h"
+#include "client/cli/flags/command_line.h"
 
 namespace backprop::cli {
 
@@ -29,7 +29,7 @@ struct ConnectionFlags {
 
 // All but --metadata also come from the environment, as every flag's name says;
 // what --metadata gives from BACKPROP_METADATA (SetConnection).
-void AddConnectionFlags(CLI::App& app, ConnectionFlags* flags);
+void AddConnectionFlags(Command& app, ConnectionFlags* flags);
 
 // Fills in how the commands reach the server. environment: the value of
 // BACKPROP_METADATA, pairs as KEY=VALUE, one a line; may be null. Where two of

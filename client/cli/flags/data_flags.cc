@@ -73,7 +73,7 @@ std::string DataSource::name() const {
                      : absl::StrCat(prefix, "csv ", csv);
 }
 
-void AddDataSource(CLI::App& app, DataSource* source) {
+void AddDataSource(Command& app, DataSource* source) {
   const std::string what = source->prefix == "--" ? "" : "Test data: ";
   const auto add = [&](const char* name, std::string* path, const char* help) {
     app.add_option(source->prefix + name, *path, what + help)
@@ -85,7 +85,7 @@ void AddDataSource(CLI::App& app, DataSource* source) {
   add("csv", &source->csv, "CSV, may be .gz; '-': stdin");
 }
 
-void AddCsvFlags(CLI::App& app, CsvFlags* flags) {
+void AddCsvFlags(Command& app, CsvFlags* flags) {
   app.add_option("--target", flags->target,
                  "CSV column to be predicted: its name, or its number from 0 "
                  "(-1: the last)")

@@ -4,13 +4,13 @@
 #ifndef BACKPROP_CLIENT_CLI_FLAGS_DATA_FLAGS_H_
 #define BACKPROP_CLIENT_CLI_FLAGS_DATA_FLAGS_H_
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/cli/data/dataset.h"
+#include "client/cli/flags/command_line.h"
 
 namespace backprop::cli {
 
@@ -35,8 +35,8 @@ struct CsvFlags {
 // Whether the target's column and the labels are read.
 enum class Targets { kRead, kLeftOut };
 
-void AddDataSource(CLI::App& app, DataSource* source);
-void AddCsvFlags(CLI::App& app, CsvFlags* flags);
+void AddDataSource(Command& app, DataSource* source);
+void AddCsvFlags(Command& app, CsvFlags* flags);
 
 // Usage errors that show before any file is read. kRead: images alone will not
 // do, nor CSV without --target.

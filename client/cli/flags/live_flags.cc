@@ -27,7 +27,7 @@ absl::Status ChangeDropout(const std::vector<float>& dropout,
 
 }  // namespace
 
-void AddLiveFlags(CLI::App& app, LiveFlags* flags) {
+void AddLiveFlags(Command& app, LiveFlags* flags) {
   constexpr uint64_t kMost32 = std::numeric_limits<uint32_t>::max();
   AddOptimiserFlags(app, FlagUse::kChange, &flags->optimiser);
   AddScheduleFlags(app, &flags->schedule);

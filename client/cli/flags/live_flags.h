@@ -6,13 +6,13 @@
 
 #include <google/protobuf/field_mask.pb.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "backprop/v1/network.pb.h"
+#include "client/cli/flags/command_line.h"
 #include "client/cli/flags/loss_flags.h"
 #include "client/cli/flags/optimiser_flags.h"
 #include "client/cli/flags/schedule_flags.h"
@@ -28,7 +28,7 @@ struct LiveFlags {
   uint32_t digest_every = 0;   // 0: not given
 };
 
-void AddLiveFlags(CLI::App& app, LiveFlags* flags);
+void AddLiveFlags(Command& app, LiveFlags* flags);
 
 // Changes a session's spec, and adds the paths of what it changes
 // (UpdateSessionRequest.update_mask). Errors are usage errors that name the

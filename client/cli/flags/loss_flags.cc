@@ -59,7 +59,7 @@ std::string LossName(v1::Loss loss) {
   return std::string(NameOf(kLosses, loss));
 }
 
-void AddLossFlags(CLI::App& app, FlagUse use, LossFlags* flags) {
+void AddLossFlags(Command& app, FlagUse use, LossFlags* flags) {
   constexpr char kGroup[] = "Loss";
   if (use == FlagUse::kMake)
     app.add_option("--loss", flags->loss,

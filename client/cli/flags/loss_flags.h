@@ -6,12 +6,12 @@
 
 #include <google/protobuf/field_mask.pb.h>
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "backprop/v1/network.pb.h"
+#include "client/cli/flags/command_line.h"
 #include "client/cli/flags/optimiser_flags.h"
 
 namespace backprop::cli {
@@ -26,7 +26,7 @@ struct LossFlags {
 std::string LossName(v1::Loss loss);
 
 // kChange: the loss itself cannot be chosen.
-void AddLossFlags(CLI::App& app, FlagUse use, LossFlags* flags);
+void AddLossFlags(Command& app, FlagUse use, LossFlags* flags);
 
 // Sets the loss of a spec whose layers are set. Errors are usage errors that
 // name the flag.

@@ -98,13 +98,13 @@ absl::Status ChangeKindsOwn(const OptimiserFlags& flags,
 struct NumberFlag {
   const char* name;
   std::optional<float>* number;
-  CLI::Validator check;
+  Check check;
   const char* help;
 };
 
 }  // namespace
 
-void AddOptimiserFlags(CLI::App& app, FlagUse use, OptimiserFlags* flags) {
+void AddOptimiserFlags(Command& app, FlagUse use, OptimiserFlags* flags) {
   constexpr char kGroup[] = "Optimiser";
   if (use == FlagUse::kMake)
     app.add_option("--optimiser", flags->optimiser,

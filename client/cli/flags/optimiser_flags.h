@@ -6,13 +6,13 @@
 
 #include <google/protobuf/field_mask.pb.h>
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backprop/v1/network.pb.h"
+#include "client/cli/flags/command_line.h"
 
 namespace backprop::cli {
 
@@ -29,7 +29,7 @@ struct OptimiserFlags {
 // there: then its kind of optimiser cannot be chosen.
 enum class FlagUse { kMake, kChange };
 
-void AddOptimiserFlags(CLI::App& app, FlagUse use, OptimiserFlags* flags);
+void AddOptimiserFlags(Command& app, FlagUse use, OptimiserFlags* flags);
 
 // Of a new session. Errors are usage errors that name the flag.
 absl::StatusOr<v1::Optimiser> MakeOptimiser(const OptimiserFlags& flags);

@@ -2,6 +2,7 @@
 #include "client/cli/flags/output_flag.h"
 
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/data/file_bytes.h"

@@ -114,7 +114,7 @@ bool ScheduleFlags::given() const {
                      [](const Setting& setting) { return setting.given; });
 }
 
-void AddScheduleFlags(CLI::App& app, ScheduleFlags* flags) {
+void AddScheduleFlags(Command& app, ScheduleFlags* flags) {
   constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
   constexpr uint32_t kMost32 = std::numeric_limits<uint32_t>::max();
   const auto add = [&app](const char* name, auto& value, const char* help) {

@@ -4,13 +4,13 @@
 #ifndef BACKPROP_CLIENT_CLI_FLAGS_SCHEDULE_FLAGS_H_
 #define BACKPROP_CLIENT_CLI_FLAGS_SCHEDULE_FLAGS_H_
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "backprop/v1/network.pb.h"
+#include "client/cli/flags/command_line.h"
 
 namespace backprop::cli {
 
@@ -25,7 +25,7 @@ struct ScheduleFlags {
   bool given() const;
 };
 
-void AddScheduleFlags(CLI::App& app, ScheduleFlags* flags);
+void AddScheduleFlags(Command& app, ScheduleFlags* flags);
 
 // run_steps: how long cosine and polynomial take where --schedule-steps is not
 // given, the warm-up included: as long as training will; 0: unknown. An empty

@@ -141,20 +141,17 @@ absl::Status SetOptimiser(const SpecFlags& flags, const DataShape& data,
   return absl::OkStatus();
 }
 
-CLI::Validator AllOrCount() {
-  return CLI::Validator(
-      [](const std::string& text) -> std::string {
-        uint64_t number = 0;
-        return text == "all" ||
-                       (absl::SimpleAtoi(text, &number) && text[0] != '+')
-                   ? ""
-                   : absl::StrCat("'", text,
-                                  "' is not a number of samples, nor 'all'");
-      },
-      "", "count or all");
+Check AllOrCount() {
+  return [](const std::string& text) -> std::string {
+    uint64_t number = 0;
+    return text == "all" || (absl::SimpleAtoi(text, &number) && text[0] != '+')
+               ? ""
+               : absl::StrCat("'", text,
+                              "' is not a number of samples, nor 'all'");
+  };
 }
 
-void AddNetworkFlags(CLI::App& app, SpecFlags* flags) {
+void AddNetworkFlags(Command& app, SpecFlags* flags) {
   app.add_option("--layers", flags->layers, LayerHelp())
       ->type_name("LAYERS")
       ->delimiter(',')
@@ -201,7 +198,7 @@ std::string InitialiserName(v1::InitialiserKind kind) {
   return std::string(NameOf(kInitialisers, kind));
 }
 
-void AddSpecFlags(CLI::App& app, SpecFlags* flags) {
+void AddSpecFlags(Command& app, SpecFlags* flags) {
   constexpr uint64_t kMost32 = std::numeric_limits<uint32_t>::max();
   AddNetworkFlags(app, flags);
   AddLossFlags(app, FlagUse::kMake, &flags->loss);
@@ -225,12 +222,11 @@ void AddSpecFlags(CLI::App& app, SpecFlags* flags) {
       ->group(kStepsGroup);
 }
 
-std::string FirstSpecFlag(const CLI::App& app) {
+std::string FirstSpecFlag(const Command& app) {
   SpecFlags flags;
-  CLI::App spec_flags;
+  Command spec_flags;
   AddSpecFlags(spec_flags, &flags);
-  for (const CLI::Option* option : spec_flags.get_options()) {
-    const std::string name = option->get_name();
+  for (const std::string& name : spec_flags.option_names()) {
     if (name.starts_with("--") && name != "--help" && name != "--seed" &&
         app.count(name) > 0)
       return name;

@@ -4,7 +4,6 @@
 #ifndef BACKPROP_CLIENT_CLI_FLAGS_SPEC_FLAGS_H_
 #define BACKPROP_CLIENT_CLI_FLAGS_SPEC_FLAGS_H_
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "backprop/v1/network.pb.h"
+#include "client/cli/flags/command_line.h"
 #include "client/cli/flags/loss_flags.h"
 #include "client/cli/flags/optimiser_flags.h"
 #include "client/cli/flags/schedule_flags.h"
@@ -45,11 +45,11 @@ struct DataShape {
   uint64_t train_samples = 0;  // that will be trained on; 0: unknown
 };
 
-void AddSpecFlags(CLI::App& app, SpecFlags* flags);
+void AddSpecFlags(Command& app, SpecFlags* flags);
 
 // The first flag given that describes a session to be made, but for --seed,
 // which training uses too; empty if there is none.
-std::string FirstSpecFlag(const CLI::App& app);
+std::string FirstSpecFlag(const Command& app);
 
 // As --initialiser takes it: "he-uniform".
 std::string InitialiserName(v1::InitialiserKind kind);

@@ -39,7 +39,7 @@ size_t TrainFlags::most_epochs() const {
   return until_error.has_value() ? kMostEpochs : 1;
 }
 
-void AddTrainFlags(CLI::App& command, TrainFlags* flags) {
+void AddTrainFlags(Command& command, TrainFlags* flags) {
   AddDataSource(command, &flags->training);
   AddDataSource(command, &flags->test);
   AddCsvFlags(command, &flags->csv);
@@ -96,7 +96,7 @@ void AddTrainFlags(CLI::App& command, TrainFlags* flags) {
       ->group(kRunGroup);
 }
 
-absl::Status CheckTrainFlags(const CLI::App& command, const TrainFlags& flags) {
+absl::Status CheckTrainFlags(const Command& command, const TrainFlags& flags) {
   absl::Status status = CheckSources(flags);
   if (!status.ok()) return status;
   if (flags.require_accuracy.has_value()) {

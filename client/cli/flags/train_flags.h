@@ -4,7 +4,6 @@
 #ifndef BACKPROP_CLIENT_CLI_FLAGS_TRAIN_FLAGS_H_
 #define BACKPROP_CLIENT_CLI_FLAGS_TRAIN_FLAGS_H_
 
-#include <CLI/CLI.hpp>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -12,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/cli/data/dataset.h"
+#include "client/cli/flags/command_line.h"
 #include "client/cli/flags/data_flags.h"
 #include "client/cli/flags/spec_flags.h"
 
@@ -37,11 +37,11 @@ struct TrainFlags {
   size_t most_epochs() const;
 };
 
-void AddTrainFlags(CLI::App& command, TrainFlags* flags);
+void AddTrainFlags(Command& command, TrainFlags* flags);
 
 // Usage errors that show before any file is read.
 // command: that AddTrainFlags got, after parsing.
-absl::Status CheckTrainFlags(const CLI::App& command, const TrainFlags& flags);
+absl::Status CheckTrainFlags(const Command& command, const TrainFlags& flags);
 
 struct TrainData {
   Dataset training;

@@ -28,14 +28,11 @@ class LiveFlagsTest : public ::testing::Test {
   }
 
   absl::Status Change(const std::string& command_line) {
-    CLI::App app;
+    Command app;
     LiveFlags flags;
     AddLiveFlags(app, &flags);
-    try {
-      app.parse(command_line);
-    } catch (const CLI::ParseError& error) {
-      return UsageError("", error.what());
-    }
+    const absl::Status parsed = app.Parse(command_line).status();
+    if (!parsed.ok()) return UsageError("", std::string(parsed.message()));
     return ChangeSpec(flags, &spec_, &mask_);
   }
 

@@ -18,14 +18,11 @@ using ::testing::HasSubstr;
 // samples, to be gone through 3 times.
 absl::StatusOr<v1::SessionSpec> SpecOf(const std::string& command_line,
                                        bool regression = false) {
-  CLI::App app;
+  Command app;
   SpecFlags flags;
   AddSpecFlags(app, &flags);
-  try {
-    app.parse(command_line);
-  } catch (const CLI::ParseError& error) {
-    return UsageError("", error.what());
-  }
+  const absl::Status parsed = app.Parse(command_line).status();
+  if (!parsed.ok()) return UsageError("", std::string(parsed.message()));
   return MakeSpec(flags, {.input_size = 784,
                           .output_size = regression ? 1U : 10U,
                           .regression = regression,
@@ -185,12 +182,12 @@ TEST(SpecFlagsTest, TheLeastDeviationIsTheServersUnlessGiven) {
 }
 
 TEST(SpecFlagsTest, SpecFlagsAreToldFromThoseOfTraining) {
-  CLI::App app;
+  Command app;
   SpecFlags flags;
   AddSpecFlags(app, &flags);
-  app.parse("--seed 3");
+  ASSERT_TRUE(app.Parse("--seed 3").ok());
   EXPECT_EQ(FirstSpecFlag(app), "");
-  app.parse("--seed 3 --schedule-min 0.1");
+  ASSERT_TRUE(app.Parse("--seed 3 --schedule-min 0.1").ok());
   EXPECT_EQ(FirstSpecFlag(app), "--schedule-min");
 }
 
