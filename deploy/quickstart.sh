@@ -130,8 +130,7 @@ deploy/install_packages.sh build data
 echo "Everything needed is installed."
 
 section "Build"
-cmake --preset release
-cmake --build --preset release --target backpropd backprop
+deploy/build.sh release backpropd backprop
 
 section "Server"
 start_server

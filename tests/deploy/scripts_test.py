@@ -99,6 +99,25 @@ class InstallPackagesTest(ScriptTest):
             self.assertEqual(names, sorted(set(names)), path.name)
 
 
+class BuildTest(ScriptTest):
+    def build(self, steps: int) -> str:
+        """What building says of so many steps."""
+        self.stand_in("bin/cmake", f"""if [[ "$*" != *" -n" ]]; then echo "cmake $*" >>"$EVENTS"; exit; fi
+for ((i = 1; i <= {steps}; ++i)); do echo "[$i/{steps}] Building"; done""")
+        self.environment["BACKPROP_JOBS"] = "2"
+        done = self.run_script("build.sh", "release", "backpropd")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_a_cold_build_says_how_much_there_is_to_do_and_how_long_it_takes(self) -> None:
+        self.assertIn("preset release: 90 steps, 1 min 30 s with 2 compilers", self.build(90))
+        self.assertEqual(self.happened(), ["cmake --preset release",
+                                           "cmake --build --preset release --parallel 2 --target backpropd"])
+
+    def test_where_there_is_nothing_to_build_nothing_is_said(self) -> None:
+        self.assertEqual(self.build(0), "")
+
+
 class QuickstartTest(ScriptTest):
     def setUp(self) -> None:
         super().setUp()
