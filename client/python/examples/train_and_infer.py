@@ -9,10 +9,11 @@ import argparse
 import sys
 
 import numpy as np
+import numpy.typing as npt
 from backpropd import ServerUnavailableError, TrainingClient, adam, network
 
 
-def spirals(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def spirals(count: int, seed: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """Points (count, 2) on two spirals, with the spiral that each lies on (count,)."""
     random = np.random.default_rng(seed)
     spiral = random.integers(0, 2, count)

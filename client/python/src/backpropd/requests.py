@@ -164,7 +164,7 @@ def evaluation_of(answer: rpc.EvaluateResponse) -> Evaluation:
 
 def step_result_of(answer: rpc.TrainStepResponse, spec: pb.SessionSpec, layout: pb.Layout) -> StepResult:
     """The answer of a TrainStep."""
-    deltas = [
+    deltas: list[tuple[Float32, Float32]] = [
         (
             np.array(delta.weights, dtype=np.float32).reshape(place.outputs, place.inputs),
             np.array(delta.bias, dtype=np.float32),
