@@ -8,9 +8,6 @@
 #include <algorithm>
 #include <cstddef>
 
-// Sizeless vectors cannot stand in arrays; NEON takes the place of SVE.
-#define HWY_DISABLED_TARGETS \
-  (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/contract/weight_pass.cc"
 // clang-format off: foreach_target.h must stand first

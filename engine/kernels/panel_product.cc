@@ -4,9 +4,6 @@
 #include <algorithm>
 #include <cstdint>
 
-// Sizeless vectors cannot stand in arrays; NEON takes the place of SVE.
-#define HWY_DISABLED_TARGETS \
-  (HWY_SSSE3 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/kernels/panel_product.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep

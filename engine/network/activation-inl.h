@@ -24,7 +24,6 @@ HWY_INLINE hn::Vec<D> One(D d) {
   return hn::Set(d, 1.0F);
 }
 
-// Not IfNegativeThenElse: on SSSE3 Highway 1.0.3's looks at more than the sign.
 template <class D, class V>
 HWY_INLINE hn::Mask<D> IsBelowZero(D d, V z) {
   return hn::Lt(z, hn::Zero(d));

@@ -5,8 +5,6 @@
 
 #include "engine/network/softmax.h"
 
-#define HWY_DISABLED_TARGETS \
-  (HWY_SSSE3 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/network/vector_activation.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep

@@ -9,8 +9,6 @@
 #include "engine/network/softmax.h"
 #include "engine/network/vector_activation.h"
 
-#define HWY_DISABLED_TARGETS \
-  (HWY_SSSE3 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/training/direct_layers.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
