@@ -14,24 +14,24 @@ const bool single_threaded = [] {
   return true;
 }();
 
-CBLAS_TRANSPOSE Transposition(Take take) {
-  return take == Take::kTransposed ? CblasTrans : CblasNoTrans;
+CBLAS_TRANSPOSE Transposition(Op op) {
+  return op == Op::kTransposed ? CblasTrans : CblasNoTrans;
 }
 
 int Int(size_t size) { return static_cast<int>(size); }
 
 }  // namespace
 
-void MultiplyVector(Matrix m, size_t rows, size_t cols, const float* x,
+void MultiplyVector(Operand a, size_t rows, size_t cols, const float* x,
                     float beta, float* y) {
-  cblas_sgemv(CblasRowMajor, Transposition(m.take), Int(rows), Int(cols), 1.0F,
-              m.data, Int(m.stride), x, 1, beta, y, 1);
+  cblas_sgemv(CblasRowMajor, Transposition(a.op), Int(rows), Int(cols), 1.0F,
+              a.data, Int(a.stride), x, 1, beta, y, 1);
 }
 
-void Multiply(size_t m, size_t n, size_t k, float alpha, Matrix a, Matrix b,
+void Multiply(size_t m, size_t n, size_t k, float alpha, Operand a, Operand b,
               float beta, float* c, size_t c_stride) {
-  cblas_sgemm(CblasRowMajor, Transposition(a.take), Transposition(b.take),
-              Int(m), Int(n), Int(k), alpha, a.data, Int(a.stride), b.data,
+  cblas_sgemm(CblasRowMajor, Transposition(a.op), Transposition(b.op), Int(m),
+              Int(n), Int(k), alpha, a.data, Int(a.stride), b.data,
               Int(b.stride), beta, c, Int(c_stride));
 }
 

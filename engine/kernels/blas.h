@@ -10,24 +10,24 @@
 
 namespace backprop::blas {
 
-// Whether a matrix is taken as it lies or transposed.
-enum class Take : bool { kAsIs, kTransposed };
+// BLAS's op(A): A as it lies, or its transpose.
+enum class Op : bool { kAsIs, kTransposed };
 
-// A matrix's numbers, with `stride` numbers from row to row.
-struct Matrix {
+// op(A) of a matrix A with `stride` numbers from row to row.
+struct Operand {
   const float* data;
   size_t stride;
-  Take take = Take::kAsIs;
+  Op op = Op::kAsIs;
 };
 
-// y ← M·x + beta·y for M (rows, cols); with kTransposed y ← Mᵀ·x + beta·y,
-// x (rows), y (cols).
-void MultiplyVector(Matrix m, size_t rows, size_t cols, const float* x,
+// y ← op(A)·x + beta·y for A (rows, cols). x: (cols) and y: (rows), or with
+// kTransposed x: (rows) and y: (cols).
+void MultiplyVector(Operand a, size_t rows, size_t cols, const float* x,
                     float beta, float* y);
 
 // C ← alpha·op(A)·op(B) + beta·C for op(A) (m, k), op(B) (k, n), C (m, n) with
 // c_stride numbers from row to row.
-void Multiply(size_t m, size_t n, size_t k, float alpha, Matrix a, Matrix b,
+void Multiply(size_t m, size_t n, size_t k, float alpha, Operand a, Operand b,
               float beta, float* c, size_t c_stride);
 
 // Some of OpenBLAS' kernels (those for AVX-512) take small products as they

@@ -10,14 +10,12 @@
 
 #include <cstddef>
 
+#include "engine/kernels/tile_loop-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace backprop {
 namespace HWY_NAMESPACE {
-
-// The widest vector that we use: at most a cache line.
-using Wide = hwy::HWY_NAMESPACE::CappedTag<float, 16>;
 
 #if HWY_TARGET != HWY_SCALAR
 // Lane t of each block of four lanes ← the sum of that block of v[t].

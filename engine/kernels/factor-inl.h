@@ -24,19 +24,19 @@ HWY_INLINE V Flushed(D d, V factor) {
   return hn::IfThenElse(small, hn::Zero(d), factor);
 }
 
-// Finds the largest magnitude of many vectors; NaN if any number is infinite or
-// NaN.
+// Finds the largest magnitude of many vectors' numbers; NaN if any of them is
+// infinite or NaN.
 template <class D>
-class LargestOf {
+class Magnitudes {
  public:
-  HWY_INLINE explicit LargestOf(D d) : largest_(hn::Zero(d)), odd_(largest_) {}
+  HWY_INLINE explicit Magnitudes(D d) : largest_(hn::Zero(d)), odd_(largest_) {}
 
   HWY_INLINE void See(hn::Vec<D> v) {
     largest_ = hn::Max(largest_, hn::Abs(v));
     odd_ = hn::Add(odd_, hn::Sub(v, v));  // 0, or NaN
   }
 
-  HWY_INLINE float Get(D d) const {
+  HWY_INLINE float Largest(D d) const {
     return hn::GetLane(hn::MaxOfLanes(d, largest_)) +
            hn::GetLane(hn::SumOfLanes(d, odd_));
   }

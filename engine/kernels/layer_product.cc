@@ -55,8 +55,8 @@ void Forward(Rows a, size_t samples, Matrix w, const float* bias,
     const size_t rows = std::min(tile.rows, w.rows - i);
     for (size_t j = 0; j < w.cols; j += tile.cols) {
       const size_t cols = std::min(tile.cols, w.cols - j);
-      const blas::Matrix part{w.data + i * w.cols + j, w.cols,
-                              blas::Take::kTransposed};
+      const blas::Operand part{w.data + i * w.cols + j, w.cols,
+                               blas::Op::kTransposed};
       for (size_t t = 0; t < samples; t += tile.samples) {
         blas::Multiply(std::min(tile.samples, samples - t), rows, cols, 1,
                        {a[t] + j, a.stride}, part, 1, z[t] + i, z.stride);
@@ -72,7 +72,7 @@ void Backward(Rows signal, size_t samples, Matrix w, MutableRows below) {
 void BackwardColumns(Rows signal, size_t samples, Matrix w, size_t begin,
                      size_t end, MutableRows below) {
   if (samples == 1) {
-    blas::MultiplyVector({w.data + begin, w.cols, blas::Take::kTransposed},
+    blas::MultiplyVector({w.data + begin, w.cols, blas::Op::kTransposed},
                          w.rows, end - begin, signal[0], 0, below[0] + begin);
     return;
   }
@@ -82,7 +82,7 @@ void BackwardColumns(Rows signal, size_t samples, Matrix w, size_t begin,
     const float kept = i == 0 ? 0.0F : 1.0F;
     for (size_t j = begin; j < end; j += tile.cols) {
       const size_t cols = std::min(tile.cols, end - j);
-      const blas::Matrix part{w.data + i * w.cols + j, w.cols};
+      const blas::Operand part{w.data + i * w.cols + j, w.cols};
       for (size_t t = 0; t < samples; t += tile.samples) {
         blas::Multiply(std::min(tile.samples, samples - t), cols, rows, 1,
                        {signal[t] + i, signal.stride}, part, kept, below[t] + j,

@@ -7,6 +7,8 @@
 #define HWY_TARGET_INCLUDE "engine/kernels/rank_update.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+// After highway.h, once a target.
+#include "engine/kernels/tile_loop-inl.h"
 
 #ifndef BACKPROP_ENGINE_RANK_UPDATE_ONCE_
 #define BACKPROP_ENGINE_RANK_UPDATE_ONCE_
@@ -40,6 +42,10 @@ struct Target {
   float* w;
   float* d;  // kDense only; rows as far apart as W's
   size_t stride;
+
+  Target At(size_t number) const {
+    return {w + number, d == nullptr ? nullptr : d + number, stride};
+  }
 };
 
 }  // namespace
@@ -55,9 +61,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 // R rows × C vectors. u: (samples, kTileRows); a: (samples, a_stride).
 template <Mode mode, size_t R, size_t C, class D>
-HWY_INLINE void Tile(D d, const float* HWY_RESTRICT u,
-                     const float* HWY_RESTRICT a, size_t a_stride,
-                     size_t samples, Target target) {
+HWY_INLINE void UpdateTile(D d, const float* HWY_RESTRICT u,
+                           const float* HWY_RESTRICT a, size_t a_stride,
+                           size_t samples, Target target) {
   const size_t n = hn::Lanes(d);
   hn::Vec<D> g[R][C];
 #pragma GCC unroll 4
@@ -104,60 +110,31 @@ HWY_INLINE void Tile(D d, const float* HWY_RESTRICT u,
 
 // R rows, all columns of a panel.
 template <Mode mode, size_t R>
-HWY_INLINE void RowTile(const float* u, const float* a, size_t a_stride,
-                        size_t cols, size_t samples, Target target) {
+HWY_INLINE void UpdateRows(const float* u, const float* a, size_t a_stride,
+                           size_t cols, size_t samples, const Target& target) {
   // 32 registers hold 4 rows × 6 vectors and what else is needed, 16 hold 4
   // × 2.
-  constexpr bool kManyRegisters =
-      HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON;
-  constexpr size_t kVectors = kManyRegisters ? 6 : 2;
-  const hn::CappedTag<float, 16> wide;
-  const hn::CappedTag<float, 4> narrow;
-  const hn::CappedTag<float, 1> single;
-  size_t j = 0;
-  const auto advance = [&](size_t step) {
-    j += step;
-    target.w += step;
-    if (mode == Mode::kDense) target.d += step;
-  };
-  const size_t n = hn::Lanes(wide);
-  for (; j + kVectors * n <= cols; advance(kVectors * n)) {
-    Tile<mode, R, kVectors>(wide, u, a + j, a_stride, samples, target);
-  }
-  for (; j + 2 * n <= cols; advance(2 * n)) {
-    Tile<mode, R, 2>(wide, u, a + j, a_stride, samples, target);
-  }
-  for (; j + n <= cols; advance(n)) {
-    Tile<mode, R, 1>(wide, u, a + j, a_stride, samples, target);
-  }
-  const size_t m = hn::Lanes(narrow);
-  for (; j + m <= cols; advance(m)) {
-    Tile<mode, R, 1>(narrow, u, a + j, a_stride, samples, target);
-  }
-  for (; j < cols; advance(1)) {
-    Tile<mode, R, 1>(single, u, a + j, a_stride, samples, target);
-  }
+  ForTiles<kManyRegisters ? 6 : 2, 2, 1>(
+      cols, [&](auto d, auto vectors, size_t j) HWY_ATTR {
+        UpdateTile<mode, R, decltype(vectors)::value>(d, u, a + j, a_stride,
+                                                      samples, target.At(j));
+      });
 }
 
 // All rows of the columns whose `a` has been repacked.
 template <Mode mode>
 void UpdatePanel(const Packed& packed, size_t rows, size_t cols,
                  Target target) {
-  const auto at = [&](size_t row) {
-    Target tile = target;
-    tile.w += row * target.stride;
-    if (mode == Mode::kDense) tile.d += row * target.stride;
-    return tile;
-  };
   const size_t samples = packed.samples;
   size_t i = 0;
   for (; i + kTileRows <= rows; i += kTileRows) {
-    RowTile<mode, kTileRows>(packed.u + i * samples, packed.a, packed.a_stride,
-                             cols, samples, at(i));
+    UpdateRows<mode, kTileRows>(packed.u + i * samples, packed.a,
+                                packed.a_stride, cols, samples,
+                                target.At(i * target.stride));
   }
   for (size_t r = 0; i + r < rows; ++r) {
-    RowTile<mode, 1>(packed.u + i * samples + r, packed.a, packed.a_stride,
-                     cols, samples, at(i + r));
+    UpdateRows<mode, 1>(packed.u + i * samples + r, packed.a, packed.a_stride,
+                        cols, samples, target.At((i + r) * target.stride));
   }
 }
 
@@ -204,7 +181,7 @@ void PackA(const LayerFactors& factors, size_t begin, size_t cols,
 }
 
 void Update(Mode mode, const LayerFactors& factors, float* d, float* w,
-            Panel& scratch) {
+            Scratch& scratch) {
   const size_t widest = std::max(
       kWidestTile, kPanelNumbers / factors.samples / kWidestTile * kWidestTile);
   const size_t panel = std::min(factors.inputs, widest);
@@ -218,8 +195,7 @@ void Update(Mode mode, const LayerFactors& factors, float* d, float* w,
     const size_t cols = std::min(panel, factors.inputs - begin);
     PackA(factors, begin, cols, stride, a);
     const Packed packed{u, a, stride, factors.samples};
-    const Target target{w + begin, d == nullptr ? nullptr : d + begin,
-                        factors.inputs};
+    const Target target = Target{w, d, factors.inputs}.At(begin);
     switch (mode) {
       case Mode::kSteps:
         HWY_DYNAMIC_DISPATCH(Steps)(packed, factors.outputs, cols, target);
@@ -247,7 +223,7 @@ void AddToBias(const LayerFactors& factors, float* g, float* bias) {
 }  // namespace
 
 void ApplySteps(const LayerFactors& factors, float* w, float* bias,
-                Panel& scratch) {
+                Scratch& scratch) {
   if (factors.samples == 0) return;
   Update(Mode::kSteps, factors, nullptr, w, scratch);
   for (size_t s = 0; s < factors.samples; ++s) {
@@ -256,13 +232,13 @@ void ApplySteps(const LayerFactors& factors, float* w, float* bias,
 }
 
 void ApplyOneStep(const LayerFactors& factors, float* w, float* bias,
-                  Panel& scratch) {
+                  Scratch& scratch) {
   Update(Mode::kOneStep, factors, nullptr, w, scratch);
   AddToBias(factors, scratch.Get(factors.outputs), bias);
 }
 
 void ApplyDense(const LayerFactors& factors, float* d, float* w, float* bias,
-                Panel& scratch) {
+                Scratch& scratch) {
   Update(Mode::kDense, factors, d, w, scratch);
   AddToBias(factors, d + factors.outputs * factors.inputs, bias);
 }

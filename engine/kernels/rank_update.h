@@ -12,6 +12,7 @@
 #include <cstddef>
 
 #include "engine/kernels/rows.h"
+#include "engine/kernels/scratch.h"
 
 namespace backprop {
 
@@ -29,16 +30,16 @@ struct LayerFactors {
 // w: (outputs, inputs) row-major; bias: (outputs). scratch: for repacked
 // factors.
 void ApplySteps(const LayerFactors& factors, float* w, float* bias,
-                Panel& scratch);
+                Scratch& scratch);
 
 // All samples one step: g as delta.proto (2) says, then w ← fl(w + g).
 void ApplyOneStep(const LayerFactors& factors, float* w, float* bias,
-                  Panel& scratch);
+                  Scratch& scratch);
 
 // For a DENSE layer: d ← Σ_s u^s ⊗ a^s, rounded as is fastest (outside the
 // contract), then w ← fl(w + d). d: W's delta row-major, then the bias'.
 void ApplyDense(const LayerFactors& factors, float* d, float* w, float* bias,
-                Panel& scratch);
+                Scratch& scratch);
 
 }  // namespace backprop
 

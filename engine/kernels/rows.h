@@ -1,20 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Views of numbers that lie one row a sample, which is how every kernel takes
+// what a layer sees, its pre-activations z, its error signals δ and its factors
+// u. A view owns nothing: whoever has the memory (usually a Scratch) keeps it
+// alive. How many rows there are and how long they are is told beside it:
+//
+//   Rows a{inputs, 784};                       // (samples, 784) without gaps
+//   a[2][5]                                    // number 5 of sample 2
+//   Gram(a, {8, 16}, 784, gram, scratch);      // reads rows 0 … 15
+//   Forward(a.From(8), 8, w, bias, z.From(8)); // reads and writes rows 8 … 15
 #ifndef BACKPROP_ENGINE_KERNELS_ROWS_H_
 #define BACKPROP_ENGINE_KERNELS_ROWS_H_
 
-#include <algorithm>
 #include <cstddef>
-#include <memory>
-#include <vector>
 
 namespace backprop {
 
-// Numbers that lie one row a sample, `stride` numbers from row to row.
+// To be read. Row t begins at data + t·stride; what lies between the end of a
+// row and the next one's begin is the owner's business.
 struct Rows {
   const float* data;
-  size_t stride;
+  size_t stride;  // numbers from row to row
 
   const float* operator[](size_t row) const { return data + row * stride; }
+  // The rows from `row` on.
+  Rows From(size_t row) const { return {data + row * stride, stride}; }
+  // The same rows without their first `column` numbers.
+  Rows FromColumn(size_t column) const { return {data + column, stride}; }
 };
 
 // The same, to be written.
@@ -23,32 +35,19 @@ struct MutableRows {
   size_t stride;
 
   float* operator[](size_t row) const { return data + row * stride; }
+  MutableRows From(size_t row) const { return {data + row * stride, stride}; }
+  MutableRows FromColumn(size_t column) const {
+    return {data + column, stride};
+  }
   operator Rows() const { return {data, stride}; }  // NOLINT: it is a view too
 };
 
-// Numbers of a cache line. A vector that straddles two lines takes twice the
-// time to load, so panels begin at one and their strides are multiples of it.
-inline constexpr size_t kLine = 16;
+// Rows begin … end − 1, where the rows are a block's samples.
+struct Window {
+  size_t begin;
+  size_t end;
 
-constexpr size_t RoundedUp(size_t size, size_t multiple) {
-  return (size + multiple - 1) / multiple * multiple;
-}
-
-// Memory that begins at a cache line; grows and is reused, so that steps
-// allocate nothing.
-class Panel {
- public:
-  // The first `size` numbers; what they hold is lost when it grows.
-  float* Get(size_t size) {
-    if (numbers_.size() < size + kLine) numbers_.resize(size + kLine);
-    void* begin = numbers_.data();
-    size_t space = numbers_.size() * sizeof(float);
-    return static_cast<float*>(
-        std::align(kLine * sizeof(float), size * sizeof(float), begin, space));
-  }
-
- private:
-  std::vector<float> numbers_;
+  size_t size() const { return end - begin; }
 };
 
 }  // namespace backprop

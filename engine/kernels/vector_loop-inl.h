@@ -49,6 +49,13 @@ HWY_INLINE void StoreFirst(Vector v, float* p, size_t n) {
 #endif
 }
 
+// v with 0 in place of all but its first n numbers.
+HWY_INLINE Vector KeepFirst(Vector v, size_t n) {
+  const Floats d;
+  if (HWY_LIKELY(n == hn::Lanes(d))) return v;
+  return hn::IfThenElseZero(hn::FirstN(d, n), v);
+}
+
 // Calls use(vector, i, n) for every part of p: its n numbers from i on, with
 // `rest` in the last one's further lanes.
 template <class Use>

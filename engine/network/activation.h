@@ -11,6 +11,7 @@
 #ifndef BACKPROP_ENGINE_NETWORK_ACTIVATION_H_
 #define BACKPROP_ENGINE_NETWORK_ACTIVATION_H_
 
+#include <cstddef>
 #include <span>
 
 #include "engine/network/network.h"
@@ -21,6 +22,12 @@ namespace backprop {
 // Softmax apart, any number of samples may follow each other.
 void Activate(const LayerSpec& layer, std::span<const float> z,
               std::span<float> a);
+
+// The same in the form that factors have (delta.proto (5)): entries below
+// kSmallestFactor set to 0. z, a: (size) of one sample, which may be the same
+// memory. Returns the largest |a|, or NaN if any is not finite.
+float ActivateAndFlush(const LayerSpec& layer, const float* z, float* a,
+                       size_t size);
 
 // signal ← signal · f′(z), elementwise, where a = f(z) (before dropout). All:
 // (outputs), or several samples' outputs. Not for softmax, which is fused with

@@ -64,10 +64,10 @@ bool Add(const NetworkSpec& network, const LastLayer& sample,
 
 }  // namespace
 
-Predictor::Panel Predictor::Forward(const NetworkSpec& network,
-                                    const Layout& layout,
-                                    std::span<const float> weights,
-                                    std::span<const float> inputs) {
+Predictor::LastRows Predictor::Forward(const NetworkSpec& network,
+                                       const Layout& layout,
+                                       std::span<const float> weights,
+                                       std::span<const float> inputs) {
   const size_t samples = inputs.size() / layout.input_size();
   const size_t numbers = samples * Widest(layout);
   for (auto* panel : {&z_, &a_[0], &a_[1]}) {
@@ -100,10 +100,10 @@ void Predictor::Predict(const NetworkSpec& network, const Layout& layout,
   const size_t samples = outputs.size() / layout.output_size();
   for (size_t s = 0; s < samples; s += rows) {
     const size_t n = std::min(rows, samples - s);
-    const Panel panel = Forward(
+    const LastRows last = Forward(
         network, layout, weights,
         inputs.subspan(s * layout.input_size(), n * layout.input_size()));
-    std::copy(panel.outputs.begin(), panel.outputs.end(),
+    std::copy(last.outputs.begin(), last.outputs.end(),
               outputs.begin() + s * layout.output_size());
   }
 }
@@ -118,12 +118,12 @@ Evaluation Predictor::Evaluate(const NetworkSpec& network, const Layout& layout,
   Evaluation evaluation;
   for (size_t s = 0; s < samples; s += rows) {
     const size_t n = std::min(rows, samples - s);
-    const Panel panel = Forward(
+    const LastRows last = Forward(
         network, layout, weights,
         inputs.subspan(s * layout.input_size(), n * layout.input_size()));
     for (size_t t = 0; t < n; ++t) {
-      const LastLayer sample{panel.z.subspan(t * size, size),
-                             panel.outputs.subspan(t * size, size),
+      const LastLayer sample{last.z.subspan(t * size, size),
+                             last.outputs.subspan(t * size, size),
                              targets.subspan((s + t) * size, size)};
       if (!Add(network, sample, &evaluation)) {
         evaluation.non_finite = s + t;

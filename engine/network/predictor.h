@@ -44,13 +44,14 @@ class Predictor {
 
  private:
   // The last layer's numbers, row after row; valid until the next Forward.
-  struct Panel {
+  struct LastRows {
     std::span<const float> z;        // pre-activations
     std::span<const float> outputs;  // y
   };
   // inputs: whole rows, few enough for one panel.
-  Panel Forward(const NetworkSpec& network, const Layout& layout,
-                std::span<const float> weights, std::span<const float> inputs);
+  LastRows Forward(const NetworkSpec& network, const Layout& layout,
+                   std::span<const float> weights,
+                   std::span<const float> inputs);
 
   std::vector<float> z_;
   std::vector<float> a_[2];  // this layer's and the one's below

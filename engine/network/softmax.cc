@@ -16,11 +16,12 @@
 HWY_BEFORE_NAMESPACE();
 namespace backprop {
 namespace HWY_NAMESPACE {
+namespace {
 
 // What stands after the last number: e to its power is 0.
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
 
-float Largest(const float* z, size_t size) {
+float LargestLogit(const float* z, size_t size) {
   const Floats d;
   Vector largest = hn::Set(d, kNothing);
   ForEach(z, size, kNothing, [&](Vector part, size_t, size_t) HWY_ATTR {
@@ -37,7 +38,7 @@ HWY_INLINE Vector Relative(Vector z, Vector largest) {
 
 void SoftmaxAll(const float* z, float* a, size_t size) {
   const Floats d;
-  const Vector largest = hn::Set(d, Largest(z, size));
+  const Vector largest = hn::Set(d, LargestLogit(z, size));
   Vector sums = hn::Zero(d);
   ForEach(z, size, kNothing, [&](Vector part, size_t i, size_t n) HWY_ATTR {
     const Vector e = Relative(part, largest);
@@ -52,7 +53,7 @@ void SoftmaxAll(const float* z, float* a, size_t size) {
 
 LogSum LogSumAll(const float* z, size_t size) {
   const Floats d;
-  const Vector largest = hn::Set(d, Largest(z, size));
+  const Vector largest = hn::Set(d, LargestLogit(z, size));
   Vector others = hn::Zero(d);  // Σ e^(z − largest) without the largest
   Vector ties = hn::Zero(d);    // how many are the largest
   ForEach(z, size, kNothing, [&](Vector part, size_t, size_t) HWY_ATTR {
@@ -66,15 +67,19 @@ LogSum LogSumAll(const float* z, size_t size) {
   return {hn::GetLane(largest), std::log1p(beside_one)};
 }
 
+}  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace backprop
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace backprop {
+namespace {
 
 HWY_EXPORT(SoftmaxAll);
 HWY_EXPORT(LogSumAll);
+
+}  // namespace
 
 void Softmax(std::span<const float> z, std::span<float> a) {
   HWY_DYNAMIC_DISPATCH(SoftmaxAll)(z.data(), a.data(), z.size());

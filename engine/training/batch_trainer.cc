@@ -5,10 +5,10 @@
 #include <cmath>
 
 #include "engine/contract/delta.h"
+#include "engine/kernels/magnitude.h"
 #include "engine/kernels/rank_update.h"
 #include "engine/network/activation.h"
 #include "engine/network/loss.h"
-#include "engine/network/vector_activation.h"
 
 namespace backprop {
 
@@ -52,14 +52,9 @@ void BatchTrainer::Prepare(const Training& training, std::span<float> weights) {
   batch_ = training.layout->batch_size();
   size_t numbers = 0;
   for (const LayerLayout& at : training.layout->layers()) {
-    numbers += 3 * batch_ * RoundedUp(at.outputs, kLine);
+    numbers += 3 * batch_ * Padded(at.outputs);
   }
   float* next = memory_.Get(numbers);
-  const auto take = [&](size_t size) {
-    const MutableRows rows{next, RoundedUp(size, kLine)};
-    next += batch_ * rows.stride;
-    return rows;
-  };
   layers_.clear();
   for (const LayerLayout& at : training.layout->layers()) {
     layers_.push_back(
@@ -67,9 +62,9 @@ void BatchTrainer::Prepare(const Training& training, std::span<float> weights) {
          .w = {weights.data() + at.weights_begin, at.outputs, at.inputs},
          .bias = weights.data() + at.bias_begin,
          .spec = &training.network->layers[layers_.size()],
-         .z = take(at.outputs),
-         .a = take(at.outputs),
-         .signal = take(at.outputs)});
+         .z = TakeRows(batch_, at.outputs, &next),
+         .a = TakeRows(batch_, at.outputs, &next),
+         .signal = TakeRows(batch_, at.outputs, &next)});
   }
 }
 
@@ -118,7 +113,7 @@ bool BatchTrainer::Backward(Rows inputs, float rate) {
     for (size_t s = 0; s < batch_; ++s) {
       const double u = ScaleAndFlush(scale, layer.signal[s], layer.signal[s],
                                      layer.at.outputs);
-      const double a = Largest(below[s], layer.at.inputs);
+      const double a = LargestMagnitude(below[s], layer.at.inputs);
       bound += u * std::max(a, 1.0);  // 1 for the bias; this order keeps NaN
     }
     if (!(bound <= kLargestDelta)) return false;

@@ -12,6 +12,7 @@
 #include "engine/contract/layout.h"
 #include "engine/kernels/layer_product.h"
 #include "engine/kernels/rows.h"
+#include "engine/kernels/scratch.h"
 #include "engine/training/training.h"
 
 namespace backprop {
@@ -49,8 +50,8 @@ class BatchTrainer {
   const Training* training_ = nullptr;
   size_t batch_ = 0;
   std::vector<Layer> layers_;
-  Panel memory_;   // of the layers' rows
-  Panel scratch_;  // of kernels
+  Scratch memory_;   // of the layers' rows
+  Scratch scratch_;  // of kernels
 };
 
 }  // namespace backprop

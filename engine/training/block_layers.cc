@@ -5,23 +5,18 @@
 
 #include "engine/contract/factors.h"
 #include "engine/contract/weight_pass.h"
+#include "engine/kernels/gram.h"
 #include "engine/kernels/rank_update.h"
+#include "engine/kernels/row_sum.h"
 #include "engine/network/activation.h"
 #include "engine/training/direct_layers.h"
 
 namespace backprop {
 namespace {
 
-size_t Padded(size_t size) { return RoundedUp(size, kLine); }
-
-Rows At(Rows rows, size_t row) { return {rows[row], rows.stride}; }
 // Rows begin … end − 1.
 Matrix RowsOf(const Matrix& w, size_t begin, size_t end) {
   return {w.data + begin * w.cols, end - begin, w.cols};
-}
-
-MutableRows At(MutableRows rows, size_t row) {
-  return {rows[row], rows.stride};
 }
 
 // From so many weights on, a part of a layer's work takes longer than it takes
@@ -61,11 +56,6 @@ void BlockLayers::Prepare(const Training& training, const TrainRun& run,
                        Padded(rows));
   }
   float* next = memory_.Get(numbers + rows * widest);
-  const auto take = [&](size_t size) {
-    const MutableRows panel{next, Padded(size)};
-    next += rows * panel.stride;
-    return panel;
-  };
   layers_.clear();
   const float* const weights = run.weights.data();
   const bool moves = StateCount(*training.optimiser) > 0;
@@ -78,12 +68,12 @@ void BlockLayers::Prepare(const Training& training, const TrainRun& run,
          .m = {moves ? m + at.weights_begin : m, at.outputs, at.inputs},
          .m_bias = moves ? m + at.bias_begin : m,
          .spec = &training.network->layers[k],
-         .a = take(at.inputs),
-         .base = take(at.outputs),
-         .z = take(at.outputs),
-         .signal = take(at.outputs),
-         .u = take(at.outputs),
-         .gram = take(rows)});
+         .a = TakeRows(rows, at.inputs, &next),
+         .base = TakeRows(rows, at.outputs, &next),
+         .z = TakeRows(rows, at.outputs, &next),
+         .signal = TakeRows(rows, at.outputs, &next),
+         .u = TakeRows(rows, at.outputs, &next),
+         .gram = TakeRows(rows, rows, &next)});
   }
   spare_ = next;
 }
@@ -109,11 +99,10 @@ void BlockLayers::Load(size_t first, size_t count) {
 void BlockLayers::Correlate(size_t k, Window window) {
   const BlockLayer& layer = layers_[k];
   const size_t size = layer.w.rows;
-  const Rows a = At(Rows(layer.a), window.begin);
-  Share(layer.w, size, [&](size_t begin, size_t end, Panel&) {
-    const MutableRows base{layer.base[window.begin] + begin, layer.base.stride};
+  const Rows a = layer.a.From(window.begin);
+  Share(layer.w, size, [&](size_t begin, size_t end, Scratch&) {
     Forward(a, window.size(), RowsOf(layer.w, begin, end), layer.bias + begin,
-            base);
+            layer.base.From(window.begin).FromColumn(begin));
   });
   if (!plain_) Keep(layer.base, window, size);
   if (layer.m.data != nullptr) {
@@ -144,10 +133,10 @@ void BlockLayers::Propagate(size_t k, Window window) {
   const BlockLayer& above = layers_[k];
   const BlockLayer& layer = layers_[k - 1];
   const size_t size = layer.w.rows;
-  const Rows signal = At(Rows(above.signal), window.begin);
-  Share(above.w, size, [&](size_t begin, size_t end, Panel&) {
+  const Rows signal = above.signal.From(window.begin);
+  Share(above.w, size, [&](size_t begin, size_t end, Scratch&) {
     BackwardColumns(signal, window.size(), above.w, begin, end,
-                    At(layer.signal, window.begin));
+                    layer.signal.From(window.begin));
   });
   if (!plain_) Keep(layer.signal, window, size);
   if (above.m.data != nullptr) {
@@ -203,11 +192,11 @@ void BlockLayers::ApplyLayer(size_t k, size_t first, size_t accepted) {
   for (size_t t = 0; t < accepted; ++t) {
     WriteFactors(at, k, layer.u[t], layer.a[t], RowOf(first + t));
   }
-  Share(layer.w, at.outputs, [&](size_t begin, size_t end, Panel& scratch) {
-    const Rows u{layer.u.data + begin, layer.u.stride};
-    ApplySteps({u, layer.a, accepted, end - begin, at.inputs},
-               run_->weights.data() + at.weights_begin + begin * at.inputs,
-               run_->weights.data() + at.bias_begin + begin, scratch);
+  Share(layer.w, at.outputs, [&](size_t begin, size_t end, Scratch& scratch) {
+    ApplySteps(
+        {layer.u.FromColumn(begin), layer.a, accepted, end - begin, at.inputs},
+        run_->weights.data() + at.weights_begin + begin * at.inputs,
+        run_->weights.data() + at.bias_begin + begin, scratch);
   });
 }
 

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "engine/kernels/layer_product.h"
-#include "engine/kernels/panel_product.h"
 #include "engine/kernels/rows.h"
+#include "engine/kernels/scratch.h"
 #include "engine/training/crew.h"
 #include "engine/training/recurrence.h"
 #include "engine/training/training.h"
@@ -68,9 +68,7 @@ class BlockLayers {
   float rate(size_t t) const { return rates_[t]; }
 
   // Room for a layer's rows; others' calls may use it.
-  MutableRows spare(size_t size) const {
-    return {spare_, RoundedUp(size, kLine)};
-  }
+  MutableRows spare(size_t size) const { return {spare_, Padded(size)}; }
 
  private:
   // rows ← keep(t)·rows, in the window.
@@ -79,7 +77,7 @@ class BlockLayers {
   void Push(MutableRows rows, Window window, size_t size) const;
 
   // Calls work(begin, end) for [0, size) in parts, by the crew if the layer is
-  // large; each with a panel of its own.
+  // large; each with a scratch of its own.
   template <class Work>
   void Share(const Matrix& w, size_t size, const Work& work);
   float* RowOf(size_t sample) const;
@@ -94,9 +92,9 @@ class BlockLayers {
   std::vector<float> rates_;  // α of each of the block's steps
   Recurrence recurrence_;     // of steps, unless plain_
   float* spare_ = nullptr;
-  Panel memory_;                     // of the layers' rows
-  Panel scratch_;                    // of kernels
-  std::vector<Panel> part_scratch_;  // of kernels, one for each of a crew
+  Scratch memory_;                     // of the layers' rows
+  Scratch scratch_;                    // of kernels
+  std::vector<Scratch> part_scratch_;  // of kernels, one for each of a crew
 };
 
 }  // namespace backprop

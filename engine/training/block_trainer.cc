@@ -5,11 +5,11 @@
 #include <cmath>
 
 #include "engine/contract/delta.h"
-#include "engine/kernels/panel_product.h"
+#include "engine/kernels/magnitude.h"
 #include "engine/kernels/rank_update.h"
+#include "engine/kernels/row_sum.h"
 #include "engine/network/activation.h"
 #include "engine/network/loss.h"
-#include "engine/network/vector_activation.h"
 
 namespace backprop {
 namespace {
@@ -57,8 +57,6 @@ size_t FirstDirect(const Layout& layout) {
   }
   return first;
 }
-
-size_t Padded(size_t size) { return RoundedUp(size, kLine); }
 
 }  // namespace
 
@@ -280,7 +278,7 @@ void BlockTrainer::MakeFactor(size_t k, size_t t, bool good) {
                                 layer.w.rows);
   // 1 is for the bias; in this order std::max keeps NaN.
   const double bound =
-      u * std::max(double{Largest(layer.a[t], layer.w.cols)}, 1.0);
+      u * std::max(double{LargestMagnitude(layer.a[t], layer.w.cols)}, 1.0);
   bounds_[t] = std::max(bounds_[t], bound);
   if (good && bound <= kLargestDelta) return;
   broken_[t] = 1;
@@ -333,7 +331,7 @@ size_t BlockTrainer::Converged(Window window) {
     layers_.Correct(k, window, moved);
     for (size_t t = window.begin; t < window.end; ++t) {
       const float bound =
-          kTolerance * std::max(1.0F, Largest(layer.z[t], size));
+          kTolerance * std::max(1.0F, LargestMagnitude(layer.z[t], size));
       if (LargestDifference(moved[t], layer.z[t], size) <= bound) continue;
       window.end = t;
     }

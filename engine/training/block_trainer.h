@@ -22,8 +22,8 @@
 #include <vector>
 
 #include "engine/contract/weight_pass.h"
-#include "engine/kernels/panel_product.h"
 #include "engine/kernels/rows.h"
+#include "engine/kernels/scratch.h"
 #include "engine/training/block_layers.h"
 #include "engine/training/direct_layers.h"
 #include "engine/training/step_bounds.h"
@@ -94,9 +94,9 @@ class BlockTrainer {
   // The direct layers' part of the weight vector, as the accepted samples left
   // it.
   std::vector<float> direct_weights_;
-  Panel next_;           // the pivot's activations; a row
-  Panel direct_inputs_;  // of a network of direct layers alone
-  Panel scratch_;        // of kernels
+  Scratch next_;           // the pivot's activations; a row
+  Scratch direct_inputs_;  // of a network of direct layers alone
+  Scratch scratch_;        // of kernels
 };
 
 }  // namespace backprop

@@ -5,9 +5,9 @@
 #include <cmath>
 
 #include "engine/contract/delta.h"
+#include "engine/kernels/magnitude.h"
 #include "engine/network/loss.h"
 #include "engine/network/softmax.h"
-#include "engine/network/vector_activation.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/training/direct_layers.cc"
@@ -29,8 +29,9 @@ constexpr float kRootOfLargest = 0x1p48F;
 // Whether no |D| can exceed kLargestDelta, in full.
 bool BoundHolds(std::span<const DirectLayer> layers) {
   return std::all_of(layers.begin(), layers.end(), [](const auto& layer) {
-    const double a = Largest(layer.a, layer.inputs);
-    return Largest(layer.u, layer.outputs) * std::max(a, 1.0) <= kLargestDelta;
+    const double a = LargestMagnitude(layer.a, layer.inputs);
+    return LargestMagnitude(layer.u, layer.outputs) * std::max(a, 1.0) <=
+           kLargestDelta;
   });
 }
 
@@ -118,7 +119,7 @@ template <class F>
 HWY_INLINE void ForwardWith(const DirectLayer& layer, const F& f) {
   const Wide d;
   const size_t n = hn::Lanes(d);
-  const size_t padded = RoundedUp(layer.outputs, kLine);
+  const size_t padded = Padded(layer.outputs);
   for (size_t i = 0; i < padded; i += n) {
     const auto z = hn::Add(Dots(layer, i), hn::Load(d, layer.bias + i));
     hn::Store(z, d, layer.z + i);
@@ -245,8 +246,6 @@ namespace {
 
 HWY_EXPORT(StepLayers);
 
-size_t Padded(size_t size) { return RoundedUp(size, kLine); }
-
 // Numbers of a layer's copy and buffers.
 size_t NumbersOf(const LayerLayout& layer) {
   return RoundedUp(layer.outputs, 4) * Padded(layer.inputs) +
@@ -280,11 +279,6 @@ void DirectLayers::Load(const Training& training, size_t first,
   for (const LayerLayout& layer : all) numbers += NumbersOf(layer);
   float* next = memory_.Get(numbers);
   std::fill_n(next, numbers, 0.0F);
-  const auto take = [&next](size_t size) {
-    float* const begin = next;
-    next += size;
-    return begin;
-  };
   for (size_t k = 0; k < all.size(); ++k) {
     const LayerLayout& from = all[k];
     const size_t stride = Padded(from.inputs);
@@ -292,8 +286,9 @@ void DirectLayers::Load(const Training& training, size_t first,
     const float* const below = k == 0 ? nullptr : layers_.back().next;
     layers_.push_back(
         {&training.network->layers[first + k], from.inputs, from.outputs,
-         stride, take(RoundedUp(from.outputs, 4) * stride), take(padded),
-         take(padded), take(padded), take(padded), below, take(padded)});
+         stride, Take(RoundedUp(from.outputs, 4) * stride, &next),
+         Take(padded, &next), Take(padded, &next), Take(padded, &next),
+         Take(padded, &next), below, Take(padded, &next)});
     const DirectLayer& layer = layers_.back();
     const float* const w = weights.data() + from.weights_begin - begin_;
     for (size_t i = 0; i < from.outputs; ++i) {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "engine/contract/layout.h"
-#include "engine/kernels/rows.h"
+#include "engine/kernels/scratch.h"
 #include "engine/network/network.h"
 #include "engine/training/training.h"
 
@@ -69,7 +69,7 @@ class DirectLayers {
   size_t first_ = 0;
   size_t begin_ = 0;  // of layer first_ in the weight vector
   std::vector<DirectLayer> layers_;
-  Panel memory_;
+  Scratch memory_;
 };
 
 }  // namespace backprop

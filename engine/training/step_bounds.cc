@@ -22,7 +22,7 @@
 
 #include <algorithm>
 
-#include "engine/network/vector_activation.h"
+#include "engine/kernels/magnitude.h"
 
 namespace backprop {
 namespace {
@@ -53,9 +53,9 @@ bool StepBounds::Allow(Rule rule, std::span<const float> scalars,
   if (!(gradient <= kLargestDelta)) return false;
   if (rule == Rule::kNone || Advance(rule, scalars, gradient)) return true;
   const bool reads_weight = scalars[1] != 0 || scalars[3] != 0;
-  if (reads_weight) weight_ = Largest(weights.data(), weights.size());
+  if (reads_weight) weight_ = LargestMagnitude(weights.data(), weights.size());
   if (ReadsMoment(rule)) {
-    moment_ = Largest(state.data(), weights.size());
+    moment_ = LargestMagnitude(state.data(), weights.size());
   }
   return Advance(rule, scalars, gradient);
 }

@@ -8,7 +8,7 @@
 #include "engine/contract/factors.h"
 #include "engine/contract/weight_pass.h"
 #include "engine/kernels/blas.h"
-#include "engine/network/vector_activation.h"
+#include "engine/kernels/magnitude.h"
 #include "engine/training/gradient_norm.h"
 
 namespace backprop {
@@ -38,7 +38,7 @@ void StepRow::WriteProduct(size_t k) {
   const LayerLayout& at = layer(k);
   const float* u = signals_.u(k).data();
   blas::Multiply(at.outputs, at.inputs, batch(), 1,
-                 {u, at.outputs, blas::Take::kTransposed},
+                 {u, at.outputs, blas::Op::kTransposed},
                  {Below(k).data(), at.inputs}, 0, Part(k).data(), at.inputs);
   const auto bias = Part(k).last(at.outputs);
   std::copy_n(u, at.outputs, bias.begin());
@@ -81,8 +81,9 @@ void StepRow::ScaleFactors(size_t k, float factor) {
 double StepRow::Bound() const {
   double bound = 0;
   for (size_t k = 0; k < depth(); ++k) {
-    const double part =
-        dense(k) ? Largest(Part(k).data(), Part(k).size()) : FactorBound(k);
+    const double part = dense(k)
+                            ? LargestMagnitude(Part(k).data(), Part(k).size())
+                            : FactorBound(k);
     if (!(part <= bound)) bound = part;  // also if it is NaN …
     if (std::isnan(bound)) break;        // … which then stays
   }
@@ -95,8 +96,10 @@ double StepRow::FactorBound(size_t k) const {
   const Factors factors = FactorsOf(layout_, k, row_, inputs_);
   double bound = 0;
   for (size_t s = 0; s < batch(); ++s) {
-    const double u = Largest(factors.u + s * factors.u_stride, at.outputs);
-    const double a = Largest(factors.a + s * factors.a_stride, at.inputs);
+    const double u =
+        LargestMagnitude(factors.u + s * factors.u_stride, at.outputs);
+    const double a =
+        LargestMagnitude(factors.a + s * factors.a_stride, at.inputs);
     bound += u * (a < 1 ? 1 : a);
   }
   return bound * (1 + static_cast<double>(batch() - 1) * 0x1p-23);

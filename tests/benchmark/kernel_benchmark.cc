@@ -9,7 +9,8 @@
 #include "engine/kernels/blas.h"
 #include "engine/kernels/layer_product.h"
 #include "engine/kernels/rank_update.h"
-#include "engine/network/vector_activation.h"
+#include "engine/kernels/scratch.h"
+#include "engine/network/activation.h"
 
 namespace backprop::testing {
 namespace {
@@ -35,7 +36,7 @@ struct Layer {
 
   size_t samples, outputs, inputs;
   std::vector<float> w, bias, a, u;
-  Panel scratch;
+  Scratch scratch;
 };
 
 void Sizes(benchmark::internal::Benchmark* benchmark) {
@@ -57,7 +58,7 @@ void BM_ForwardOneCall(benchmark::State& state) {
   for (auto _ : state) {
     blas::Multiply(layer.samples, layer.outputs, layer.inputs, 1,
                    {layer.a.data(), layer.inputs},
-                   {layer.w.data(), layer.inputs, blas::Take::kTransposed}, 0,
+                   {layer.w.data(), layer.inputs, blas::Op::kTransposed}, 0,
                    layer.u.data(), layer.outputs);
   }
   layer.Report(state);

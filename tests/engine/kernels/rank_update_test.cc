@@ -78,7 +78,7 @@ TEST(RankUpdateTest, StepsAreAddedOneAfterTheOther) {
     }
     OnEveryTarget([&] {
       Case got(sizes);
-      Panel scratch;
+      Scratch scratch;
       ApplySteps(got.factors(), got.w.data(), got.bias.data(), scratch);
       EXPECT_EQ(Bits(got.w), Bits(expected.w));
       EXPECT_EQ(Bits(got.bias), Bits(expected.bias));
@@ -105,7 +105,7 @@ TEST(RankUpdateTest, OneStepsSamplesAreSummedBeforeTheyAreAdded) {
     }
     OnEveryTarget([&] {
       Case got(sizes);
-      Panel scratch;
+      Scratch scratch;
       ApplyOneStep(got.factors(), got.w.data(), got.bias.data(), scratch);
       EXPECT_EQ(Bits(got.w), Bits(expected.w));
       EXPECT_EQ(Bits(got.bias), Bits(expected.bias));
@@ -118,7 +118,7 @@ TEST(RankUpdateTest, ADenseDeltaIsWhatIsAdded) {
     OnEveryTarget([&] {
       const Case before(sizes);
       Case got(sizes);
-      Panel scratch;
+      Scratch scratch;
       ApplyDense(got.factors(), got.d.data(), got.w.data(), got.bias.data(),
                  scratch);
       std::vector<float> w = before.w;
@@ -146,7 +146,7 @@ TEST(RankUpdateTest, NoSamplesChangeNothing) {
   const Case before({4, 3, 5});
   LayerFactors factors = got.factors();
   factors.samples = 0;
-  Panel scratch;
+  Scratch scratch;
   ApplySteps(factors, got.w.data(), got.bias.data(), scratch);
   EXPECT_EQ(Bits(got.w), Bits(before.w));
   EXPECT_EQ(Bits(got.bias), Bits(before.bias));

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// In one pass what activation.h and FlushSmall do in two, on every kind of CPU.
-#include "engine/network/vector_activation.h"
-
+// In one pass what Activate and FlushSmall do in two, on every kind of CPU.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -20,7 +18,6 @@ namespace backprop::testing {
 namespace {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kUntouched = -77;
 
 LayerSpec LayerOf(Activation activation) {
@@ -36,7 +33,7 @@ std::vector<float> PreActivations(size_t size) {
   return z;
 }
 
-TEST(VectorActivationTest, ActivationsAreTheOrdinaryOnesFlushed) {
+TEST(FlushedActivationTest, ActivationsAreTheOrdinaryOnesFlushed) {
   OnEveryTarget([] {
     for (const Activation activation : EveryActivation()) {
       const LayerSpec layer = LayerOf(activation);
@@ -63,7 +60,7 @@ TEST(VectorActivationTest, ActivationsAreTheOrdinaryOnesFlushed) {
   });
 }
 
-TEST(VectorActivationTest, WhatIsNotFiniteIsSeen) {
+TEST(FlushedActivationTest, WhatIsNotFiniteIsSeen) {
   OnEveryTarget([] {
     for (const Activation activation : EveryActivation()) {
       for (size_t size = 1; size < 40; ++size) {
@@ -78,45 +75,6 @@ TEST(VectorActivationTest, WhatIsNotFiniteIsSeen) {
         }
       }
     }
-    for (size_t size = 1; size < 40; ++size) {
-      for (size_t at = 0; at < size; ++at) {
-        for (const float bad : {kNan, kInfinity, -kInfinity}) {
-          std::vector<float> x(size, -1);
-          const std::vector<float> y(size, 1);
-          x[at] = bad;
-          std::vector<float> u(size);
-          ASSERT_TRUE(std::isnan(Largest(x.data(), size)));
-          ASSERT_TRUE(std::isnan(ScaleAndFlush(2, x.data(), u.data(), size)));
-          ASSERT_TRUE(std::isnan(LargestDifference(x.data(), y.data(), size)));
-          ASSERT_TRUE(std::isnan(LargestDifference(y.data(), x.data(), size)));
-        }
-      }
-    }
-  });
-}
-
-TEST(VectorActivationTest, TheLargestIsFoundWhereverItStands) {
-  OnEveryTarget([] {
-    for (size_t size = 1; size < 40; ++size) {
-      for (size_t at = 0; at < size; ++at) {
-        std::vector<float> x(size, 1);
-        const std::vector<float> y(size, 0.5F);
-        x[at] = -3;
-        ASSERT_EQ(Largest(x.data(), size), 3);
-        ASSERT_EQ(LargestDifference(x.data(), y.data(), size), 3.5F);
-      }
-    }
-    EXPECT_EQ(Largest(nullptr, 0), 0);
-  });
-}
-
-TEST(VectorActivationTest, SmallFactorsBecomeZero) {
-  OnEveryTarget([] {
-    const std::vector<float> signal = {0x1p-60F, -0x1p-60F, 0x1p-62F, -0x1p-62F,
-                                       0x1p-149F};
-    std::vector<float> u(signal.size());
-    EXPECT_EQ(ScaleAndFlush(1, signal.data(), u.data(), u.size()), 0x1p-60F);
-    EXPECT_EQ(Bits(u), Bits(std::vector<float>{0x1p-60F, -0x1p-60F, 0, 0, 0}));
   });
 }
 
