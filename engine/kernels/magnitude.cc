@@ -59,6 +59,16 @@ float LargestMagnitude(const float* x, size_t size) {
   return HWY_DYNAMIC_DISPATCH(LargestVectors)(x, size);
 }
 
+double FactorBound(Rows u, size_t outputs, Rows a, size_t inputs,
+                   size_t samples) {
+  double bound = 0;
+  for (size_t s = 0; s < samples; ++s) {
+    bound += FactorBound(LargestMagnitude(u[s], outputs),
+                         LargestMagnitude(a[s], inputs));
+  }
+  return bound * (1 + static_cast<double>(samples - 1) * 0x1p-23);
+}
+
 float LargestDifference(const float* x, const float* y, size_t size) {
   return HWY_DYNAMIC_DISPATCH(DifferVectors)(x, y, size);
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Many rank-one updates of one weight matrix in one pass over it, in the delta
-// contract's arithmetic: each weight meets the samples in their order, with a
-// multiplication and an addition that are rounded apart (no fused
-// multiply-add). A tile of weights stays in registers while the samples go by,
-// so that a weight is loaded and stored once for all of them. The bits are the
-// same with every instruction set.
+// Many rank-one updates of one weight matrix in one pass over it: what
+// ApplyDelta and ApplyDeltas (engine/contract/delta.h) do to a layer by plain
+// SGD, for many samples faster. In the delta contract's arithmetic: each weight
+// meets the samples in their order, with a multiplication and an addition that
+// are rounded apart (no fused multiply-add). A tile of weights stays in
+// registers while the samples go by, so that a weight is loaded and stored once
+// for all of them. The bits are the same with every instruction set.
 #ifndef BACKPROP_ENGINE_KERNELS_RANK_UPDATE_H_
 #define BACKPROP_ENGINE_KERNELS_RANK_UPDATE_H_
 

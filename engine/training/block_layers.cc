@@ -9,7 +9,7 @@
 #include "engine/kernels/rank_update.h"
 #include "engine/kernels/row_sum.h"
 #include "engine/network/activation.h"
-#include "engine/training/direct_layers.h"
+#include "engine/training/delta_row.h"
 
 namespace backprop {
 namespace {
@@ -84,7 +84,7 @@ void BlockLayers::Load(size_t first, size_t count) {
   for (size_t t = 0; t < count; ++t) {
     std::copy_n(run_->inputs.data() + (first + t) * size, size,
                 layers_.front().a[t]);
-    rates_[t] = training_->rate->Rate(training_->ahead + first + t);
+    rates_[t] = RateOf(*training_, first + t);
     StepScalars(*training_->optimiser, rates_[t],
                 training_->state_age + first + t + 1,
                 run_->scalars.subspan((first + t) * scalars, scalars));
@@ -104,10 +104,10 @@ void BlockLayers::Correlate(size_t k, Window window) {
     Forward(a, window.size(), RowsOf(layer.w, begin, end), layer.bias + begin,
             layer.base.From(window.begin).FromColumn(begin));
   });
-  if (!plain_) Keep(layer.base, window, size);
+  if (!plain_) ScaleByKeep(layer.base, window, size);
   if (layer.m.data != nullptr) {
     Forward(a, window.size(), layer.m, layer.m_bias, spare(size));
-    Push(layer.base, window, size);
+    AddPush(layer.base, window, size);
   }
   Gram(layer.a, window, layer.w.cols, layer.gram, scratch_);
   for (size_t t = window.begin; t < window.end; ++t) {
@@ -138,10 +138,10 @@ void BlockLayers::Propagate(size_t k, Window window) {
     BackwardColumns(signal, window.size(), above.w, begin, end,
                     layer.signal.From(window.begin));
   });
-  if (!plain_) Keep(layer.signal, window, size);
+  if (!plain_) ScaleByKeep(layer.signal, window, size);
   if (above.m.data != nullptr) {
     Backward(signal, window.size(), above.m, spare(size));
-    Push(layer.signal, window, size);
+    AddPush(layer.signal, window, size);
   }
   const MutableRows products = spare(window.end);
   Gram(above.signal, window, above.w.rows, products, scratch_);
@@ -157,23 +157,20 @@ void BlockLayers::Propagate(size_t k, Window window) {
   }
 }
 
-void BlockLayers::Keep(MutableRows rows, Window window, size_t size) const {
+void BlockLayers::ScaleByKeep(MutableRows rows, Window window,
+                              size_t size) const {
   for (size_t t = window.begin; t < window.end; ++t) {
     const float keep = recurrence_.keep(t);
     for (size_t i = 0; i < size; ++i) rows[t][i] *= keep;
   }
 }
 
-void BlockLayers::Push(MutableRows rows, Window window, size_t size) const {
+void BlockLayers::AddPush(MutableRows rows, Window window, size_t size) const {
   for (size_t t = window.begin; t < window.end; ++t) {
     const float push = recurrence_.push(t);
     const float* const from = spare(size)[t - window.begin];
     for (size_t i = 0; i < size; ++i) rows[t][i] += push * from[i];
   }
-}
-
-float* BlockLayers::RowOf(size_t sample) const {
-  return run_->deltas.data() + sample * training_->layout->delta_row_length();
 }
 
 void BlockLayers::Apply(size_t first, size_t accepted) {
@@ -190,7 +187,8 @@ void BlockLayers::ApplyLayer(size_t k, size_t first, size_t accepted) {
   const BlockLayer& layer = layers_[k];
   const LayerLayout& at = training_->layout->layers()[k];
   for (size_t t = 0; t < accepted; ++t) {
-    WriteFactors(at, k, layer.u[t], layer.a[t], RowOf(first + t));
+    WriteDelta(*training_->layout, k, layer.u.From(t), layer.a.From(t),
+               DeltaRowOf(*training_, *run_, first + t));
   }
   Share(layer.w, at.outputs, [&](size_t begin, size_t end, Scratch& scratch) {
     ApplySteps(
@@ -217,7 +215,8 @@ void BlockLayers::ApplyOptimiser(size_t k, size_t first, size_t accepted) {
   const PassTargets bias = targets(1, at.outputs, at.bias_begin);
   if (at.form == DeltaForm::kFactored) {
     for (size_t t = 0; t < accepted; ++t) {
-      WriteFactors(at, k, layer.u[t], layer.a[t], RowOf(first + t));
+      WriteDelta(*training_->layout, k, layer.u.From(t), layer.a.From(t),
+                 DeltaRowOf(*training_, *run_, first + t));
     }
     RunSteps(rule, scalars, factors, matrix);
     RunSteps(rule, scalars, BiasFactors(factors), bias);
@@ -225,7 +224,7 @@ void BlockLayers::ApplyOptimiser(size_t k, size_t first, size_t accepted) {
   }
   for (size_t t = 0; t < accepted; ++t) {  // D itself is wanted
     const Factors one{layer.u[t], 0, layer.a[t], 0, 1};
-    float* const d = RowOf(first + t) + at.delta_begin;
+    float* const d = DeltaRowOf(*training_, *run_, first + t) + at.delta_begin;
     PassTargets with_d = matrix;
     with_d.delta = d;
     RunPass(rule, scalars.subspan(t * count, count), one, with_d);

@@ -1,8 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A block's layers that are not direct, and the products that need the weights
-// as the block's steps left them, made of products with those of its start
-// (engine/README.md has the equations).
+// The layers of a block of steps that are too large to be updated by each
+// sample at once: those up to the pivot (block_window.h).
+//
+// A block is up to 64 samples t = 0, 1…, each of which is a step. Sample t must
+// see the weights that steps s < t have left, yet while the block lasts W stays
+// as it was at its start: only so are products of W with many samples one read
+// of it. What the steps have changed is added to the products instead. With
+// plain SGD step s adds u^s ⊗ a^s to W and u^s to the bias, so a layer's
+// pre-activation is
+//
+//   z^t = W·a^t + b  +  Σ_{s<t} u^s·(a^s·a^t + 1)
+//         `base`                    `gram[t][s]`
+//
+// and the signal that it hands down, δ being its own,
+//
+//   W_tᵀ·δ^t = Wᵀ·δ^t + Σ_{s<t} a^s·(u^s·δ^t)
+//
+// The sums are thin: their coefficients are products of samples with samples.
+// Where the optimiser has momentum or decay, W and each gradient count for more
+// or less at step t than at the start (Recurrence), and both parts are scaled
+// accordingly: base becomes keep(t)·(W·a^t + b) + push(t)·(M·a^t + m_b), and a
+// gram entry is times answer(t, s). engine/README.md derives all this.
+//
+// Layer k of a block is worked on in this order, window after window of its
+// samples:
+//
+//   layers.Load(first, 32);              // layer 0 has its a, base and gram
+//   layers.Correct(k, window, z);        // z = base + Σ gram·u
+//   … f(z) is written to layers[k + 1].a …
+//   layers.Correlate(k + 1, window);     // base and gram of k + 1, from its a
+//   … up to the pivot, whose signal is known then …
+//   layers.Propagate(k, window);         // signal of k − 1, from that of k
+//   … u = scale(t)·signal is written to layers[k − 1].u …
+//   layers.Apply(first, accepted);       // delta rows, weights, state
 #ifndef BACKPROP_ENGINE_TRAINING_BLOCK_LAYERS_H_
 #define BACKPROP_ENGINE_TRAINING_BLOCK_LAYERS_H_
 
@@ -18,44 +49,49 @@
 
 namespace backprop {
 
-// A row a sample of the block.
+// One layer (outputs, inputs). Rows are a sample of the block each, in order.
 struct BlockLayer {
-  Matrix w;  // the weights at the block's start
+  Matrix w;  // (outputs, inputs), at the block's start
   const float* bias;
   Matrix m;  // the momentum at the block's start; data is null without
   const float* m_bias;
   const LayerSpec* spec;
-  MutableRows a;       // what the layer sees
-  MutableRows base;    // a·Wᵀ + bias, without what the block's steps g_s add
-  MutableRows z;       // pre-activations with the weights of the sample's step
-  MutableRows signal;  // δ = ∂E/∂z
-  MutableRows u;       // factor
-  MutableRows gram;    // how much step s moves z of sample t, per u^s
+  MutableRows a;       // (rows, inputs): what the layer sees
+  MutableRows base;    // (rows, outputs): z without what the block's steps add
+  MutableRows z;       // (rows, outputs), with what they add
+  MutableRows signal;  // (rows, outputs): δ = ∂E/∂z
+  MutableRows u;       // (rows, outputs): the factor of the sample's step
+  MutableRows gram;    // (rows, rows): [t][s], s < t: how much u^s moves z^t
 };
 
+// Scratch memory and state of one block; reused. One thread at a time, but for
+// the parts that its crew is given.
 class BlockLayers {
  public:
   // crew: shares products and updates of large layers; null: none.
   explicit BlockLayers(Crew* crew) : crew_(crew) {}
 
-  // Of layers 0 … last, for blocks of up to `rows` samples. training and run
-  // must outlive the use.
+  // Makes room for layers 0 … last and blocks of up to `rows` samples. training
+  // and run must outlive the use.
   void Prepare(const Training& training, const TrainRun& run, size_t last,
                size_t rows);
 
-  // Takes in the run's samples first … first + count − 1, with what is known of
-  // them at once: the first layer's a, base and gram, and the scalar rows.
+  // Begins a block with the run's samples first … first + count − 1, and makes
+  // what is known of them at once: the first layer's a, base and gram, and the
+  // steps' scalar rows.
   void Load(size_t first, size_t count);
 
   BlockLayer& operator[](size_t k) { return layers_[k]; }
 
-  // Layer k's base and gram in the window, from its a.
+  // Makes layer k's base and gram in the window, from its a there and before.
   void Correlate(size_t k, Window window);
 
-  // z ← base + Σ_{s<t} gram·u^s, layer k, in the window. z: (rows, outputs).
+  // z^t ← base^t + Σ_{s<t} gram[t][s]·u^s for layer k's samples t in the
+  // window, with u as it is now. z: (rows, outputs), layer k's own or another.
   void Correct(size_t k, Window window, MutableRows z);
 
-  // The signal of layer k − 1 in the window, from layer k's.
+  // Makes the signal of layer k − 1 in the window, from layer k's there and
+  // before.
   void Propagate(size_t k, Window window);
 
   // Writes those layers' delta rows of the block's first `accepted` samples,
@@ -63,31 +99,33 @@ class BlockLayers {
   // their steps leave them.
   void Apply(size_t first, size_t accepted);
 
-  // What makes a step's u of its signal.
+  // What makes sample t's u of its signal: −α with plain SGD, else 1.
   float scale(size_t t) const { return plain_ ? -rates_[t] : 1; }
+  // α of sample t's step.
   float rate(size_t t) const { return rates_[t]; }
 
-  // Room for a layer's rows; others' calls may use it.
+  // Room for a row a sample, (rows, size), of any layer; the next call of
+  // Correlate or Propagate writes over it.
   MutableRows spare(size_t size) const { return {spare_, Padded(size)}; }
 
  private:
-  // rows ← keep(t)·rows, in the window.
-  void Keep(MutableRows rows, Window window, size_t size) const;
-  // rows += push(t)·spare, in the window.
-  void Push(MutableRows rows, Window window, size_t size) const;
+  // rows[t] ← keep(t)·rows[t], in the window: W's part.
+  void ScaleByKeep(MutableRows rows, Window window, size_t size) const;
+  // rows[t] += push(t)·spare, in the window: M's part, whose products are in
+  // spare from its first row on.
+  void AddPush(MutableRows rows, Window window, size_t size) const;
 
-  // Calls work(begin, end) for [0, size) in parts, by the crew if the layer is
-  // large; each with a scratch of its own.
+  // Calls work(begin, end, scratch) for parts of [0, size), by the crew if w is
+  // large; each has a scratch of its own.
   template <class Work>
   void Share(const Matrix& w, size_t size, const Work& work);
-  float* RowOf(size_t sample) const;
   void ApplyLayer(size_t k, size_t first, size_t accepted);
   void ApplyOptimiser(size_t k, size_t first, size_t accepted);
 
   Crew* const crew_;  // constant after construction
   const Training* training_ = nullptr;
   const TrainRun* run_ = nullptr;
-  bool plain_ = true;  // steps don't change how earlier ones count
+  bool plain_ = true;  // keep and answer are 1, and push is 0
   std::vector<BlockLayer> layers_;
   std::vector<float> rates_;  // α of each of the block's steps
   Recurrence recurrence_;     // of steps, unless plain_

@@ -11,9 +11,8 @@
 #include <span>
 #include <vector>
 
-#include "engine/contract/layout.h"
 #include "engine/kernels/scratch.h"
-#include "engine/network/network.h"
+#include "engine/training/direct_layer.h"
 #include "engine/training/training.h"
 
 namespace backprop {
@@ -28,26 +27,6 @@ struct DirectSample {
   float* below;         // ∂E/∂input, laid out as the input; or null
   float rate;           // α of its step
   float weight;         // of the sample
-};
-
-// Writes layer k's part of a step's delta row, for a step of one sample.
-// u: (outputs); a: (inputs).
-void WriteFactors(const LayerLayout& layer, size_t k, const float* u,
-                  const float* a, float* row);
-
-// A layer's copy. Strides and lengths are padded with zeros.
-struct DirectLayer {
-  const LayerSpec* spec;
-  size_t inputs;
-  size_t outputs;
-  size_t stride;   // numbers from row to row of w
-  float* w;        // (outputs rounded up to 4, stride)
-  float* bias;     // (outputs rounded up to kLine), as all that follow
-  float* z;        // pre-activations
-  float* signal;   // ∂E/∂z
-  float* u;        // factor
-  const float* a;  // (stride): what the layer sees
-  float* next;     // f(z)
 };
 
 class DirectLayers {

@@ -59,6 +59,30 @@ Training From(Training training, size_t first);
 TrainRun PartOf(const Training& training, const TrainRun& run, size_t first,
                 size_t count);
 
+// Sample t of a run of steps of one sample, which is its step t too.
+inline const float* TargetOf(const Training& training, const TrainRun& run,
+                             size_t t) {
+  return run.targets.data() + t * training.layout->output_size();
+}
+inline float* DeltaRowOf(const Training& training, const TrainRun& run,
+                         size_t t) {
+  return run.deltas.data() + t * training.layout->delta_row_length();
+}
+// Null if nobody wants it.
+inline float* OutputOf(const Training& training, const TrainRun& run,
+                       size_t t) {
+  if (run.outputs.empty()) return nullptr;
+  return run.outputs.data() + t * training.layout->output_size();
+}
+inline float WeightOf(const TrainRun& run, size_t t) {
+  return run.sample_weights.empty() ? 1 : run.sample_weights[t];
+}
+
+// α of the run's step t.
+inline float RateOf(const Training& training, size_t t) {
+  return training.rate->Rate(training.ahead + t);
+}
+
 }  // namespace backprop
 
 #endif  // BACKPROP_ENGINE_TRAINING_TRAINING_H_

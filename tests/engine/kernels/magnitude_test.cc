@@ -60,5 +60,21 @@ TEST(MagnitudeTest, SmallFactorsBecomeZero) {
   });
 }
 
+TEST(MagnitudeTest, FactorsAreBoundedByTheirLargest) {
+  EXPECT_EQ(FactorBound(3, 0.5F), 3);  // the bias's a is 1
+  EXPECT_EQ(FactorBound(3, 2), 6);
+  EXPECT_EQ(FactorBound(0x1p-60F, 0x1p127F), 0x1p67);
+  EXPECT_TRUE(std::isnan(FactorBound(kNan, 1)));
+  EXPECT_TRUE(std::isnan(FactorBound(1, kNan)));
+  const std::vector<float> u = {1, -2, 0.5F, 0};
+  const std::vector<float> a = {0.25F, 0, 4, -8};
+  const double exact = 2 * 1 + 0.5 * 8;
+  const double bound = FactorBound({u.data(), 2}, 2, {a.data(), 2}, 2, 2);
+  EXPECT_GE(bound, exact);
+  EXPECT_LE(bound, exact * (1 + 0x1p-22));
+  const std::vector<float> bad = {0.25F, kInfinity, 4, -8};
+  EXPECT_TRUE(std::isnan(FactorBound({u.data(), 2}, 2, {bad.data(), 2}, 2, 2)));
+}
+
 }  // namespace
 }  // namespace backprop::testing
