@@ -9,6 +9,7 @@
 #include "engine/contract/weight_pass.h"
 #include "engine/kernels/blas.h"
 #include "engine/kernels/magnitude.h"
+#include "engine/training/delta_row.h"
 #include "engine/training/gradient_norm.h"
 
 namespace backprop {
@@ -18,32 +19,23 @@ void StepRow::Write() {
     if (dense(k)) {
       WriteProduct(k);
     } else {
-      WriteFactors(k);
+      WriteDelta(layout_, k, signals_.u(k), signals_.seen(k), row_.data());
     }
-  }
-}
-
-void StepRow::WriteFactors(size_t k) {
-  const LayerLayout& at = layer(k);
-  float* part = Part(k).data();
-  for (size_t s = 0; s < batch(); ++s) {
-    part = std::copy_n(signals_.u(k).data() + s * at.outputs, at.outputs, part);
-    if (k == 0) continue;
-    part = std::copy_n(Below(k).data() + s * at.inputs, at.inputs, part);
   }
 }
 
 // Uᵀ·A, then the sum of U's rows.
 void StepRow::WriteProduct(size_t k) {
   const LayerLayout& at = layer(k);
-  const float* u = signals_.u(k).data();
+  const Rows u = signals_.u(k);
+  const Rows a = signals_.seen(k);
   blas::Multiply(at.outputs, at.inputs, batch(), 1,
-                 {u, at.outputs, blas::Op::kTransposed},
-                 {Below(k).data(), at.inputs}, 0, Part(k).data(), at.inputs);
+                 {u.data, u.stride, blas::Op::kTransposed}, {a.data, a.stride},
+                 0, Part(k).data(), at.inputs);
   const auto bias = Part(k).last(at.outputs);
-  std::copy_n(u, at.outputs, bias.begin());
+  std::copy_n(u[0], at.outputs, bias.begin());
   for (size_t s = 1; s < batch(); ++s) {
-    for (size_t i = 0; i < bias.size(); ++i) bias[i] += u[s * at.outputs + i];
+    for (size_t i = 0; i < bias.size(); ++i) bias[i] += u[s][i];
   }
 }
 
@@ -81,28 +73,18 @@ void StepRow::ScaleFactors(size_t k, float factor) {
 double StepRow::Bound() const {
   double bound = 0;
   for (size_t k = 0; k < depth(); ++k) {
-    const double part = dense(k)
-                            ? LargestMagnitude(Part(k).data(), Part(k).size())
-                            : FactorBound(k);
-    if (!(part <= bound)) bound = part;  // also if it is NaN …
-    if (std::isnan(bound)) break;        // … which then stays
+    bound =
+        std::max(BoundOf(k), bound);  // in this order NaN becomes the bound …
+    if (std::isnan(bound)) break;     // … and then stays
   }
   return bound;
 }
 
-// Σ_s max|u|·max(1, max|a|), 1 being the bias's, and the roundings of the sum.
-double StepRow::FactorBound(size_t k) const {
-  const LayerLayout& at = layer(k);
+double StepRow::BoundOf(size_t k) const {
+  if (dense(k)) return LargestMagnitude(Part(k).data(), Part(k).size());
   const Factors factors = FactorsOf(layout_, k, row_, inputs_);
-  double bound = 0;
-  for (size_t s = 0; s < batch(); ++s) {
-    const double u =
-        LargestMagnitude(factors.u + s * factors.u_stride, at.outputs);
-    const double a =
-        LargestMagnitude(factors.a + s * factors.a_stride, at.inputs);
-    bound += u * (a < 1 ? 1 : a);
-  }
-  return bound * (1 + static_cast<double>(batch() - 1) * 0x1p-23);
+  return FactorBound({factors.u, factors.u_stride}, layer(k).outputs,
+                     {factors.a, factors.a_stride}, layer(k).inputs, batch());
 }
 
 void StepRow::MakeDense(std::span<const float> scalars,

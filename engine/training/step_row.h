@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One step's delta row on its way from error signals to what is sent.
+// One step's delta row (delta.proto) on its way from error signals to what is
+// sent and applied. The row holds, layer after layer, either the factors u and
+// a of each sample (FACTORED) or the sum of their products, number by number
+// (DENSE). Either way it *stands for* one number a weight, Σ_s u^s_i·a^s_j: the
+// gradient g, or with FactorKind::kDelta already D. In this order:
+//
+//   StepRow row(training, signals, inputs, numbers);
+//   row.Write();                        // stands for g, or for D
+//   row.Scale(max_norm / row.Norm());   // where it is clipped by norm
+//   … row.Bound() is judged by StepBounds …
+//   row.MakeDense(scalars, weights, state);
+//   ApplyDelta(…);                      // D of FACTORED layers, and w + D
 #ifndef BACKPROP_ENGINE_TRAINING_STEP_ROW_H_
 #define BACKPROP_ENGINE_TRAINING_STEP_ROW_H_
 
@@ -12,7 +23,7 @@
 
 namespace backprop {
 
-// A view; what it is made from must outlive it.
+// A view: what it is made from must outlive it. One thread at a time.
 class StepRow {
  public:
   // inputs: (B, input_size); row: (delta_row_length), written.
@@ -24,21 +35,22 @@ class StepRow {
         inputs_(inputs),
         row_(row) {}
 
-  // Fills the row from u and a: FACTORED layers' with themselves, DENSE layers'
-  // with their sum of products.
+  // Fills the row: FACTORED layers' parts with u and a themselves, DENSE
+  // layers' with the sums of their products.
   void Write();
 
-  // Euclidean norm, over all layers, of what the row stands for.
+  // The Euclidean norm of all the numbers that the row stands for.
   double Norm() const;
 
-  // Multiplies what the row stands for.
+  // Multiplies all that the row stands for by `factor`.
   void Scale(float factor);
 
-  // Upper bound of each |g| that the row stands for; NaN if there is none.
+  // Upper bound of every number that the row stands for; NaN if there is none.
   double Bound() const;
 
-  // Makes D of DENSE layers' g, and moves their state on; nothing with
-  // FactorKind::kDelta, where it is D already. weights are only read.
+  // Makes D of DENSE layers' g and moves their state on. weights:
+  // (weight_count), read only; state: (StateCount, weight_count). Does nothing
+  // with FactorKind::kDelta, where the row stands for D already.
   void MakeDense(std::span<const float> scalars, std::span<float> weights,
                  std::span<float> state);
 
@@ -50,13 +62,9 @@ class StepRow {
   std::span<float> Part(size_t k) const {
     return row_.subspan(layer(k).delta_begin, layer(k).delta_length);
   }
-  std::span<const float> Below(size_t k) const {
-    return k == 0 ? inputs_ : signals_.seen(k - 1);
-  }
-  void WriteFactors(size_t k);
   void WriteProduct(size_t k);
   void ScaleFactors(size_t k, float factor);
-  double FactorBound(size_t k) const;
+  double BoundOf(size_t k) const;
 
   const Layout& layout_;
   const Optimiser& optimiser_;

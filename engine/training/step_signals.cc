@@ -1,34 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/training/step_signals.h"
 
-#include <algorithm>
-
 #include "engine/contract/delta.h"
 #include "engine/contract/weight_pass.h"
 #include "engine/kernels/layer_product.h"
+#include "engine/kernels/magnitude.h"
 #include "engine/network/activation.h"
 #include "engine/network/loss.h"
 #include "engine/random/dropout.h"
 
 namespace backprop {
+namespace {
+
+// Layer k's weights.
+Matrix WeightsOf(const LayerLayout& at, std::span<const float> weights) {
+  return {weights.data() + at.weights_begin, at.outputs, at.inputs};
+}
+
+}  // namespace
 
 void StepSignals::Prepare(const Layout& layout) {
   constexpr size_t kPanels = 5;
+  const size_t batch = layout.batch_size();
   size_t size = 0;
-  for (const LayerLayout& layer : layout.layers()) {
-    size += kPanels * layout.batch_size() * layer.outputs;
+  for (const LayerLayout& at : layout.layers()) {
+    size += kPanels * batch * Padded(at.outputs);
   }
-  if (memory_.size() < size) memory_.resize(size);
-  layers_.resize(layout.layers().size());
-  float* next = memory_.data();
-  for (size_t k = 0; k < layers_.size(); ++k) {
-    const size_t numbers = layout.batch_size() * layout.layers()[k].outputs;
-    const auto take = [&next, numbers] {
-      next += numbers;
-      return std::span<float>(next - numbers, numbers);
-    };
-    layers_[k] = {take(), take(), take(), take(), take()};
+  float* next = memory_.Get(size);
+  layers_.clear();
+  for (const LayerLayout& at : layout.layers()) {
+    const auto rows = [&] { return TakeRows(batch, at.outputs, &next); };
+    layers_.push_back({rows(), rows(), rows(), rows(), rows()});
   }
+}
+
+Rows StepSignals::seen(size_t k) const {
+  if (k == 0) return inputs_;
+  const Layer& below = layers_[k - 1];
+  return below.drops ? below.dropped : below.a;
 }
 
 // z ← a·Wᵀ + b; a ← f(z)
@@ -36,73 +45,68 @@ void StepSignals::Forward(const Training& training, uint64_t step,
                           const StepSamples& samples,
                           std::span<const float> weights,
                           bool first_product_made) {
+  inputs_ = {samples.inputs.data(), training.layout->input_size()};
   for (size_t k = 0; k < layers_.size(); ++k) {
-    const LayerLayout& at = training.layout->layers()[k];
-    const Panels& panels = layers_[k];
-    const float* below = samples.inputs.data();
-    if (k > 0) below = seen(k - 1).data();
-    Multiply(training, k, k == 0 && first_product_made ? nullptr : below,
-             weights);
+    const Layer& layer = layers_[k];
+    Multiply(training, k, k == 0 && first_product_made, weights);
     for (size_t s = 0; s < training.layout->batch_size(); ++s) {
-      Activate(training.network->layers[k],
-               panels.z.subspan(s * at.outputs, at.outputs),
-               panels.a.subspan(s * at.outputs, at.outputs));
+      ActivateAndFlush(training.network->layers[k], layer.z[s], layer.a[s],
+                       training.layout->layers()[k].outputs);
     }
-    FlushSmall(panels.a);
     Drop(training, step, k);
   }
 }
 
-// z ← a·Wᵀ + b. below: a, (B, inputs). The first layer's product, where it was
-// not made beforehand, is made as it would have been, so that its bits don't
-// depend on which steps one run holds.
+// z ← a·Wᵀ + b. The first layer's product, where it was not made beforehand, is
+// made as it would have been, so that its bits don't depend on which steps one
+// run holds.
 void StepSignals::Multiply(const Training& training, size_t k,
-                           const float* below, std::span<const float> weights) {
+                           bool product_made, std::span<const float> weights) {
   const size_t batch = training.layout->batch_size();
   const LayerLayout& at = training.layout->layers()[k];
-  const float* w = weights.data() + at.weights_begin;
+  const Matrix w = WeightsOf(at, weights);
   const float* bias = weights.data() + at.bias_begin;
-  float* z = layers_[k].z.data();
+  const MutableRows z = layers_[k].z;
   if (batch > 1 || k > 0) {
-    backprop::Forward({below, at.inputs}, batch, {w, at.outputs, at.inputs},
-                      bias, {z, at.outputs});
+    backprop::Forward(seen(k), batch, w, bias, z);
     return;
   }
-  if (below != nullptr) RunProduct(w, at.outputs, at.inputs, {below, z});
-  for (size_t i = 0; i < at.outputs; ++i) z[i] += bias[i];
+  if (!product_made) {
+    RunProduct(w.data, w.rows, w.cols, {inputs_.data, z.data});
+  }
+  for (size_t i = 0; i < at.outputs; ++i) z.data[i] += bias[i];
 }
 
 void StepSignals::Drop(const Training& training, uint64_t step, size_t k) {
-  Panels& panels = layers_[k];
+  Layer& layer = layers_[k];
   const float rate = training.network->layers[k].dropout;
-  panels.drops = rate > 0;
-  if (!panels.drops) return;
+  layer.drops = rate > 0;
+  if (!layer.drops) return;
   const size_t size = training.layout->layers()[k].outputs;
   for (size_t s = 0; s < training.layout->batch_size(); ++s) {
     DropoutFactors(
         {training.dropout_seed, step, static_cast<uint32_t>(k + 1), s}, rate,
-        panels.factors.subspan(s * size, size));
+        {layer.factors[s], size});
+    for (size_t i = 0; i < size; ++i) {
+      layer.dropped[s][i] = layer.a[s][i] * layer.factors[s][i];
+    }
+    FlushSmall({layer.dropped[s], size});  // also makes +0 of −0
   }
-  for (size_t i = 0; i < panels.a.size(); ++i) {
-    panels.dropped[i] = panels.a[i] * panels.factors[i];
-  }
-  FlushSmall(panels.dropped);  // also makes +0 of −0
 }
 
 double StepSignals::LastSignal(const Training& training,
                                const StepSamples& samples) {
   const size_t batch = training.layout->batch_size();
   const size_t size = training.layout->output_size();
-  const Panels& last = layers_.back();
+  const Layer& last = layers_.back();
   double error = 0;
   for (size_t s = 0; s < batch; ++s) {
-    const auto part = [&](std::span<const float> panel) {
-      return panel.subspan(s * size, size);
-    };
-    const auto signal = last.signal.subspan(s * size, size);
-    error += ErrorAndSignal(
-        *training.network, {part(last.z), part(last.a), part(samples.targets)},
-        signal, samples.weights.empty() ? 1 : samples.weights[s]);
+    error += ErrorAndSignal(*training.network,
+                            {{last.z[s], size},
+                             {last.a[s], size},
+                             samples.targets.subspan(s * size, size)},
+                            {last.signal[s], size},
+                            samples.weights.empty() ? 1 : samples.weights[s]);
   }
   return error / static_cast<double>(batch);
 }
@@ -111,8 +115,11 @@ void StepSignals::Backward(const Training& training, float scale,
                            std::span<const float> weights) {
   for (size_t k = layers_.size(); k-- > 0;) {
     if (k > 0) Propagate(training, k, weights);
-    for (float& value : layers_[k].signal) value *= scale;
-    FlushSmall(layers_[k].signal);
+    const MutableRows signal = layers_[k].signal;
+    for (size_t s = 0; s < training.layout->batch_size(); ++s) {
+      ScaleAndFlush(scale, signal[s], signal[s],
+                    training.layout->layers()[k].outputs);
+    }
   }
 }
 
@@ -121,17 +128,18 @@ void StepSignals::Propagate(const Training& training, size_t k,
                             std::span<const float> weights) {
   const LayerLayout& at = training.layout->layers()[k];
   const size_t batch = training.layout->batch_size();
-  const Panels& below = layers_[k - 1];
-  backprop::Backward({layers_[k].signal.data(), at.outputs}, batch,
-                     {weights.data() + at.weights_begin, at.outputs, at.inputs},
-                     {below.signal.data(), at.inputs});
-  if (below.drops) {
-    for (size_t i = 0; i < below.signal.size(); ++i) {
-      below.signal[i] *= below.factors[i];
+  const Layer& below = layers_[k - 1];
+  backprop::Backward(layers_[k].signal, batch, WeightsOf(at, weights),
+                     below.signal);
+  for (size_t s = 0; s < batch; ++s) {
+    float* const signal = below.signal[s];
+    if (below.drops) {
+      for (size_t i = 0; i < at.inputs; ++i) signal[i] *= below.factors[s][i];
     }
+    MultiplyByDerivative(training.network->layers[k - 1],
+                         {below.z[s], at.inputs}, {below.a[s], at.inputs},
+                         {signal, at.inputs});
   }
-  MultiplyByDerivative(training.network->layers[k - 1], below.z, below.a,
-                       below.signal);
 }
 
 }  // namespace backprop

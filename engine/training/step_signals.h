@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The forward and backward passes of one step, layer by layer: activations,
-// error and error signals. The obvious form; outside the delta contract.
+// error and error signals. The obvious form; outside the delta contract. For
+// each step, in this order:
+//
+//   signals.Forward(…);        // z and a of every layer
+//   signals.LastSignal(…);     // the error; δ = ∂E/∂z of the last layer
+//   signals.Backward(…);       // δ of the others; all scaled to factors u
+//   … u(k), seen(k) …          // the step's factors
 #ifndef BACKPROP_ENGINE_TRAINING_STEP_SIGNALS_H_
 #define BACKPROP_ENGINE_TRAINING_STEP_SIGNALS_H_
 
@@ -10,6 +16,8 @@
 #include <span>
 #include <vector>
 
+#include "engine/kernels/rows.h"
+#include "engine/kernels/scratch.h"
 #include "engine/training/training.h"
 
 namespace backprop {
@@ -21,7 +29,8 @@ struct StepSamples {
   std::span<const float> weights;  // sample weights: (B) or empty
 };
 
-// Scratch memory, reused from step to step. Not thread-safe.
+// Scratch memory, reused from step to step. One thread at a time. All rows are
+// a sample each.
 class StepSignals {
  public:
   // Makes room; allocates where a net is larger than all before.
@@ -33,8 +42,8 @@ class StepSignals {
                const StepSamples& samples, std::span<const float> weights,
                bool first_product_made);
 
-  // (B, outputs of the first layer)
-  std::span<float> first_product() { return layers_.front().z; }
+  // W·x of the first layer, (outputs), of a step of one sample.
+  float* first_product() { return layers_.front().z.data; }
 
   // The step's error: the mean of its samples' weighted errors. Fills the last
   // layer's δ. After Forward, with the same arguments.
@@ -45,37 +54,35 @@ class StepSignals {
   void Backward(const Training& training, float scale,
                 std::span<const float> weights);
 
-  // Layer k's u, a row a sample: (B, outputs).
-  std::span<const float> u(size_t k) const { return layers_[k].signal; }
+  // Layer k's u: (B, outputs).
+  Rows u(size_t k) const { return layers_[k].signal; }
 
-  // The network's: (B, output_size).
-  std::span<const float> outputs() const { return layers_.back().a; }
+  // What layer k sees: the samples' inputs, or the activations of the layer
+  // below after dropout, small ones flushed. (B, inputs).
+  Rows seen(size_t k) const;
 
-  // What layer k + 1 sees of layer k's activations: after dropout, small ones
-  // flushed. (B, outputs).
-  std::span<const float> seen(size_t k) const {
-    return layers_[k].drops ? layers_[k].dropped : layers_[k].a;
-  }
+  // The network's outputs: (B, output_size).
+  Rows outputs() const { return layers_.back().a; }
 
  private:
-  struct Panels {
-    std::span<float> z;
-    std::span<float> a;        // f(z)
-    std::span<float> factors;  // of dropout
-    std::span<float> dropped;  // a · factors
-    std::span<float> signal;   // δ, then u
+  struct Layer {
+    MutableRows z;
+    MutableRows a;        // f(z)
+    MutableRows factors;  // of dropout
+    MutableRows dropped;  // a · factors
+    MutableRows signal;   // δ, then u
     bool drops = false;
   };
 
-  // below: null where the product lies in z already.
-  void Multiply(const Training& training, size_t k, const float* below,
+  void Multiply(const Training& training, size_t k, bool product_made,
                 std::span<const float> weights);
   void Drop(const Training& training, uint64_t step, size_t k);
   void Propagate(const Training& training, size_t k,
                  std::span<const float> weights);
 
-  std::vector<float> memory_;
-  std::vector<Panels> layers_;
+  Rows inputs_ = {};  // of the step at hand
+  std::vector<Layer> layers_;
+  Scratch memory_;  // of the layers' rows
 };
 
 }  // namespace backprop

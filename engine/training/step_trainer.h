@@ -6,15 +6,16 @@
 #define BACKPROP_ENGINE_TRAINING_STEP_TRAINER_H_
 
 #include <cstddef>
+#include <span>
 
+#include "engine/kernels/scratch.h"
 #include "engine/training/step_bounds.h"
-#include "engine/training/step_row.h"
 #include "engine/training/step_signals.h"
 #include "engine/training/training.h"
 
 namespace backprop {
 
-// Like Trainer, which see; one thread at a time.
+// Scratch memory and state of one call of Train; reused. One thread at a time.
 class StepTrainer {
  public:
   // As Trainer::Train.
@@ -23,11 +24,14 @@ class StepTrainer {
  private:
   // False: refused.
   bool TrainStep(const Training& training, const TrainRun& run, size_t t);
-  double Backward(const Training& training, float rate,
-                  std::span<const float> weights, StepRow& step);
+  bool ApplyPanel(const Training& training, std::span<float> row,
+                  std::span<float> weights);
+  bool ApplyRow(const Training& training, const TrainRun& run, size_t t,
+                float rate);
 
   StepSignals signals_;
   StepBounds bounds_;  // of the run at hand
+  Scratch scratch_;    // of kernels
 };
 
 }  // namespace backprop

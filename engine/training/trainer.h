@@ -6,9 +6,10 @@
 #define BACKPROP_ENGINE_TRAINING_TRAINER_H_
 
 #include <cstddef>
-#include <memory>
 
+#include "engine/training/block_trainer.h"
 #include "engine/training/crew.h"
+#include "engine/training/step_trainer.h"
 #include "engine/training/training.h"
 
 namespace backprop {
@@ -20,8 +21,7 @@ class Trainer {
  public:
   // crew: shares the work on large networks; null: none. Must outlive the
   // object.
-  explicit Trainer(Crew* crew = nullptr);
-  ~Trainer();
+  explicit Trainer(Crew* crew = nullptr) : block_(crew) {}
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
@@ -32,10 +32,9 @@ class Trainer {
   // results from there on are unspecified.
   size_t Train(const Training& training, const TrainRun& run);
 
-  struct Scratch;
-
  private:
-  std::unique_ptr<Scratch> scratch_;
+  BlockTrainer block_;
+  StepTrainer step_;
 };
 
 }  // namespace backprop

@@ -13,13 +13,6 @@ bool IsPlainDescent(const Training& training) {
                      [](const LayerSpec& layer) { return layer.dropout == 0; });
 }
 
-Training From(Training training, size_t first) {
-  training.ahead += first;
-  training.first_step += first;
-  training.state_age += first;
-  return training;
-}
-
 TrainRun PartOf(const Training& training, const TrainRun& run, size_t first,
                 size_t count) {
   const Layout& layout = *training.layout;

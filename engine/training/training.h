@@ -52,9 +52,6 @@ struct TrainRun {
   std::span<float> full_deltas = {};
 };
 
-// The training of the run's steps from step `first` of it on.
-Training From(Training training, size_t first);
-
 // Steps first … first + count − 1 of the run.
 TrainRun PartOf(const Training& training, const TrainRun& run, size_t first,
                 size_t count);
