@@ -16,8 +16,8 @@
 // v needs no bound. With G′ ≤ 2^48 squares are at most 2^96, weighted means of
 // them (RMSprop, Adam) too, and Adagrad's sum stands still from 2^121 on, where
 // fl(v + 2^96) = v; no v is negative. Nor does m overflow: μ ≤ 1 − 2^−24, hence
-// |m| ≤ 2^24·2^48 in all eternity. A raw G ≤ 2^96 keeps g itself finite, which
-// clipping needs. |w| is finite for ever by (6).
+// |m| ≤ 2^24·2^48 however many steps follow. A raw G ≤ 2^96 keeps g itself
+// finite, which clipping needs. |w| stays finite by (6).
 #include "engine/training/step_bounds.h"
 
 #include <algorithm>
