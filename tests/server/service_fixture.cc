@@ -33,7 +33,6 @@ void ServiceTest::StartServer(const ServerOptions& options) {
 }
 
 std::shared_ptr<grpc::Channel> ServiceTest::NewChannel() {
-  if (GetParam() == Transport::kInProcess) return server_->InProcessChannel();
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(64 << 20);
@@ -168,6 +167,11 @@ uint64_t ServiceTest::Digest(const std::string& session_id) {
   v1::GetWeightsResponse end;
   Weights(session_id, &end);
   return end.digest();
+}
+
+std::shared_ptr<grpc::Channel> TransportTest::NewChannel() {
+  if (GetParam() == Transport::kTcp) return ServiceTest::NewChannel();
+  return server().InProcessChannel();
 }
 
 std::string TransportName(const ::testing::TestParamInfo<Transport>& info) {

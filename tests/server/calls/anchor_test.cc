@@ -186,9 +186,8 @@ class AnchorTest : public ServiceTest {
 
   std::mt19937 random_{31};
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(AnchorTest);
 
-TEST_P(AnchorTest, GoesOnOnANewServerAsTheSessionThatWentOn) {
+TEST_F(AnchorTest, GoesOnOnANewServerAsTheSessionThatWentOn) {
   for (const Kind& kind : Kinds()) {
     SCOPED_TRACE(kind.name);
     const v1::Session session = Create(SpecOf(kind));
@@ -217,7 +216,7 @@ TEST_P(AnchorTest, GoesOnOnANewServerAsTheSessionThatWentOn) {
   }
 }
 
-TEST_P(AnchorTest, AHalfLearntStandardisationGoesOnBeingLearnt) {
+TEST_F(AnchorTest, AHalfLearntStandardisationGoesOnBeingLearnt) {
   const v1::Session session = Create(SpecOf(Named("learnt standardisation")));
   Train(session, Messages(session, 0, 1));
   const KeptSession kept = Keep(session.session_id());
@@ -230,7 +229,7 @@ TEST_P(AnchorTest, AHalfLearntStandardisationGoesOnBeingLearnt) {
 }
 
 // The spec that the session was made with, not the one that answers show.
-TEST_P(AnchorTest, WhatWasLearntComesWithTheAnchorToo) {
+TEST_F(AnchorTest, WhatWasLearntComesWithTheAnchorToo) {
   const Kind& kind = Named("learnt standardisation");
   KeptSession kept = Trained(kind);
   ASSERT_EQ(kept.anchor.standardisation().mean_size(), 8);
@@ -240,7 +239,7 @@ TEST_P(AnchorTest, WhatWasLearntComesWithTheAnchorToo) {
   EXPECT_EQ(back.spec().DebugString(), effective.DebugString());
 }
 
-TEST_P(AnchorTest, FactorsStayGradientsThoughTheirReasonWasTakenAway) {
+TEST_F(AnchorTest, FactorsStayGradientsThoughTheirReasonWasTakenAway) {
   v1::SessionSpec spec = SpecOf(Named("plain descent"));
   Of(spec).set_l2(0.01F);
   const v1::Session session = Create(spec);
@@ -262,7 +261,7 @@ TEST_P(AnchorTest, FactorsStayGradientsThoughTheirReasonWasTakenAway) {
   EXPECT_EQ(Train(back, next), Train(session, next));
 }
 
-TEST_P(AnchorTest, WeightsAloneBeginAtZero) {
+TEST_F(AnchorTest, WeightsAloneBeginAtZero) {
   for (const Kind& kind : Kinds()) {
     SCOPED_TRACE(kind.name);
     const KeptSession kept = Trained(kind);
@@ -285,7 +284,7 @@ TEST_P(AnchorTest, WeightsAloneBeginAtZero) {
   }
 }
 
-TEST_P(AnchorTest, CountsFromWhereItIsToldTo) {
+TEST_F(AnchorTest, CountsFromWhereItIsToldTo) {
   const KeptSession kept = Trained(Named("adam"));
   v1::CreateSessionRequest request = kept.Request();
   request.mutable_initial()->clear_step();
@@ -306,7 +305,7 @@ TEST_P(AnchorTest, CountsFromWhereItIsToldTo) {
   EXPECT_EQ(Get(response.session().session_id()).step(), most + 10);
 }
 
-TEST_P(AnchorTest, IsWatchedAndForkedFromWhereItGoesOn) {
+TEST_F(AnchorTest, IsWatchedAndForkedFromWhereItGoesOn) {
   const KeptSession kept = Trained(Named("adam"));
   const v1::Session back = PutBack(kept);
   grpc::ClientContext context;
@@ -334,7 +333,7 @@ TEST_P(AnchorTest, IsWatchedAndForkedFromWhereItGoesOn) {
       Keep(back.session_id()).anchor.continuation().DebugString());
 }
 
-TEST_P(AnchorTest, TheSameRequestIdMeansTheSameAnchor) {
+TEST_F(AnchorTest, TheSameRequestIdMeansTheSameAnchor) {
   const KeptSession kept = Trained(Named("plateau"));
   v1::CreateSessionRequest request = kept.Request();
   request.set_request_id("again");

@@ -88,7 +88,7 @@ TEST(MergeResponseTest, WhatOnlyOneMessageCouldHaveSaidStaysApart) {
 
 class CoalesceTest : public ServiceTest {};
 
-TEST_P(CoalesceTest, MessagesSentAheadAreAnsweredToTheLastStep) {
+TEST_F(CoalesceTest, MessagesSentAheadAreAnsweredToTheLastStep) {
   constexpr size_t kMessages = 400;
   v1::SessionSpec spec = Spec(6, {9, 3});
   spec.mutable_optimiser()->mutable_sgd()->set_momentum(0.9F);
@@ -138,7 +138,7 @@ TEST_P(CoalesceTest, MessagesSentAheadAreAnsweredToTheLastStep) {
   EXPECT_LT(responses, kMessages) << "nothing was merged";
 }
 
-TEST_P(CoalesceTest, RejectionComesByItself) {
+TEST_F(CoalesceTest, RejectionComesByItself) {
   const v1::Session session = Create(Spec(6, {9, 3}));
   TrainCall call(stub());
   v1::TrainRequest opening;
@@ -164,8 +164,6 @@ TEST_P(CoalesceTest, RejectionComesByItself) {
   }
   EXPECT_EQ(Get(session.session_id()).step(), 99);
 }
-
-BACKPROP_OVER_BOTH_TRANSPORTS(CoalesceTest);
 
 }  // namespace
 }  // namespace backprop::testing

@@ -24,7 +24,6 @@ class EvaluateTest : public ServiceTest {
     return response;
   }
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(EvaluateTest);
 
 // One of golden/evaluations.txt; make_evaluation_golden.py says what it holds.
 struct GoldenCase {
@@ -73,7 +72,7 @@ v1::CreateSessionRequest SessionOf(const GoldenCase& golden) {
   return request;
 }
 
-TEST_P(EvaluateTest, ErrorsArePyTorchs) {
+TEST_F(EvaluateTest, ErrorsArePyTorchs) {
   const std::vector<GoldenCase> cases = ReadCases();
   ASSERT_EQ(cases.size(), 7u);
   for (const GoldenCase& golden : cases) {
@@ -124,7 +123,7 @@ std::vector<v1::SessionSpec> EveryLoss(uint32_t batch_size) {
   return specs;
 }
 
-TEST_P(EvaluateTest, OneSamplesErrorIsWhatAStepOnItReports) {
+TEST_F(EvaluateTest, OneSamplesErrorIsWhatAStepOnItReports) {
   const std::vector<v1::SessionSpec> specs = EveryLoss(1);
   ASSERT_GE(specs.size(), 8u);
   for (const v1::SessionSpec& spec : specs) {
@@ -154,7 +153,7 @@ TEST_P(EvaluateTest, OneSamplesErrorIsWhatAStepOnItReports) {
   }
 }
 
-TEST_P(EvaluateTest, AStepsSamplesTogetherHaveItsError) {
+TEST_F(EvaluateTest, AStepsSamplesTogetherHaveItsError) {
   std::mt19937 random(3);
   for (const v1::SessionSpec& spec : EveryLoss(4)) {
     const v1::Session session = Create(spec);
@@ -177,7 +176,7 @@ TEST_P(EvaluateTest, AStepsSamplesTogetherHaveItsError) {
 
 // Where the settings of a live session change, so does the error, and the plain
 // one doesn't.
-TEST_P(EvaluateTest, ThePlainErrorKnowsNoSettings) {
+TEST_F(EvaluateTest, ThePlainErrorKnowsNoSettings) {
   const auto bare = [](v1::SessionSpec spec) {
     spec.clear_label_smoothing();
     spec.clear_class_weights();

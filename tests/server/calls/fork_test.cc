@@ -58,9 +58,8 @@ class ForkTest : public ServiceTest {
 
   std::mt19937 random_{23};
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(ForkTest);
 
-TEST_P(ForkTest, WithStateGoesOnBitIdentically) {
+TEST_F(ForkTest, WithStateGoesOnBitIdentically) {
   const v1::Session origin = Trained();
   const v1::Session fork = Make(Fork(origin.session_id(), true));
   EXPECT_EQ(fork.forked_from(), origin.session_id());
@@ -86,7 +85,7 @@ TEST_P(ForkTest, WithStateGoesOnBitIdentically) {
             WeightsAndState(origin.session_id(), &end));
 }
 
-TEST_P(ForkTest, WithoutStateBeginsAtZeroAndLeavesItsOriginAlone) {
+TEST_F(ForkTest, WithoutStateBeginsAtZeroAndLeavesItsOriginAlone) {
   const v1::Session origin = Trained();
   v1::GetWeightsResponse end;
   const std::vector<float> before = WeightsAndState(origin.session_id(), &end);
@@ -105,7 +104,7 @@ TEST_P(ForkTest, WithoutStateBeginsAtZeroAndLeavesItsOriginAlone) {
   EXPECT_EQ(WeightsAndState(origin.session_id(), &end), before);
 }
 
-TEST_P(ForkTest, AnotherOptimiserAndOtherFormsMayBeChosen) {
+TEST_F(ForkTest, AnotherOptimiserAndOtherFormsMayBeChosen) {
   const v1::Session origin = Trained();
   v1::CreateSessionRequest request = Fork(origin.session_id(), false);
   v1::SessionSpec& spec = *request.mutable_spec();
@@ -126,7 +125,7 @@ TEST_P(ForkTest, AnotherOptimiserAndOtherFormsMayBeChosen) {
   EXPECT_EQ(replica.digest(), Digest(fork.session_id()));
 }
 
-TEST_P(ForkTest, AnotherScheduleTakesOverTheAgeWithTheState) {
+TEST_F(ForkTest, AnotherScheduleTakesOverTheAgeWithTheState) {
   const v1::Session origin = Trained();
   v1::CreateSessionRequest request = Fork(origin.session_id(), true);
   *request.mutable_spec() = AdamSpec();
@@ -137,7 +136,7 @@ TEST_P(ForkTest, AnotherScheduleTakesOverTheAgeWithTheState) {
   EXPECT_FLOAT_EQ(Make(request).learning_rate(), 0.01F);
 }
 
-TEST_P(ForkTest, WhatDoesNotSuitItsOriginIsRefusedByField) {
+TEST_F(ForkTest, WhatDoesNotSuitItsOriginIsRefusedByField) {
   const v1::Session origin = Trained();
   struct Bad {
     const char* field;
@@ -175,7 +174,7 @@ TEST_P(ForkTest, WhatDoesNotSuitItsOriginIsRefusedByField) {
 }
 
 // One state vector each, but m may be negative where v may not.
-TEST_P(ForkTest, StateOfAnotherKindOfOptimiserIsRefused) {
+TEST_F(ForkTest, StateOfAnotherKindOfOptimiserIsRefused) {
   v1::SessionSpec spec = AdamSpec();
   spec.mutable_optimiser()->mutable_sgd()->set_momentum(0.9F);
   v1::CreateSessionRequest request = Fork(Create(spec).session_id(), true);
@@ -184,7 +183,7 @@ TEST_P(ForkTest, StateOfAnotherKindOfOptimiserIsRefused) {
   EXPECT_THAT(Fields(TryMake(request)), ElementsAre("spec.optimiser"));
 }
 
-TEST_P(ForkTest, MayBeRepeatedByItsRequestIdThoughItsOriginChangedOrWent) {
+TEST_F(ForkTest, MayBeRepeatedByItsRequestIdThoughItsOriginChangedOrWent) {
   const v1::Session origin = Trained();
   v1::CreateSessionRequest request = Fork(origin.session_id(), true);
   request.set_request_id("once");
@@ -200,7 +199,7 @@ TEST_P(ForkTest, MayBeRepeatedByItsRequestIdThoughItsOriginChangedOrWent) {
   EXPECT_EQ(Get(fork.session_id()).forked_from(), origin.session_id());
 }
 
-TEST_P(ForkTest, TakesOverWhatStandardisationHasLearnt) {
+TEST_F(ForkTest, TakesOverWhatStandardisationHasLearnt) {
   v1::SessionSpec spec = Spec(3, {2});
   spec.mutable_input()->mutable_standardisation()->set_learn_samples(4);
   const v1::Session origin = Create(spec);
@@ -225,7 +224,7 @@ TEST_P(ForkTest, TakesOverWhatStandardisationHasLearnt) {
             learnt.DebugString());
 }
 
-TEST_P(ForkTest, IsTakenOfOneStepWhileItsOriginTrains) {
+TEST_F(ForkTest, IsTakenOfOneStepWhileItsOriginTrains) {
   v1::SessionSpec spec = Spec(100, {60, 4});
   spec.set_digest_every(1);
   spec.mutable_optimiser()->set_learning_rate(1e-4F);

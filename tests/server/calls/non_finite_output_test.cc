@@ -50,9 +50,8 @@ class NonFiniteOutputTest : public ServiceTest {
                 AllOf(HasSubstr(row), HasSubstr("scale them down")));
   }
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(NonFiniteOutputTest);
 
-TEST_P(NonFiniteOutputTest, PredictNamesTheRowAndTheOutput) {
+TEST_F(NonFiniteOutputTest, PredictNamesTheRowAndTheOutput) {
   const std::string id = Make(Spec(2, {1}));
   v1::PredictResponse response;
   ASSERT_TRUE(Predict(id, {1, 2, kHuge / 4, kHuge / 4}, &response).ok());
@@ -71,7 +70,7 @@ TEST_P(NonFiniteOutputTest, PredictNamesTheRowAndTheOutput) {
 }
 
 // Rows are counted over the turns that a long request takes.
-TEST_P(NonFiniteOutputTest, TheRowIsTheRequestsNotTheTurns) {
+TEST_F(NonFiniteOutputTest, TheRowIsTheRequestsNotTheTurns) {
   const std::string id = Make(Spec(1, {1}));
   std::vector<float> rows(300'000, 1);
   rows[299'998] = kHuge;
@@ -83,7 +82,7 @@ TEST_P(NonFiniteOutputTest, TheRowIsTheRequestsNotTheTurns) {
                 "row 299998 (sample 299998 of the call)");
 }
 
-TEST_P(NonFiniteOutputTest, EvaluateCountsSamplesOverItsMessages) {
+TEST_F(NonFiniteOutputTest, EvaluateCountsSamplesOverItsMessages) {
   const std::string id = Make(Spec(1, {1}));
   v1::EvaluateResponse response;
   ExpectRefused(EvaluateAll({Samples(id, {1, 2, 3}, {0, 0, 0}),
@@ -92,7 +91,7 @@ TEST_P(NonFiniteOutputTest, EvaluateCountsSamplesOverItsMessages) {
                 "inputs", "row 1 (sample 4 of the call)");
 }
 
-TEST_P(NonFiniteOutputTest, SoftmaxOfAnInfiniteLogitIsRefused) {
+TEST_F(NonFiniteOutputTest, SoftmaxOfAnInfiniteLogitIsRefused) {
   v1::SessionSpec spec = Spec(1, {3});
   spec.set_loss(v1::LOSS_CROSS_ENTROPY);
   spec.mutable_layers(0)->set_activation(v1::ACTIVATION_SOFTMAX);
@@ -106,7 +105,7 @@ TEST_P(NonFiniteOutputTest, SoftmaxOfAnInfiniteLogitIsRefused) {
 }
 
 // An error of its own: the output is a number, the loss of it is not.
-TEST_P(NonFiniteOutputTest, ASaturatedOutputIsANumberWhoseErrorMayNotBe) {
+TEST_F(NonFiniteOutputTest, ASaturatedOutputIsANumberWhoseErrorMayNotBe) {
   v1::SessionSpec spec = Spec(1, {1});
   spec.set_loss(v1::LOSS_BINARY_CROSS_ENTROPY);
   spec.mutable_layers(0)->set_activation(v1::ACTIVATION_SIGMOID);
@@ -122,7 +121,7 @@ TEST_P(NonFiniteOutputTest, ASaturatedOutputIsANumberWhoseErrorMayNotBe) {
 }
 
 // A class weight of 0 takes the class's error away, not its output.
-TEST_P(NonFiniteOutputTest, AClassWeightOfZeroHidesNoOutput) {
+TEST_F(NonFiniteOutputTest, AClassWeightOfZeroHidesNoOutput) {
   v1::SessionSpec spec = Spec(1, {2});
   spec.set_loss(v1::LOSS_CROSS_ENTROPY);
   spec.add_class_weights(0);
@@ -132,7 +131,7 @@ TEST_P(NonFiniteOutputTest, AClassWeightOfZeroHidesNoOutput) {
                 "inputs", "row 0");
 }
 
-TEST_P(NonFiniteOutputTest, NothingChangesAndTheCallsAreCounted) {
+TEST_F(NonFiniteOutputTest, NothingChangesAndTheCallsAreCounted) {
   const std::string id = Make(Spec(1, {1}));
   const uint64_t digest = Digest(id);
   v1::PredictResponse response;

@@ -138,16 +138,15 @@ class OptimiserReplicaTest : public ServiceTest {
     }
   }
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(OptimiserReplicaTest);
 
-TEST_P(OptimiserReplicaTest, OneLayerEqualsTheServer) {
+TEST_F(OptimiserReplicaTest, OneLayerEqualsTheServer) {
   for (const Case& entry : Cases()) {
     SCOPED_TRACE(entry.name);
     TrainAndCompare(Spec(9, {5}), entry);
   }
 }
 
-TEST_P(OptimiserReplicaTest, ThreeLayersOnStandardisedBytesEqualTheServer) {
+TEST_F(OptimiserReplicaTest, ThreeLayersOnStandardisedBytesEqualTheServer) {
   v1::SessionSpec spec = Spec(16, {12, 8, 3});
   spec.mutable_layers(0)->set_activation(v1::ACTIVATION_GELU);
   spec.mutable_layers(1)->set_dropout(0.25F);
@@ -164,7 +163,7 @@ TEST_P(OptimiserReplicaTest, ThreeLayersOnStandardisedBytesEqualTheServer) {
   }
 }
 
-TEST_P(OptimiserReplicaTest, FiveLayersOfBothFormsInBatchesEqualTheServer) {
+TEST_F(OptimiserReplicaTest, FiveLayersOfBothFormsInBatchesEqualTheServer) {
   v1::SessionSpec spec = Spec(14, {12, 12, 10, 10, 3});
   spec.mutable_layers(1)->set_activation(v1::ACTIVATION_ELU);
   spec.mutable_layers(2)->set_delta_form(v1::DELTA_FORM_DENSE);

@@ -50,9 +50,8 @@ class ScheduleRpcTest : public ServiceTest {
 
   std::mt19937 random_{17};
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(ScheduleRpcTest);
 
-TEST_P(ScheduleRpcTest, RatesFollowTheManualsFormulas) {
+TEST_F(ScheduleRpcTest, RatesFollowTheManualsFormulas) {
   struct Case {
     const char* name;
     std::function<void(v1::Schedule&)> set;
@@ -119,7 +118,7 @@ TEST_P(ScheduleRpcTest, RatesFollowTheManualsFormulas) {
 
 // Windows of 4 steps of errors that don't fall: the first is the best, the two
 // after it are borne, the third makes the rate fall.
-TEST_P(ScheduleRpcTest, APlateauLowersTheRateAfterItsPatience) {
+TEST_F(ScheduleRpcTest, APlateauLowersTheRateAfterItsPatience) {
   const v1::Session session = CreateWith([](v1::Schedule& schedule) {
     schedule.mutable_plateau()->set_window_steps(4);
     schedule.mutable_plateau()->set_patience(2);
@@ -145,7 +144,7 @@ TEST_P(ScheduleRpcTest, APlateauLowersTheRateAfterItsPatience) {
 // Windows of 4 steps, none of them borne: the rate falls after the second. An
 // update of the rate after 10 steps begins a window anew, whose mean is again
 // the first best; one of something else lets all go on.
-TEST_P(ScheduleRpcTest, AnUpdateOfTheRateMakesAPlateauForget) {
+TEST_F(ScheduleRpcTest, AnUpdateOfTheRateMakesAPlateauForget) {
   for (const char* path : {"optimiser.learning_rate", "digest_every"}) {
     const bool forgets = path[0] == 'o';
     const v1::Session session = CreateWith([](v1::Schedule& schedule) {
@@ -175,7 +174,7 @@ TEST_P(ScheduleRpcTest, AnUpdateOfTheRateMakesAPlateauForget) {
   }
 }
 
-TEST_P(ScheduleRpcTest, OfManyRowsThatAreEqualOneIsSent) {
+TEST_F(ScheduleRpcTest, OfManyRowsThatAreEqualOneIsSent) {
   const v1::Session constant = CreateWith([](auto&) {});
   const v1::Session falling =
       CreateWith([](auto& s) { s.mutable_exponential()->set_factor(0.9F); });
@@ -187,7 +186,7 @@ TEST_P(ScheduleRpcTest, OfManyRowsThatAreEqualOneIsSent) {
   }
 }
 
-TEST_P(ScheduleRpcTest, AnUpdateOfRateOrScheduleBeginsTheAgeAnew) {
+TEST_F(ScheduleRpcTest, AnUpdateOfRateOrScheduleBeginsTheAgeAnew) {
   const v1::Session session =
       CreateWith([](auto& s) { s.mutable_exponential()->set_factor(0.5F); });
   EXPECT_NEAR(Rates(session, 4).back(), kBase / 8, 1e-8);

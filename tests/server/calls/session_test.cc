@@ -44,9 +44,8 @@ class SessionRpcTest : public ServiceTest {
     return ids;
   }
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(SessionRpcTest);
 
-TEST_P(SessionRpcTest, CreateFillsInDefaults) {
+TEST_F(SessionRpcTest, CreateFillsInDefaults) {
   v1::SessionSpec spec;
   spec.set_input_size(3);
   spec.add_layers()->set_size(2);
@@ -68,7 +67,7 @@ TEST_P(SessionRpcTest, CreateFillsInDefaults) {
   EXPECT_GT(session.create_time().seconds(), 1'700'000'000);
 }
 
-TEST_P(SessionRpcTest, LayoutSaysWhereEverythingLies) {
+TEST_F(SessionRpcTest, LayoutSaysWhereEverythingLies) {
   const v1::Session session = Create(Spec(784, {128, 10}));
   const v1::Layout& layout = session.layout();
   ASSERT_EQ(layout.layers_size(), 2);
@@ -84,7 +83,7 @@ TEST_P(SessionRpcTest, LayoutSaysWhereEverythingLies) {
             v1::DELTA_FORM_DENSE);
 }
 
-TEST_P(SessionRpcTest, TheSameSeedGivesTheSameWeights) {
+TEST_F(SessionRpcTest, TheSameSeedGivesTheSameWeights) {
   const uint64_t digest = Digest(Create(Spec(5, {4, 3})).session_id());
   EXPECT_EQ(Digest(Create(Spec(5, {4, 3})).session_id()), digest);
   v1::SessionSpec other = Spec(5, {4, 3});
@@ -92,7 +91,7 @@ TEST_P(SessionRpcTest, TheSameSeedGivesTheSameWeights) {
   EXPECT_NE(Digest(Create(other).session_id()), digest);
 }
 
-TEST_P(SessionRpcTest, GivenWeightsAreTaken) {
+TEST_F(SessionRpcTest, GivenWeightsAreTaken) {
   v1::CreateSessionRequest request = Request("");
   const std::vector<float> given = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, -0x1p121F};
   request.mutable_initial()->set_weights(Bytes(given));
@@ -103,7 +102,7 @@ TEST_P(SessionRpcTest, GivenWeightsAreTaken) {
   EXPECT_EQ(Weights(response.session().session_id(), &end), given);
 }
 
-TEST_P(SessionRpcTest, GivenWeightsOfAnyWrongKindAreRefused) {
+TEST_F(SessionRpcTest, GivenWeightsOfAnyWrongKindAreRefused) {
   const std::vector<std::vector<float>> wrong = {
       std::vector<float>(10, 1),
       std::vector<float>(12, 1),
@@ -125,7 +124,7 @@ TEST_P(SessionRpcTest, GivenWeightsOfAnyWrongKindAreRefused) {
   EXPECT_THAT(Fields(status), ElementsAre("initial.weights"));
 }
 
-TEST_P(SessionRpcTest, RepeatedRequestIdReturnsTheFirstSession) {
+TEST_F(SessionRpcTest, RepeatedRequestIdReturnsTheFirstSession) {
   grpc::Status status;
   const std::string first = IdOf(Request("a"), &status);
   EXPECT_EQ(IdOf(Request("a"), &status), first);
@@ -134,7 +133,7 @@ TEST_P(SessionRpcTest, RepeatedRequestIdReturnsTheFirstSession) {
   EXPECT_NE(IdOf(Request(""), &status), IdOf(Request(""), &status));
 }
 
-TEST_P(SessionRpcTest, RequestIdWithAnotherSpecIsRefused) {
+TEST_F(SessionRpcTest, RequestIdWithAnotherSpecIsRefused) {
   grpc::Status status;
   IdOf(Request("a"), &status);
   v1::CreateSessionRequest other = Request("a");
@@ -148,7 +147,7 @@ TEST_P(SessionRpcTest, RequestIdWithAnotherSpecIsRefused) {
   EXPECT_EQ(Reason(status), "REQUEST_ID_REUSED");
 }
 
-TEST_P(SessionRpcTest, RequestIdIsFreeAgainAfterDelete) {
+TEST_F(SessionRpcTest, RequestIdIsFreeAgainAfterDelete) {
   grpc::Status status;
   const std::string first = IdOf(Request("a"), &status);
   ASSERT_TRUE(Delete(first).ok());
@@ -157,7 +156,7 @@ TEST_P(SessionRpcTest, RequestIdIsFreeAgainAfterDelete) {
   EXPECT_NE(second, first);
 }
 
-TEST_P(SessionRpcTest, ParallelRequestsWithOneIdMakeOneSession) {
+TEST_F(SessionRpcTest, ParallelRequestsWithOneIdMakeOneSession) {
   std::vector<std::string> ids(16);
   std::vector<std::thread> callers;
   for (std::string& id : ids) {
@@ -173,7 +172,7 @@ TEST_P(SessionRpcTest, ParallelRequestsWithOneIdMakeOneSession) {
   EXPECT_EQ(List(0, &token).size(), 1u);
 }
 
-TEST_P(SessionRpcTest, RequestIdAboveItsLengthIsRefused) {
+TEST_F(SessionRpcTest, RequestIdAboveItsLengthIsRefused) {
   grpc::Status status;
   IdOf(Request(std::string(128, 'x')), &status);
   EXPECT_TRUE(status.ok());
@@ -181,7 +180,7 @@ TEST_P(SessionRpcTest, RequestIdAboveItsLengthIsRefused) {
   EXPECT_THAT(Fields(status), ElementsAre("request_id"));
 }
 
-TEST_P(SessionRpcTest, PagesHoldEverySessionOnceInOrder) {
+TEST_F(SessionRpcTest, PagesHoldEverySessionOnceInOrder) {
   std::set<std::string> made;
   for (int i = 0; i < 25; ++i) {
     made.insert(Create(Spec(2, {1})).session_id());
@@ -198,14 +197,14 @@ TEST_P(SessionRpcTest, PagesHoldEverySessionOnceInOrder) {
   EXPECT_THAT(listed, ::testing::ElementsAreArray(made));
 }
 
-TEST_P(SessionRpcTest, AFullLastPageHasNoNextToken) {
+TEST_F(SessionRpcTest, AFullLastPageHasNoNextToken) {
   for (int i = 0; i < 10; ++i) Create(Spec(2, {1}));
   std::string token;
   EXPECT_EQ(List(10, &token).size(), 10u);
   EXPECT_EQ(token, "");
 }
 
-TEST_P(SessionRpcTest, ATokenThatIsNoneIsRefused) {
+TEST_F(SessionRpcTest, ATokenThatIsNoneIsRefused) {
   for (const char* token : {"x", "%%%", "\x01\x02"}) {
     v1::ListSessionsRequest request;
     request.set_page_token(token);
@@ -216,7 +215,7 @@ TEST_P(SessionRpcTest, ATokenThatIsNoneIsRefused) {
   }
 }
 
-TEST_P(SessionRpcTest, APageAboveItsLimitIsRefused) {
+TEST_F(SessionRpcTest, APageAboveItsLimitIsRefused) {
   v1::ListSessionsRequest request;
   request.set_page_size(1001);
   v1::ListSessionsResponse response;
@@ -224,7 +223,7 @@ TEST_P(SessionRpcTest, APageAboveItsLimitIsRefused) {
   EXPECT_THAT(Fields(status), ElementsAre("page_size"));
 }
 
-TEST_P(SessionRpcTest, PagingGoesOnWhenTheTokensSessionIsGone) {
+TEST_F(SessionRpcTest, PagingGoesOnWhenTheTokensSessionIsGone) {
   for (int i = 0; i < 5; ++i) Create(Spec(2, {1}));
   std::string token;
   const std::vector<std::string> first = List(2, &token);
@@ -232,7 +231,7 @@ TEST_P(SessionRpcTest, PagingGoesOnWhenTheTokensSessionIsGone) {
   EXPECT_EQ(List(10, &token).size(), 3u);
 }
 
-TEST_P(SessionRpcTest, ADeletedSessionIsUnknownToEveryCall) {
+TEST_F(SessionRpcTest, ADeletedSessionIsUnknownToEveryCall) {
   const std::string id = Create(Spec(2, {1})).session_id();
   ASSERT_TRUE(Delete(id).ok());
   EXPECT_EQ(Reason(Delete(id)), "SESSION_NOT_FOUND");
@@ -257,7 +256,7 @@ TEST_P(SessionRpcTest, ADeletedSessionIsUnknownToEveryCall) {
   EXPECT_EQ(Reason(TrainCall(stub(), id).Finish()), "SESSION_NOT_FOUND");
 }
 
-TEST_P(SessionRpcTest, MissingSessionIdNamesTheField) {
+TEST_F(SessionRpcTest, MissingSessionIdNamesTheField) {
   EXPECT_THAT(Fields(Delete("")), ElementsAre("session_id"));
   v1::GetSessionResponse got;
   EXPECT_THAT(Fields(Call(&Stub::GetSession, v1::GetSessionRequest(), &got)),
@@ -270,7 +269,7 @@ TEST_P(SessionRpcTest, MissingSessionIdNamesTheField) {
               ::testing::Contains("session_id"));
 }
 
-TEST_P(SessionRpcTest, AnIdOfAnyBytesIsAnsweredReadably) {
+TEST_F(SessionRpcTest, AnIdOfAnyBytesIsAnsweredReadably) {
   std::string id;
   for (int i = 0; i < 1500; ++i) id += "é";  // an answer holds 1024 bytes
   for (const std::string& odd : {id, "x" + id, std::string(1, '\0')}) {
@@ -283,7 +282,7 @@ TEST_P(SessionRpcTest, AnIdOfAnyBytesIsAnsweredReadably) {
   EXPECT_THAT(Fields(status), ElementsAre("DeleteSessionRequest"));
 }
 
-TEST_P(SessionRpcTest, SessionsAboveTheLimitAreRefusedUntilOneIsDeleted) {
+TEST_F(SessionRpcTest, SessionsAboveTheLimitAreRefusedUntilOneIsDeleted) {
   ServerOptions options = SmallLimits();
   options.max_sessions = 3;
   StartServer(options);
@@ -296,7 +295,7 @@ TEST_P(SessionRpcTest, SessionsAboveTheLimitAreRefusedUntilOneIsDeleted) {
   EXPECT_TRUE(TryCreate(Spec(2, {1})).ok());
 }
 
-TEST_P(SessionRpcTest, OptimiserStateCountsTowardsTheWeightLimit) {
+TEST_F(SessionRpcTest, OptimiserStateCountsTowardsTheWeightLimit) {
   ServerOptions options = SmallLimits();
   options.max_total_weights = 270;
   options.max_session_weights = 90;  // of weights alone
@@ -316,7 +315,7 @@ TEST_P(SessionRpcTest, OptimiserStateCountsTowardsTheWeightLimit) {
                                ::testing::HasSubstr("--max-total-weights")));
 }
 
-TEST_P(SessionRpcTest, AllSessionsTogetherStayWithinTheWeightLimit) {
+TEST_F(SessionRpcTest, AllSessionsTogetherStayWithinTheWeightLimit) {
   ServerOptions options = SmallLimits();
   options.max_total_weights = 100;
   StartServer(options);
@@ -325,7 +324,7 @@ TEST_P(SessionRpcTest, AllSessionsTogetherStayWithinTheWeightLimit) {
   EXPECT_TRUE(TryCreate(Spec(9, {1})).ok());  // 10 more
 }
 
-TEST_P(SessionRpcTest, AnIdMadeAfterDeleteIsNotReused) {
+TEST_F(SessionRpcTest, AnIdMadeAfterDeleteIsNotReused) {
   std::set<std::string> ids;
   for (int i = 0; i < 20; ++i) {
     const std::string id = Create(Spec(2, {1})).session_id();

@@ -44,9 +44,8 @@ class SnapshotTest : public ServiceTest {
   // 48 MB: more than a connection takes in unread.
   static v1::SessionSpec LargeSpec() { return Spec(4000, {3000}); }
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(SnapshotTest);
 
-TEST_P(SnapshotTest, AnAnchorTakenDuringTrainingIsOfOneStep) {
+TEST_F(SnapshotTest, AnAnchorTakenDuringTrainingIsOfOneStep) {
   v1::SessionSpec spec = Spec(300, {300, 4});  // two chunks
   spec.set_digest_every(1);
   spec.mutable_optimiser()->set_learning_rate(1e-4F);
@@ -87,7 +86,7 @@ TEST_P(SnapshotTest, AnAnchorTakenDuringTrainingIsOfOneStep) {
   }
 }
 
-TEST_P(SnapshotTest, ASessionMayBeDeletedWhileItsWeightsAreSent) {
+TEST_F(SnapshotTest, ASessionMayBeDeletedWhileItsWeightsAreSent) {
   const v1::Session session = Create(LargeSpec());
   const auto reading = Begin(session.session_id());
   ASSERT_TRUE(Delete(session.session_id()).ok());
@@ -99,7 +98,7 @@ TEST_P(SnapshotTest, ASessionMayBeDeletedWhileItsWeightsAreSent) {
   EXPECT_EQ(received, session.layout().weight_count() * sizeof(float));
 }
 
-TEST_P(SnapshotTest, CopiesAreLimitedAndFreedWhenTheirClientsGo) {
+TEST_F(SnapshotTest, CopiesAreLimitedAndFreedWhenTheirClientsGo) {
   ServerOptions options = SmallLimits();
   options.max_total_weights = 15'000'000;
   StartServer(options);
@@ -118,7 +117,7 @@ TEST_P(SnapshotTest, CopiesAreLimitedAndFreedWhenTheirClientsGo) {
       << "a call that ends well frees its copy too";
 }
 
-TEST_P(SnapshotTest, ClientsThatVanishLeaveNothingBehind) {
+TEST_F(SnapshotTest, ClientsThatVanishLeaveNothingBehind) {
   ServerOptions options = SmallLimits();
   options.max_pending_calls = 50;
   StartServer(options);

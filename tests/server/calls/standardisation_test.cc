@@ -102,9 +102,8 @@ class StandardisationTest : public ServiceTest {
 
   std::mt19937 random_{7};
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(StandardisationTest);
 
-TEST_P(StandardisationTest, IsLearntFromTheFirstSamplesOfSeveralMessages) {
+TEST_F(StandardisationTest, IsLearntFromTheFirstSamplesOfSeveralMessages) {
   const v1::Session session = Create(LearningSpec(50));
   const std::string id = session.session_id();
   EXPECT_EQ(session.spec().input().standardisation().learn_samples(), 50u);
@@ -163,7 +162,7 @@ TEST_P(StandardisationTest, IsLearntFromTheFirstSamplesOfSeveralMessages) {
   EXPECT_TRUE(Step(id).ok());
 }
 
-TEST_P(StandardisationTest, IsLearntFromAMessageOfManyPartsOnceEach) {
+TEST_F(StandardisationTest, IsLearntFromAMessageOfManyPartsOnceEach) {
   constexpr size_t kSamples = 110'000;  // more than two responses' worth
   const v1::Session session = Create(LearningSpec(kSamples));
   const v1::TrainRequest all = Samples(session, kSamples);
@@ -181,7 +180,7 @@ TEST_P(StandardisationTest, IsLearntFromAMessageOfManyPartsOnceEach) {
   ExpectNear(answer.standardisation(), Expected(all, kSamples));
 }
 
-TEST_P(StandardisationTest, UntilItIsLearntWhatNeedsItIsNotReady) {
+TEST_F(StandardisationTest, UntilItIsLearntWhatNeedsItIsNotReady) {
   const v1::Session session = Create(LearningSpec(4));
   const std::string id = session.session_id();
   const v1::TrainRequest samples = Samples(session, 2);
@@ -207,7 +206,7 @@ TEST_P(StandardisationTest, UntilItIsLearntWhatNeedsItIsNotReady) {
   EXPECT_TRUE(Step(id).ok());
 }
 
-TEST_P(StandardisationTest, LearnsNothingFromARefusedMessage) {
+TEST_F(StandardisationTest, LearnsNothingFromARefusedMessage) {
   const v1::Session session = Create(LearningSpec(4));
   TrainCall call(stub(), session);
   v1::TrainRequest bad = Samples(session, 4);
@@ -222,7 +221,7 @@ TEST_P(StandardisationTest, LearnsNothingFromARefusedMessage) {
 }
 
 // What was learnt makes a later number of the same message infinite.
-TEST_P(StandardisationTest, WhatIsInfiniteOnceStandardisedIsRefused) {
+TEST_F(StandardisationTest, WhatIsInfiniteOnceStandardisedIsRefused) {
   v1::SessionSpec spec = Spec(1, {1});
   spec.mutable_input()->mutable_standardisation()->set_learn_samples(2);
   const v1::Session session = Create(spec);
@@ -247,7 +246,7 @@ TEST_P(StandardisationTest, WhatIsInfiniteOnceStandardisedIsRefused) {
 // showed next to nothing in the samples that were learnt from: as pixels of
 // Fashion-MNIST do. Divided by its tiny deviation, a bright border pixel was an
 // input of thousands, and threw the weights away.
-TEST_P(StandardisationTest, NearlyConstantPixelsDoNotMakeTrainingDiverge) {
+TEST_F(StandardisationTest, NearlyConstantPixelsDoNotMakeTrainingDiverge) {
   constexpr size_t kPixels = 16, kBorder = 4, kLearn = 500, kClasses = 4;
   v1::SessionSpec spec = Spec(kPixels, {16, kClasses});
   spec.mutable_layers(0)->set_activation(v1::ACTIVATION_RELU);
@@ -292,7 +291,7 @@ TEST_P(StandardisationTest, NearlyConstantPixelsDoNotMakeTrainingDiverge) {
   EXPECT_LT(error, 0.5);  // ln 4 = 1.39 is what guessing has
 }
 
-TEST_P(StandardisationTest, ALeastDeviationMayBeGiven) {
+TEST_F(StandardisationTest, ALeastDeviationMayBeGiven) {
   v1::SessionSpec spec = LearningSpec(50);
   v1::Standardisation& given = *spec.mutable_input()->mutable_standardisation();
   given.set_min_deviation(3);
@@ -310,7 +309,7 @@ TEST_P(StandardisationTest, ALeastDeviationMayBeGiven) {
   EXPECT_LT(learnt.factor(4), 1 / 3.0F);
 }
 
-TEST_P(StandardisationTest, ALeastDeviationThatCannotBeIsRefused) {
+TEST_F(StandardisationTest, ALeastDeviationThatCannotBeIsRefused) {
   const char field[] = "spec.input.standardisation.min_deviation";
   v1::SessionSpec spec = LearningSpec(50);
   v1::Standardisation& given = *spec.mutable_input()->mutable_standardisation();
@@ -327,7 +326,7 @@ TEST_P(StandardisationTest, ALeastDeviationThatCannotBeIsRefused) {
   EXPECT_THAT(Fields(TryCreate(spec)), ElementsAre(field));
 }
 
-TEST_P(StandardisationTest, GivenOneStandardisesBytesButNotValues) {
+TEST_F(StandardisationTest, GivenOneStandardisesBytesButNotValues) {
   v1::CreateSessionRequest request;
   *request.mutable_spec() = Spec(2, {1});
   v1::InputFormat& input = *request.mutable_spec()->mutable_input();
@@ -360,7 +359,7 @@ TEST_P(StandardisationTest, GivenOneStandardisesBytesButNotValues) {
   EXPECT_THAT(stepped.outputs(), ElementsAre(403));
 }
 
-TEST_P(StandardisationTest, AnUpdateKeepsWhatWasLearntAndWhatIsStillToLearn) {
+TEST_F(StandardisationTest, AnUpdateKeepsWhatWasLearntAndWhatIsStillToLearn) {
   const v1::Session session = Create(LearningSpec(4));
   v1::UpdateSessionRequest update;
   update.set_session_id(session.session_id());

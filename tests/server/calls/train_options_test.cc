@@ -31,9 +31,8 @@ class TrainOptionsTest : public ServiceTest {
 
   std::mt19937 random_{29};
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(TrainOptionsTest);
 
-TEST_P(TrainOptionsTest, DenseDeltasAreThoseOfTheFactors) {
+TEST_F(TrainOptionsTest, DenseDeltasAreThoseOfTheFactors) {
   for (const bool adam : {false, true}) {
     v1::SessionSpec spec = adam ? AdamSpec() : Spec(12, {20, 4});
     const v1::Session session = Create(spec);
@@ -73,7 +72,7 @@ TEST_P(TrainOptionsTest, DenseDeltasAreThoseOfTheFactors) {
   }
 }
 
-TEST_P(TrainOptionsTest, NoneSendsErrorsAlone) {
+TEST_F(TrainOptionsTest, NoneSendsErrorsAlone) {
   const v1::Session session = Create(AdamSpec());
   const v1::Session twin = Create(AdamSpec());
   TrainCall none(stub(), session, Options(v1::DELTA_DETAIL_NONE, false));
@@ -87,7 +86,7 @@ TEST_P(TrainOptionsTest, NoneSendsErrorsAlone) {
   EXPECT_EQ(Digest(session.session_id()), Digest(twin.session_id()));
 }
 
-TEST_P(TrainOptionsTest, OutputsAreThoseBeforeEachStep) {
+TEST_F(TrainOptionsTest, OutputsAreThoseBeforeEachStep) {
   v1::SessionSpec spec = AdamSpec();
   spec.set_batch_size(2);
   const v1::Session session = Create(spec);
@@ -109,7 +108,7 @@ TEST_P(TrainOptionsTest, OutputsAreThoseBeforeEachStep) {
   EXPECT_EQ(many.outputs().size(), 2000u * 4 * sizeof(float));
 }
 
-TEST_P(TrainOptionsTest, AnUnknownDetailEndsTheStream) {
+TEST_F(TrainOptionsTest, AnUnknownDetailEndsTheStream) {
   const v1::Session session = Create(AdamSpec());
   TrainCall call(stub(), session,
                  Options(static_cast<v1::DeltaDetail>(9), false));
@@ -119,7 +118,7 @@ TEST_P(TrainOptionsTest, AnUnknownDetailEndsTheStream) {
   EXPECT_FALSE(Get(session.session_id()).has_writer());
 }
 
-TEST_P(TrainOptionsTest, SampleWeightsBelongIntoNoOpening) {
+TEST_F(TrainOptionsTest, SampleWeightsBelongIntoNoOpening) {
   const v1::Session session = Create(AdamSpec());
   TrainCall call(stub());
   v1::TrainRequest opening;
@@ -130,7 +129,7 @@ TEST_P(TrainOptionsTest, SampleWeightsBelongIntoNoOpening) {
 }
 
 // No response is larger than 2 MiB, unless a single step is.
-TEST_P(TrainOptionsTest, ResponsesAreBounded) {
+TEST_F(TrainOptionsTest, ResponsesAreBounded) {
   v1::SessionSpec small = Spec(1, {1});
   small.set_digest_every(1);
   small.mutable_optimiser()->set_learning_rate(1e-4F);
@@ -160,7 +159,7 @@ TEST_P(TrainOptionsTest, ResponsesAreBounded) {
   }
 }
 
-TEST_P(TrainOptionsTest, ASampleWeightMultipliesTheError) {
+TEST_F(TrainOptionsTest, ASampleWeightMultipliesTheError) {
   v1::SessionSpec spec = Spec(3, {2});
   spec.set_batch_size(2);
   spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_FACTORED);
@@ -185,7 +184,7 @@ TEST_P(TrainOptionsTest, ASampleWeightMultipliesTheError) {
   EXPECT_FLOAT_EQ(weights.errors(0), alone.errors(0));
 }
 
-TEST_P(TrainOptionsTest, SampleWeightsFollowTheirSamplesThroughAllParts) {
+TEST_F(TrainOptionsTest, SampleWeightsFollowTheirSamplesThroughAllParts) {
   const v1::Session session = Create(Spec(100, {40, 3}));
   constexpr int kSamples = 3000;  // several responses
   v1::TrainRequest request = RandomSamples(session, kSamples, random_);
@@ -199,7 +198,7 @@ TEST_P(TrainOptionsTest, SampleWeightsFollowTheirSamplesThroughAllParts) {
   }
 }
 
-TEST_P(TrainOptionsTest, BadSampleWeightsRefuseTheMessageWhole) {
+TEST_F(TrainOptionsTest, BadSampleWeightsRefuseTheMessageWhole) {
   const v1::Session session = Create(Spec(3, {2}));
   TrainCall call(stub(), session);
   struct Bad {
@@ -221,7 +220,7 @@ TEST_P(TrainOptionsTest, BadSampleWeightsRefuseTheMessageWhole) {
   EXPECT_EQ(call.Exchange(RandomSamples(session, 2, random_)).step(), 2u);
 }
 
-TEST_P(TrainOptionsTest, TargetsBeyondAProbabilityAreRefused) {
+TEST_F(TrainOptionsTest, TargetsBeyondAProbabilityAreRefused) {
   v1::SessionSpec spec = Spec(3, {1});
   spec.set_loss(v1::LOSS_BINARY_CROSS_ENTROPY);
   const v1::Session session = Create(spec);
@@ -246,7 +245,7 @@ TEST_P(TrainOptionsTest, TargetsBeyondAProbabilityAreRefused) {
               ElementsAre("samples[0].targets[0]"));
 }
 
-TEST_P(TrainOptionsTest, AGradientNormIsThatOfTheWholeGradient) {
+TEST_F(TrainOptionsTest, AGradientNormIsThatOfTheWholeGradient) {
   v1::SessionSpec spec = Spec(3, {2});
   spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_FACTORED);
   spec.mutable_optimiser()->set_l2(1e-30F);  // gradient factors, unclipped
@@ -269,7 +268,7 @@ TEST_P(TrainOptionsTest, AGradientNormIsThatOfTheWholeGradient) {
   EXPECT_NEAR(small[0], u[0] * 0.25 / norm, 1e-6);
 }
 
-TEST_P(TrainOptionsTest, DropoutIsAFunctionOfItsSeed) {
+TEST_F(TrainOptionsTest, DropoutIsAFunctionOfItsSeed) {
   v1::SessionSpec spec = Spec(6, {32, 2});
   spec.mutable_layers(0)->set_dropout(0.5F);
   spec.set_dropout_seed(77);

@@ -40,9 +40,8 @@ class UpdateSessionTest : public ServiceTest {
 
   std::mt19937 random_{3};
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(UpdateSessionTest);
 
-TEST_P(UpdateSessionTest, ChangesWhatTheMaskNamesAndNothingElse) {
+TEST_F(UpdateSessionTest, ChangesWhatTheMaskNamesAndNothingElse) {
   const v1::Session session = Create(AdamSpec());
   auto request = Update(session, {"optimiser.l2", "optimiser.adam.beta1",
                                   "digest_every", "layers.dropout"});
@@ -69,7 +68,7 @@ TEST_P(UpdateSessionTest, ChangesWhatTheMaskNamesAndNothingElse) {
 }
 
 // Of a spec that sets whatever an update could lose.
-TEST_P(UpdateSessionTest, WhatNoPathNamesStaysAsItWas) {
+TEST_F(UpdateSessionTest, WhatNoPathNamesStaysAsItWas) {
   v1::SessionSpec spec = AdamSpec();
   spec.set_batch_size(2);
   spec.set_dropout_seed(7);
@@ -90,7 +89,7 @@ TEST_P(UpdateSessionTest, WhatNoPathNamesStaysAsItWas) {
   EXPECT_EQ(response.session().spec().DebugString(), expected.DebugString());
 }
 
-TEST_P(UpdateSessionTest, EveryPathOfTheManualIsTaken) {
+TEST_F(UpdateSessionTest, EveryPathOfTheManualIsTaken) {
   v1::SessionSpec sgd = AdamSpec();
   sgd.mutable_optimiser()->mutable_sgd()->set_momentum(0.5F);
   v1::SessionSpec adagrad = AdamSpec();
@@ -193,7 +192,7 @@ TEST_P(UpdateSessionTest, EveryPathOfTheManualIsTaken) {
   }
 }
 
-TEST_P(UpdateSessionTest, BadUpdatesNameTheFieldAndChangeNothing) {
+TEST_F(UpdateSessionTest, BadUpdatesNameTheFieldAndChangeNothing) {
   v1::SessionSpec plain = AdamSpec();
   plain.mutable_optimiser()->mutable_sgd();
   v1::SessionSpec momentum = AdamSpec();
@@ -299,7 +298,7 @@ TEST_P(UpdateSessionTest, BadUpdatesNameTheFieldAndChangeNothing) {
   }
 }
 
-TEST_P(UpdateSessionTest, AMaskOfAMillionPathsIsOneViolation) {
+TEST_F(UpdateSessionTest, AMaskOfAMillionPathsIsOneViolation) {
   const v1::Session session = Create(AdamSpec());
   v1::UpdateSessionRequest request = Update(session, {});
   for (int i = 0; i < 1'000'000; ++i) {
@@ -309,7 +308,7 @@ TEST_P(UpdateSessionTest, AMaskOfAMillionPathsIsOneViolation) {
   EXPECT_THAT(Fields(Send(request, &response)), ElementsAre("update_mask"));
 }
 
-TEST_P(UpdateSessionTest, DecayTakenFromASessionKeepsItsLayout) {
+TEST_F(UpdateSessionTest, DecayTakenFromASessionKeepsItsLayout) {
   v1::SessionSpec spec = AdamSpec();
   spec.mutable_optimiser()->mutable_sgd();
   spec.mutable_optimiser()->set_l2(0.1F);
@@ -335,7 +334,7 @@ TEST_P(UpdateSessionTest, DecayTakenFromASessionKeepsItsLayout) {
 }
 
 // The scalar rows on the stream show which step was the first.
-TEST_P(UpdateSessionTest, TakesEffectBetweenTwoResponsesOfAStreamThatTrains) {
+TEST_F(UpdateSessionTest, TakesEffectBetweenTwoResponsesOfAStreamThatTrains) {
   v1::SessionSpec spec = AdamSpec();
   spec.mutable_optimiser()->mutable_sgd()->set_momentum(0.5F);
   spec.mutable_optimiser()->set_learning_rate(1e-3F);
@@ -390,7 +389,7 @@ TEST_P(UpdateSessionTest, TakesEffectBetweenTwoResponsesOfAStreamThatTrains) {
   EXPECT_EQ(replica.digest(), Digest(session.session_id()));
 }
 
-TEST_P(UpdateSessionTest, AnUnknownSessionIsNotFound) {
+TEST_F(UpdateSessionTest, AnUnknownSessionIsNotFound) {
   v1::UpdateSessionRequest request;
   request.set_session_id("nobody");
   request.mutable_update_mask()->add_paths("digest_every");

@@ -61,9 +61,8 @@ class WatchAnchorTest : public ServiceTest {
 
   std::mt19937 random_{9};
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(WatchAnchorTest);
 
-TEST_P(WatchAnchorTest, BeginsWithAnAnchorAndGoesOnFromItsStep) {
+TEST_F(WatchAnchorTest, BeginsWithAnAnchorAndGoesOnFromItsStep) {
   v1::Optimiser plain, adam;
   plain.mutable_sgd();
   adam.mutable_adam();
@@ -84,7 +83,7 @@ TEST_P(WatchAnchorTest, BeginsWithAnAnchorAndGoesOnFromItsStep) {
   }
 }
 
-TEST_P(WatchAnchorTest, WhereDeltasAreHeldNoAnchorComes) {
+TEST_F(WatchAnchorTest, WhereDeltasAreHeldNoAnchorComes) {
   const v1::Session session = Create(Spec(6, {9, 3}));
   WatchCall keeper(stub(), WithAnchor(session));
   AnchoredReplica kept(session);
@@ -102,7 +101,7 @@ TEST_P(WatchAnchorTest, WhereDeltasAreHeldNoAnchorComes) {
   EXPECT_EQ(response.step(), 10);
 }
 
-TEST_P(WatchAnchorTest, WhereDeltasAreNotHeldAnAnchorComes) {
+TEST_F(WatchAnchorTest, WhereDeltasAreNotHeldAnAnchorComes) {
   const v1::Session session = Create(Spec(6, {9, 3}));
   Train(session, {4, 6});
   for (const uint64_t after : {4, 11}) {  // too old, and not reached
@@ -123,7 +122,7 @@ TEST_P(WatchAnchorTest, WhereDeltasAreNotHeldAnAnchorComes) {
 // A step's delta is 4 MB, all that the feed holds, and steps come faster than a
 // reader takes them: with GetWeights and then WatchDeltas, the step was
 // gone by the time that the anchor had been read.
-TEST_P(WatchAnchorTest, ALargeDenseLayerIsFollowedAtFullSpeed) {
+TEST_F(WatchAnchorTest, ALargeDenseLayerIsFollowedAtFullSpeed) {
   v1::SessionSpec spec = Spec(999, {1000});
   spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_DENSE);
   spec.mutable_optimiser()->set_learning_rate(1e-6F);
@@ -148,7 +147,7 @@ TEST_P(WatchAnchorTest, ALargeDenseLayerIsFollowedAtFullSpeed) {
   EXPECT_EQ(follower.replica().digest(), Digest(session.session_id()));
 }
 
-TEST_P(WatchAnchorTest, ASlowWatcherGoesOnFromAnAnchorAndSlowsNobody) {
+TEST_F(WatchAnchorTest, ASlowWatcherGoesOnFromAnAnchorAndSlowsNobody) {
   ServerOptions options = SmallLimits();
   options.max_watched_bytes = 32 << 10;
   StartServer(options);
@@ -172,7 +171,7 @@ TEST_P(WatchAnchorTest, ASlowWatcherGoesOnFromAnAnchorAndSlowsNobody) {
   EXPECT_EQ(follower.replica().digest(), Digest(session.session_id()));
 }
 
-TEST_P(WatchAnchorTest, DeletionAmongAnAnchorsChunksIsTheLastWord) {
+TEST_F(WatchAnchorTest, DeletionAmongAnAnchorsChunksIsTheLastWord) {
   const v1::Session session = Create(Spec(1000, {1000}));
   WatchCall watch(stub(), WithAnchor(session));
   v1::WatchDeltasResponse response;
@@ -189,7 +188,7 @@ TEST_P(WatchAnchorTest, DeletionAmongAnAnchorsChunksIsTheLastWord) {
   EXPECT_TRUE(watch.Finish().ok());
 }
 
-TEST_P(WatchAnchorTest, StateWithoutAnAnchorIsRefused) {
+TEST_F(WatchAnchorTest, StateWithoutAnAnchorIsRefused) {
   const v1::Session session = Create(Spec(6, {9, 3}));
   v1::WatchDeltasRequest request;
   request.set_session_id(session.session_id());
@@ -200,7 +199,7 @@ TEST_P(WatchAnchorTest, StateWithoutAnAnchorIsRefused) {
   EXPECT_EQ(Fields(watch.Finish()), std::vector<std::string>{"with_state"});
 }
 
-TEST_P(WatchAnchorTest, CopiesForWatchersAreBoundedAndGivenBack) {
+TEST_F(WatchAnchorTest, CopiesForWatchersAreBoundedAndGivenBack) {
   ServerOptions options = SmallLimits();
   options.max_total_weights = 15'000'000;
   StartServer(options);
@@ -219,7 +218,7 @@ TEST_P(WatchAnchorTest, CopiesForWatchersAreBoundedAndGivenBack) {
   })) << "a watcher that goes gives back what it had";
 }
 
-TEST_P(WatchAnchorTest, ALearntStandardisationComesWithTheAnchor) {
+TEST_F(WatchAnchorTest, ALearntStandardisationComesWithTheAnchor) {
   v1::SessionSpec spec = Spec(6, {9, 3});
   spec.mutable_input()->mutable_standardisation()->set_learn_samples(8);
   const v1::Session session = Create(spec);
@@ -234,7 +233,7 @@ TEST_P(WatchAnchorTest, ALearntStandardisationComesWithTheAnchor) {
 
 // What was learnt is held as a piece of no steps, at the step where a later
 // watcher's anchor is; that has it already.
-TEST_P(WatchAnchorTest, ALearntStandardisationComesOnceOnly) {
+TEST_F(WatchAnchorTest, ALearntStandardisationComesOnceOnly) {
   v1::SessionSpec spec = Spec(6, {9, 3});
   spec.mutable_input()->mutable_standardisation()->set_learn_samples(8);
   const v1::Session session = Create(spec);
@@ -255,7 +254,7 @@ TEST_P(WatchAnchorTest, ALearntStandardisationComesOnceOnly) {
 }
 
 // A step's delta is 40 kB, more than the requests' bytes make room for.
-TEST_P(WatchAnchorTest, AServerOfSmallMessagesTellsLargeSteps) {
+TEST_F(WatchAnchorTest, AServerOfSmallMessagesTellsLargeSteps) {
   ServerOptions options = SmallLimits();
   options.max_message_bytes = 2048;
   StartServer(options);

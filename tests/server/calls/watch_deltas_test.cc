@@ -13,7 +13,7 @@
 namespace backprop::testing {
 namespace {
 
-class WatchTest : public ServiceTest {
+class WatchTest : public TransportTest {
  protected:
   // A session and its weights at step 0.
   v1::Session Begin() {

@@ -34,9 +34,8 @@ class CancelledWriterTest : public ServiceTest {
   std::mt19937 random_{29};
   int refused_ = 0;  // openings that came too early
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(CancelledWriterTest);
 
-TEST_P(CancelledWriterTest, NothingOfItIsAppliedAfterTheNextStreamsOpening) {
+TEST_F(CancelledWriterTest, NothingOfItIsAppliedAfterTheNextStreamsOpening) {
   const v1::Session session = Create(Spec(16, {16, 4}));
   const v1::TrainRequest many = RandomSamples(session, 5000, random_);
   const v1::TrainRequest one = RandomSamples(session, 1, random_);
@@ -60,7 +59,7 @@ TEST_P(CancelledWriterTest, NothingOfItIsAppliedAfterTheNextStreamsOpening) {
   RecordProperty("refused", refused_);  // to look at: the client may be faster
 }
 
-TEST_P(CancelledWriterTest, ItsSessionCanBeDeleted) {
+TEST_F(CancelledWriterTest, ItsSessionCanBeDeleted) {
   const v1::Session session = Create(Spec(16, {16, 4}));
   const auto call = OpenNext(session);
   ASSERT_TRUE(call->Write(RandomSamples(session, 5000, random_)));

@@ -55,7 +55,7 @@ std::vector<BadString> BadStrings(const Descriptor& type) {
   return found;
 }
 
-class EveryMethodTest : public ServiceTest {
+class EveryMethodTest : public TransportTest {
  protected:
   static std::vector<const MethodDescriptor*> Descriptors() {
     const auto* const service =

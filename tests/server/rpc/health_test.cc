@@ -6,10 +6,9 @@
 namespace backprop::testing {
 namespace {
 
-using HealthTest = ServiceTest;
-BACKPROP_OVER_BOTH_TRANSPORTS(HealthTest);
+class HealthTest : public ServiceTest {};
 
-TEST_P(HealthTest, TheServerAndItsServiceAreServing) {
+TEST_F(HealthTest, TheServerAndItsServiceAreServing) {
   constexpr int kServing = 1;
   grpc::Status status;
   EXPECT_EQ(Health("", &status), kServing) << status.error_message();
@@ -17,7 +16,7 @@ TEST_P(HealthTest, TheServerAndItsServiceAreServing) {
       << status.error_message();
 }
 
-TEST_P(HealthTest, AnUnknownServiceIsNotFound) {
+TEST_F(HealthTest, AnUnknownServiceIsNotFound) {
   grpc::Status status;
   EXPECT_EQ(Health("nobody.v1.Service", &status), -1);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);

@@ -11,7 +11,7 @@
 namespace backprop::testing {
 namespace {
 
-class LimitsTest : public ServiceTest {
+class LimitsTest : public TransportTest {
  protected:
   static v1::SessionSpec Bytes784(std::initializer_list<uint32_t> sizes) {
     v1::SessionSpec spec = Spec(784, sizes);

@@ -35,9 +35,8 @@ class LoadTest : public ServiceTest {
     return before;
   }
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(LoadTest);
 
-TEST_P(LoadTest, AThousandSessionsTrainAtOnce) {
+TEST_F(LoadTest, AThousandSessionsTrainAtOnce) {
   constexpr size_t kThreads = 8;
   constexpr size_t kSessionsEach = 125;
   constexpr size_t kMessages = 3;
@@ -81,7 +80,7 @@ TEST_P(LoadTest, AThousandSessionsTrainAtOnce) {
       Eventually([&] { return Metric("backprop_train_streams ") == 0; }));
 }
 
-TEST_P(LoadTest, AHeavyStreamDoesNotStarveASmallOne) {
+TEST_F(LoadTest, AHeavyStreamDoesNotStarveASmallOne) {
   ServerOptions options = SmallLimits();
   options.compute_threads = 1;
   StartServer(options);
@@ -113,7 +112,7 @@ TEST_P(LoadTest, AHeavyStreamDoesNotStarveASmallOne) {
   reader.join();
 }
 
-TEST_P(LoadTest, AClientThatNeverReadsIsStopped) {
+TEST_F(LoadTest, AClientThatNeverReadsIsStopped) {
   ServerOptions options = SmallLimits();
   options.max_queued_bytes = 64 << 10;
   StartServer(options);
@@ -128,7 +127,7 @@ TEST_P(LoadTest, AClientThatNeverReadsIsStopped) {
 
 // A message without content costs memory too. (On a socket, gRPC's own window
 // takes in a lot of so small ones; what counts is how many the server accepts.)
-TEST_P(LoadTest, AClientThatNeverReadsIsStoppedSendingEmptyMessages) {
+TEST_F(LoadTest, AClientThatNeverReadsIsStoppedSendingEmptyMessages) {
   ServerOptions options = SmallLimits();
   options.max_queued_bytes = 64 << 10;
   StartServer(options);
@@ -138,7 +137,7 @@ TEST_P(LoadTest, AClientThatNeverReadsIsStoppedSendingEmptyMessages) {
   EXPECT_LT(Metric("grpc_server_msg_received_total{"), kMost / 4);
 }
 
-TEST_P(LoadTest, AStreamGoesOnAfterMoreBytesThanItsQueueHolds) {
+TEST_F(LoadTest, AStreamGoesOnAfterMoreBytesThanItsQueueHolds) {
   ServerOptions options = SmallLimits();
   options.max_queued_bytes = 4096;
   StartServer(options);
@@ -151,7 +150,7 @@ TEST_P(LoadTest, AStreamGoesOnAfterMoreBytesThanItsQueueHolds) {
   }
 }
 
-TEST_P(LoadTest, ADisconnectedStreamFreesItsSessionInAConsistentState) {
+TEST_F(LoadTest, ADisconnectedStreamFreesItsSessionInAConsistentState) {
   const v1::SessionSpec spec = Spec(32, {24, 4});
   const v1::Session session = Create(spec);
   std::mt19937 random(3);
@@ -192,7 +191,7 @@ TEST_P(LoadTest, ADisconnectedStreamFreesItsSessionInAConsistentState) {
   EXPECT_EQ(next.opening()->next_offset(), end.next_offset());
 }
 
-TEST_P(LoadTest, ClientsThatComeAndGoLeaveNothingBehind) {
+TEST_F(LoadTest, ClientsThatComeAndGoLeaveNothingBehind) {
   const v1::Session session = Create(Spec(4, {3, 2}));
   std::mt19937 random(3);
   for (int i = 0; i < 200; ++i) {

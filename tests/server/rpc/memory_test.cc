@@ -72,7 +72,6 @@ class MemoryTest : public ServiceTest {
 
   // A connection that takes in 64 KiB a call unread.
   std::shared_ptr<grpc::Channel> NarrowChannel() {
-    if (GetParam() == Transport::kInProcess) return NewChannel();
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
@@ -83,9 +82,8 @@ class MemoryTest : public ServiceTest {
 
   std::mt19937 random_{31};
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(MemoryTest);
 
-TEST_P(MemoryTest, AnswersThatNobodyReadsAreBounded) {
+TEST_F(MemoryTest, AnswersThatNobodyReadsAreBounded) {
   ServerOptions options = SmallLimits();
   options.max_message_bytes = 1'000'000;
   options.max_session_weights = 100'000;
@@ -112,7 +110,7 @@ TEST_P(MemoryTest, AnswersThatNobodyReadsAreBounded) {
       << "clients that go give back what they had";
 }
 
-TEST_P(MemoryTest, ADeletedSessionsRoomIsFreeWhenItsLastCallHasEnded) {
+TEST_F(MemoryTest, ADeletedSessionsRoomIsFreeWhenItsLastCallHasEnded) {
   ServerOptions options = SmallLimits();
   options.max_total_weights = 100;
   StartServer(options);
@@ -141,7 +139,7 @@ TEST_P(MemoryTest, ADeletedSessionsRoomIsFreeWhenItsLastCallHasEnded) {
   EXPECT_TRUE(TryCreate(Spec(9, {9})).ok());
 }
 
-TEST_P(MemoryTest, WithoutMemoryATrainStreamEndsAndNothingElse) {
+TEST_F(MemoryTest, WithoutMemoryATrainStreamEndsAndNothingElse) {
   v1::SessionSpec spec = Spec(500, {3});
   spec.mutable_optimiser()->set_learning_rate(1e-5F);
   const v1::Session session = Create(spec);
@@ -160,7 +158,7 @@ TEST_P(MemoryTest, WithoutMemoryATrainStreamEndsAndNothingElse) {
   EXPECT_EQ(Metric("backprop_queued_bytes "), 0);
 }
 
-TEST_P(MemoryTest, WithoutMemoryAnEvaluationEndsAndNothingElse) {
+TEST_F(MemoryTest, WithoutMemoryAnEvaluationEndsAndNothingElse) {
   const v1::Session session = Create(Spec(500, {3}));
   const v1::TrainRequest samples = RandomSamples(session, 1000, random_);
   v1::EvaluateRequest request;
@@ -182,7 +180,7 @@ TEST_P(MemoryTest, WithoutMemoryAnEvaluationEndsAndNothingElse) {
   EXPECT_EQ(response.samples(), 1000u);
 }
 
-TEST_P(MemoryTest, WithoutMemoryACopyOfWeightsEndsAndNothingElse) {
+TEST_F(MemoryTest, WithoutMemoryACopyOfWeightsEndsAndNothingElse) {
   const v1::Session session = Create(Spec(1000, {1000}));
   v1::GetWeightsRequest request;
   request.set_session_id(session.session_id());
@@ -199,7 +197,7 @@ TEST_P(MemoryTest, WithoutMemoryACopyOfWeightsEndsAndNothingElse) {
   EXPECT_EQ(Weights(session.session_id(), &end).size(), 1001u * 1000);
 }
 
-TEST_P(MemoryTest, WithoutMemoryAUnaryCallEndsAndNothingElse) {
+TEST_F(MemoryTest, WithoutMemoryAUnaryCallEndsAndNothingElse) {
   const v1::Session session = Create(Spec(1, {1000}));
   {
     AllocationLimit limit(kNoLargeBlocks);
@@ -209,7 +207,7 @@ TEST_P(MemoryTest, WithoutMemoryAUnaryCallEndsAndNothingElse) {
   EXPECT_TRUE(Predict(session, 1000).ok());
 }
 
-TEST_P(MemoryTest, StreamsThatAreCancelledAreNotCountedAsOk) {
+TEST_F(MemoryTest, StreamsThatAreCancelledAreNotCountedAsOk) {
   const v1::Session session = Create(Spec(4, {3, 2}));
   constexpr int kStreams = 300;
   for (int i = 0; i < kStreams; ++i) {

@@ -51,9 +51,8 @@ class OtherRpcTest : public ServiceTest {
 
   std::string id_;
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(OtherRpcTest);
 
-TEST_P(OtherRpcTest, TrainStepReturnsErrorOutputsAndTheWholeDelta) {
+TEST_F(OtherRpcTest, TrainStepReturnsErrorOutputsAndTheWholeDelta) {
   v1::TrainStepResponse response;
   ASSERT_TRUE(Call(&Stub::TrainStep, Step({1, 3}, {1.5F}), &response).ok());
   // y = 2 − 3 + ½ = −½; δ = y − d = −2; E = 2; ΔW = −½·(−2)·x = x.
@@ -70,7 +69,7 @@ TEST_P(OtherRpcTest, TrainStepReturnsErrorOutputsAndTheWholeDelta) {
   EXPECT_EQ(end.next_offset(), 1u);
 }
 
-TEST_P(OtherRpcTest, TrainStepTakesAClassInPlaceOfTargets) {
+TEST_F(OtherRpcTest, TrainStepTakesAClassInPlaceOfTargets) {
   v1::TrainStepRequest request = Step({1, 3}, {});
   request.mutable_samples(0)->set_class_number(0);
   v1::TrainStepResponse response;
@@ -78,7 +77,7 @@ TEST_P(OtherRpcTest, TrainStepTakesAClassInPlaceOfTargets) {
   EXPECT_FLOAT_EQ(response.error(), 1.125F);  // ½·(1 + ½)²
 }
 
-TEST_P(OtherRpcTest, BadStepsAreRefusedAndChangeNothing) {
+TEST_F(OtherRpcTest, BadStepsAreRefusedAndChangeNothing) {
   struct Bad {
     const char* field;
     v1::TrainStepRequest request;
@@ -116,7 +115,7 @@ TEST_P(OtherRpcTest, BadStepsAreRefusedAndChangeNothing) {
   EXPECT_EQ(Digest(id_), digest);
 }
 
-TEST_P(OtherRpcTest, ANonFiniteStepIsRefusedAndChangesNothing) {
+TEST_F(OtherRpcTest, ANonFiniteStepIsRefusedAndChangesNothing) {
   const uint64_t digest = Digest(id_);
   v1::TrainStepResponse response;
   const grpc::Status status =
@@ -127,7 +126,7 @@ TEST_P(OtherRpcTest, ANonFiniteStepIsRefusedAndChangesNothing) {
   EXPECT_EQ(Get(id_).step(), 0u);
 }
 
-TEST_P(OtherRpcTest, PredictScalesBytesButNotValues) {
+TEST_F(OtherRpcTest, PredictScalesBytesButNotValues) {
   v1::PredictRequest request;
   request.set_session_id(id_);
   request.set_inputs(Bytes({0.1F, 0.3F, 0.2F, 0.0F}));  // ·10: (1, 3), (2, 0)
@@ -141,7 +140,7 @@ TEST_P(OtherRpcTest, PredictScalesBytesButNotValues) {
   EXPECT_THAT(response.outputs(), ElementsAre(FloatEq(-0.5F)));
 }
 
-TEST_P(OtherRpcTest, BadPredictionsNameTheField) {
+TEST_F(OtherRpcTest, BadPredictionsNameTheField) {
   struct Bad {
     const char* field;
     std::function<void(v1::PredictRequest&)> spoil;
@@ -178,7 +177,7 @@ TEST_P(OtherRpcTest, BadPredictionsNameTheField) {
   }
 }
 
-TEST_P(OtherRpcTest, EvaluateAddsUpOverMessages) {
+TEST_F(OtherRpcTest, EvaluateAddsUpOverMessages) {
   // Outputs −½ and 4½; targets 0 (below ½: right) and 0 (wrong).
   v1::EvaluateResponse response;
   ASSERT_TRUE(EvaluateAll({Samples(id_, {0.1F, 0.3F}, {0}),
@@ -193,7 +192,7 @@ TEST_P(OtherRpcTest, EvaluateAddsUpOverMessages) {
   EXPECT_EQ(Get(id_).next_offset(), 0u);
 }
 
-TEST_P(OtherRpcTest, EvaluateMayOpenWithoutSamples) {
+TEST_F(OtherRpcTest, EvaluateMayOpenWithoutSamples) {
   v1::EvaluateRequest opening;
   opening.set_session_id(id_);
   v1::EvaluateResponse response;
@@ -202,7 +201,7 @@ TEST_P(OtherRpcTest, EvaluateMayOpenWithoutSamples) {
   EXPECT_EQ(response.samples(), 1u);
 }
 
-TEST_P(OtherRpcTest, ABadMessageEndsEvaluate) {
+TEST_F(OtherRpcTest, ABadMessageEndsEvaluate) {
   v1::EvaluateResponse response;
   v1::EvaluateRequest opening;
   opening.set_session_id(id_);
@@ -227,7 +226,7 @@ TEST_P(OtherRpcTest, ABadMessageEndsEvaluate) {
             "SESSION_NOT_FOUND");
 }
 
-TEST_P(OtherRpcTest, WeightsComeInChunksOfOneStep) {
+TEST_F(OtherRpcTest, WeightsComeInChunksOfOneStep) {
   const v1::Session session = Create(Spec(2000, {600}));
   grpc::ClientContext context;
   v1::GetWeightsRequest request;
@@ -246,7 +245,7 @@ TEST_P(OtherRpcTest, WeightsComeInChunksOfOneStep) {
   EXPECT_GT(chunks, 1u);
 }
 
-TEST_P(OtherRpcTest, WeightsOfAnUnknownSessionAreNotFound) {
+TEST_F(OtherRpcTest, WeightsOfAnUnknownSessionAreNotFound) {
   for (const char* id : {"", "nobody"}) {
     grpc::ClientContext context;
     v1::GetWeightsRequest request;
@@ -260,7 +259,7 @@ TEST_P(OtherRpcTest, WeightsOfAnUnknownSessionAreNotFound) {
 }
 
 // Small requests whose answers or scratch memory would be terabytes.
-TEST_P(OtherRpcTest, SmallRequestsForHugeWorkAreRefused) {
+TEST_F(OtherRpcTest, SmallRequestsForHugeWorkAreRefused) {
   v1::SessionSpec spec = Spec(1, {1u << 20});
   spec.mutable_input()->set_element_type(v1::ELEMENT_TYPE_UINT8);
   const v1::Session wide = Create(spec);

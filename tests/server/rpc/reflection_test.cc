@@ -279,9 +279,8 @@ class ReflectedServerTest : public ServiceTest {
     return names;
   }
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(ReflectedServerTest);
 
-TEST_P(ReflectedServerTest, EveryServiceIsListedAndDescribedInBothVersions) {
+TEST_F(ReflectedServerTest, EveryServiceIsListedAndDescribedInBothVersions) {
   const auto all = ::testing::UnorderedElementsAre(
       "backprop.v1.TrainingService", "grpc.health.v1.Health",
       "grpc.reflection.v1.ServerReflection",
@@ -292,7 +291,7 @@ TEST_P(ReflectedServerTest, EveryServiceIsListedAndDescribedInBothVersions) {
 }
 
 // A method that is described but not served would mislead.
-TEST_P(ReflectedServerTest, HealthIsServedAsItIsDescribed) {
+TEST_F(ReflectedServerTest, HealthIsServedAsItIsDescribed) {
   const auto* const service =
       google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(
           "grpc.health.v1.Health");
@@ -314,7 +313,7 @@ TEST_P(ReflectedServerTest, HealthIsServedAsItIsDescribed) {
   EXPECT_EQ(watcher->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
-TEST_P(ReflectedServerTest, BothVersionsGiveJsonNames) {
+TEST_F(ReflectedServerTest, BothVersionsGiveJsonNames) {
   ServerReflectionRequest request;
   request.set_file_by_filename("backprop/v1/training_service.proto");
   const auto v1 = Ask<reflection::ServerReflection>(request);

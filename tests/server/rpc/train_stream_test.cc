@@ -14,7 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-class TrainStreamTest : public ServiceTest {
+class TrainStreamTest : public TransportTest {
  protected:
   std::mt19937 random_{11};
 };

@@ -109,7 +109,6 @@ class BadAnchorTest : public ServiceTest {
 
   std::mt19937 random_{37};
 };
-BACKPROP_OVER_BOTH_TRANSPORTS(BadAnchorTest);
 
 Bad Weight(float number) {
   return {"initial.weights", [number](auto& a) {
@@ -133,7 +132,7 @@ void Empty(v1::StandardisationSums& learning) {
   for (double& spread : *learning.mutable_spread()) spread = 0;
 }
 
-TEST_P(BadAnchorTest, WeightsAndCountsAreRefusedByField) {
+TEST_F(BadAnchorTest, WeightsAndCountsAreRefusedByField) {
   ExpectRefused(
       Spec(kInputs, {kOutputs}),
       {{"initial.weights", [](auto& a) { a.clear_weights(); }},
@@ -165,7 +164,7 @@ TEST_P(BadAnchorTest, WeightsAndCountsAreRefusedByField) {
         [](auto& a) { a.mutable_continuation()->mutable_learning(); }}});
 }
 
-TEST_P(BadAnchorTest, MomentumsStateAndPlateauAreRefusedByField) {
+TEST_F(BadAnchorTest, MomentumsStateAndPlateauAreRefusedByField) {
   const auto plateau = [](auto spoil) {
     return [spoil](v1::Anchor& a) {
       spoil(*a.mutable_continuation()->mutable_plateau());
@@ -199,14 +198,14 @@ TEST_P(BadAnchorTest, MomentumsStateAndPlateauAreRefusedByField) {
         plateau([](auto& p) { p.set_rate(NAN); })}});
 }
 
-TEST_P(BadAnchorTest, AnAgeOfMillionsOfPeriodsIsRefused) {
+TEST_F(BadAnchorTest, AnAgeOfMillionsOfPeriodsIsRefused) {
   ExpectRefused(SlowlyGrowingPeriods(),
                 {{"initial.continuation.schedule_age", [](auto& a) {
                     a.mutable_continuation()->set_schedule_age(kTooMany - 1);
                   }}});
 }
 
-TEST_P(BadAnchorTest, AnotherStandardisationThanTheSpecsIsRefused) {
+TEST_F(BadAnchorTest, AnotherStandardisationThanTheSpecsIsRefused) {
   ExpectRefused(
       Standardised(),
       {{"initial.standardisation",
@@ -231,7 +230,7 @@ TEST_P(BadAnchorTest, AnotherStandardisationThanTheSpecsIsRefused) {
   EXPECT_TRUE(TryPutBack(request, &session).ok()) << "the spec's own holds";
 }
 
-TEST_P(BadAnchorTest, OtherOptimisersStateIsRefusedByField) {
+TEST_F(BadAnchorTest, OtherOptimisersStateIsRefusedByField) {
   const float m = std::nextafter(0x1p48F, INFINITY);
   const float v = std::nextafter(0x1p96F, INFINITY);
   ExpectRefused(Adam(), {State(0, m), State(0, -m), State(0, NAN),
@@ -245,7 +244,7 @@ TEST_P(BadAnchorTest, OtherOptimisersStateIsRefusedByField) {
                        State(0, -1e-30F), State(0, NAN)});
 }
 
-TEST_P(BadAnchorTest, LearningIsRefusedByField) {
+TEST_F(BadAnchorTest, LearningIsRefusedByField) {
   const auto learning = [](auto spoil) {
     return [spoil](v1::Anchor& a) {
       spoil(*a.mutable_continuation()->mutable_learning());
@@ -286,7 +285,7 @@ TEST_P(BadAnchorTest, LearningIsRefusedByField) {
                   }}});
 }
 
-TEST_P(BadAnchorTest, LearningThatNoSamplesMakeIsRefused) {
+TEST_F(BadAnchorTest, LearningThatNoSamplesMakeIsRefused) {
   const auto learning = [](auto spoil) {
     return [spoil](v1::Anchor& a) {
       spoil(*a.mutable_continuation()->mutable_learning());
@@ -310,7 +309,7 @@ TEST_P(BadAnchorTest, LearningThatNoSamplesMakeIsRefused) {
 }
 
 // The largest numbers that are let in, in every place at once.
-TEST_P(BadAnchorTest, WhatIsLetInNeverBecomesInfinite) {
+TEST_F(BadAnchorTest, WhatIsLetInNeverBecomesInfinite) {
   struct Extreme {
     v1::SessionSpec spec;
     std::vector<float> state;  // a number for each vector
@@ -361,7 +360,7 @@ TEST_P(BadAnchorTest, WhatIsLetInNeverBecomesInfinite) {
   }
 }
 
-TEST_P(BadAnchorTest, StateIsCountedBeforeItIsThere) {
+TEST_F(BadAnchorTest, StateIsCountedBeforeItIsThere) {
   const KeptSession kept = Trained(Adam());
   ServerOptions options = SmallLimits();
   options.max_total_weights = 3 * kWeights - 1;
@@ -374,8 +373,7 @@ TEST_P(BadAnchorTest, StateIsCountedBeforeItIsThere) {
   EXPECT_TRUE(TryPutBack(kept.Request(), &session).ok());
 }
 
-TEST_P(BadAnchorTest, BeyondTheLargestMessageItIsRefusedAndTheLimitNamed) {
-  if (GetParam() == Transport::kInProcess) return;  // has no limit
+TEST_F(BadAnchorTest, BeyondTheLargestMessageItIsRefusedAndTheLimitNamed) {
   ServerOptions options = SmallLimits();
   options.max_message_bytes = 5000;
   StartServer(options);

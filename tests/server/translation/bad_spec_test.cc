@@ -14,8 +14,7 @@ namespace {
 
 using ::testing::Contains;
 
-using BadSpecTest = ServiceTest;
-BACKPROP_OVER_BOTH_TRANSPORTS(BadSpecTest);
+class BadSpecTest : public ServiceTest {};
 
 struct BadSpec {
   const char* field;
@@ -32,7 +31,7 @@ size_t PagesOf(int column) {
 // Virtual memory: counts what is allocated, touched or not.
 size_t VirtualBytes() { return PagesOf(0); }
 
-TEST_P(BadSpecTest, EveryBadFieldIsNamed) {
+TEST_F(BadSpecTest, EveryBadFieldIsNamed) {
   const auto rate = [](float value) {
     return [value](v1::SessionSpec& spec) {
       spec.mutable_optimiser()->set_learning_rate(value);
@@ -273,7 +272,7 @@ std::vector<BadSpec> BadInitialisersAndInputs() {
   };
 }
 
-TEST_P(BadSpecTest, EveryBadSettingIsNamed) {
+TEST_F(BadSpecTest, EveryBadSettingIsNamed) {
   for (const auto& table : {BadLayersAndLosses(), BadOptimisers(),
                             BadSchedules(), BadInitialisersAndInputs()}) {
     for (const BadSpec& entry : table) {
@@ -287,7 +286,7 @@ TEST_P(BadSpecTest, EveryBadSettingIsNamed) {
   }
 }
 
-TEST_P(BadSpecTest, ADeltaRowLargerThanAMessageIsRefused) {
+TEST_F(BadSpecTest, ADeltaRowLargerThanAMessageIsRefused) {
   ServerOptions options = SmallLimits();
   options.max_session_weights = size_t{1} << 40;
   StartServer(options);
@@ -296,7 +295,7 @@ TEST_P(BadSpecTest, ADeltaRowLargerThanAMessageIsRefused) {
   EXPECT_THAT(Fields(TryCreate(spec)), ::testing::ElementsAre("spec.layers"));
 }
 
-TEST_P(BadSpecTest, ARequestWithoutSpecIsRefused) {
+TEST_F(BadSpecTest, ARequestWithoutSpecIsRefused) {
   v1::CreateSessionResponse response;
   const grpc::Status status =
       Call(&Stub::CreateSession, v1::CreateSessionRequest(), &response);
@@ -304,7 +303,7 @@ TEST_P(BadSpecTest, ARequestWithoutSpecIsRefused) {
   EXPECT_FALSE(Fields(status).empty());
 }
 
-TEST_P(BadSpecTest, SeveralBadFieldsAreAllNamed) {
+TEST_F(BadSpecTest, SeveralBadFieldsAreAllNamed) {
   v1::SessionSpec spec = Spec(3, {2, 1});
   spec.set_input_size(0);
   spec.clear_optimiser();
@@ -313,7 +312,7 @@ TEST_P(BadSpecTest, SeveralBadFieldsAreAllNamed) {
       ::testing::UnorderedElementsAre("spec.input_size", "spec.optimiser"));
 }
 
-TEST_P(BadSpecTest, ShapesWhoseProductOverflowsAreRefusedBeforeAllocating) {
+TEST_F(BadSpecTest, ShapesWhoseProductOverflowsAreRefusedBeforeAllocating) {
   TryCreate(Spec(0, {1}));  // warms the transport up
   const size_t before = VirtualBytes();
   const uint32_t most = 0xffffffff;
@@ -331,7 +330,7 @@ TEST_P(BadSpecTest, ShapesWhoseProductOverflowsAreRefusedBeforeAllocating) {
   EXPECT_LT(VirtualBytes(), before + (size_t{1} << 30));
 }
 
-TEST_P(BadSpecTest, ManyLayersWhoseSumOverflowsAreRefused) {
+TEST_F(BadSpecTest, ManyLayersWhoseSumOverflowsAreRefused) {
   v1::SessionSpec spec = Spec(0xffffffff, {0xffffffff});
   for (int i = 0; i < 1000; ++i) {
     spec.add_layers()->set_size(0xffffffff);
@@ -340,7 +339,7 @@ TEST_P(BadSpecTest, ManyLayersWhoseSumOverflowsAreRefused) {
 }
 
 // A layer without size takes two bytes on the wire; each would be a violation.
-TEST_P(BadSpecTest, AMillionEmptyLayersAreOneViolation) {
+TEST_F(BadSpecTest, AMillionEmptyLayersAreOneViolation) {
   v1::SessionSpec spec = Spec(3, {1});
   for (int i = 0; i < 1'000'000; ++i) spec.add_layers();
   EXPECT_THAT(Fields(TryCreate(spec)), Contains("spec.layers"));
@@ -351,7 +350,7 @@ TEST_P(BadSpecTest, AMillionEmptyLayersAreOneViolation) {
   EXPECT_THAT(Fields(TryCreate(spec)), ::testing::ElementsAre("spec.layers"));
 }
 
-TEST_P(BadSpecTest, WeightsAboveTheSessionLimitAreRefused) {
+TEST_F(BadSpecTest, WeightsAboveTheSessionLimitAreRefused) {
   ServerOptions options = SmallLimits();
   options.max_session_weights = 90;
   StartServer(options);
@@ -362,7 +361,7 @@ TEST_P(BadSpecTest, WeightsAboveTheSessionLimitAreRefused) {
               ::testing::HasSubstr("--max-session-weights"));
 }
 
-TEST_P(BadSpecTest, AHugeBatchOfAHugeRowIsRefused) {
+TEST_F(BadSpecTest, AHugeBatchOfAHugeRowIsRefused) {
   // batch_size · input_size · 4 bytes could never fit into one message.
   v1::SessionSpec spec = Spec(1u << 20, {1});
   spec.set_batch_size(1u << 20);

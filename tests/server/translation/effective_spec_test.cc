@@ -9,8 +9,7 @@
 namespace backprop::testing {
 namespace {
 
-using EffectiveSpecTest = ServiceTest;
-BACKPROP_OVER_BOTH_TRANSPORTS(EffectiveSpecTest);
+class EffectiveSpecTest : public ServiceTest {};
 
 using Set = std::function<void(v1::SessionSpec&)>;
 
@@ -184,7 +183,7 @@ std::vector<Good> Schedules() {
   };
 }
 
-TEST_P(EffectiveSpecTest, IsWhatWasGivenWithTheManualsDefaults) {
+TEST_F(EffectiveSpecTest, IsWhatWasGivenWithTheManualsDefaults) {
   for (const auto& table :
        {Networks(), Initialisers(), Optimisers(), Schedules()}) {
     for (const Good& entry : table) {
