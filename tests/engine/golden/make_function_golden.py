@@ -23,42 +23,18 @@ Everything is computed in float64 by PyTorch's own functions, from numbers that
 float32 holds exactly; numbers are written so that they read back the same.
 """
 
-import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-HERE = pathlib.Path(__file__).resolve().parent
+from golden_file import ACTIVATIONS, float32, line, write
+
 OUTPUTS = 5
-
-Case = dict[str, list[str]]
-
 SCALED = ("leaky_relu", "elu")
-ACTIVATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
-    "identity": lambda z, c: z,
-    "sigmoid": lambda z, c: torch.sigmoid(z),
-    "tanh": lambda z, c: torch.tanh(z),
-    "relu": lambda z, c: torch.relu(z),
-    "softmax": lambda z, c: torch.softmax(z, dim=0),
-    "leaky_relu": lambda z, c: F.leaky_relu(z, negative_slope=c),
-    "elu": lambda z, c: F.elu(z, alpha=c),
-    "gelu": lambda z, c: F.gelu(z),
-    "softplus": lambda z, c: F.softplus(z, threshold=100.0),
-}
 # Which activations the fused losses take.
 FUSED = {"cross_entropy": ("softmax", "identity"), "binary_cross_entropy": ("sigmoid", "identity")}
-
-
-def float32(values: Tensor) -> Tensor:
-    """The nearest numbers that float32 holds, as float64."""
-    return values.to(torch.float32).to(torch.float64)
-
-
-def text(values: Tensor) -> list[str]:
-    """Numbers that read back the same."""
-    return [repr(value) for value in values.detach().flatten().tolist()]
 
 
 def error_of(loss: str, z: Tensor, y: Tensor, d: Tensor, settings: dict[str, Tensor]) -> Tensor:
@@ -78,8 +54,8 @@ def error_of(loss: str, z: Tensor, y: Tensor, d: Tensor, settings: dict[str, Ten
     return F.binary_cross_entropy_with_logits(z, d, weight=weights)
 
 
-def make_case(activation: str, loss: str, settings: dict[str, Tensor]) -> Case:
-    """One case from the generator's next numbers."""
+def make_case(activation: str, loss: str, settings: dict[str, Tensor]) -> list[str]:
+    """The lines of one case, from the generator's next numbers."""
     z = float32(torch.randn(OUTPUTS, dtype=torch.float64) * 2).requires_grad_()
     if loss == "cross_entropy":
         # Sixteenths that add up to 1.
@@ -90,16 +66,16 @@ def make_case(activation: str, loss: str, settings: dict[str, Tensor]) -> Case:
     y = ACTIVATIONS[activation](z, c)
     error = error_of(loss, z, y, d, settings)
     (signal,) = torch.autograd.grad(error, z)
-    return {
-        "case": [activation, loss],
-        "negative_scale": [repr(c)],
-        **{name: text(value) for name, value in settings.items()},
-        "z": text(z),
-        "targets": text(d),
-        "outputs": text(y),
-        "error": text(error),
-        "signal": text(signal),
-    }
+    return [
+        f"case {activation} {loss}",
+        line("negative_scale", [c]),
+        *(line(name, value) for name, value in settings.items()),
+        line("z", z),
+        line("targets", d),
+        line("outputs", y),
+        line("error", error),
+        line("signal", signal),
+    ]
 
 
 def settings_of(loss: str) -> Iterator[dict[str, Tensor]]:
@@ -118,23 +94,20 @@ def settings_of(loss: str) -> Iterator[dict[str, Tensor]]:
         yield {"label_smoothing": smoothing, "class_weights": weights}
 
 
-def cases() -> Iterator[Case]:
-    """All of them, always in the same order."""
+def cases() -> Iterator[str]:
+    """The lines of all cases, always in the same order."""
     losses = ("half_squared_error", "cross_entropy", "mean_squared_error", "mean_absolute_error", "huber",
               "binary_cross_entropy")
     for loss in losses:
         for activation in FUSED.get(loss, [name for name in ACTIVATIONS if name != "softmax"]):
             for settings in settings_of(loss):
-                yield make_case(activation, loss, settings)
+                yield from make_case(activation, loss, settings)
 
 
 def main() -> None:
     """Writes the file."""
     torch.manual_seed(20240501)
-    lines = [f"# Made by make_function_golden.py with PyTorch {torch.__version__}. Not to be edited."]
-    for case in cases():
-        lines += [" ".join([word, *values]) for word, values in case.items()]
-    (HERE / "functions.txt").write_text("\n".join(lines) + "\n")
+    write("functions.txt", __file__, cases())
 
 
 if __name__ == "__main__":

@@ -26,29 +26,16 @@ same.
 """
 
 import dataclasses
-import pathlib
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from golden_file import ACTIVATIONS, float32, line, write
+
 STEPS = 4
 # The negative_scale of all layers, and Huber's delta.
 SCALE = 0.25
-HERE = pathlib.Path(__file__).resolve().parent
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "identity": lambda z: z,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-    "softmax": lambda z: torch.softmax(z, dim=1),
-    "leaky_relu": lambda z: functional.leaky_relu(z, negative_slope=SCALE),
-    "elu": lambda z: functional.elu(z, alpha=SCALE),
-    "gelu": functional.gelu,
-    "softplus": lambda z: functional.softplus(z, threshold=100.0),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +84,7 @@ class Network(torch.nn.Module):
         z = a = x
         for linear, activation in zip(self.linear, self.activations):
             z = linear(a)
-            a = activation(z)
+            a = activation(z, SCALE)
         return z, a
 
     def flat(self, gradient: bool = False) -> Tensor:
@@ -121,23 +108,14 @@ def mean_error(run: Run, z: Tensor, y: Tensor, target: Tensor) -> Tensor:
     return 0.5 * ((target - y) ** 2).sum(dim=1).mean()
 
 
-def as_float32(x: Tensor) -> Tensor:
-    """Rounded to what float32 holds, still float64."""
-    return x.float().double()
-
-
-def line(word: str, values: Tensor) -> str:
-    return " ".join([word, *(repr(value) for value in values.flatten().tolist())])
-
-
 def steps(run: Run, network: Network) -> list[str]:
     """Trains the network; the lines of its steps."""
     optimiser = torch.optim.SGD(network.parameters(), lr=run.learning_rate)
     shape = (run.batch_size, run.layers[-1][0])
     lines = []
     for _ in range(STEPS):
-        x = as_float32(torch.rand(run.batch_size, run.input_size) * 2 - 1)
-        target = as_float32(torch.rand(shape))
+        x = float32(torch.rand(run.batch_size, run.input_size) * 2 - 1)
+        target = float32(torch.rand(shape))
         optimiser.zero_grad()
         z, y = network(x)
         error = mean_error(run, z, y, target)
@@ -155,14 +133,13 @@ def steps(run: Run, network: Network) -> list[str]:
     return lines
 
 
-def text(run: Run, seed: int) -> str:
+def lines_of(run: Run, seed: int) -> list[str]:
     """The whole file of one run."""
     torch.manual_seed(seed)
     network = Network(run)
     for parameter in network.parameters():
-        parameter.data = as_float32(parameter.data)
-    lines = [
-        f"# Made by make_golden.py with PyTorch {torch.__version__}. Not to be edited.",
+        parameter.data = float32(parameter.data)
+    return [
         f"input_size {run.input_size}",
         f"scale {SCALE!r}",
         *(f"layer {size} {activation}" for size, activation in run.layers),
@@ -172,12 +149,11 @@ def text(run: Run, seed: int) -> str:
         line("weights", network.flat()),
         *steps(run, network),
     ]
-    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     for seed, run in enumerate(RUNS, start=1):
-        (HERE / "runs" / f"{run.name}.txt").write_text(text(run, seed))
+        write(f"runs/{run.name}.txt", __file__, lines_of(run, seed))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ plateau's is one step of ReduceLROnPlateau, whose eps (the smallest change that
 counts) is 0 here. Settings are numbers that float32 holds exactly.
 """
 
-import pathlib
 import warnings
 from collections.abc import Callable
 
@@ -27,7 +26,8 @@ import torch
 from torch.optim import SGD
 from torch.optim import lr_scheduler as schedulers
 
-HERE = pathlib.Path(__file__).resolve().parent
+from golden_file import line, write
+
 Settings = dict[str, float]
 Maker = Callable[[SGD, Settings], object]
 
@@ -51,8 +51,8 @@ def lines_of(kind: str, settings: Settings, series: dict[str, list[float]]) -> l
     """One case's lines."""
     return [
         f"case {kind}",
-        *(f"{name} {value!r}" for name, value in settings.items()),
-        *(" ".join([name, *map(repr, values)]) for name, values in series.items()),
+        *(line(name, [value]) for name, value in settings.items()),
+        *(line(name, values) for name, values in series.items()),
     ]
 
 
@@ -98,8 +98,7 @@ def main() -> None:
     """Writes the file."""
     warnings.simplefilter("ignore")
     base: Settings = {"learning_rate": 0.5}
-    lines = [f"# Made by make_schedule_golden.py with PyTorch {torch.__version__}. Not to be edited."]
-    lines += by_age("step", {**base, "steps": 7, "factor": 0.25}, 40)
+    lines = by_age("step", {**base, "steps": 7, "factor": 0.25}, 40)
     lines += by_age("step", {**base, "steps": 1, "factor": 0.875, "warmup_steps": 5}, 30)
     lines += by_age("exponential", {**base, "factor": 0.96875}, 60)
     lines += by_age("exponential", {**base, "factor": 0.5, "warmup_steps": 3}, 20)
@@ -115,7 +114,7 @@ def main() -> None:
         lines += plateau(settings, falling_errors(240))
     settings = {**base, "steps": 3, "factor": 0.25, "patience": 0, "threshold": 0.0, "min_rate": 0.0}
     lines += plateau(settings, falling_errors(240))
-    (HERE / "schedules.txt").write_text("\n".join(lines) + "\n")
+    write("schedules.txt", __file__, lines)
 
 
 if __name__ == "__main__":

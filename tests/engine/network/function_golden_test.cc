@@ -3,59 +3,27 @@
 // Activations and losses against PyTorch's (golden/make_function_golden.py).
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <map>
 #include <set>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "engine/network/activation.h"
 #include "engine/network/loss.h"
 #include "tests/engine/function_names.h"
+#include "tests/engine/golden_cases.h"
 
 namespace backprop::testing {
 namespace {
 
-struct GoldenCase {
-  std::string activation;
-  std::string loss;
-  std::map<std::string, std::vector<double>> lines;  // by their first word
-
-  std::vector<float> floats(const std::string& word) const {
-    const auto found = lines.find(word);
-    if (found == lines.end()) return {};
-    return {found->second.begin(), found->second.end()};
-  }
-};
-
-std::vector<GoldenCase> ReadCases() {
-  std::ifstream file(absl::StrCat(BACKPROP_GOLDEN_FOLDER, "/functions.txt"));
-  std::vector<GoldenCase> cases;
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream words(line);
-    std::string word;
-    words >> word;
-    if (word == "#") continue;
-    if (word == "case") {
-      words >> cases.emplace_back().activation >> cases.back().loss;
-      continue;
-    }
-    for (double value; words >> value;) {
-      cases.back().lines[word].push_back(value);
-    }
-  }
-  return cases;
-}
-
-NetworkSpec NetworkOf(const GoldenCase& golden) {
+NetworkSpec NetworkOf(const GoldenCase &golden) {
   NetworkSpec network;
   network.input_size = 1;
   network.layers = {{.size = golden.floats("z").size(),
-                     .activation = ActivationNamed(golden.activation),
+                     .activation = ActivationNamed(golden.names[0]),
                      .negative_scale = golden.floats("negative_scale")[0]}};
-  network.loss = LossNamed(golden.loss);
+  network.loss = LossNamed(golden.names[1]);
   const std::vector<float> smoothing = golden.floats("label_smoothing");
   if (!smoothing.empty()) network.label_smoothing = smoothing[0];
   const std::vector<float> delta = golden.floats("huber_delta");
@@ -64,8 +32,8 @@ NetworkSpec NetworkOf(const GoldenCase& golden) {
   return network;
 }
 
-void ExpectNear(const std::vector<float>& numbers,
-                const std::vector<double>& golden, const std::string& name) {
+void ExpectNear(const std::vector<float> &numbers,
+                const std::vector<double> &golden, const std::string &name) {
   ASSERT_EQ(numbers.size(), golden.size()) << name;
   for (size_t i = 0; i < golden.size(); ++i) {
     EXPECT_NEAR(numbers[i], golden[i], 1e-6) << name << " " << i;
@@ -73,8 +41,8 @@ void ExpectNear(const std::vector<float>& numbers,
 }
 
 TEST(FunctionGoldenTest, OutputsErrorsAndSignalsArePyTorchs) {
-  for (const GoldenCase& golden : ReadCases()) {
-    const std::string name = absl::StrCat(golden.activation, " ", golden.loss);
+  for (const GoldenCase &golden : ReadGoldenCases("functions.txt")) {
+    const std::string name = absl::StrJoin(golden.names, " ");
     const NetworkSpec network = NetworkOf(golden);
     ASSERT_TRUE(Validate(network).empty()) << name;
     const std::vector<float> z = golden.floats("z");
@@ -92,8 +60,8 @@ TEST(FunctionGoldenTest, OutputsErrorsAndSignalsArePyTorchs) {
 // A file that lost half its cases would prove half as much.
 TEST(FunctionGoldenTest, EveryPairThatIsAllowedIsThere) {
   std::set<std::string> golden;
-  for (const GoldenCase& known : ReadCases()) {
-    golden.insert(absl::StrCat(known.activation, " ", known.loss));
+  for (const GoldenCase &known : ReadGoldenCases("functions.txt")) {
+    golden.insert(absl::StrJoin(known.names, " "));
   }
   std::set<std::string> allowed;
   for (const Loss loss : EveryLoss()) {

@@ -5,14 +5,13 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <fstream>
 #include <map>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "engine/training/schedule.h"
+#include "tests/engine/golden_cases.h"
 
 namespace backprop::testing {
 namespace {
@@ -23,7 +22,7 @@ struct GoldenSchedule {
   std::vector<double> rates;
 };
 
-void SetKind(const std::string& kind, Schedule& schedule) {
+void SetKind(const std::string &kind, Schedule &schedule) {
   static const std::map<std::string, ScheduleKind> kKinds = {
       {"step", ScheduleKind::kStep},
       {"exponential", ScheduleKind::kExponential},
@@ -37,7 +36,7 @@ void SetKind(const std::string& kind, Schedule& schedule) {
   schedule.restarts = kind == "restarts";
 }
 
-void SetField(const std::string& name, double value, Schedule& schedule) {
+void SetField(const std::string &name, double value, Schedule &schedule) {
   const auto number = static_cast<float>(value);
   const auto count = static_cast<uint64_t>(value);
   if (name == "learning_rate") schedule.learning_rate = number;
@@ -53,40 +52,31 @@ void SetField(const std::string& name, double value, Schedule& schedule) {
 }
 
 std::vector<GoldenSchedule> ReadSchedules() {
-  std::ifstream file(absl::StrCat(BACKPROP_GOLDEN_FOLDER, "/schedules.txt"));
   std::vector<GoldenSchedule> schedules;
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream words(line);
-    std::string word, kind;
-    words >> word;
-    if (word == "#") continue;
-    if (word == "case") {
-      words >> kind;
-      SetKind(kind, schedules.emplace_back().schedule);
-      continue;
-    }
-    GoldenSchedule& golden = schedules.back();
-    for (double value; words >> value;) {
+  for (const GoldenCase &golden : ReadGoldenCases("schedules.txt")) {
+    GoldenSchedule &schedule = schedules.emplace_back();
+    SetKind(golden.names[0], schedule.schedule);
+    for (const auto &[word, numbers] : golden.lines) {
       if (word == "errors") {
-        golden.errors.push_back(static_cast<float>(value));
+        schedule.errors = golden.floats(word);
       } else if (word == "rates") {
-        golden.rates.push_back(value);
+        schedule.rates = numbers;
       } else {
-        SetField(word, value, golden.schedule);
+        SetField(word, numbers[0], schedule.schedule);
       }
     }
   }
   return schedules;
 }
 
-std::string NameOf(const GoldenSchedule& golden) {
+std::string NameOf(const GoldenSchedule &golden) {
   return absl::StrCat("kind ", static_cast<int>(golden.schedule.kind),
                       " steps ", golden.schedule.steps, " warm-up ",
                       golden.schedule.warmup_steps);
 }
 
 // The rates of a run in messages of at most `piece` steps.
-std::vector<float> Rates(const GoldenSchedule& golden, size_t piece) {
+std::vector<float> Rates(const GoldenSchedule &golden, size_t piece) {
   LearningRate rate(golden.schedule);
   std::vector<float> errors = golden.errors;
   errors.resize(golden.rates.size(), 1.0F);
@@ -106,7 +96,7 @@ std::vector<float> Rates(const GoldenSchedule& golden, size_t piece) {
 TEST(ScheduleGoldenTest, RatesArePyTorchs) {
   const std::vector<GoldenSchedule> schedules = ReadSchedules();
   ASSERT_GE(schedules.size(), 14);
-  for (const GoldenSchedule& golden : schedules) {
+  for (const GoldenSchedule &golden : schedules) {
     ASSERT_TRUE(Validate(golden.schedule).empty()) << NameOf(golden);
     for (const size_t piece : {1, 3, 1000}) {
       const std::vector<float> rates = Rates(golden, piece);

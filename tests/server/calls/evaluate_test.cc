@@ -4,11 +4,7 @@
 // steps report it, and the loss without its settings.
 #include <google/protobuf/descriptor.h>
 
-#include <fstream>
-#include <map>
-#include <sstream>
-
-#include "absl/strings/str_cat.h"
+#include "tests/engine/golden_cases.h"
 #include "tests/server/service_fixture.h"
 #include "tests/server/train_call.h"
 
@@ -17,7 +13,7 @@ namespace {
 
 class EvaluateTest : public ServiceTest {
  protected:
-  v1::EvaluateResponse Evaluate(const v1::EvaluateRequest& request) {
+  v1::EvaluateResponse Evaluate(const v1::EvaluateRequest &request) {
     v1::EvaluateResponse response;
     const grpc::Status status = EvaluateAll({request}, &response);
     EXPECT_TRUE(status.ok()) << status.error_message();
@@ -25,43 +21,14 @@ class EvaluateTest : public ServiceTest {
   }
 };
 
-// One of golden/evaluations.txt; make_evaluation_golden.py says what it holds.
-struct GoldenCase {
-  std::string loss;
-  std::map<std::string, std::vector<double>> lines;  // by their first word
-
-  std::vector<float> floats(const std::string& word) const {
-    const auto found = lines.find(word);
-    if (found == lines.end()) return {};
-    return {found->second.begin(), found->second.end()};
-  }
-};
-
-std::vector<GoldenCase> ReadCases() {
-  std::ifstream file(absl::StrCat(BACKPROP_GOLDEN_FOLDER, "/evaluations.txt"));
-  std::vector<GoldenCase> cases;
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream words(line);
-    std::string word;
-    words >> word;
-    if (word == "#") continue;
-    if (word == "case") {
-      words >> cases.emplace_back().loss;
-      continue;
-    }
-    for (double value; words >> value;) {
-      cases.back().lines[word].push_back(value);
-    }
-  }
-  return cases;
-}
-
-v1::CreateSessionRequest SessionOf(const GoldenCase& golden) {
+// golden: of evaluations.txt; make_evaluation_golden.py says what it holds.
+v1::CreateSessionRequest SessionOf(const GoldenCase &golden) {
   v1::CreateSessionRequest request;
-  v1::SessionSpec& spec = *request.mutable_spec();
+  v1::SessionSpec &spec = *request.mutable_spec();
   spec = Spec(4, {3});
-  spec.set_loss(golden.loss == "cross_entropy" ? v1::LOSS_CROSS_ENTROPY
-                                               : v1::LOSS_BINARY_CROSS_ENTROPY);
+  spec.set_loss(golden.names[0] == "cross_entropy"
+                    ? v1::LOSS_CROSS_ENTROPY
+                    : v1::LOSS_BINARY_CROSS_ENTROPY);
   for (const float epsilon : golden.floats("label_smoothing")) {
     spec.set_label_smoothing(epsilon);
   }
@@ -73,9 +40,9 @@ v1::CreateSessionRequest SessionOf(const GoldenCase& golden) {
 }
 
 TEST_F(EvaluateTest, ErrorsArePyTorchs) {
-  const std::vector<GoldenCase> cases = ReadCases();
+  const std::vector<GoldenCase> cases = ReadGoldenCases("evaluations.txt");
   ASSERT_EQ(cases.size(), 7u);
-  for (const GoldenCase& golden : cases) {
+  for (const GoldenCase &golden : cases) {
     v1::CreateSessionResponse created;
     ASSERT_TRUE(Call(&Stub::CreateSession, SessionOf(golden), &created).ok());
     v1::EvaluateRequest request;
@@ -126,13 +93,13 @@ std::vector<v1::SessionSpec> EveryLoss(uint32_t batch_size) {
 TEST_F(EvaluateTest, OneSamplesErrorIsWhatAStepOnItReports) {
   const std::vector<v1::SessionSpec> specs = EveryLoss(1);
   ASSERT_GE(specs.size(), 8u);
-  for (const v1::SessionSpec& spec : specs) {
+  for (const v1::SessionSpec &spec : specs) {
     const std::string id = Create(spec).session_id();
     for (int step = 0; step < 5; ++step) {
       const auto x = static_cast<float>(step);
       v1::TrainStepRequest train;
       train.set_session_id(id);
-      v1::Sample* const sample = train.add_samples();
+      v1::Sample *const sample = train.add_samples();
       for (const float input : {x, 1 - x, 0.5F}) sample->add_inputs(input);
       for (const float target : {0.25F, 0.0F, 0.75F}) {
         sample->add_targets(target);
@@ -155,7 +122,7 @@ TEST_F(EvaluateTest, OneSamplesErrorIsWhatAStepOnItReports) {
 
 TEST_F(EvaluateTest, AStepsSamplesTogetherHaveItsError) {
   std::mt19937 random(3);
-  for (const v1::SessionSpec& spec : EveryLoss(4)) {
+  for (const v1::SessionSpec &spec : EveryLoss(4)) {
     const v1::Session session = Create(spec);
     v1::TrainRequest samples = RandomSamples(session, 4, random);
     samples.clear_targets();
@@ -183,7 +150,7 @@ TEST_F(EvaluateTest, ThePlainErrorKnowsNoSettings) {
     return spec;
   };
   std::mt19937 random(4);
-  for (const v1::SessionSpec& spec : EveryLoss(1)) {
+  for (const v1::SessionSpec &spec : EveryLoss(1)) {
     const v1::Session session = Create(spec);
     const std::string plain = Create(bare(spec)).session_id();
     v1::EvaluateRequest request;

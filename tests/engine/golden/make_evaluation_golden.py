@@ -4,7 +4,7 @@
 
 Run it with the distribution's Python and python3-torch:
 
-    /usr/bin/python3 tests/server/calls/golden/make_evaluation_golden.py
+    /usr/bin/python3 tests/engine/golden/make_evaluation_golden.py
 
 A network of one layer of logits, with every setting of the loss. A case is these
 lines, each a word and its values:
@@ -21,13 +21,12 @@ Everything is computed in float64 by PyTorch's own functions, sample by sample
 (its mean over a batch would divide by the sum of the class weights).
 """
 
-import pathlib
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-HERE = pathlib.Path(__file__).resolve().parent
+from golden_file import line, write
+
 INPUTS, OUTPUTS, SAMPLES = 4, 3, 6
 CLASS_WEIGHTS = (0.5, 2.0, 1.0)
 # Loss, how targets are given, ε, c.
@@ -59,7 +58,7 @@ def mean_error(loss: str, z: Tensor, targets: Tensor, smoothing: float, weights:
 def main() -> None:
     """Writes the file."""
     torch.manual_seed(1)
-    lines = [f"# By {pathlib.Path(__file__).name} with PyTorch {torch.__version__}"]
+    lines = []
     for loss, kind, smoothing, class_weights in CASES:
         w, b, x = eighths(OUTPUTS, INPUTS), eighths(OUTPUTS), eighths(SAMPLES, INPUTS)
         z = x @ w.T + b
@@ -69,18 +68,19 @@ def main() -> None:
             shares = torch.distributions.Multinomial(4, torch.ones(OUTPUTS)).sample((SAMPLES,)).to(torch.float64)
         targets = classes if kind == "classes" else shares / 4
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float64)
-        settings = {"label_smoothing": [smoothing] if smoothing else [], "class_weights": class_weights or []}
-        numbers = {
-            **{name: values for name, values in settings.items() if values},
-            "weights": torch.cat([w.flatten(), b]).tolist(),
-            "inputs": x.flatten().tolist(),
-            kind: targets.flatten().tolist(),
-            "error": [mean_error(loss, z, targets, smoothing, weights)],
-            "plain_error": [mean_error(loss, z, targets, 0.0, None)],
-        }
         lines.append(f"case {loss}")
-        lines += [" ".join([word, *(repr(value) for value in values)]) for word, values in numbers.items()]
-    (HERE / "evaluations.txt").write_text("\n".join(lines) + "\n")
+        if smoothing:
+            lines.append(line("label_smoothing", [smoothing]))
+        if class_weights:
+            lines.append(line("class_weights", class_weights))
+        lines += [
+            line("weights", torch.cat([w.flatten(), b])),
+            line("inputs", x),
+            line(kind, targets),
+            line("error", [mean_error(loss, z, targets, smoothing, weights)]),
+            line("plain_error", [mean_error(loss, z, targets, 0.0, None)]),
+        ]
+    write("evaluations.txt", __file__, lines)
 
 
 if __name__ == "__main__":
