@@ -2,11 +2,11 @@
 //
 // A session is put back from an anchor that a client kept: what it then says is
 // compared with what the session that went on says.
-#include <cmath>
 #include <functional>
 
 #include "tests/server/kept_session.h"
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 
 namespace backprop::testing {
@@ -14,106 +14,48 @@ namespace {
 
 using ::testing::ElementsAre;
 
-using Change = std::function<void(v1::SessionSpec&)>;
-
 struct Kind {
   const char* name;
-  Change make;
+  const char* text;  // what its spec has beside Spec(8, {10, 4})
 };
 
-v1::Optimiser& Of(v1::SessionSpec& spec) { return *spec.mutable_optimiser(); }
-
-v1::Schedule& ScheduleOf(v1::SessionSpec& spec) {
-  return *Of(spec).mutable_schedule();
-}
-
-const std::vector<Kind>& Kinds() {
-  static const std::vector<Kind> kinds = {
-      {"plain descent", [](auto&) {}},
-      {"momentum",
-       [](auto& s) {
-         Of(s).mutable_sgd()->set_momentum(0.9F);
-         Of(s).set_learning_rate(0.005F);
-       }},
-      {"nesterov, l1, batches",
-       [](auto& s) {
-         Of(s).mutable_sgd()->set_momentum(0.5F);
-         Of(s).mutable_sgd()->set_nesterov(true);
-         Of(s).set_l1(1e-4F);
-         s.set_batch_size(3);
-       }},
-      {"adagrad", [](auto& s) { Of(s).mutable_adagrad(); }},
-      {"rmsprop, l2",
-       [](auto& s) {
-         Of(s).mutable_rms_prop();
-         Of(s).set_learning_rate(0.002F);
-         Of(s).set_l2(1e-3F);
-       }},
-      {"adam",
-       [](auto& s) {
-         Of(s).mutable_adam();
-         Of(s).set_learning_rate(0.002F);
-       }},
-      {"adamw, clipping, exponential",
-       [](auto& s) {
-         Of(s).mutable_adam();
-         Of(s).set_learning_rate(0.01F);
-         Of(s).set_decoupled_decay(0.01F);
-         Of(s).mutable_clipping()->set_max_norm(1);
-         ScheduleOf(s).mutable_exponential()->set_factor(0.999F);
-       }},
-      {"warm-up, cosine with restarts",
-       [](auto& s) {
-         ScheduleOf(s).set_warmup_steps(20);
-         ScheduleOf(s).mutable_cosine()->set_period_steps(31);
-         ScheduleOf(s).mutable_cosine()->set_restarts(true);
-         ScheduleOf(s).mutable_cosine()->set_period_factor(1.3F);
-       }},
-      {"warm-up not over",
-       [](auto& s) {
-         ScheduleOf(s).set_warmup_steps(1050);
-         ScheduleOf(s).mutable_step()->set_every(7);
-       }},
-      {"plateau",
-       [](auto& s) {
-         // The rate has fallen some times by step 1000, which lies within a
-         // window, and falls again in the 100 steps after it.
-         ScheduleOf(s).mutable_plateau()->set_window_steps(7);
-         ScheduleOf(s).mutable_plateau()->set_patience(2);
-         ScheduleOf(s).mutable_plateau()->set_factor(0.9F);
-       }},
-      {"dropout, few digests",
-       [](auto& s) {
-         s.mutable_layers(0)->set_dropout(0.4F);
-         s.set_dropout_seed(99);
-         s.set_digest_every(37);
-         Of(s).mutable_adam();
-         Of(s).set_learning_rate(0.002F);
-       }},
-      {"given standardisation, dense first layer",
-       [](auto& s) {
-         s.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_DENSE);
-         for (int j = 0; j < 8; ++j) {
-           s.mutable_input()->mutable_standardisation()->add_mean(0.1F);
-           s.mutable_input()->mutable_standardisation()->add_factor(2);
-         }
-         Of(s).mutable_rms_prop();
-         Of(s).set_learning_rate(0.002F);
-       }},
-      {"learnt standardisation",
-       [](auto& s) {
-         s.mutable_input()->mutable_standardisation()->set_learn_samples(12);
-         Of(s).mutable_adagrad();
-       }},
-  };
-  return kinds;
-}
+const Kind kKinds[] = {
+    {"plain descent", ""},
+    {"momentum", "optimiser {sgd {momentum: 0.9} learning_rate: 0.005}"},
+    {"nesterov, l1, batches",
+     "optimiser {sgd {momentum: 0.5 nesterov: true} l1: 1e-4} batch_size: 3"},
+    {"adagrad", "optimiser {adagrad {}}"},
+    {"rmsprop, l2", "optimiser {rms_prop {} learning_rate: 0.002 l2: 1e-3}"},
+    {"adam", "optimiser {adam {} learning_rate: 0.002}"},
+    {"adamw, clipping, exponential",
+     "optimiser {adam {} learning_rate: 0.01 decoupled_decay: 0.01 "
+     "clipping {max_norm: 1} schedule {exponential {factor: 0.999}}}"},
+    {"warm-up, cosine with restarts",
+     "optimiser {schedule {warmup_steps: 20 "
+     "cosine {period_steps: 31 restarts: true period_factor: 1.3}}}"},
+    {"warm-up not over",
+     "optimiser {schedule {warmup_steps: 1050 step {every: 7}}}"},
+    // The rate has fallen some times by step 1000, which lies within a window,
+    // and falls again in the 100 steps after it.
+    {"plateau",
+     "optimiser {schedule {plateau {window_steps: 7 patience: 2 "
+     "factor: 0.9}}}"},
+    {"dropout, few digests",
+     "layers {dropout: 0.4} dropout_seed: 99 digest_every: 37 "
+     "optimiser {adam {} learning_rate: 0.002}"},
+    {"given standardisation, dense first layer",
+     "layers {delta_form: DELTA_FORM_DENSE} "
+     "input {standardisation {mean: [0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1] "
+     "factor: [2, 2, 2, 2, 2, 2, 2, 2]}} "
+     "optimiser {rms_prop {} learning_rate: 0.002}"},
+    {"learnt standardisation",
+     "input {standardisation {learn_samples: 12}} optimiser {adagrad {}}"},
+};
 
 v1::SessionSpec SpecOf(const Kind& kind) {
   v1::SessionSpec spec = Spec(8, {10, 4});
   spec.set_digest_every(1);
-  kind.make(spec);
-  return spec;
+  return With(spec, kind.text);
 }
 
 // What answers show of a session whose weights were given.
@@ -177,18 +119,18 @@ class AnchorTest : public ServiceTest {
   }
 
   const Kind& Named(const std::string& name) {
-    for (const Kind& kind : Kinds()) {
+    for (const Kind& kind : kKinds) {
       if (kind.name == name) return kind;
     }
     ADD_FAILURE() << "no kind " << name;
-    return Kinds().front();
+    return kKinds[0];
   }
 
   std::mt19937 random_{31};
 };
 
 TEST_F(AnchorTest, GoesOnOnANewServerAsTheSessionThatWentOn) {
-  for (const Kind& kind : Kinds()) {
+  for (const Kind& kind : kKinds) {
     SCOPED_TRACE(kind.name);
     const v1::Session session = Create(SpecOf(kind));
     Train(session, Messages(session, 0, 100));
@@ -241,7 +183,7 @@ TEST_F(AnchorTest, WhatWasLearntComesWithTheAnchorToo) {
 
 TEST_F(AnchorTest, FactorsStayGradientsThoughTheirReasonWasTakenAway) {
   v1::SessionSpec spec = SpecOf(Named("plain descent"));
-  Of(spec).set_l2(0.01F);
+  spec.mutable_optimiser()->set_l2(0.01F);
   const v1::Session session = Create(spec);
   v1::UpdateSessionRequest update;
   update.set_session_id(session.session_id());
@@ -262,7 +204,7 @@ TEST_F(AnchorTest, FactorsStayGradientsThoughTheirReasonWasTakenAway) {
 }
 
 TEST_F(AnchorTest, WeightsAloneBeginAtZero) {
-  for (const Kind& kind : Kinds()) {
+  for (const Kind& kind : kKinds) {
     SCOPED_TRACE(kind.name);
     const KeptSession kept = Trained(kind);
     v1::CreateSessionRequest request = kept.Request();

@@ -2,17 +2,21 @@
 //
 // Anchors that no session gave: each is refused by its field, and what is not
 // refused leaves every step's numbers finite.
+#include <google/protobuf/text_format.h>
+
 #include <cmath>
 #include <functional>
 #include <limits>
 
 #include "tests/server/kept_session.h"
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 
 namespace backprop::testing {
 namespace {
 
+using google::protobuf::TextFormat;
 using ::testing::ElementsAre;
 
 constexpr uint32_t kInputs = 3;
@@ -24,48 +28,32 @@ void SetNumber(std::string* bytes, size_t index, float number) {
   bytes->replace(index * sizeof(float), sizeof(float), Bytes({number}));
 }
 
+v1::SessionSpec WithText(const char* text) {
+  return With(Spec(kInputs, {kOutputs}), text);
+}
+
 v1::SessionSpec Momentum() {
-  v1::SessionSpec spec = Spec(kInputs, {kOutputs});
-  spec.mutable_optimiser()->mutable_sgd()->set_momentum(0.9F);
-  auto& schedule = *spec.mutable_optimiser()->mutable_schedule();
-  schedule.mutable_plateau()->set_window_steps(4);
-  schedule.mutable_plateau()->set_patience(2);
-  schedule.mutable_plateau()->set_min_rate(0.001F);
-  return spec;
+  return WithText(
+      "optimiser {sgd {momentum: 0.9} "
+      "schedule {plateau {window_steps: 4 patience: 2 min_rate: 0.001}}}");
 }
 
-v1::SessionSpec Adam() {
-  v1::SessionSpec spec = Spec(kInputs, {kOutputs});
-  spec.mutable_optimiser()->mutable_adam();
-  return spec;
-}
+v1::SessionSpec Adam() { return WithText("optimiser {adam {}}"); }
 
-// Periods that grow by one step each.
+// Periods that grow by one step each, from 2^22: the factor is 1 + 2^-23.
 v1::SessionSpec SlowlyGrowingPeriods() {
-  v1::SessionSpec spec = Spec(kInputs, {kOutputs});
-  auto& cosine =
-      *spec.mutable_optimiser()->mutable_schedule()->mutable_cosine();
-  cosine.set_period_steps(uint64_t{1} << 22);
-  cosine.set_restarts(true);
-  cosine.set_period_factor(1 + 0x1p-23F);
-  return spec;
+  return WithText(
+      "optimiser {schedule {cosine {period_steps: 4194304 restarts: true "
+      "period_factor: 1.00000012}}}");
 }
 
 v1::SessionSpec Standardised() {
-  v1::SessionSpec spec = Spec(kInputs, {kOutputs});
-  v1::Standardisation& given = *spec.mutable_input()->mutable_standardisation();
-  for (uint32_t j = 0; j < kInputs; ++j) {
-    given.add_mean(0.25F);
-    given.add_factor(2);
-  }
-  return spec;
+  return WithText(
+      "input {standardisation {mean: [0.25, 0.25, 0.25] factor: [2, 2, 2]}}");
 }
 
 v1::SessionSpec Learning() {
-  v1::SessionSpec spec = Spec(kInputs, {kOutputs});
-  spec.set_batch_size(2);
-  spec.mutable_input()->mutable_standardisation()->set_learn_samples(8);
-  return spec;
+  return WithText("batch_size: 2 input {standardisation {learn_samples: 8}}");
 }
 
 struct Bad {
@@ -123,6 +111,13 @@ Bad State(size_t index, float number) {
           }};
 }
 
+// What a text, of a v1::Anchor, sets or appends.
+Bad Text(const char* field, const char* text) {
+  return {field, [text](auto& a) {
+            EXPECT_TRUE(TextFormat::MergeFromString(text, &a)) << text;
+          }};
+}
+
 // What a session that has learnt from no sample yet says.
 void Empty(v1::StandardisationSums& learning) {
   learning.set_samples(0);
@@ -130,6 +125,12 @@ void Empty(v1::StandardisationSums& learning) {
   learning.clear_largest();
   for (double& mean : *learning.mutable_mean()) mean = 0;
   for (double& spread : *learning.mutable_spread()) spread = 0;
+}
+
+auto Learnt(std::function<void(v1::StandardisationSums&)> spoil) {
+  return [spoil](v1::Anchor& a) {
+    spoil(*a.mutable_continuation()->mutable_learning());
+  };
 }
 
 TEST_F(BadAnchorTest, WeightsAndCountsAreRefusedByField) {
@@ -147,62 +148,50 @@ TEST_F(BadAnchorTest, WeightsAndCountsAreRefusedByField) {
        {"initial.digest",
         [](auto& a) { SetNumber(a.mutable_weights(), 0, 3); }},
        {"initial.state", [](auto& a) { a.set_state(Bytes({0})); }},
-       {"initial.step", [](auto& a) { a.set_step(kTooMany); }},
-       {"initial.next_offset", [](auto& a) { a.set_next_offset(kTooMany); }},
-       {"initial.continuation.state_age",
-        [](auto& a) { a.mutable_continuation()->set_state_age(kTooMany); }},
-       {"initial.continuation.schedule_age",
-        [](auto& a) { a.mutable_continuation()->set_schedule_age(kTooMany); }},
-       {"initial.continuation.factor_kind",
-        [](auto& a) {
-          a.mutable_continuation()->set_factor_kind(
-              static_cast<v1::FactorKind>(77));
-        }},
-       {"initial.continuation.plateau",
-        [](auto& a) { a.mutable_continuation()->mutable_plateau(); }},
-       {"initial.continuation.learning",
-        [](auto& a) { a.mutable_continuation()->mutable_learning(); }}});
+       Text("initial.step", "step: 9007199254740993"),
+       Text("initial.next_offset", "next_offset: 9007199254740993"),
+       Text("initial.continuation.state_age",
+            "continuation {state_age: 9007199254740993}"),
+       Text("initial.continuation.schedule_age",
+            "continuation {schedule_age: 9007199254740993}"),
+       Text("initial.continuation.factor_kind",
+            "continuation {factor_kind: 77}"),
+       Text("initial.continuation.plateau", "continuation {plateau {}}"),
+       Text("initial.continuation.learning", "continuation {learning {}}")});
 }
 
 TEST_F(BadAnchorTest, MomentumsStateAndPlateauAreRefusedByField) {
-  const auto plateau = [](auto spoil) {
-    return [spoil](v1::Anchor& a) {
-      spoil(*a.mutable_continuation()->mutable_plateau());
-    };
-  };
   ExpectRefused(
       Momentum(),
       {{"initial.state", [](auto& a) { a.mutable_state()->pop_back(); }},
        {"initial.state", [](auto& a) { a.mutable_state()->append(4, 0); }},
        {"initial.state", [](auto& a) { a.clear_state(); }},
-       {"initial.continuation.state_age",
-        [](auto& a) { a.mutable_continuation()->set_state_age(0); }},
+       Text("initial.continuation.state_age", "continuation {state_age: 0}"),
        {"initial.continuation.state_age",
         [](auto& a) { a.clear_continuation(); }},
        State(0, NAN),
        State(kWeights - 1, std::nextafter(0x1p72F, INFINITY)),
        State(kWeights - 1, -std::nextafter(0x1p72F, INFINITY)),
-       {"initial.continuation.plateau.window_sum",
-        plateau([](auto& p) { p.set_window_sum(NAN); })},
-       {"initial.continuation.plateau.window_steps",
-        plateau([](auto& p) { p.set_window_steps(4); })},
-       {"initial.continuation.plateau.best",
-        plateau([](auto& p) { p.set_best(INFINITY); })},
-       {"initial.continuation.plateau.bad_windows",
-        plateau([](auto& p) { p.set_bad_windows(3); })},
-       {"initial.continuation.plateau.rate",
-        plateau([](auto& p) { p.set_rate(0.06F); })},
-       {"initial.continuation.plateau.rate",
-        plateau([](auto& p) { p.set_rate(0.0009F); })},
-       {"initial.continuation.plateau.rate",
-        plateau([](auto& p) { p.set_rate(NAN); })}});
+       Text("initial.continuation.plateau.window_sum",
+            "continuation {plateau {window_sum: nan}}"),
+       Text("initial.continuation.plateau.window_steps",
+            "continuation {plateau {window_steps: 4}}"),
+       Text("initial.continuation.plateau.best",
+            "continuation {plateau {best: inf}}"),
+       Text("initial.continuation.plateau.bad_windows",
+            "continuation {plateau {bad_windows: 3}}"),
+       Text("initial.continuation.plateau.rate",
+            "continuation {plateau {rate: 0.06}}"),
+       Text("initial.continuation.plateau.rate",
+            "continuation {plateau {rate: 0.0009}}"),
+       Text("initial.continuation.plateau.rate",
+            "continuation {plateau {rate: nan}}")});
 }
 
 TEST_F(BadAnchorTest, AnAgeOfMillionsOfPeriodsIsRefused) {
   ExpectRefused(SlowlyGrowingPeriods(),
-                {{"initial.continuation.schedule_age", [](auto& a) {
-                    a.mutable_continuation()->set_schedule_age(kTooMany - 1);
-                  }}});
+                {Text("initial.continuation.schedule_age",
+                      "continuation {schedule_age: 9007199254740992}")});
 }
 
 TEST_F(BadAnchorTest, AnotherStandardisationThanTheSpecsIsRefused) {
@@ -212,17 +201,12 @@ TEST_F(BadAnchorTest, AnotherStandardisationThanTheSpecsIsRefused) {
         [](auto& a) { a.mutable_standardisation()->set_mean(2, 0.5F); }},
        {"initial.standardisation",
         [](auto& a) { a.mutable_standardisation()->set_factor(0, NAN); }},
-       {"initial.standardisation",
-        [](auto& a) { a.mutable_standardisation()->add_mean(0); }},
+       Text("initial.standardisation", "standardisation {mean: 0}"),
        {"initial.standardisation",
         [](auto& a) { a.mutable_standardisation()->clear_factor(); }}});
   ExpectRefused(Spec(kInputs, {kOutputs}),
-                {{"initial.standardisation", [](auto& a) {
-                    for (uint32_t j = 0; j < kInputs; ++j) {
-                      a.mutable_standardisation()->add_mean(0);
-                      a.mutable_standardisation()->add_factor(1);
-                    }
-                  }}});
+                {Text("initial.standardisation",
+                      "standardisation {mean: [0, 0, 0] factor: [1, 1, 1]}")});
   const KeptSession kept = Trained(Standardised());
   v1::CreateSessionRequest request = kept.Request();
   request.mutable_initial()->clear_standardisation();
@@ -245,63 +229,46 @@ TEST_F(BadAnchorTest, OtherOptimisersStateIsRefusedByField) {
 }
 
 TEST_F(BadAnchorTest, LearningIsRefusedByField) {
-  const auto learning = [](auto spoil) {
-    return [spoil](v1::Anchor& a) {
-      spoil(*a.mutable_continuation()->mutable_learning());
-    };
-  };
   ExpectRefused(Learning(),
-                {{"initial.continuation.learning.samples",
-                  learning([](auto& l) { l.set_samples(8); })},
-                 {"initial.continuation.learning.samples",
-                  learning([](auto& l) { l.set_samples(3); })},
-                 {"initial.continuation.learning.mean",
-                  learning([](auto& l) { l.add_mean(1); })},
+                {Text("initial.continuation.learning.samples",
+                      "continuation {learning {samples: 8}}"),
+                 Text("initial.continuation.learning.samples",
+                      "continuation {learning {samples: 3}}"),
+                 Text("initial.continuation.learning.mean",
+                      "continuation {learning {mean: 1}}"),
                  {"initial.continuation.learning.mean[2]",
-                  learning([](auto& l) { l.set_mean(2, 1e39); })},
+                  Learnt([](auto& l) { l.set_mean(2, 1e39); })},
                  {"initial.continuation.learning.mean[0]",
-                  learning([](auto& l) { l.set_mean(0, NAN); })},
+                  Learnt([](auto& l) { l.set_mean(0, NAN); })},
                  {"initial.continuation.learning.spread",
-                  learning([](auto& l) { l.clear_spread(); })},
+                  Learnt([](auto& l) { l.clear_spread(); })},
                  {"initial.continuation.learning.least",
-                  learning([](auto& l) { l.clear_least(); })},
+                  Learnt([](auto& l) { l.clear_least(); })},
                  {"initial.continuation.learning.largest[1]",
-                  learning([](auto& l) { l.set_largest(1, INFINITY); })},
+                  Learnt([](auto& l) { l.set_largest(1, INFINITY); })},
                  {"initial.continuation.learning.spread[1]",
-                  learning([](auto& l) { l.set_spread(1, -1); })},
+                  Learnt([](auto& l) { l.set_spread(1, -1); })},
                  {"initial.continuation.learning.spread[1]",
-                  learning([](auto& l) { l.set_spread(1, INFINITY); })},
-                 {"initial.standardisation.mean",
-                  [](auto& a) {
-                    for (int j = 0; j < 3; ++j) {
-                      a.mutable_standardisation()->add_factor(1);
-                    }
-                  }},
-                 {"initial.standardisation.factor[0]", [](auto& a) {
-                    for (int j = 0; j < 3; ++j) {
-                      a.mutable_standardisation()->add_mean(0);
-                      a.mutable_standardisation()->add_factor(INFINITY);
-                    }
-                  }}});
+                  Learnt([](auto& l) { l.set_spread(1, INFINITY); })},
+                 Text("initial.standardisation.mean",
+                      "standardisation {factor: [1, 1, 1]}"),
+                 Text("initial.standardisation.factor[0]",
+                      "standardisation {mean: [0, 0, 0] "
+                      "factor: [inf, inf, inf]}")});
 }
 
 TEST_F(BadAnchorTest, LearningThatNoSamplesMakeIsRefused) {
-  const auto learning = [](auto spoil) {
-    return [spoil](v1::Anchor& a) {
-      spoil(*a.mutable_continuation()->mutable_learning());
-    };
-  };
   ExpectRefused(
       Learning(),
-      {{"initial.continuation.learning.mean[0]", learning([](auto& l) {
+      {{"initial.continuation.learning.mean[0]", Learnt([](auto& l) {
           Empty(l);
           l.set_mean(0, 1);
         })},
-       {"initial.continuation.learning.spread[2]", learning([](auto& l) {
+       {"initial.continuation.learning.spread[2]", Learnt([](auto& l) {
           Empty(l);
           l.set_spread(2, 1);
         })},
-       {"initial.continuation.learning.least[1]", learning([](auto& l) {
+       {"initial.continuation.learning.least[1]", Learnt([](auto& l) {
           l.set_least(1, std::nextafter(l.largest(1), INFINITY));
         })},
        {"initial.continuation.learning",
