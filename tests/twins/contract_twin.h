@@ -45,7 +45,7 @@ struct TwinLayer {
 struct TwinSession {
   TwinRule rule = TwinRule::kNone;
   size_t batch_size = 1;
-  std::vector<TwinLayer> layers;
+  std::vector<TwinLayer> layers = {};
 };
 
 // What a step brings.
