@@ -25,8 +25,9 @@ absl::Status AnchorDownload::CheckFollows(
                     (have + count - 1) / vectors < weight_count_;
   if (chunk.step() == anchor_.step && chunk.digest() == anchor_.digest &&
       chunk.weight_count() == weight_count_ && chunk.first_weight() == have &&
-      chunk.weights().size() % sizeof(float) == 0 && fits)
+      chunk.weights().size() % sizeof(float) == 0 && fits) {
     return absl::OkStatus();
+  }
   return absl::DataLossError(absl::StrFormat(
       "the chunk of %d bytes at weight %d of step %d does not follow on weight "
       "%d of step %d",
@@ -61,17 +62,19 @@ absl::Status AnchorDownload::Add(const v1::GetWeightsResponse& chunk) {
 
 absl::StatusOr<Anchor> AnchorDownload::Finish() && {
   std::vector<float>& values = anchor_.weights;
-  if (values.empty() || values.size() % weight_count_ != 0)
+  if (values.empty() || values.size() % weight_count_ != 0) {
     return absl::DataLossError(
         absl::StrFormat("%d numbers arrived of weights that are %d",
                         values.size(), weight_count_));
+  }
   const auto state = values.begin() + static_cast<ptrdiff_t>(weight_count_);
   anchor_.state.assign(state, values.end());
   values.erase(state, values.end());
-  if (Digest(values) != anchor_.digest)
+  if (Digest(values) != anchor_.digest) {
     return absl::DataLossError(absl::StrFormat(
         "the weights' digest is %016x, the server's is %016x: download again",
         Digest(values), anchor_.digest));
+  }
   return std::move(anchor_);
 }
 

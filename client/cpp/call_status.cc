@@ -17,8 +17,10 @@ constexpr char kReasonPayload[] = "backprop.v1/reason";
 constexpr char kFaultPayload[] = "backprop.v1/connection_fault";
 
 absl::StatusCode CodeOf(int code) {
-  if (code <= 0 || code > static_cast<int>(absl::StatusCode::kUnauthenticated))
+  if (code <= 0 ||
+      code > static_cast<int>(absl::StatusCode::kUnauthenticated)) {
     return absl::StatusCode::kUnknown;
+  }
   return static_cast<absl::StatusCode>(code);
 }
 
@@ -54,8 +56,9 @@ absl::Status FromRejection(const google::rpc::Status& status) {
         // A server may have put the violation into its message already.
         std::string text =
             absl::StrCat(violation.field(), ": ", violation.description());
-        if (message.find(text) == std::string::npos)
+        if (message.find(text) == std::string::npos) {
           absl::StrAppend(&message, message.empty() ? "" : "; ", text);
+        }
       }
     } else if (detail.Is<google::rpc::ErrorInfo>() && detail.UnpackTo(&info) &&
                info.domain() == "backprop.v1") {
@@ -68,20 +71,23 @@ absl::Status FromRejection(const google::rpc::Status& status) {
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
-  if (status.error_details().empty())
+  if (status.error_details().empty()) {
     if (const ConnectionFault fault = FaultOf(status);
-        fault != ConnectionFault::kNone)
+        fault != ConnectionFault::kNone) {
       return FromFault(fault, status);
+    }
+  }
   google::rpc::Status details;
   if (!details.ParseFromString(status.error_details())) details.Clear();
   // The call's own code and message are what gRPC enforces.
   details.set_code(status.error_code());
   details.set_message(status.error_message());
-  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED)
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
     details.set_message("the server does not offer this call: " +
                         (status.error_message().empty()
                              ? "a newer backpropd is needed"
                              : status.error_message()));
+  }
   return FromRejection(details);
 }
 

@@ -39,8 +39,9 @@ std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address,
         grpc::SslCredentials({texts.authorities, texts.key, texts.certificate});
   }
   grpc::ChannelArguments arguments = DefaultChannelArguments();
-  if (!options.authority.empty())
+  if (!options.authority.empty()) {
     arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, options.authority);
+  }
   return grpc::CreateCustomChannel(address, credentials, arguments);
 }
 

@@ -46,11 +46,13 @@ constexpr char kConnecting[] = "failed to connect to all addresses";
 
 ConnectionFault ConnectionFaultIn(const std::string& text) {
   const std::string lower = absl::AsciiStrToLower(text);
-  for (const auto& known : kTexts)
+  for (const auto& known : kTexts) {
     if (absl::StrContains(lower, known.text)) return known.fault;
+  }
   if (!absl::StrContains(lower, kConnecting)) return ConnectionFault::kNone;
-  for (const char* end : kEnds)
+  for (const char* end : kEnds) {
     if (absl::StrContains(lower, end)) return ConnectionFault::kClosed;
+  }
   return ConnectionFault::kNobodyAnswers;
 }
 

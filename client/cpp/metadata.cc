@@ -32,7 +32,7 @@ bool IsOfKey(char letter) {
 // is shown than its begin: a secret may have slipped into it.
 std::string FaultOf(const std::string& key, const std::string& value) {
   if (key.empty()) return "a key is empty";
-  if (!std::all_of(key.begin(), key.end(), IsOfKey))
+  if (!std::all_of(key.begin(), key.end(), IsOfKey)) {
     return absl::StrCat(
         "a key may have letters, digits, '-', '_' and '.' "
         "only, but the one that begins '",
@@ -40,21 +40,25 @@ std::string FaultOf(const std::string& key, const std::string& value) {
                           std::find_if_not(key.begin(), key.end(), IsOfKey) -
                           key.begin())),
         "' has others");
-  if (IsReserved(absl::AsciiStrToLower(key)))
+  }
+  if (IsReserved(absl::AsciiStrToLower(key))) {
     return absl::StrCat("the key '", key,
                         "' is one that gRPC or HTTP sets itself");
+  }
   if (absl::AsciiStrToLower(key).ends_with("-bin")) return "";
   const auto printable = [](unsigned char letter) {
     return absl::ascii_isprint(letter);
   };
-  if (!std::all_of(value.begin(), value.end(), printable))
+  if (!std::all_of(value.begin(), value.end(), printable)) {
     return absl::StrCat("the value of '", key,
                         "' may have printable ASCII only (is a line's end or "
                         "an accent in it?); other bytes need a key that ends "
                         "in -bin");
-  if (value.starts_with(' ') || value.ends_with(' '))
+  }
+  if (value.starts_with(' ') || value.ends_with(' ')) {
     return absl::StrCat("the value of '", key,
                         "' begins or ends with a space, which HTTP drops");
+  }
   return "";
 }
 
@@ -63,8 +67,9 @@ std::string FaultOf(const std::string& key, const std::string& value) {
 absl::Status CheckMetadata(const Metadata& metadata) {
   for (const auto& [key, value] : metadata) {
     const std::string fault = FaultOf(key, value);
-    if (!fault.empty())
+    if (!fault.empty()) {
       return absl::InvalidArgumentError(absl::StrCat("metadata: ", fault));
+    }
   }
   return absl::OkStatus();
 }

@@ -12,9 +12,10 @@ absl::StatusOr<ClientOptions> ReadOptions(const ClientOptions& options) {
   absl::Status status = CheckMetadata(options.metadata);
   if (!status.ok()) return status;
   if (!std::all_of(options.authority.begin(), options.authority.end(),
-                   [](unsigned char c) { return absl::ascii_isgraph(c); }))
+                   [](unsigned char c) { return absl::ascii_isgraph(c); })) {
     return absl::InvalidArgumentError(
         "authority: is a name, or name:port, of printable ASCII");
+  }
   ClientOptions read = options;
   if (!read.tls.has_value()) return read;
   absl::StatusOr<TlsTexts> texts = ReadTlsFiles(*read.tls);

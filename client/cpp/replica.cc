@@ -25,8 +25,9 @@ void CopyRows(std::string_view bytes, size_t first, size_t length,
 
 absl::StatusOr<Layout> DenseTwin(const Layout& layout) {
   std::vector<size_t> sizes;
-  for (const LayerLayout& layer : layout.layers())
+  for (const LayerLayout& layer : layout.layers()) {
     sizes.push_back(layer.outputs);
+  }
   const std::vector<DeltaForm> forms(sizes.size(), DeltaForm::kDense);
   return Layout::Create(layout.input_size(), sizes, layout.batch_size(),
                         layout.weight_count(), forms);
@@ -69,9 +70,10 @@ Replica::Replica(Layout layout, Layout dense_layout, Optimiser optimiser,
 
 absl::Status Replica::Restart(Anchor anchor) {
   absl::Status status = CheckAnchor(anchor);
-  if (status.ok() && !anchor.mean.empty())
+  if (status.ok() && !anchor.mean.empty()) {
     status = SetStandardisation(anchor.mean, anchor.factor,
                                 layout_.input_size(), &format_);
+  }
   if (!status.ok()) return status;
   step_ = anchor.step;
   weights_ = std::move(anchor.weights);
@@ -84,12 +86,13 @@ absl::Status Replica::Restart(Anchor anchor) {
 absl::Status Replica::Apply(const v1::TrainResponse& response,
                             std::string_view inputs, v1::DeltaDetail detail) {
   if (detail == v1::DELTA_DETAIL_NONE &&
-      response.step() != response.base_step())
+      response.step() != response.base_step()) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "the stream was opened without deltas (DELTA_DETAIL_NONE): steps %d to "
         "%d cannot be followed; open it with FACTORS and restart from an "
         "anchor",
         response.base_step() + 1, response.step()));
+  }
   return Apply(
       ReplicaDelivery{.base_step = response.base_step(),
                       .step = response.step(),
@@ -104,13 +107,16 @@ absl::Status Replica::Apply(const v1::TrainResponse& response,
 }
 
 absl::Status Replica::Apply(const v1::WatchDeltasResponse& response) {
-  if (response.resync())
+  if (response.resync()) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "the server no longer holds the deltas between step %d and its present "
         "step %d: watch with anchors, and restart the replica from one",
         response.base_step(), response.step()));
-  if (response.session_deleted() || response.goodbye() || response.has_anchor())
+  }
+  if (response.session_deleted() || response.goodbye() ||
+      response.has_anchor()) {
     return absl::OkStatus();
+  }
   return Apply(
       ReplicaDelivery{.base_step = response.base_step(),
                       .step = response.step(),
@@ -179,8 +185,9 @@ absl::Status Replica::Apply(const ReplicaDelivery& delivery) {
     InputFormat learnt = format_;
     status = SetStandardisation(*delivery.standardisation, layout_.input_size(),
                                 &learnt);
-    if (status.ok() && NeedsInputs(delivery))
+    if (status.ok() && NeedsInputs(delivery)) {
       status = ConvertInputRows(delivery, learnt);
+    }
     if (!status.ok()) return status;
     format_ = std::move(learnt);
   } else if (NeedsInputs(delivery)) {

@@ -23,9 +23,11 @@ bool AreRows(size_t bytes, size_t row_bytes, uint64_t rows) {
 // The first place where two arrays of equal length differ in any bit.
 std::optional<size_t> FirstDifference(std::span<const float> a,
                                       std::span<const float> b) {
-  for (size_t i = 0; i < a.size(); ++i)
-    if (std::bit_cast<uint32_t>(a[i]) != std::bit_cast<uint32_t>(b[i]))
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (std::bit_cast<uint32_t>(a[i]) != std::bit_cast<uint32_t>(b[i])) {
       return i;
+    }
+  }
   return std::nullopt;
 }
 
@@ -41,10 +43,11 @@ size_t Replica::ElementsPerStep() const {
 }
 
 absl::Status Replica::CheckAnchor(const Anchor& anchor) const {
-  if (anchor.weights.size() != layout_.weight_count())
+  if (anchor.weights.size() != layout_.weight_count()) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "the anchor has %d weights, the session %d: take both from one session",
         anchor.weights.size(), layout_.weight_count()));
+  }
   if (!needs_state_) return absl::OkStatus();
   const size_t expected = StateCount(optimiser_) * layout_.weight_count();
   if (anchor.state.size() == expected) return absl::OkStatus();
@@ -66,26 +69,30 @@ absl::Status Replica::Check(const ReplicaDelivery& delivery) const {
 }
 
 absl::Status Replica::CheckPlace(const ReplicaDelivery& delivery) const {
-  if (!sound_)
+  if (!sound_) {
     return absl::FailedPreconditionError(
         "the replica is unsound since a digest differed: restart it from an "
         "anchor");
-  if (delivery.base_step != step_)
+  }
+  if (delivery.base_step != step_) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "the replica is at step %d, the deltas start from step %d: restart it "
         "from an anchor",
         step_, delivery.base_step));
-  if (delivery.step < step_)
+  }
+  if (delivery.step < step_) {
     return absl::InvalidArgumentError(
         absl::StrFormat("the response goes back from step %d to step %d", step_,
                         delivery.step));
+  }
   if (!delivery.dense && needs_state_ && !state_current_ &&
-      delivery.steps() > 0)
+      delivery.steps() > 0) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "factors cannot be followed from step %d: the deltas before it came as "
         "DENSE, which leaves the optimiser's state behind; restart the replica "
         "from an anchor with state",
         step_));
+  }
   return absl::OkStatus();
 }
 
@@ -94,19 +101,22 @@ absl::Status Replica::CheckDeltas(const ReplicaDelivery& delivery) const {
       (delivery.dense ? dense_layout_ : layout_).delta_row_length() *
       sizeof(float);
   const uint64_t steps = delivery.steps();
-  if (!AreRows(delivery.deltas.size(), row_bytes, steps))
+  if (!AreRows(delivery.deltas.size(), row_bytes, steps)) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "the response has %d bytes of deltas, %d steps take %d bytes each%s",
         delivery.deltas.size(), steps, row_bytes,
         delivery.deltas.empty() ? "; was the stream opened without deltas?"
                                 : ""));
+  }
   // Scalars are read for factors only.
-  if (delivery.dense || scalar_count_ == 0 || steps == 0)
+  if (delivery.dense || scalar_count_ == 0 || steps == 0) {
     return absl::OkStatus();
+  }
   const size_t scalar_bytes = scalar_count_ * sizeof(float);
   if (AreRows(delivery.scalars.size(), scalar_bytes, 1) ||
-      AreRows(delivery.scalars.size(), scalar_bytes, steps))
+      AreRows(delivery.scalars.size(), scalar_bytes, steps)) {
     return absl::OkStatus();
+  }
   return absl::InvalidArgumentError(absl::StrFormat(
       "the response has %d bytes of scalars, %d steps take one row of %d bytes "
       "or one each",
@@ -119,15 +129,17 @@ absl::Status Replica::CheckInputs(const ReplicaDelivery& delivery) const {
       ElementsPerStep() * (delivery.inputs_are_values
                                ? sizeof(float)
                                : ElementSize(format_.element_type));
-  if (!AreRows(delivery.inputs.size(), bytes, delivery.steps()))
+  if (!AreRows(delivery.inputs.size(), bytes, delivery.steps())) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "%d bytes of inputs were given, %d steps take %d bytes each",
         delivery.inputs.size(), delivery.steps(), bytes));
+  }
   if (learns_standardisation_ && format_.mean.empty() &&
-      delivery.standardisation == nullptr && !delivery.inputs_are_values)
+      delivery.standardisation == nullptr && !delivery.inputs_are_values) {
     return absl::FailedPreconditionError(
         "the session standardises its inputs, and the response that said how "
         "was missed: restart the replica from an anchor");
+  }
   return absl::OkStatus();
 }
 
@@ -135,10 +147,11 @@ absl::Status Replica::CheckDigests(const ReplicaDelivery& delivery) const {
   uint64_t last = 0;
   for (const v1::StepDigest& digest : *delivery.digests) {
     if (digest.step() < step_ || digest.step() > delivery.step ||
-        (last != 0 && digest.step() <= last))
+        (last != 0 && digest.step() <= last)) {
       return absl::InvalidArgumentError(
           absl::StrFormat("a digest of step %d stands among steps %d to %d",
                           digest.step(), step_, delivery.step));
+    }
     last = digest.step();
   }
   return absl::OkStatus();
@@ -147,11 +160,13 @@ absl::Status Replica::CheckDigests(const ReplicaDelivery& delivery) const {
 std::string Replica::PlaceOf(size_t number) const {
   size_t k = 0;
   while (k + 1 < layout_.layers().size() &&
-         layout_.layers()[k + 1].weights_begin <= number)
+         layout_.layers()[k + 1].weights_begin <= number) {
     ++k;
+  }
   const LayerLayout& layer = layout_.layers()[k];
-  if (number >= layer.bias_begin)
+  if (number >= layer.bias_begin) {
     return absl::StrFormat("layers[%d].bias[%d]", k, number - layer.bias_begin);
+  }
   const size_t at = number - layer.weights_begin;
   return absl::StrFormat("layers[%d].weights[%d][%d]", k, at / layer.inputs,
                          at % layer.inputs);
@@ -159,23 +174,27 @@ std::string Replica::PlaceOf(size_t number) const {
 
 absl::Status Replica::Verify(const Anchor& anchor) const {
   if (anchor.weights.size() != weights_.size()) return CheckAnchor(anchor);
-  if (anchor.step != step_)
+  if (anchor.step != step_) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "the replica is at step %d, the anchor is of step %d: compare them at "
         "the same step",
         step_, anchor.step));
-  if (const auto at = FirstDifference(weights_, anchor.weights))
+  }
+  if (const auto at = FirstDifference(weights_, anchor.weights)) {
     return absl::DataLossError(absl::StrFormat(
         "after step %d the replica differs, first in %s: %.9g here, %.9g on "
         "the server",
         step_, PlaceOf(*at), weights_[*at], anchor.weights[*at]));
+  }
   return VerifyState(anchor);
 }
 
 // Of DENSE layers a replica keeps no state.
 absl::Status Replica::VerifyState(const Anchor& anchor) const {
-  if (!needs_state_ || !state_current_ || anchor.state.size() != state_.size())
+  if (!needs_state_ || !state_current_ ||
+      anchor.state.size() != state_.size()) {
     return absl::OkStatus();
+  }
   const size_t count = layout_.weight_count();
   for (size_t vector = 0; vector < state_.size() / count; ++vector) {
     for (const LayerLayout& layer : layout_.layers()) {

@@ -35,11 +35,13 @@ absl::Status CheckLayer(size_t number, const v1::LayerLayout& got,
       {"delta_begin", got.delta_begin(), want.delta_begin},
       {"delta_length", got.delta_length(), want.delta_length},
   };
-  for (const auto& field : fields)
-    if (field.got != field.want)
+  for (const auto& field : fields) {
+    if (field.got != field.want) {
       return Disagrees(
           absl::StrFormat("layout.layers[%d].%s", number, field.name),
           field.got, field.want);
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -51,18 +53,20 @@ absl::StatusOr<Layout> LayoutOf(const v1::SessionSpec& spec,
   std::vector<DeltaForm> forms;
   for (const v1::LayerLayout& layer : message.layers()) {
     sizes.push_back(layer.outputs());
-    if (layer.delta_form() == v1::DELTA_FORM_FACTORED)
+    if (layer.delta_form() == v1::DELTA_FORM_FACTORED) {
       forms.push_back(DeltaForm::kFactored);
-    else if (layer.delta_form() == v1::DELTA_FORM_DENSE)
+    } else if (layer.delta_form() == v1::DELTA_FORM_DENSE) {
       forms.push_back(DeltaForm::kDense);
-    else
+    } else {
       return absl::InvalidArgumentError(absl::StrFormat(
           "layout.layers[%d].delta_form is %d, which this client does not "
           "know: a newer client is needed",
           sizes.size() - 1, static_cast<int>(layer.delta_form())));
+    }
   }
-  if (sizes.empty())
+  if (sizes.empty()) {
     return absl::InvalidArgumentError("the server's layout has no layers");
+  }
   absl::StatusOr<Layout> layout = Layout::Create(
       spec.input_size(), sizes, std::max<size_t>(1, spec.batch_size()),
       max_weights, forms);
@@ -72,12 +76,14 @@ absl::StatusOr<Layout> LayoutOf(const v1::SessionSpec& spec,
         CheckLayer(i, message.layers(static_cast<int>(i)), layout->layers()[i]);
     if (!status.ok()) return status;
   }
-  if (message.weight_count() != layout->weight_count())
+  if (message.weight_count() != layout->weight_count()) {
     return Disagrees("layout.weight_count", message.weight_count(),
                      layout->weight_count());
-  if (message.delta_row_length() != layout->delta_row_length())
+  }
+  if (message.delta_row_length() != layout->delta_row_length()) {
     return Disagrees("layout.delta_row_length", message.delta_row_length(),
                      layout->delta_row_length());
+  }
   return layout;
 }
 
@@ -110,15 +116,18 @@ absl::StatusOr<Optimiser> OptimiserOf(const v1::SessionSpec& spec,
   const uint64_t kind = FactorKindOf(optimiser) == FactorKind::kDelta
                             ? v1::FACTOR_KIND_DELTA
                             : v1::FACTOR_KIND_GRADIENT;
-  if (static_cast<uint64_t>(message.factor_kind()) != kind)
+  if (static_cast<uint64_t>(message.factor_kind()) != kind) {
     return Disagrees("layout.factor_kind",
                      static_cast<uint64_t>(message.factor_kind()), kind);
-  if (message.scalar_count() != ScalarCount(optimiser))
+  }
+  if (message.scalar_count() != ScalarCount(optimiser)) {
     return Disagrees("layout.scalar_count", message.scalar_count(),
                      ScalarCount(optimiser));
-  if (message.state_count() != StateCount(optimiser))
+  }
+  if (message.state_count() != StateCount(optimiser)) {
     return Disagrees("layout.state_count", message.state_count(),
                      StateCount(optimiser));
+  }
   return optimiser;
 }
 
@@ -126,14 +135,16 @@ absl::Status SetStandardisation(std::span<const float> mean,
                                 std::span<const float> factor,
                                 size_t input_size, InputFormat* format) {
   const auto finite = [](float number) { return std::isfinite(number); };
-  if (mean.size() != input_size || factor.size() != input_size)
+  if (mean.size() != input_size || factor.size() != input_size) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "the standardisation has %d means and %d factors for %d inputs",
         mean.size(), factor.size(), input_size));
+  }
   if (!std::all_of(mean.begin(), mean.end(), finite) ||
-      !std::all_of(factor.begin(), factor.end(), finite))
+      !std::all_of(factor.begin(), factor.end(), finite)) {
     return absl::InvalidArgumentError(
         "a mean or factor of the standardisation is not finite");
+  }
   format->mean.assign(mean.begin(), mean.end());
   format->factor.assign(factor.begin(), factor.end());
   return absl::OkStatus();
@@ -164,13 +175,15 @@ absl::StatusOr<InputFormat> InputFormatOf(const v1::SessionSpec& spec) {
           static_cast<int>(spec.input().element_type()),
           ", which this client does not know: a newer client is needed"));
   }
-  if (!std::isfinite(spec.input().scale()))
+  if (!std::isfinite(spec.input().scale())) {
     return absl::InvalidArgumentError("spec.input.scale is not finite");
+  }
   // proto3 cannot tell 0 from not set; the protocol says that means 1.
   format.scale = spec.input().scale() == 0 ? 1.0F : spec.input().scale();
   const v1::Standardisation& standardisation = spec.input().standardisation();
-  if (standardisation.mean().empty() && standardisation.factor().empty())
+  if (standardisation.mean().empty() && standardisation.factor().empty()) {
     return format;
+  }
   absl::Status status =
       SetStandardisation(standardisation, spec.input_size(), &format);
   if (!status.ok()) return status;

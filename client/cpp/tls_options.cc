@@ -32,18 +32,21 @@ absl::StatusOr<std::string> ReadPem(const char* field, const std::string& path,
   std::ostringstream read;
   // A directory can be opened, but not read.
   read << file.rdbuf();
-  if (!file.is_open() || (read.fail() && errno != 0))
+  if (!file.is_open() || (read.fail() && errno != 0)) {
     return refused(
         absl::StrCat("cannot read ", path, ": ", std::strerror(errno)));
+  }
   const std::string text = read.str();
-  if (text.find(kind.mark) == std::string::npos)
+  if (text.find(kind.mark) == std::string::npos) {
     return refused(absl::StrCat(path, " holds no ", kind.name,
                                 " in PEM form (no ", kind.mark, " is in it)"));
-  if (text.find("ENCRYPTED") != std::string::npos)
+  }
+  if (text.find("ENCRYPTED") != std::string::npos) {
     return refused(absl::StrCat(
         "the key in ", path,
         " has a passphrase, and nobody can be asked for it; take it off with "
         "openssl pkey -in OLD -out NEW"));
+  }
   return text;
 }
 
@@ -51,12 +54,14 @@ absl::StatusOr<std::string> ReadPem(const char* field, const std::string& path,
 
 absl::StatusOr<TlsTexts> ReadTlsFiles(const TlsOptions& tls) {
   if (tls.texts.has_value()) return *tls.texts;
-  if (tls.key_file.empty() && !tls.certificate_file.empty())
+  if (tls.key_file.empty() && !tls.certificate_file.empty()) {
     return absl::InvalidArgumentError(
         "tls.key_file: a certificate of the client's needs its private key");
-  if (tls.certificate_file.empty() && !tls.key_file.empty())
+  }
+  if (tls.certificate_file.empty() && !tls.key_file.empty()) {
     return absl::InvalidArgumentError(
         "tls.certificate_file: a private key needs its certificate");
+  }
   auto authorities = ReadPem("tls.ca_file", tls.ca_file, kCertificate);
   if (!authorities.ok()) return authorities.status();
   auto certificate =

@@ -38,8 +38,9 @@ absl::StatusOr<std::unique_ptr<TrainStream>> TrainStream::Open(
   if (!format.ok()) return format.status();
   const size_t sample_bytes =
       session.spec().input_size() * ElementSize(format->element_type);
-  if (sample_bytes == 0)
+  if (sample_bytes == 0) {
     return absl::InvalidArgumentError("spec.input_size is 0");
+  }
   const v1::DeltaDetail detail =
       options.deltas() == v1::DELTA_DETAIL_UNSPECIFIED
           ? v1::DELTA_DETAIL_FACTORS
@@ -67,9 +68,10 @@ absl::Status TrainStream::ReadOpening(const v1::Session& session) {
   }
   if (opened.has_rejection()) return FromRejection(opened.rejection());
   if (opened.goodbye()) return ShutDown("the server is shutting down");
-  if (opened.message_number() != 0 || !opened.message_done())
+  if (opened.message_number() != 0 || !opened.message_done()) {
     return absl::InternalError(
         "the server's first response does not answer the opening");
+  }
   opening_step_ = opened.step();
   opening_offset_ = opened.next_offset();
   // A fork knows its standardisation from the start, whatever learn_samples is.
@@ -126,17 +128,19 @@ absl::Status TrainStream::PassOver(const v1::TrainResponse& response,
       (oldest->request->inputs().size() - oldest->input_bytes_answered) /
       sample_bytes_;
   const uint64_t skipped = response.skipped_samples();
-  if (skipped > left)
+  if (skipped > left) {
     return absl::InternalError(absl::StrFormat(
         "the server skipped %d samples, more than were sent", skipped));
+  }
   // Until all is learnt nobody else can train, so the offset tells how many
   // samples of this message were learnt from.
   const uint64_t learnt_to =
       std::clamp(response.next_offset(), learnt_to_, learn_end_);
   const uint64_t learnt = learnt_to - learnt_to_;
-  if (learnt > left - skipped)
+  if (learnt > left - skipped) {
     return absl::InternalError(absl::StrFormat(
         "the server learnt from %d samples, more than were sent", learnt));
+  }
   learnt_to_ = learnt_to;
   oldest->input_bytes_answered += (skipped + learnt) * sample_bytes_;
   return absl::OkStatus();
@@ -152,8 +156,9 @@ absl::Status TrainStream::Match(TrainAnswer* answer) {
   if (response.first_message_number() != 0) return MatchSeveral(answer);
   if (unanswered_.empty() ||
       unanswered_.front().number != response.message_number()) {
-    if (response.goodbye() && response.step() == response.base_step())
+    if (response.goodbye() && response.step() == response.base_step()) {
       return absl::OkStatus();
+    }
     return absl::InternalError(absl::StrFormat(
         "the server answers message %d, which is not the oldest unanswered",
         response.message_number()));
@@ -165,10 +170,11 @@ absl::Status TrainStream::Match(TrainAnswer* answer) {
   const size_t left = inputs.size() - oldest.input_bytes_answered;
   const uint64_t steps = response.step() - response.base_step();
   if (response.step() < response.base_step() ||
-      steps > left / sample_bytes_ / batch_size_)
+      steps > left / sample_bytes_ / batch_size_) {
     return absl::InternalError(absl::StrFormat(
         "the server answers steps %d to %d, more than were sent",
         response.base_step(), response.step()));
+  }
   const size_t answered = steps * batch_size_ * sample_bytes_;
   answer->request = oldest.request;
   answer->inputs =
@@ -190,11 +196,12 @@ absl::Status TrainStream::MatchSeveral(TrainAnswer* answer) {
   if (unanswered_.empty() || response.step() < response.base_step() ||
       unanswered_.front().number != response.first_message_number() ||
       last < response.first_message_number() ||
-      last > unanswered_.back().number)
+      last > unanswered_.back().number) {
     return absl::InternalError(absl::StrFormat(
         "the server answers messages %d to %d, which are not the oldest "
         "unanswered",
         response.first_message_number(), last));
+  }
   const size_t row_bytes = batch_size_ * sample_bytes_;
   uint64_t steps = response.step() - response.base_step();
   auto joined = std::make_shared<std::string>();
@@ -205,12 +212,13 @@ absl::Status TrainStream::MatchSeveral(TrainAnswer* answer) {
     const uint64_t left =
         (inputs.size() - oldest.input_bytes_answered) / row_bytes;
     const uint64_t taken = whole ? left : std::min(left, steps);
-    if (taken > steps || (oldest.number == last && taken != steps))
+    if (taken > steps || (oldest.number == last && taken != steps)) {
       return absl::InternalError(
           absl::StrFormat("the server answers steps %d to %d, which are not "
                           "those of messages %d to %d",
                           response.base_step(), response.step(),
                           response.first_message_number(), last));
+    }
     joined->append(inputs, oldest.input_bytes_answered, taken * row_bytes);
     oldest.input_bytes_answered += taken * row_bytes;
     steps -= taken;
@@ -250,16 +258,18 @@ absl::Status TrainStream::Finish() {
   if (!fault_.ok()) return fault_;
   if (!status.ok()) return status;
   std::lock_guard lock(mutex_);
-  if (goodbye_)
+  if (goodbye_) {
     return ShutDown(absl::StrFormat(
         "the server has shut down, and sessions that it held in memory alone "
         "are gone; %d messages were not answered",
         unanswered_.size()));
-  if (!unanswered_.empty())
+  }
+  if (!unanswered_.empty()) {
     return absl::UnavailableError(absl::StrFormat(
         "the server ended the stream with %d messages unanswered: open a new "
         "stream and go on from the offset that it names",
         unanswered_.size()));
+  }
   return absl::OkStatus();
 }
 

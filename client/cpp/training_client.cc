@@ -49,8 +49,9 @@ TrainingClient::TrainingClient(std::shared_ptr<Stub> stub,
 
 std::unique_ptr<grpc::ClientContext> TrainingClient::NewContext() const {
   auto context = std::make_unique<grpc::ClientContext>();
-  for (const auto& [key, value] : options_.metadata)
+  for (const auto& [key, value] : options_.metadata) {
     context->AddMetadata(key, value);
+  }
   return context;
 }
 
@@ -67,11 +68,12 @@ absl::StatusOr<v1::Session> TrainingClient::CreateSession(
   absl::Status status =
       FromGrpc(stub_->CreateSession(WithDeadline().get(), request, &response));
   // Its own refusals have a reason; gRPC's, of a long message, has none.
-  if (absl::IsResourceExhausted(status) && ReasonOf(status).empty())
+  if (absl::IsResourceExhausted(status) && ReasonOf(status).empty()) {
     return absl::ResourceExhaustedError(absl::StrFormat(
         "%s: the request has %d bytes, and the server takes messages up to its "
         "--max-message-bytes",
         status.message(), request.ByteSizeLong()));
+  }
   if (!status.ok()) return status;
   return std::move(*response.mutable_session());
 }
@@ -196,8 +198,9 @@ std::unique_ptr<WatchStream> TrainingClient::Watch(
     const std::string& session_id, const WatchOptions& options) {
   v1::WatchDeltasRequest request;
   request.set_session_id(session_id);
-  if (options.after_step.has_value())
+  if (options.after_step.has_value()) {
     request.set_after_step(*options.after_step);
+  }
   request.set_with_anchor(options.with_anchor);
   request.set_with_state(options.with_state);
   auto context = NewContext();

@@ -21,25 +21,28 @@ WatchStream::~WatchStream() {
 
 bool WatchStream::Next(v1::WatchDeltasResponse* response) {
   // Nothing comes after a last word.
-  if (end_ != WatchEnd::kNone || !fault_.ok() || !call_->Read(response))
+  if (end_ != WatchEnd::kNone || !fault_.ok() || !call_->Read(response)) {
     return false;
+  }
   anchor_.reset();
   fault_ = TakeChunk(*response);
   if (!fault_.ok()) return false;
-  if (response->resync())
+  if (response->resync()) {
     end_ = WatchEnd::kResync;
-  else if (response->session_deleted())
+  } else if (response->session_deleted()) {
     end_ = WatchEnd::kSessionDeleted;
-  else if (response->goodbye())
+  } else if (response->goodbye()) {
     end_ = WatchEnd::kGoodbye;
+  }
   return true;
 }
 
 absl::Status WatchStream::TakeChunk(const v1::WatchDeltasResponse& response) {
   if (!response.has_anchor()) {
-    if (coming_.has_value() && response.step() != response.base_step())
+    if (coming_.has_value() && response.step() != response.base_step()) {
       return absl::DataLossError(
           "deltas came before the anchor was whole: watch again");
+    }
     return absl::OkStatus();
   }
   if (!coming_.has_value()) coming_.emplace(with_state_);
