@@ -65,7 +65,7 @@ class ComputePool : public Crew {
   ComputePool(size_t threads, std::function<void(double)> on_wait);
 
   // Runs what was submitted, then joins.
-  ~ComputePool();
+  ~ComputePool() override;
 
   ComputePool(const ComputePool&) = delete;
   ComputePool& operator=(const ComputePool&) = delete;
