@@ -97,7 +97,7 @@ bool TrainStream::FullFor(size_t bytes) const {
 }
 
 bool TrainStream::WindowFull() const {
-  std::lock_guard lock(mutex_);
+  client::MutexLock lock(mutex_);
   // The next message is taken to be as large as the last one sent.
   return FullFor(unanswered_.empty() ? 0 : unanswered_.back().bytes);
 }
@@ -110,8 +110,8 @@ bool TrainStream::Send(v1::TrainRequest request) {
       shared->inputs().size() + shared->targets().size() +
       sizeof(float) * static_cast<size_t>(shared->sample_weights_size());
   {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return ended_ || !FullFor(bytes); });
+    client::MutexLock lock(mutex_);
+    while (!ended_ && FullFor(bytes)) changed_.Wait(mutex_);
     if (ended_) return false;
     unanswered_.push_back({next_number_++, bytes, 0, shared});
     unanswered_bytes_ += bytes;
@@ -152,7 +152,7 @@ absl::Status TrainStream::Match(TrainAnswer* answer) {
   answer->inputs = {};
   answer->joined = nullptr;
   answer->detail = detail_;
-  std::lock_guard lock(mutex_);
+  client::MutexLock lock(mutex_);
   if (response.first_message_number() != 0) return MatchSeveral(answer);
   if (unanswered_.empty() ||
       unanswered_.front().number != response.message_number()) {
@@ -187,7 +187,7 @@ absl::Status TrainStream::Match(TrainAnswer* answer) {
 void TrainStream::DropOldest() {
   unanswered_bytes_ -= unanswered_.front().bytes;
   unanswered_.pop_front();
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 absl::Status TrainStream::MatchSeveral(TrainAnswer* answer) {
@@ -237,9 +237,9 @@ bool TrainStream::EndReading(absl::Status why) {
     fault_ = std::move(why);
     context_->TryCancel();
   }
-  std::lock_guard lock(mutex_);
+  client::MutexLock lock(mutex_);
   ended_ = true;
-  changed_.notify_all();
+  changed_.NotifyAll();
   return false;
 }
 
@@ -257,7 +257,7 @@ absl::Status TrainStream::Finish() {
   absl::Status status = FromGrpc(call_->Finish());
   if (!fault_.ok()) return fault_;
   if (!status.ok()) return status;
-  std::lock_guard lock(mutex_);
+  client::MutexLock lock(mutex_);
   if (goodbye_) {
     return ShutDown(absl::StrFormat(
         "the server has shut down, and sessions that it held in memory alone "

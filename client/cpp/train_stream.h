@@ -17,18 +17,18 @@
 #ifndef BACKPROP_CLIENT_CPP_TRAIN_STREAM_H_
 #define BACKPROP_CLIENT_CPP_TRAIN_STREAM_H_
 
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.grpc.pb.h"
+#include "client/cpp/mutex.h"
 #include "client/cpp/options.h"
 #include "grpcpp/client_context.h"
 
@@ -113,13 +113,14 @@ class TrainStream {
 
   absl::Status ReadOpening(const v1::Session& session);
 
-  bool FullFor(size_t bytes) const;  // REQUIRES mutex_
+  bool FullFor(size_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Finds the request that `answer` belongs to and its inputs. Not OK: the
   // server broke the protocol.
   absl::Status Match(TrainAnswer* answer);
-  // The same of a response that answers several. REQUIRES mutex_.
-  absl::Status MatchSeveral(TrainAnswer* answer);
-  void DropOldest();  // REQUIRES mutex_
+  // The same of a response that answers several.
+  absl::Status MatchSeveral(TrainAnswer* answer)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DropOldest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Passes over the samples of the oldest request that a response skipped, and
   // those that standardisation was learnt from.
   absl::Status PassOver(const v1::TrainResponse& response, Unanswered* oldest);
@@ -135,11 +136,11 @@ class TrainStream {
   uint64_t opening_step_ = 0;
   uint64_t opening_offset_ = 0;
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Unanswered> unanswered_;  // guarded by mutex_
-  size_t unanswered_bytes_ = 0;        // guarded by mutex_
-  bool ended_ = false;                 // guarded by mutex_: Next said false
+  mutable client::Mutex mutex_;
+  client::CondVar changed_;
+  std::deque<Unanswered> unanswered_ ABSL_GUARDED_BY(mutex_);
+  size_t unanswered_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;  // Next said false
 
   // The writer's.
   uint64_t next_number_ = 1;

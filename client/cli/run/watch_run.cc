@@ -20,19 +20,21 @@ WatchRun::~WatchRun() {
 }
 
 void WatchRun::Stop() {
-  std::lock_guard lock(mutex_);
+  client::MutexLock lock(mutex_);
   stopped_ = true;
   if (stream_ != nullptr) stream_->Cancel();
 }
 
 WatchProgress WatchRun::Wait(std::chrono::milliseconds patience) {
-  std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, patience, [this] { return progress_.ended; });
+  const auto until = std::chrono::steady_clock::now() + patience;
+  client::MutexLock lock(mutex_);
+  while (!progress_.ended && changed_.WaitUntil(mutex_, until)) {
+  }
   return progress_;
 }
 
 bool WatchRun::Begin(std::shared_ptr<WatchStream> stream) {
-  std::lock_guard lock(mutex_);
+  client::MutexLock lock(mutex_);
   stream_ = std::move(stream);
   // Stop has found none to cancel.
   if (stopped_) stream_->Cancel();
@@ -41,7 +43,7 @@ bool WatchRun::Begin(std::shared_ptr<WatchStream> stream) {
 
 absl::Status WatchRun::TakeAnchor(Anchor anchor) {
   if (replica_.has_value()) {
-    std::lock_guard lock(mutex_);
+    client::MutexLock lock(mutex_);
     ++progress_.resyncs;
     return replica_->Restart(std::move(anchor));
   }
@@ -58,7 +60,7 @@ absl::Status WatchRun::Take(WatchStream& stream,
     status = TakeAnchor(*std::move(anchor));
   else if (replica_.has_value())
     status = replica_->Apply(response);
-  std::lock_guard lock(mutex_);
+  client::MutexLock lock(mutex_);
   if (replica_.has_value()) progress_.step = replica_->step();
   progress_.bytes += response.ByteSizeLong();
   if (!status.ok())
@@ -88,7 +90,7 @@ absl::Status WatchRun::FollowToEnd() {
   if (!status.ok() || Arrived()) stream->Cancel();
   absl::Status finished = stream->Finish();
   if (!status.ok() || Arrived()) return status;
-  std::lock_guard lock(mutex_);
+  client::MutexLock lock(mutex_);
   if (stopped_) return absl::OkStatus();
   progress_.end = stream->end();
   return finished;
@@ -96,10 +98,10 @@ absl::Status WatchRun::FollowToEnd() {
 
 void WatchRun::Follow() {
   absl::Status status = FollowToEnd();
-  std::lock_guard lock(mutex_);
+  client::MutexLock lock(mutex_);
   progress_.ended = true;
   progress_.status = std::move(status);
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 }  // namespace backprop::cli

@@ -6,15 +6,15 @@
 #define BACKPROP_CLIENT_CLI_RUN_WATCH_RUN_H_
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "client/cpp/mutex.h"
 #include "client/cpp/replica.h"
 #include "client/cpp/training_client.h"
 
@@ -64,11 +64,11 @@ class WatchRun {
 
   std::optional<Replica> replica_;  // the reader's; since the first anchor
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  WatchProgress progress_;               // guarded by mutex_
-  std::shared_ptr<WatchStream> stream_;  // guarded by mutex_
-  bool stopped_ = false;                 // guarded by mutex_
+  client::Mutex mutex_;
+  client::CondVar changed_;
+  WatchProgress progress_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<WatchStream> stream_ ABSL_GUARDED_BY(mutex_);
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::thread reader_;  // last: it uses the rest
 };
