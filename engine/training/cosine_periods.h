@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The periods of a kCosine schedule with restarts: each is period_factor times
+// The periods of a CosineDecay with restarts: each is period_factor times
 // as long as the one before, rounded. Rounding leaves no formula for where the
 // n-th begins, so they are walked one by one, and only so many.
 #ifndef BACKPROP_ENGINE_TRAINING_COSINE_PERIODS_H_

@@ -17,39 +17,34 @@ uint64_t SumOrEver(uint64_t a, uint64_t b) {
   return a > kEver - b ? kEver : a + b;
 }
 
-double Cosine(const Schedule& schedule, double position, double length) {
-  const double least = schedule.min_rate;
-  const double wave = 1 + std::cos(std::numbers::pi * position / length);
-  return least + (schedule.learning_rate - least) * wave / 2;
-}
-
-double Polynomial(const Schedule& schedule, uint64_t age) {
-  const double end = schedule.min_rate;
-  const double left = 1 - static_cast<double>(std::min(age, schedule.steps)) /
-                              static_cast<double>(schedule.steps);
-  return end + (schedule.learning_rate - end) *
-                   std::pow(left, double{schedule.power});
-}
-
 }  // namespace
 
 LearningRate::LearningRate(const Schedule& schedule,
                            const SchedulePosition& position)
-    : schedule_(schedule), age_(position.age), period_{0, schedule.steps} {
-  if (schedule.kind == ScheduleKind::kCosine) period_ = PeriodAt(KindAge(0));
+    : schedule_(schedule), age_(position.age) {
+  if (const auto* cosine = std::get_if<CosineDecay>(&schedule_.kind)) {
+    period_ = {0, cosine->period_steps};
+    period_ = PeriodAt(*cosine, KindAge(0));
+  }
   plateau_ = position.plateau.value_or(
       PlateauPosition{.rate = schedule.learning_rate});
 }
 
 SchedulePosition LearningRate::position() const {
   SchedulePosition position{.age = age_};
-  if (schedule_.kind == ScheduleKind::kPlateau) position.plateau = plateau_;
+  if (std::holds_alternative<ReduceOnPlateau>(schedule_.kind)) {
+    position.plateau = plateau_;
+  }
   return position;
 }
 
 uint64_t LearningRate::KindAge(uint64_t ahead) const {
   const uint64_t age = SumOrEver(age_, ahead);
   return age - std::min(age, schedule_.warmup_steps);
+}
+
+uint64_t LearningRate::WarmupLeft() const {
+  return schedule_.warmup_steps - std::min(age_, schedule_.warmup_steps);
 }
 
 float LearningRate::Rate(uint64_t ahead) const {
@@ -59,43 +54,62 @@ float LearningRate::Rate(uint64_t ahead) const {
     return static_cast<float>(double{schedule_.learning_rate} *
                               (static_cast<double>(age) + 1) / (warmup + 1));
   }
-  return static_cast<float>(RateOfKind(KindAge(ahead)));
+  const uint64_t kind_age = KindAge(ahead);
+  return static_cast<float>(
+      std::visit([&](const auto& kind) { return RateOf(kind, kind_age); },
+                 schedule_.kind));
 }
 
-double LearningRate::RateOfKind(uint64_t age) const {
-  const double base = schedule_.learning_rate;
-  const auto a = static_cast<double>(age);
-  switch (schedule_.kind) {
-    case ScheduleKind::kConstant:
-      return base;
-    case ScheduleKind::kStep:
-      return base * std::pow(double{schedule_.factor},
-                             static_cast<double>(age / schedule_.steps));
-    case ScheduleKind::kExponential:
-      return base * std::pow(double{schedule_.factor}, a);
-    case ScheduleKind::kPolynomial:
-      return Polynomial(schedule_, age);
-    case ScheduleKind::kInverseTime:
-      return base / (1 + double{schedule_.rate} * a);
-    case ScheduleKind::kCosine: {
-      if (!schedule_.restarts && age >= schedule_.steps) {
-        return schedule_.min_rate;
-      }
-      const Period period = PeriodAt(age);
-      return Cosine(schedule_, static_cast<double>(age - period.begin),
-                    static_cast<double>(period.length));
-    }
-    case ScheduleKind::kPlateau:
-      return plateau_.rate;
-  }
-  return base;
+double LearningRate::RateOf(const ConstantRate&, uint64_t) const {
+  return schedule_.learning_rate;
 }
 
-LearningRate::Period LearningRate::PeriodAt(uint64_t age) const {
+double LearningRate::RateOf(const StepDecay& step, uint64_t age) const {
+  const auto falls = static_cast<double>(age / step.every);
+  return schedule_.learning_rate * std::pow(double{step.factor}, falls);
+}
+
+double LearningRate::RateOf(const ExponentialDecay& exponential,
+                            uint64_t age) const {
+  return schedule_.learning_rate *
+         std::pow(double{exponential.factor}, static_cast<double>(age));
+}
+
+double LearningRate::RateOf(const PolynomialDecay& polynomial,
+                            uint64_t age) const {
+  const double end = polynomial.end_rate;
+  const double left = 1 - static_cast<double>(std::min(age, polynomial.steps)) /
+                              static_cast<double>(polynomial.steps);
+  return end + (schedule_.learning_rate - end) *
+                   std::pow(left, double{polynomial.power});
+}
+
+double LearningRate::RateOf(const InverseTimeDecay& inverse_time,
+                            uint64_t age) const {
+  return schedule_.learning_rate /
+         (1 + double{inverse_time.rate} * static_cast<double>(age));
+}
+
+double LearningRate::RateOf(const CosineDecay& cosine, uint64_t age) const {
+  if (!cosine.restarts && age >= cosine.period_steps) return cosine.min_rate;
+  const Period period = PeriodAt(cosine, age);
+  const double least = cosine.min_rate;
+  const auto position = static_cast<double>(age - period.begin);
+  const auto length = static_cast<double>(period.length);
+  const double wave = 1 + std::cos(std::numbers::pi * position / length);
+  return least + (schedule_.learning_rate - least) * wave / 2;
+}
+
+double LearningRate::RateOf(const ReduceOnPlateau&, uint64_t) const {
+  return plateau_.rate;
+}
+
+LearningRate::Period LearningRate::PeriodAt(const CosineDecay& cosine,
+                                            uint64_t age) const {
   Period period = period_;
-  if (!schedule_.restarts) return period;
+  if (!cosine.restarts) return period;
   while (age - period.begin >= period.length) {
-    const uint64_t next = NextPeriod(period.length, schedule_.period_factor);
+    const uint64_t next = NextPeriod(period.length, cosine.period_factor);
     if (next == period.length) {  // so will all be that follow
       period.begin = age - (age - period.begin) % period.length;
       return period;
@@ -106,47 +120,46 @@ LearningRate::Period LearningRate::PeriodAt(uint64_t age) const {
 }
 
 uint64_t LearningRate::StepsUntilDecision() const {
-  if (schedule_.kind != ScheduleKind::kPlateau) return kEver;
-  const uint64_t warmup_left =
-      schedule_.warmup_steps - std::min(age_, schedule_.warmup_steps);
-  return SumOrEver(warmup_left, schedule_.steps - plateau_.window_steps);
+  const auto* plateau = std::get_if<ReduceOnPlateau>(&schedule_.kind);
+  if (plateau == nullptr) return kEver;
+  return SumOrEver(WarmupLeft(), plateau->window_steps - plateau_.window_steps);
 }
 
 void LearningRate::Record(std::span<const float> errors) {
-  const uint64_t warmup_left =
-      schedule_.warmup_steps - std::min(age_, schedule_.warmup_steps);
+  const uint64_t warmup_left = WarmupLeft();
   age_ = SumOrEver(age_, errors.size());
-  if (schedule_.kind == ScheduleKind::kCosine) {
-    period_ = PeriodAt(KindAge(0));
+  if (const auto* cosine = std::get_if<CosineDecay>(&schedule_.kind)) {
+    period_ = PeriodAt(*cosine, KindAge(0));
   }
-  if (schedule_.kind != ScheduleKind::kPlateau) return;
+  const auto* plateau = std::get_if<ReduceOnPlateau>(&schedule_.kind);
+  if (plateau == nullptr) return;
   for (const float error :
        errors.subspan(std::min<uint64_t>(warmup_left, errors.size()))) {
     plateau_.window_sum += double{error};
     ++plateau_.window_steps;
   }
-  if (plateau_.window_steps >= schedule_.steps) EndWindow();
+  if (plateau_.window_steps >= plateau->window_steps) EndWindow(*plateau);
 }
 
-void LearningRate::EndWindow() {
+void LearningRate::EndWindow(const ReduceOnPlateau& plateau) {
   PlateauPosition& at = plateau_;
   const double mean = at.window_sum / static_cast<double>(at.window_steps);
   at.window_sum = 0;
   at.window_steps = 0;
   if (!at.best.has_value() ||
-      mean < *at.best * (1 - double{schedule_.threshold})) {
+      mean < *at.best * (1 - double{plateau.threshold})) {
     at.best = mean;
     at.bad_windows = 0;
     return;
   }
-  if (at.bad_windows < schedule_.patience) {
+  if (at.bad_windows < plateau.patience) {
     ++at.bad_windows;
     return;
   }
   at.bad_windows = 0;
   at.rate =
-      std::max(schedule_.min_rate,
-               static_cast<float>(double{at.rate} * double{schedule_.factor}));
+      std::max(plateau.min_rate,
+               static_cast<float>(double{at.rate} * double{plateau.factor}));
 }
 
 }  // namespace backprop

@@ -8,38 +8,76 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
+#include <variant>
 #include <vector>
 
 #include "engine/contract/field_violation.h"
 
 namespace backprop {
 
-enum class ScheduleKind : uint8_t {
-  kConstant,
-  kStep,
-  kExponential,
-  kPolynomial,
-  kInverseTime,
-  kCosine,
-  kPlateau,
+// The kinds of schedule, each with what it needs; α0 is the learning rate, a
+// the steps since the warm-up.
+
+struct ConstantRate {  // α0
+  friend bool operator==(const ConstantRate&, const ConstantRate&) = default;
 };
 
-// Fields that the kind doesn't name are ignored.
+struct StepDecay {  // α0·factor^⌊a/every⌋
+  uint64_t every = 0;
+  float factor = 0.1F;
+
+  friend bool operator==(const StepDecay&, const StepDecay&) = default;
+};
+
+struct ExponentialDecay {  // α0·factor^a
+  float factor = 0;
+
+  friend bool operator==(const ExponentialDecay&,
+                         const ExponentialDecay&) = default;
+};
+
+struct PolynomialDecay {  // from α0 to end_rate in `steps` steps
+  uint64_t steps = 0;
+  float end_rate = 0;
+  float power = 1;
+
+  friend bool operator==(const PolynomialDecay&,
+                         const PolynomialDecay&) = default;
+};
+
+struct InverseTimeDecay {  // α0/(1 + rate·a)
+  float rate = 0;
+
+  friend bool operator==(const InverseTimeDecay&,
+                         const InverseTimeDecay&) = default;
+};
+
+struct CosineDecay {          // half a wave from α0 to min_rate in each period
+  uint64_t period_steps = 0;  // of the first period
+  float min_rate = 0;
+  bool restarts = false;
+  float period_factor = 1;  // how much longer each period is
+
+  friend bool operator==(const CosineDecay&, const CosineDecay&) = default;
+};
+
+struct ReduceOnPlateau {  // falls when the error no longer does
+  uint64_t window_steps = 0;
+  float factor = 0.1F;
+  uint32_t patience = 10;  // windows in a row without a better mean
+  float threshold = 1e-4F;
+  float min_rate = 0;
+
+  friend bool operator==(const ReduceOnPlateau&,
+                         const ReduceOnPlateau&) = default;
+};
+
 struct Schedule {
-  ScheduleKind kind = ScheduleKind::kConstant;
+  std::variant<ConstantRate, StepDecay, ExponentialDecay, PolynomialDecay,
+               InverseTimeDecay, CosineDecay, ReduceOnPlateau>
+      kind = ConstantRate{};
   float learning_rate = 0;    // α0
-  uint64_t warmup_steps = 0;  // all kinds
-  uint64_t steps = 0;         // kStep: every; kPolynomial; kCosine: period;
-                              // kPlateau: window
-  float factor = 0.1F;        // kStep, kExponential, kPlateau
-  float min_rate = 0;         // kPolynomial: end; kCosine; kPlateau
-  float power = 1;            // kPolynomial
-  float rate = 0;             // kInverseTime
-  bool restarts = false;      // kCosine
-  float period_factor = 1;    // kCosine
-  uint32_t patience = 10;     // kPlateau
-  float threshold = 1e-4F;    // kPlateau
+  uint64_t warmup_steps = 0;  // whatever the kind
 
   friend bool operator==(const Schedule&, const Schedule&) = default;
 };
@@ -48,7 +86,7 @@ struct Schedule {
 // "learning_rate", "schedule.cosine.period_steps".
 std::vector<FieldViolation> Validate(const Schedule& schedule);
 
-// Where a kPlateau schedule stands: its windows so far.
+// Where a ReduceOnPlateau stands: its windows so far.
 struct PlateauPosition {
   double window_sum = 0;                      // of the present window's errors
   uint64_t window_steps = 0;                  // how many these are
@@ -64,7 +102,7 @@ struct PlateauPosition {
 // and the errors to come.
 struct SchedulePosition {
   uint64_t age = 0;  // steps of it that count as done
-  // kPlateau only; nullopt: none of those steps' errors is known.
+  // ReduceOnPlateau only; nullopt: none of those steps' errors is known.
   std::optional<PlateauPosition> plateau = std::nullopt;
 
   friend bool operator==(const SchedulePosition&,
@@ -88,9 +126,9 @@ class LearningRate {
   // next step). Valid while ahead < StepsUntilDecision().
   float Rate(uint64_t ahead) const;
 
-  // For how many further steps Rate is known: with kPlateau the rest of the
-  // warm-up and of the present window, else UINT64_MAX. Callers end their runs
-  // there.
+  // For how many further steps Rate is known: with ReduceOnPlateau the rest of
+  // the warm-up and of the present window, else UINT64_MAX. Callers end their
+  // runs there.
   uint64_t StepsUntilDecision() const;
 
   // errors: of the steps just done, in order; at most StepsUntilDecision().
@@ -101,7 +139,7 @@ class LearningRate {
   SchedulePosition position() const;
 
  private:
-  // Of kCosine, in steps after the warm-up.
+  // Of CosineDecay, in steps after the warm-up.
   struct Period {
     uint64_t begin = 0;
     uint64_t length = 0;
@@ -109,15 +147,23 @@ class LearningRate {
 
   // Age of the kind's formula: steps since the warm-up.
   uint64_t KindAge(uint64_t ahead) const;
-  double RateOfKind(uint64_t age) const;
+  uint64_t WarmupLeft() const;
+  // α of the kind at that age.
+  double RateOf(const ConstantRate&, uint64_t age) const;
+  double RateOf(const StepDecay& step, uint64_t age) const;
+  double RateOf(const ExponentialDecay& exponential, uint64_t age) const;
+  double RateOf(const PolynomialDecay& polynomial, uint64_t age) const;
+  double RateOf(const InverseTimeDecay& inverse_time, uint64_t age) const;
+  double RateOf(const CosineDecay& cosine, uint64_t age) const;
+  double RateOf(const ReduceOnPlateau&, uint64_t age) const;
   // age: not before the present period.
-  Period PeriodAt(uint64_t age) const;
-  void EndWindow();
+  Period PeriodAt(const CosineDecay& cosine, uint64_t age) const;
+  void EndWindow(const ReduceOnPlateau& plateau);
 
   Schedule schedule_;
   uint64_t age_ = 0;
-  Period period_;            // kCosine only: the next step's
-  PlateauPosition plateau_;  // kPlateau only
+  Period period_;            // CosineDecay only: the next step's
+  PlateauPosition plateau_;  // ReduceOnPlateau only
 };
 
 }  // namespace backprop

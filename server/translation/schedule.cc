@@ -13,36 +13,78 @@ Value OrDefault(Value value, Value default_value) {
   return value == 0 ? default_value : value;
 }
 
-void PlateauFromProto(const v1::ReduceOnPlateau& proto, Schedule* schedule) {
-  schedule->kind = ScheduleKind::kPlateau;
-  schedule->steps = OrDefault<uint64_t>(proto.window_steps(), kPlateauWindow);
-  schedule->factor = OrDefault(proto.factor(), kPlateauFactor);
-  if (proto.has_patience()) schedule->patience = proto.patience();
-  if (proto.has_threshold()) schedule->threshold = proto.threshold();
-  schedule->min_rate = proto.min_rate();
+StepDecay FromProto(const v1::StepDecay& proto) {
+  return {.every = proto.every(),
+          .factor = OrDefault(proto.factor(), kStepFactor)};
 }
 
-void PlateauToProto(const Schedule& schedule, v1::ReduceOnPlateau* proto) {
-  proto->set_window_steps(schedule.steps);
-  proto->set_factor(schedule.factor);
-  proto->set_patience(schedule.patience);
-  proto->set_threshold(schedule.threshold);
-  proto->set_min_rate(schedule.min_rate);
+ExponentialDecay FromProto(const v1::ExponentialDecay& proto) {
+  return {.factor = proto.factor()};
 }
 
-void CosineFromProto(const v1::CosineDecay& proto, Schedule* schedule) {
-  schedule->kind = ScheduleKind::kCosine;
-  schedule->steps = proto.period_steps();
-  schedule->min_rate = proto.min_rate();
-  schedule->restarts = proto.restarts();
-  schedule->period_factor = OrDefault(proto.period_factor(), 1.0F);
+PolynomialDecay FromProto(const v1::PolynomialDecay& proto) {
+  return {.steps = proto.steps(),
+          .end_rate = proto.end_rate(),
+          .power = OrDefault(proto.power(), 1.0F)};
 }
 
-void CosineToProto(const Schedule& schedule, v1::CosineDecay* proto) {
-  proto->set_period_steps(schedule.steps);
-  proto->set_min_rate(schedule.min_rate);
-  proto->set_restarts(schedule.restarts);
-  proto->set_period_factor(schedule.period_factor);
+InverseTimeDecay FromProto(const v1::InverseTimeDecay& proto) {
+  return {.rate = proto.rate()};
+}
+
+CosineDecay FromProto(const v1::CosineDecay& proto) {
+  return {.period_steps = proto.period_steps(),
+          .min_rate = proto.min_rate(),
+          .restarts = proto.restarts(),
+          .period_factor = OrDefault(proto.period_factor(), 1.0F)};
+}
+
+ReduceOnPlateau FromProto(const v1::ReduceOnPlateau& proto) {
+  ReduceOnPlateau plateau{
+      .window_steps = OrDefault<uint64_t>(proto.window_steps(), kPlateauWindow),
+      .factor = OrDefault(proto.factor(), kPlateauFactor),
+      .min_rate = proto.min_rate()};
+  if (proto.has_patience()) plateau.patience = proto.patience();
+  if (proto.has_threshold()) plateau.threshold = proto.threshold();
+  return plateau;
+}
+
+void ToProto(const ConstantRate&, v1::Schedule*) {}
+
+void ToProto(const StepDecay& step, v1::Schedule* proto) {
+  proto->mutable_step()->set_every(step.every);
+  proto->mutable_step()->set_factor(step.factor);
+}
+
+void ToProto(const ExponentialDecay& exponential, v1::Schedule* proto) {
+  proto->mutable_exponential()->set_factor(exponential.factor);
+}
+
+void ToProto(const PolynomialDecay& polynomial, v1::Schedule* proto) {
+  proto->mutable_polynomial()->set_steps(polynomial.steps);
+  proto->mutable_polynomial()->set_end_rate(polynomial.end_rate);
+  proto->mutable_polynomial()->set_power(polynomial.power);
+}
+
+void ToProto(const InverseTimeDecay& inverse_time, v1::Schedule* proto) {
+  proto->mutable_inverse_time()->set_rate(inverse_time.rate);
+}
+
+void ToProto(const CosineDecay& cosine, v1::Schedule* proto) {
+  v1::CosineDecay* const filled = proto->mutable_cosine();
+  filled->set_period_steps(cosine.period_steps);
+  filled->set_min_rate(cosine.min_rate);
+  filled->set_restarts(cosine.restarts);
+  filled->set_period_factor(cosine.period_factor);
+}
+
+void ToProto(const ReduceOnPlateau& plateau, v1::Schedule* proto) {
+  v1::ReduceOnPlateau* const filled = proto->mutable_plateau();
+  filled->set_window_steps(plateau.window_steps);
+  filled->set_factor(plateau.factor);
+  filled->set_patience(plateau.patience);
+  filled->set_threshold(plateau.threshold);
+  filled->set_min_rate(plateau.min_rate);
 }
 
 }  // namespace
@@ -56,29 +98,22 @@ Schedule ScheduleFromProto(const v1::Optimiser& proto) {
     case v1::Schedule::KIND_NOT_SET:
       break;
     case v1::Schedule::kStep:
-      schedule.kind = ScheduleKind::kStep;
-      schedule.steps = given.step().every();
-      schedule.factor = OrDefault(given.step().factor(), kStepFactor);
+      schedule.kind = FromProto(given.step());
       break;
     case v1::Schedule::kExponential:
-      schedule.kind = ScheduleKind::kExponential;
-      schedule.factor = given.exponential().factor();
+      schedule.kind = FromProto(given.exponential());
       break;
     case v1::Schedule::kPolynomial:
-      schedule.kind = ScheduleKind::kPolynomial;
-      schedule.steps = given.polynomial().steps();
-      schedule.min_rate = given.polynomial().end_rate();
-      schedule.power = OrDefault(given.polynomial().power(), 1.0F);
+      schedule.kind = FromProto(given.polynomial());
       break;
     case v1::Schedule::kInverseTime:
-      schedule.kind = ScheduleKind::kInverseTime;
-      schedule.rate = given.inverse_time().rate();
+      schedule.kind = FromProto(given.inverse_time());
       break;
     case v1::Schedule::kCosine:
-      CosineFromProto(given.cosine(), &schedule);
+      schedule.kind = FromProto(given.cosine());
       break;
     case v1::Schedule::kPlateau:
-      PlateauFromProto(given.plateau(), &schedule);
+      schedule.kind = FromProto(given.plateau());
       break;
   }
   return schedule;
@@ -86,34 +121,13 @@ Schedule ScheduleFromProto(const v1::Optimiser& proto) {
 
 void ScheduleToProto(const Schedule& schedule, v1::Optimiser* proto) {
   proto->set_learning_rate(schedule.learning_rate);
-  if (schedule.kind == ScheduleKind::kConstant && schedule.warmup_steps == 0) {
+  if (std::holds_alternative<ConstantRate>(schedule.kind) &&
+      schedule.warmup_steps == 0) {
     return;
   }
   v1::Schedule* const filled = proto->mutable_schedule();
   filled->set_warmup_steps(schedule.warmup_steps);
-  switch (schedule.kind) {
-    case ScheduleKind::kConstant:
-      return;
-    case ScheduleKind::kStep:
-      filled->mutable_step()->set_every(schedule.steps);
-      filled->mutable_step()->set_factor(schedule.factor);
-      return;
-    case ScheduleKind::kExponential:
-      filled->mutable_exponential()->set_factor(schedule.factor);
-      return;
-    case ScheduleKind::kPolynomial:
-      filled->mutable_polynomial()->set_steps(schedule.steps);
-      filled->mutable_polynomial()->set_end_rate(schedule.min_rate);
-      filled->mutable_polynomial()->set_power(schedule.power);
-      return;
-    case ScheduleKind::kInverseTime:
-      filled->mutable_inverse_time()->set_rate(schedule.rate);
-      return;
-    case ScheduleKind::kCosine:
-      return CosineToProto(schedule, filled->mutable_cosine());
-    case ScheduleKind::kPlateau:
-      return PlateauToProto(schedule, filled->mutable_plateau());
-  }
+  std::visit([&](const auto& kind) { ToProto(kind, filled); }, schedule.kind);
 }
 
 }  // namespace backprop

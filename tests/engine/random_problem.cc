@@ -44,22 +44,22 @@ Layout RandomLayout(Random& random, const NetworkSpec& network,
   return MakeLayout(network, 1 + random.Below(largest_batch), forms);
 }
 
-// Not kPlateau, whose rates follow from the errors.
+// Not ReduceOnPlateau, whose rates follow from the errors.
 Schedule RandomSchedule(Random& random, float rate) {
-  constexpr ScheduleKind kKinds[] = {
-      ScheduleKind::kConstant,    ScheduleKind::kStep,
-      ScheduleKind::kExponential, ScheduleKind::kPolynomial,
-      ScheduleKind::kInverseTime, ScheduleKind::kCosine};
-  Schedule schedule;
-  schedule.kind = kKinds[random.Below(std::size(kKinds))];
-  schedule.learning_rate = rate;
-  schedule.warmup_steps = Chance(random, 2) ? 10 : 0;
-  schedule.steps = 1 + random.Below(50);
-  schedule.factor = 0.98F;
-  schedule.min_rate = rate / 4;
-  schedule.power = 2;
-  schedule.rate = 0.05F;
-  schedule.restarts = true;
+  const size_t kind = random.Below(6);
+  Schedule schedule{.learning_rate = rate,
+                    .warmup_steps = Chance(random, 2) ? uint64_t{10} : 0};
+  const uint64_t steps = 1 + random.Below(50);
+  const decltype(schedule.kind) kinds[] = {
+      ConstantRate{},
+      StepDecay{.every = steps, .factor = 0.98F},
+      ExponentialDecay{.factor = 0.98F},
+      PolynomialDecay{.steps = steps, .end_rate = rate / 4, .power = 2},
+      InverseTimeDecay{.rate = 0.05F},
+      CosineDecay{
+          .period_steps = steps, .min_rate = rate / 4, .restarts = true}};
+  static_assert(std::size(kinds) == 6);
+  schedule.kind = kinds[kind];
   return schedule;
 }
 

@@ -32,8 +32,7 @@ Problem MakeReplicaProblem(const NamedOptimiser& optimiser,
   Problem problem = MakeProblem(network, MakeLayout(network, batch_size, forms),
                                 0, kSteps, 21);
   Use(optimiser, problem);
-  problem.schedule.kind = ScheduleKind::kExponential;
-  problem.schedule.factor = 0.9F;
+  problem.schedule.kind = ExponentialDecay{.factor = 0.9F};
   problem.schedule.warmup_steps = 3;
   problem.sample_weights = Random(22).Uniforms(kSteps * batch_size, 0, 2);
   problem.sample_weights[1] = 0;

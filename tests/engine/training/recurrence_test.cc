@@ -90,9 +90,8 @@ Problem ProblemOf(const std::vector<size_t>& sizes, Activation hidden,
   Problem problem =
       MakeProblem(network, MakeLayout(network, 1, forms), 0.002F, 45, 12);
   Use(optimiser, problem);
-  problem.schedule = {.kind = ScheduleKind::kExponential,
-                      .learning_rate = 0.002F,
-                      .factor = 0.99F};
+  problem.schedule = {.kind = ExponentialDecay{.factor = 0.99F},
+                      .learning_rate = 0.002F};
   return problem;
 }
 

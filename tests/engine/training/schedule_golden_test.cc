@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -17,66 +16,65 @@ namespace backprop::testing {
 namespace {
 
 struct GoldenSchedule {
+  std::string kind;
   Schedule schedule;
   std::vector<float> errors;
   std::vector<double> rates;
 };
 
-void SetKind(const std::string &kind, Schedule &schedule) {
-  static const std::map<std::string, ScheduleKind> kKinds = {
-      {"step", ScheduleKind::kStep},
-      {"exponential", ScheduleKind::kExponential},
-      {"polynomial", ScheduleKind::kPolynomial},
-      {"inverse_time", ScheduleKind::kInverseTime},
-      {"cosine", ScheduleKind::kCosine},
-      {"restarts", ScheduleKind::kCosine},
-      {"plateau", ScheduleKind::kPlateau},
+Schedule MakeSchedule(const GoldenCase& golden) {
+  const std::string& kind = golden.names[0];
+  const auto number = [&](const char* name, float absent) {
+    const std::vector<float> given = golden.floats(name);
+    return given.empty() ? absent : given[0];
   };
-  schedule.kind = kKinds.at(kind);
-  schedule.restarts = kind == "restarts";
-}
-
-void SetField(const std::string &name, double value, Schedule &schedule) {
-  const auto number = static_cast<float>(value);
-  const auto count = static_cast<uint64_t>(value);
-  if (name == "learning_rate") schedule.learning_rate = number;
-  if (name == "warmup_steps") schedule.warmup_steps = count;
-  if (name == "steps") schedule.steps = count;
-  if (name == "factor") schedule.factor = number;
-  if (name == "min_rate") schedule.min_rate = number;
-  if (name == "power") schedule.power = number;
-  if (name == "rate") schedule.rate = number;
-  if (name == "period_factor") schedule.period_factor = number;
-  if (name == "patience") schedule.patience = static_cast<uint32_t>(count);
-  if (name == "threshold") schedule.threshold = number;
+  const auto count = [&](const char* name) {
+    return static_cast<uint64_t>(number(name, 0));
+  };
+  Schedule schedule{.learning_rate = number("learning_rate", 0),
+                    .warmup_steps = count("warmup_steps")};
+  const float least = number("min_rate", 0);
+  if (kind == "step") {
+    schedule.kind = StepDecay{count("steps"), number("factor", 0.1F)};
+  } else if (kind == "exponential") {
+    schedule.kind = ExponentialDecay{number("factor", 0)};
+  } else if (kind == "polynomial") {
+    schedule.kind = PolynomialDecay{count("steps"), least, number("power", 1)};
+  } else if (kind == "inverse_time") {
+    schedule.kind = InverseTimeDecay{number("rate", 0)};
+  } else if (kind == "cosine" || kind == "restarts") {
+    schedule.kind = CosineDecay{count("steps"), least, kind == "restarts",
+                                number("period_factor", 1)};
+  } else if (kind == "plateau") {
+    schedule.kind =
+        ReduceOnPlateau{.window_steps = count("steps"),
+                        .factor = number("factor", 0.1F),
+                        .patience = static_cast<uint32_t>(count("patience")),
+                        .threshold = number("threshold", 1e-4F),
+                        .min_rate = least};
+  } else {
+    ADD_FAILURE() << kind << " is no kind of schedule";
+  }
+  return schedule;
 }
 
 std::vector<GoldenSchedule> ReadSchedules() {
   std::vector<GoldenSchedule> schedules;
-  for (const GoldenCase &golden : ReadGoldenCases("schedules.txt")) {
-    GoldenSchedule &schedule = schedules.emplace_back();
-    SetKind(golden.names[0], schedule.schedule);
-    for (const auto &[word, numbers] : golden.lines) {
-      if (word == "errors") {
-        schedule.errors = golden.floats(word);
-      } else if (word == "rates") {
-        schedule.rates = numbers;
-      } else {
-        SetField(word, numbers[0], schedule.schedule);
-      }
-    }
+  for (const GoldenCase& golden : ReadGoldenCases("schedules.txt")) {
+    schedules.push_back({.kind = golden.names[0],
+                         .schedule = MakeSchedule(golden),
+                         .errors = golden.floats("errors"),
+                         .rates = golden.lines.at("rates")});
   }
   return schedules;
 }
 
-std::string NameOf(const GoldenSchedule &golden) {
-  return absl::StrCat("kind ", static_cast<int>(golden.schedule.kind),
-                      " steps ", golden.schedule.steps, " warm-up ",
-                      golden.schedule.warmup_steps);
+std::string NameOf(const GoldenSchedule& golden) {
+  return absl::StrCat(golden.kind, ", warm-up ", golden.schedule.warmup_steps);
 }
 
 // The rates of a run in messages of at most `piece` steps.
-std::vector<float> Rates(const GoldenSchedule &golden, size_t piece) {
+std::vector<float> Rates(const GoldenSchedule& golden, size_t piece) {
   LearningRate rate(golden.schedule);
   std::vector<float> errors = golden.errors;
   errors.resize(golden.rates.size(), 1.0F);
@@ -96,7 +94,7 @@ std::vector<float> Rates(const GoldenSchedule &golden, size_t piece) {
 TEST(ScheduleGoldenTest, RatesArePyTorchs) {
   const std::vector<GoldenSchedule> schedules = ReadSchedules();
   ASSERT_GE(schedules.size(), 14);
-  for (const GoldenSchedule &golden : schedules) {
+  for (const GoldenSchedule& golden : schedules) {
     ASSERT_TRUE(Validate(golden.schedule).empty()) << NameOf(golden);
     for (const size_t piece : {1, 3, 1000}) {
       const std::vector<float> rates = Rates(golden, piece);

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace backprop::testing {
@@ -21,12 +22,25 @@ using ::testing::IsEmpty;
 
 constexpr uint64_t kEver = std::numeric_limits<uint64_t>::max();
 
-Schedule Base(ScheduleKind kind) {
-  Schedule schedule;
-  schedule.kind = kind;
-  schedule.learning_rate = 0.5F;
-  schedule.steps = 10;
-  return schedule;
+using Kind = decltype(Schedule::kind);
+
+Schedule Base(const Kind& kind) {
+  return {.kind = kind, .learning_rate = 0.5F};
+}
+
+// Of each kind one, with a length of `steps` where the kind has one.
+std::vector<Kind> EveryKind(uint64_t steps, float factor) {
+  const std::vector<Kind> kinds = {
+      ConstantRate{},
+      StepDecay{.every = steps, .factor = factor},
+      ExponentialDecay{.factor = factor},
+      PolynomialDecay{.steps = steps},
+      InverseTimeDecay{.rate = 0.1F},
+      CosineDecay{
+          .period_steps = steps, .restarts = true, .period_factor = 1.4F},
+      ReduceOnPlateau{.window_steps = steps, .factor = factor, .patience = 1}};
+  EXPECT_EQ(kinds.size(), std::variant_size_v<Kind>);
+  return kinds;
 }
 
 float RateAt(const Schedule& schedule, uint64_t age) {
@@ -41,15 +55,10 @@ TEST(ScheduleTest, AConstantRateIsGivenBackAsItCame) {
 }
 
 TEST(ScheduleTest, WarmUpRisesToTheBaseWhateverTheKind) {
-  for (const ScheduleKind kind :
-       {ScheduleKind::kConstant, ScheduleKind::kStep,
-        ScheduleKind::kExponential, ScheduleKind::kPolynomial,
-        ScheduleKind::kInverseTime, ScheduleKind::kCosine,
-        ScheduleKind::kPlateau}) {
+  for (const Kind& kind : EveryKind(10, 0.1F)) {
     Schedule schedule = Base(kind);
-    schedule.rate = 1;
     schedule.warmup_steps = 3;
-    const int number = static_cast<int>(kind);
+    const size_t number = kind.index();
     EXPECT_EQ(RateAt(schedule, 0), 0.125F) << number;
     EXPECT_EQ(RateAt(schedule, 1), 0.25F) << number;
     EXPECT_EQ(RateAt(schedule, 2), 0.375F) << number;
@@ -63,19 +72,19 @@ TEST(ScheduleTest, WarmUpRisesToTheBaseWhateverTheKind) {
 }
 
 TEST(ScheduleTest, APolynomialEndsAtItsEnd) {
-  Schedule schedule = Base(ScheduleKind::kPolynomial);
-  schedule.min_rate = 0.25F;
+  PolynomialDecay polynomial{.steps = 10, .end_rate = 0.25F};
+  const Schedule schedule = Base(polynomial);
   EXPECT_EQ(RateAt(schedule, 0), 0.5F);
   EXPECT_EQ(RateAt(schedule, 5), 0.375F);
   EXPECT_EQ(RateAt(schedule, 10), 0.25F);
   EXPECT_EQ(RateAt(schedule, 1000), 0.25F);
-  schedule.power = 2;
-  EXPECT_EQ(RateAt(schedule, 5), 0.3125F);
+  polynomial.power = 2;
+  EXPECT_EQ(RateAt(Base(polynomial), 5), 0.3125F);
 }
 
 TEST(ScheduleTest, WithoutRestartsACosineStaysAtItsLeast) {
-  Schedule schedule = Base(ScheduleKind::kCosine);
-  schedule.min_rate = 0.25F;
+  const Schedule schedule =
+      Base(CosineDecay{.period_steps = 10, .min_rate = 0.25F});
   EXPECT_EQ(RateAt(schedule, 0), 0.5F);
   EXPECT_EQ(RateAt(schedule, 5), 0.375F);
   EXPECT_GT(RateAt(schedule, 9), 0.25F);
@@ -85,10 +94,8 @@ TEST(ScheduleTest, WithoutRestartsACosineStaysAtItsLeast) {
 
 // Periods of 3, 5 (4.5 rounded), 8 (7.5), 12, 18 … steps.
 TEST(ScheduleTest, PeriodsGrowByTheirFactorToTheNearestStep) {
-  Schedule schedule = Base(ScheduleKind::kCosine);
-  schedule.steps = 3;
-  schedule.restarts = true;
-  schedule.period_factor = 1.5F;
+  const Schedule schedule = Base(
+      CosineDecay{.period_steps = 3, .restarts = true, .period_factor = 1.5F});
   std::vector<uint64_t> starts;
   LearningRate rate(schedule);
   const std::vector<float> one = {1.0F};
@@ -103,11 +110,11 @@ TEST(ScheduleTest, PeriodsGrowByTheirFactorToTheNearestStep) {
 // Neither a period that can't grow nor one that outgrows all numbers takes
 // long, or forever.
 TEST(ScheduleTest, FarAgesAreFoundAtOnce) {
-  Schedule schedule = Base(ScheduleKind::kCosine);
-  schedule.restarts = true;
-  schedule.period_factor = 1.01F;  // 10.1 rounds to 10
-  EXPECT_EQ(RateAt(schedule, uint64_t{10} << 50), 0.5F);
-  schedule.period_factor = std::numeric_limits<float>::max();
+  CosineDecay cosine{.period_steps = 10, .restarts = true};
+  cosine.period_factor = 1.01F;  // 10.1 rounds to 10
+  EXPECT_EQ(RateAt(Base(cosine), uint64_t{10} << 50), 0.5F);
+  cosine.period_factor = std::numeric_limits<float>::max();
+  const Schedule schedule = Base(cosine);
   EXPECT_EQ(RateAt(schedule, 10), 0.5F);
   EXPECT_LT(RateAt(schedule, kEver - 1), 0.5F);
   EXPECT_GE(RateAt(schedule, kEver - 1), 0);
@@ -122,9 +129,8 @@ void RecordWindows(LearningRate& rate, float error, size_t windows) {
 }
 
 TEST(PlateauTest, PatienceIsHowManyWindowsMayPass) {
-  Schedule schedule = Base(ScheduleKind::kPlateau);
-  schedule.factor = 0.5F;
-  schedule.patience = 2;
+  const Schedule schedule =
+      Base(ReduceOnPlateau{.window_steps = 10, .factor = 0.5F, .patience = 2});
   LearningRate rate(schedule);
   RecordWindows(rate, 1, 3);  // the best, and two that are no better
   EXPECT_EQ(rate.Rate(0), 0.5F);
@@ -137,10 +143,8 @@ TEST(PlateauTest, PatienceIsHowManyWindowsMayPass) {
 }
 
 TEST(PlateauTest, ABetterWindowIsBetterByTheThreshold) {
-  Schedule schedule = Base(ScheduleKind::kPlateau);
-  schedule.factor = 0.5F;
-  schedule.patience = 0;
-  schedule.threshold = 0.25F;
+  const Schedule schedule = Base(ReduceOnPlateau{
+      .window_steps = 10, .factor = 0.5F, .patience = 0, .threshold = 0.25F});
   LearningRate rate(schedule);
   RecordWindows(rate, 8, 1);
   RecordWindows(rate, 5.5F, 1);
@@ -150,18 +154,16 @@ TEST(PlateauTest, ABetterWindowIsBetterByTheThreshold) {
 }
 
 TEST(PlateauTest, TheRateNeverFallsBelowItsLeast) {
-  Schedule schedule = Base(ScheduleKind::kPlateau);
-  schedule.patience = 0;
-  schedule.factor = 0.01F;
-  schedule.min_rate = 0.125F;
+  const Schedule schedule = Base(ReduceOnPlateau{
+      .window_steps = 10, .factor = 0.01F, .patience = 0, .min_rate = 0.125F});
   LearningRate rate(schedule);
   RecordWindows(rate, 1, 5);
   EXPECT_EQ(rate.Rate(0), 0.125F);
 }
 
 TEST(PlateauTest, AWindowMayComeInPieces) {
-  Schedule schedule = Base(ScheduleKind::kPlateau);
-  schedule.patience = 0;
+  const Schedule schedule =
+      Base(ReduceOnPlateau{.window_steps = 10, .patience = 0});
   LearningRate rate(schedule);
   RecordWindows(rate, 1, 1);
   EXPECT_EQ(rate.StepsUntilDecision(), 10);
@@ -174,8 +176,7 @@ TEST(PlateauTest, AWindowMayComeInPieces) {
 }
 
 TEST(PlateauTest, WindowsBeginAfterTheWarmUp) {
-  Schedule schedule = Base(ScheduleKind::kPlateau);
-  schedule.patience = 0;
+  Schedule schedule = Base(ReduceOnPlateau{.window_steps = 10, .patience = 0});
   schedule.warmup_steps = 7;
   LearningRate rate(schedule);
   EXPECT_EQ(rate.StepsUntilDecision(), 17);
@@ -200,19 +201,9 @@ std::vector<float> Errors(size_t count) {
 
 TEST(SchedulePositionTest, GoesOnFromEveryAgeAsTheScheduleItself) {
   const std::vector<float> errors = Errors(300);
-  for (const ScheduleKind kind :
-       {ScheduleKind::kConstant, ScheduleKind::kStep,
-        ScheduleKind::kExponential, ScheduleKind::kPolynomial,
-        ScheduleKind::kInverseTime, ScheduleKind::kCosine,
-        ScheduleKind::kPlateau}) {
+  for (const Kind& kind : EveryKind(7, 0.9F)) {
     Schedule schedule = Base(kind);
-    schedule.steps = 7;
     schedule.warmup_steps = 5;
-    schedule.factor = 0.9F;
-    schedule.patience = 1;
-    schedule.rate = 0.1F;
-    schedule.restarts = true;
-    schedule.period_factor = 1.4F;
     LearningRate whole(schedule);
     std::vector<float> rates;
     for (size_t i = 0; i < errors.size(); ++i) {
@@ -221,8 +212,7 @@ TEST(SchedulePositionTest, GoesOnFromEveryAgeAsTheScheduleItself) {
       LearningRate again(schedule, position);
       for (size_t k = i; k < errors.size(); ++k) {
         if (k < rates.size()) {
-          ASSERT_EQ(again.Rate(0), rates[k])
-              << static_cast<int>(kind) << ' ' << i;
+          ASSERT_EQ(again.Rate(0), rates[k]) << kind.index() << ' ' << i;
         } else {
           rates.push_back(again.Rate(0));
         }
@@ -231,16 +221,15 @@ TEST(SchedulePositionTest, GoesOnFromEveryAgeAsTheScheduleItself) {
       whole.Record({&errors[i], 1});
       EXPECT_EQ(again.position().age, errors.size());
     }
-    if (kind == ScheduleKind::kPlateau) {
+    if (std::holds_alternative<ReduceOnPlateau>(kind)) {
       EXPECT_LT(whole.Rate(0), 0.3F) << "the rate fell several times";
     }
   }
 }
 
 TEST(SchedulePositionTest, OneThatNoScheduleComesToIsRefusedByField) {
-  Schedule schedule = Base(ScheduleKind::kPlateau);
-  schedule.min_rate = 0.1F;
-  schedule.patience = 2;
+  Schedule schedule = Base(
+      ReduceOnPlateau{.window_steps = 10, .patience = 2, .min_rate = 0.1F});
   const PlateauPosition good{.window_sum = 1,
                              .window_steps = 9,
                              .best = 0.5,
@@ -269,20 +258,20 @@ TEST(SchedulePositionTest, OneThatNoScheduleComesToIsRefusedByField) {
   bad = good;
   bad.rate = 0.09F;
   EXPECT_THAT(refused(bad), ElementsAre("plateau.rate"));
-  schedule.kind = ScheduleKind::kStep;
+  schedule.kind = StepDecay{.every = 10};
   EXPECT_THAT(refused(good), ElementsAre("plateau"));
 }
 
 // Periods of 2^22 steps that grow by one step each: 46 million of them would
 // have to be walked for the largest age that is let in.
 TEST(SchedulePositionTest, OneThatIsTooManyPeriodsAwayIsRefused) {
-  Schedule schedule = Base(ScheduleKind::kCosine);
-  schedule.steps = uint64_t{1} << 22;
-  schedule.restarts = true;
-  schedule.period_factor = 1 + 0x1p-23F;
-  schedule.warmup_steps = 5;
+  CosineDecay cosine{.period_steps = uint64_t{1} << 22,
+                     .restarts = true,
+                     .period_factor = 1 + 0x1p-23F};
   const auto refused = [&](uint64_t age) {
     std::vector<std::string> fields;
+    Schedule schedule = Base(cosine);
+    schedule.warmup_steps = 5;
     for (const FieldViolation& violation :
          Validate(SchedulePosition{.age = age}, schedule)) {
       fields.push_back(violation.field);
@@ -292,17 +281,17 @@ TEST(SchedulePositionTest, OneThatIsTooManyPeriodsAwayIsRefused) {
   // The steps of the first 2^21 periods, and the warm-up's.
   const uint64_t periods = uint64_t{1} << 21;
   const uint64_t last =
-      5 + periods * schedule.steps + periods * (periods - 1) / 2 - 1;
+      5 + periods * cosine.period_steps + periods * (periods - 1) / 2 - 1;
   EXPECT_THAT(refused(0), IsEmpty());
   EXPECT_THAT(refused(last), IsEmpty());
   EXPECT_THAT(refused(last + 1), ElementsAre("schedule_age"));
   EXPECT_THAT(refused(uint64_t{1} << 53), ElementsAre("schedule_age"));
-  schedule.period_factor = 1;  // all alike: found at once
+  cosine.period_factor = 1;  // all alike: found at once
   EXPECT_THAT(refused(uint64_t{1} << 53), IsEmpty());
-  schedule.period_factor = 2;
+  cosine.period_factor = 2;
   EXPECT_THAT(refused(uint64_t{1} << 53), IsEmpty());
-  schedule.period_factor = 1 + 0x1p-23F;
-  schedule.restarts = false;
+  cosine.period_factor = 1 + 0x1p-23F;
+  cosine.restarts = false;
   EXPECT_THAT(refused(uint64_t{1} << 53), IsEmpty());
 }
 
@@ -323,36 +312,28 @@ TEST(ScheduleValidationTest, TheBaseRateIsPositiveAndFinite) {
 }
 
 TEST(ScheduleValidationTest, EveryKindNamesItsOwnFields) {
-  Schedule schedule = Base(ScheduleKind::kStep);
-  EXPECT_THAT(Refused(schedule), IsEmpty());
-  schedule.steps = 0;
-  schedule.factor = 1.5F;
-  EXPECT_THAT(Refused(schedule),
+  EXPECT_THAT(Refused(Base(StepDecay{.every = 10})), IsEmpty());
+  EXPECT_THAT(Refused(Base(StepDecay{.every = 0, .factor = 1.5F})),
               ElementsAre("schedule.step.every", "schedule.step.factor"));
-  schedule.kind = ScheduleKind::kExponential;
-  EXPECT_THAT(Refused(schedule), ElementsAre("schedule.exponential.factor"));
-  schedule.kind = ScheduleKind::kPolynomial;
-  schedule.min_rate = 0.75F;
-  schedule.power = 0;
-  EXPECT_THAT(Refused(schedule), ElementsAre("schedule.polynomial.steps",
-                                             "schedule.polynomial.end_rate",
-                                             "schedule.polynomial.power"));
-  schedule.kind = ScheduleKind::kInverseTime;
-  EXPECT_THAT(Refused(schedule), ElementsAre("schedule.inverse_time.rate"));
-  schedule.kind = ScheduleKind::kCosine;
-  schedule.period_factor = 0.5F;
-  EXPECT_THAT(Refused(schedule), ElementsAre("schedule.cosine.period_steps",
-                                             "schedule.cosine.min_rate",
-                                             "schedule.cosine.period_factor"));
-  schedule.kind = ScheduleKind::kPlateau;
-  schedule.factor = 1;
-  schedule.threshold = 1;
+  EXPECT_THAT(Refused(Base(ExponentialDecay{.factor = 1.5F})),
+              ElementsAre("schedule.exponential.factor"));
   EXPECT_THAT(
-      Refused(schedule),
+      Refused(Base(PolynomialDecay{.steps = 0, .end_rate = 0.75F, .power = 0})),
+      ElementsAre("schedule.polynomial.steps", "schedule.polynomial.end_rate",
+                  "schedule.polynomial.power"));
+  EXPECT_THAT(Refused(Base(InverseTimeDecay{})),
+              ElementsAre("schedule.inverse_time.rate"));
+  EXPECT_THAT(
+      Refused(Base(CosineDecay{
+          .period_steps = 0, .min_rate = 0.75F, .period_factor = 0.5F})),
+      ElementsAre("schedule.cosine.period_steps", "schedule.cosine.min_rate",
+                  "schedule.cosine.period_factor"));
+  EXPECT_THAT(
+      Refused(Base(ReduceOnPlateau{
+          .window_steps = 0, .factor = 1, .threshold = 1, .min_rate = 0.75F})),
       ElementsAre("schedule.plateau.window_steps", "schedule.plateau.factor",
                   "schedule.plateau.threshold", "schedule.plateau.min_rate"));
-  schedule.kind = ScheduleKind::kConstant;
-  EXPECT_THAT(Refused(schedule), IsEmpty());
+  EXPECT_THAT(Refused(Base(ConstantRate{})), IsEmpty());
 }
 
 }  // namespace

@@ -165,9 +165,8 @@ TEST(TrainerExtremesTest, AStepThatMustBeLookedAtDoesNotDisturbTheNextOnes) {
   problem.inputs[2 * looked_at + 1] = -0x1p60F;
   problem.targets[2 * looked_at] = 0x1p40F;
   problem.targets[2 * looked_at + 1] = 0x1p40F;
-  problem.schedule = {.kind = ScheduleKind::kExponential,
-                      .learning_rate = 0.5F,
-                      .factor = 0.9F};
+  problem.schedule = {.kind = ExponentialDecay{.factor = 0.9F},
+                      .learning_rate = 0.5F};
   problem.sample_weights = Random(3).Uniforms(2 * kSteps, 0.5F, 1);
   problem.sample_weights[2 * looked_at] = 0.5F;
   problem.sample_weights[2 * looked_at + 1] = 0.5F;
