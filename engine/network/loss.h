@@ -8,6 +8,8 @@
 #ifndef BACKPROP_ENGINE_NETWORK_LOSS_H_
 #define BACKPROP_ENGINE_NETWORK_LOSS_H_
 
+#include <limits>
+#include <optional>
 #include <span>
 
 #include "engine/network/network.h"
@@ -20,6 +22,22 @@ struct LastLayer {
   std::span<const float> outputs;  // y = f(z)
   std::span<const float> targets;  // d
 };
+
+// What there is to know of a loss beside its formula.
+struct LossTraits {
+  const char* name;  // as the protocol has it: "HUBER"
+  // With which it is fused, outputs then being probabilities; or identity,
+  // outputs then being logits. nullopt: any but softmax.
+  std::optional<Activation> fused_with = std::nullopt;
+  bool has_class_weights = false;
+  // The least and largest number that a target may be, and the rule in words,
+  // "in [0, 1]"; null: any finite number.
+  float least_target = -std::numeric_limits<float>::max();
+  float largest_target = std::numeric_limits<float>::max();
+  const char* target_rule = nullptr;
+};
+
+const LossTraits& TraitsOf(Loss loss);
 
 // E, the session's loss: with label smoothing and class weights. What a step
 // reports (ErrorAndSignal returns it) and what evaluation does. network: says

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/contract/delta.h"
+#include "engine/network/loss.h"
 #include "server/calls/watched_steps.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/sample_decoder.h"
@@ -42,14 +43,14 @@ absl::Status CheckTargets(const NetworkSpec& network, const v1::Sample& sample,
   if (status.ok()) {
     status = CheckFinite(path + ".targets", {sample.targets().data(), outputs});
   }
-  if (!status.ok() || network.loss != Loss::kBinaryCrossEntropy) return status;
+  const LossTraits& loss = TraitsOf(network.loss);
+  if (!status.ok() || loss.target_rule == nullptr) return status;
   for (int i = 0; i < sample.targets_size(); ++i) {
     const float target = sample.targets(i);
-    if (target >= 0 && target <= 1) continue;
-    return InvalidField(
-        absl::StrCat(path, ".targets[", i, "]"),
-        absl::StrCat("is ", target,
-                     "; must be in [0, 1] under BINARY_CROSS_ENTROPY"));
+    if (target >= loss.least_target && target <= loss.largest_target) continue;
+    return InvalidField(absl::StrCat(path, ".targets[", i, "]"),
+                        absl::StrCat("is ", target, "; must be ",
+                                     loss.target_rule, " under ", loss.name));
   }
   return status;
 }

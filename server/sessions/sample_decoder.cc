@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "engine/network/loss.h"
 #include "server/sessions/rejection.h"
 
 namespace backprop {
@@ -116,15 +117,15 @@ absl::Status CheckTargets(const NetworkSpec& network, std::string_view targets,
   }
   const size_t bad = FirstNonFinite(targets, 1.0F);
   if (bad < samples * outputs) return NonFinite("targets", bad, outputs);
-  if (network.loss != Loss::kBinaryCrossEntropy) return absl::OkStatus();
+  const LossTraits& loss = TraitsOf(network.loss);
+  if (loss.target_rule == nullptr) return absl::OkStatus();
   for (size_t i = 0; i < samples * outputs; ++i) {
     const float target = LoadFloat(targets, i);
-    if (target >= 0 && target <= 1) continue;
+    if (target >= loss.least_target && target <= loss.largest_target) continue;
     return InvalidField(
         "targets", absl::StrCat("row ", i / outputs, ", column ", i % outputs,
-                                " is ", target,
-                                "; must be in [0, 1] under "
-                                "BINARY_CROSS_ENTROPY; nothing was applied"));
+                                " is ", target, "; must be ", loss.target_rule,
+                                " under ", loss.name, "; nothing was applied"));
   }
   return absl::OkStatus();
 }

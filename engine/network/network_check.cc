@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/network/network.h"
-
+//
+// Which networks there can be.
 #include <cmath>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/network/loss.h"
+#include "engine/network/network.h"
 
 namespace backprop {
 namespace {
@@ -43,35 +45,32 @@ void CheckLayer(const LayerSpec& layer, const std::string& field, bool last,
   }
 }
 
+const char* NameOf(Activation fused) {
+  return fused == Activation::kSoftmax ? "softmax" : "sigmoid";
+}
+
 // The last layer's activation must suit the loss.
 void CheckOutput(Activation output, Loss loss, const std::string& field,
                  Violations& violations) {
-  if (loss == Loss::kCrossEntropy) {
-    if (output == Activation::kSoftmax || output == Activation::kIdentity) {
-      return;
+  const LossTraits& traits = TraitsOf(loss);
+  if (!traits.fused_with.has_value()) {
+    if (output == Activation::kSoftmax) {
+      violations.push_back(
+          {field, "softmax needs cross-entropy as the loss: set loss"});
     }
-    violations.push_back({field,
-                          "must be softmax (outputs are probabilities) or "
-                          "identity (outputs are logits) under "
-                          "cross-entropy"});
-  } else if (output == Activation::kSoftmax) {
+  } else if (output != *traits.fused_with && output != Activation::kIdentity) {
     violations.push_back(
-        {field, "softmax needs cross-entropy as the loss: set loss"});
-  } else if (loss == Loss::kBinaryCrossEntropy &&
-             output != Activation::kSigmoid &&
-             output != Activation::kIdentity) {
-    violations.push_back({field,
-                          "must be sigmoid (outputs are probabilities) or "
-                          "identity (outputs are logits) under binary "
-                          "cross-entropy"});
+        {field, absl::StrCat("must be ", NameOf(*traits.fused_with),
+                             " (outputs are probabilities) or identity "
+                             "(outputs are logits) under ",
+                             traits.name)});
   }
 }
 
 void CheckClassWeights(const NetworkSpec& network, Violations& violations) {
   const std::vector<float>& weights = network.class_weights;
   if (weights.empty()) return;
-  if (network.loss != Loss::kCrossEntropy &&
-      network.loss != Loss::kBinaryCrossEntropy) {
+  if (!TraitsOf(network.loss).has_class_weights) {
     violations.push_back({"class_weights",
                           "are for cross-entropy and binary cross-entropy "
                           "only"});
