@@ -18,7 +18,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROTO = HERE.parents[1] / "proto"
-FILES = ["delta", "network", "training_service"]
+FILES = ["delta", "network", "options", "training_service"]
 SERVICE = "training_service"
 PROTOC_VERSION = "libprotoc 3.21.12"
 LICENCE = "# SPDX-License-Identifier: Apache-2.0\n"

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/calls/update_session.h"
 
-#include <google/protobuf/util/field_mask_util.h>
-
 #include <algorithm>
-#include <array>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,44 +9,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/sessions/rejection.h"
+#include "server/translation/live_fields.h"
 #include "server/translation/spec.h"
 
 namespace backprop {
 namespace {
 
 using google::protobuf::FieldMask;
-using google::protobuf::util::FieldMaskUtil;
 using Violations = std::vector<FieldViolation>;
-using Kind = v1::Optimiser::KindCase;
 
+// These begin the schedule anew.
 constexpr std::string_view kRate = "optimiser.learning_rate";
 constexpr std::string_view kSchedule = "optimiser.schedule";
-constexpr std::string_view kDropout = "layers.dropout";
-
-struct Path {
-  std::string_view name;
-  Kind kind;  // the optimiser that has the field; KIND_NOT_SET: all sessions do
-};
-constexpr std::array<Path, 18> kPaths = {{
-    {kRate, Kind::KIND_NOT_SET},
-    {kSchedule, Kind::KIND_NOT_SET},
-    {"optimiser.l2", Kind::KIND_NOT_SET},
-    {"optimiser.l1", Kind::KIND_NOT_SET},
-    {"optimiser.decoupled_decay", Kind::KIND_NOT_SET},
-    {"optimiser.clipping", Kind::KIND_NOT_SET},
-    {"digest_every", Kind::KIND_NOT_SET},
-    {"optimiser.sgd.momentum", Kind::kSgd},
-    {"optimiser.adagrad.epsilon", Kind::kAdagrad},
-    {"optimiser.rms_prop.decay", Kind::kRmsProp},
-    {"optimiser.rms_prop.epsilon", Kind::kRmsProp},
-    {"optimiser.adam.beta1", Kind::kAdam},
-    {"optimiser.adam.beta2", Kind::kAdam},
-    {"optimiser.adam.epsilon", Kind::kAdam},
-    {kDropout, Kind::KIND_NOT_SET},
-    {"label_smoothing", Kind::KIND_NOT_SET},
-    {"class_weights", Kind::KIND_NOT_SET},
-    {"huber_delta", Kind::KIND_NOT_SET},
-}};
 
 bool Names(const FieldMask& mask, std::string_view path) {
   return std::ranges::find(mask.paths(), path) != mask.paths().end();
@@ -57,8 +28,8 @@ bool Names(const FieldMask& mask, std::string_view path) {
 
 std::string AllPaths() {
   std::string all;
-  for (const Path& path : kPaths) {
-    absl::StrAppend(&all, all.empty() ? "" : ", ", std::string(path.name));
+  for (const LiveField& field : LiveFields()) {
+    absl::StrAppend(&all, all.empty() ? "" : ", ", field.path);
   }
   return all;
 }
@@ -69,19 +40,19 @@ Violations CheckMask(const FieldMask& mask, const v1::SessionSpec& spec) {
     return {{"update_mask", "must name at least one field"}};
   }
   // Each path once at most: more would only be repetitions.
-  if (mask.paths_size() > static_cast<int>(kPaths.size())) {
-    return {{"update_mask",
-             absl::StrCat("names ", mask.paths_size(), " fields; there are ",
-                          kPaths.size(), " at most")}};
+  const size_t most = LiveFields().size();
+  if (mask.paths_size() > static_cast<int>(most)) {
+    return {
+        {"update_mask", absl::StrCat("names ", mask.paths_size(),
+                                     " fields; there are ", most, " at most")}};
   }
   Violations violations;
   for (int i = 0; i < mask.paths_size(); ++i) {
     const std::string field = absl::StrCat("update_mask.paths[", i, "]");
-    const auto known = std::ranges::find(kPaths, mask.paths(i), &Path::name);
-    if (known == kPaths.end()) {
+    const LiveField* const known = FindLiveField(mask.paths(i));
+    if (known == nullptr) {
       violations.push_back({field, absl::StrCat("is not one of ", AllPaths())});
-    } else if (known->kind != Kind::KIND_NOT_SET &&
-               known->kind != spec.optimiser().kind_case()) {
+    } else if (!HasField(spec, *known)) {
       violations.push_back({field, absl::StrCat("names ", mask.paths(i),
                                                 ", but the session has "
                                                 "another optimiser")});
@@ -93,25 +64,9 @@ Violations CheckMask(const FieldMask& mask, const v1::SessionSpec& spec) {
 // Copies what the checked mask names.
 absl::Status Merge(const v1::UpdateSessionRequest& request,
                    v1::SessionSpec* spec) {
-  const v1::SessionSpec& given = request.spec();
-  FieldMask plain;
   for (const std::string& path : request.update_mask().paths()) {
-    if (path != kDropout) plain.add_paths(path);
-  }
-  FieldMaskUtil::MergeOptions replace;
-  replace.set_replace_message_fields(true);
-  replace.set_replace_repeated_fields(true);
-  FieldMaskUtil::MergeMessageTo(given, plain, replace, spec);
-  if (!Names(request.update_mask(), kDropout)) return absl::OkStatus();
-  if (given.layers_size() != spec->layers_size()) {
-    return InvalidField("spec.layers",
-                        absl::StrCat("holds ", given.layers_size(),
-                                     "; to set layers.dropout it must hold the "
-                                     "session's ",
-                                     spec->layers_size()));
-  }
-  for (int k = 0; k < given.layers_size(); ++k) {
-    spec->mutable_layers(k)->set_dropout(given.layers(k).dropout());
+    absl::Status status = CopyField(request.spec(), *FindLiveField(path), spec);
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
