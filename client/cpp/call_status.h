@@ -24,8 +24,8 @@ absl::Status FromGrpc(const grpc::Status& status);
 // TrainResponse.rejection.
 absl::Status FromRejection(const google::rpc::Status& status);
 
-// One of the reasons at the head of training_service.proto, e.g.
-// "SESSION_NOT_FOUND"; empty if the status did not come from a backpropd.
+// One of the protocol's reasons (ErrorReason), e.g. "SESSION_NOT_FOUND"; empty
+// if the status did not come from a backpropd.
 std::string ReasonOf(const absl::Status& status);
 
 // Why the call did not get through, if it is known; the message says it too.

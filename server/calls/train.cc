@@ -274,7 +274,7 @@ void MessageTrainer::EndPart(const absl::Status& status,
   response->set_next_offset(progress.next_offset);
   response->set_message_done(!status.ok() || next_ == count_);
   if (!status.ok()) {
-    metrics_.RecordRejection(RejectionReason(status));
+    metrics_.RecordRejection(ReasonOf(status));
     *response->mutable_rejection() = ToRpcStatus(status);
   }
   const bool has_last_digest =

@@ -12,11 +12,13 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "backprop/v1/error_reasons.h"
 #include "server/mutex.h"
 #include "server/ops/error_statistics.h"
 #include "server/ops/process_stats.h"
@@ -44,15 +46,9 @@ const Buckets kQueueBuckets = {1e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3,
 const Buckets kRpcBuckets = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                              0.1,    0.25,  0.5,    1,     2.5,  5,     10};
 
-// The reasons at the head of training_service.proto; anything else is counted
-// as "other", so that no text from elsewhere becomes a label.
-constexpr const char* kOtherReason = "other";
-constexpr std::array kReasons = {
-    "SESSION_NOT_FOUND", "SESSION_HAS_WRITER", "SESSION_BUSY",
-    "SESSION_LIMIT",     "QUEUE_LIMIT",        "REQUEST_ID_REUSED",
-    "INVALID_REQUEST",   "OFFSET_GAP",         "NON_FINITE_STEP",
-    "NON_FINITE_OUTPUT", "NOT_READY",          "STEP_NOT_HELD",
-    "STEP_NOT_REACHED",  "SHUTTING_DOWN",      kOtherReason};
+// A reason that is none of kErrorReasons is counted as this, so that no text
+// from elsewhere becomes a label.
+constexpr char kOtherReason[] = "other";
 
 // gRPC's codes 0 to 16, as Go names them.
 constexpr std::array kCodeNames = {"OK",
@@ -256,9 +252,13 @@ Metrics::Metrics() : state_(std::make_unique<State>()) {
   auto& rejections = state_->all.Counters(
       "backprop_rejections_total",
       "Requests refused, by the reason that the client was told.");
-  for (const char* reason : kReasons) {
+  const auto count = [&](const std::string& reason) {
     state_->rejections[reason] = &rejections.Add({{"reason", reason}});
+  };
+  for (const ErrorReason& reason : kErrorReasons) {
+    count(std::string(reason.name));
   }
+  count(kOtherReason);
   state_->all
       .MakeGauge("backprop_build_info", "Always 1; what this server is.",
                  {{"version", BACKPROP_VERSION},

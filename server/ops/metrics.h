@@ -4,7 +4,7 @@
 // buckets are what they are (metrics.cc). Nothing else includes prometheus.
 //
 // No label grows with users or sessions: labels are RPC names, status codes and
-// the reasons listed in training_service.proto.
+// the protocol's reasons (ErrorReason).
 #ifndef BACKPROP_SERVER_OPS_METRICS_H_
 #define BACKPROP_SERVER_OPS_METRICS_H_
 
@@ -45,7 +45,7 @@ class Metrics {
   void AddQueuedBytes(int64_t change);
   void AddTrainStreams(int change);
   void AddWatchStreams(int change);
-  // reason: one of ErrorInfo's reasons.
+  // reason: the name of an ErrorReason.
   void RecordRejection(std::string_view reason);
 
   // Sessions.

@@ -59,7 +59,7 @@ ServiceCall::ServiceCall(ServiceContext& context, Metrics::RpcType type,
 }
 
 grpc::Status ServiceCall::End(const absl::Status& status) {
-  if (const std::string reason = RejectionReason(status); !reason.empty()) {
+  if (const std::string reason = ReasonOf(status); !reason.empty()) {
     context_.metrics.RecordRejection(reason);
   }
   const std::chrono::duration<double> seconds =

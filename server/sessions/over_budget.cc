@@ -7,7 +7,7 @@
 
 namespace backprop {
 
-absl::Status OverBudget(const Shortage& shortage, std::string_view reason,
+absl::Status OverBudget(const Shortage& shortage, const ErrorReason& reason,
                         std::string_view advice) {
   const std::string what(shortage.what);
   const std::string flags(shortage.flags);

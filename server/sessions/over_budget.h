@@ -27,7 +27,7 @@ struct Shortage {
 // how there comes to be room. Beyond: INVALID_REQUEST on the field, with need,
 // limit and flags.
 absl::Status OverBudget(const Shortage& shortage,
-                        std::string_view reason = kQueueLimit,
+                        const ErrorReason& reason = kQueueLimit,
                         std::string_view advice = "try again with backoff");
 
 }  // namespace backprop

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/sessions/rejection.h"
 
-#include <array>
-
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -11,34 +9,12 @@ namespace backprop {
 namespace {
 
 // Not string_view: Debian's absl::string_view is a type of its own.
-constexpr char kReasonPayload[] = "backprop/reason";
-constexpr char kViolationsPayload[] = "backprop/violations";
+constexpr char kReasonPayload[] = "backprop.v1/reason";
+constexpr char kViolationsPayload[] = "backprop.v1/violations";
 // Neither field paths nor our descriptions hold a NUL.
 constexpr char kSeparator = '\0';
 
-struct CodeOfReason {
-  std::string_view reason;
-  absl::StatusCode code;
-};
-
-constexpr std::array<CodeOfReason, 14> kCodes = {{
-    {kSessionNotFound, absl::StatusCode::kNotFound},
-    {kSessionHasWriter, absl::StatusCode::kFailedPrecondition},
-    {kSessionBusy, absl::StatusCode::kFailedPrecondition},
-    {kSessionLimit, absl::StatusCode::kResourceExhausted},
-    {kQueueLimit, absl::StatusCode::kResourceExhausted},
-    {kRequestIdReused, absl::StatusCode::kAlreadyExists},
-    {kInvalidRequest, absl::StatusCode::kInvalidArgument},
-    {kOffsetGap, absl::StatusCode::kOutOfRange},
-    {kNonFiniteStep, absl::StatusCode::kFailedPrecondition},
-    {kNonFiniteOutput, absl::StatusCode::kFailedPrecondition},
-    {kNotReady, absl::StatusCode::kFailedPrecondition},
-    {kStepNotHeld, absl::StatusCode::kOutOfRange},
-    {kStepNotReached, absl::StatusCode::kOutOfRange},
-    {kShuttingDown, absl::StatusCode::kUnavailable},
-}};
-
-absl::Status WithViolations(std::string_view reason,
+absl::Status WithViolations(const ErrorReason& reason,
                             const std::vector<FieldViolation>& violations) {
   std::string message;
   std::string payload;
@@ -57,17 +33,13 @@ absl::Status WithViolations(std::string_view reason,
 
 }  // namespace
 
-absl::Status Rejection(std::string_view reason, std::string_view message) {
-  absl::StatusCode code = absl::StatusCode::kInternal;
-  for (const CodeOfReason& entry : kCodes) {
-    if (entry.reason == reason) code = entry.code;
-  }
-  absl::Status status(code, std::string(message));
-  status.SetPayload(kReasonPayload, absl::Cord(std::string(reason)));
+absl::Status Rejection(const ErrorReason& reason, std::string_view message) {
+  absl::Status status(reason.code, std::string(message));
+  status.SetPayload(kReasonPayload, absl::Cord(std::string(reason.name)));
   return status;
 }
 
-absl::Status FieldRejection(std::string_view reason, std::string_view field,
+absl::Status FieldRejection(const ErrorReason& reason, std::string_view field,
                             std::string_view description) {
   return WithViolations(reason,
                         {{std::string(field), std::string(description)}});
@@ -82,7 +54,7 @@ absl::Status InvalidField(std::string_view field,
   return FieldRejection(kInvalidRequest, field, description);
 }
 
-std::string RejectionReason(const absl::Status& status) {
+std::string ReasonOf(const absl::Status& status) {
   const auto payload = status.GetPayload(kReasonPayload);
   return payload ? std::string(*payload) : std::string();
 }

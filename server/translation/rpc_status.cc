@@ -32,7 +32,7 @@ google::rpc::Status ToRpcStatus(const absl::Status& status) {
   google::rpc::Status proto;
   proto.set_code(static_cast<int>(status.code()));
   proto.set_message(Shortened(std::string(status.message())));
-  if (const std::string reason = RejectionReason(status); !reason.empty()) {
+  if (const std::string reason = ReasonOf(status); !reason.empty()) {
     google::rpc::ErrorInfo info;
     info.set_reason(reason);
     info.set_domain(kDomain);

@@ -28,7 +28,7 @@ LIBRARIES = {
 # Room -> what it may import beside itself. "client" is what lies in no folder.
 ROOMS: Mapping[str, str] = {
     "replica": "errors v1",
-    "errors": "grpc",
+    "errors": "v1 grpc",
     "client": "errors replica v1 grpc",
     "backoff": "errors grpc asyncio",
     "aio": "client errors backoff replica v1 grpc asyncio",

@@ -3,6 +3,7 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "backprop/v1/error_reasons.h"
 #include "client/cli/text/number_text.h"
 #include "client/cpp/call_status.h"
 
@@ -10,8 +11,6 @@ namespace backprop::cli {
 namespace {
 
 constexpr char kLostPayload[] = "backprop.cli/lost_server";
-constexpr char kShuttingDown[] = "SHUTTING_DOWN";
-constexpr char kSessionNotFound[] = "SESSION_NOT_FOUND";
 
 std::string After(uint64_t steps) {
   return absl::StrCat("after ", Grouped(steps),
@@ -49,7 +48,7 @@ bool LeavesSessionInDoubt(const absl::Status& status) {
 
 absl::Status LostServer(TrainingClient& client, const LostTraining& training,
                         const absl::Status& status) {
-  if (ReasonOf(status) == kShuttingDown)
+  if (ReasonOf(status) == kShuttingDown.name)
     return Lost(absl::StatusCode::kUnavailable,
                 absl::StrCat("the server at ", training.address,
                              " has shut down ", After(training.steps),
@@ -67,7 +66,7 @@ absl::Status LostServer(TrainingClient& client, const LostTraining& training,
                      " is still there, at step ", Grouped(session->step()),
                      ": go on with --session ", training.session_id),
         status);
-  if (ReasonOf(session.status()) == kSessionNotFound)
+  if (ReasonOf(session.status()) == kSessionNotFound.name)
     return WithReason(
         Lost(absl::StatusCode::kNotFound,
              absl::StrCat(broke,
@@ -75,7 +74,7 @@ absl::Status LostServer(TrainingClient& client, const LostTraining& training,
                           training.session_id, ": it was started anew",
                           WhatIsLeft(training)),
              status),
-        kSessionNotFound);
+        kSessionNotFound.name);
   return Lost(absl::StatusCode::kUnavailable,
               absl::StrCat(broke,
                            ", and cannot be made again. If the server has "

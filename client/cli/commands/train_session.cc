@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "backprop/v1/error_reasons.h"
 #include "client/cli/flags/command.h"
 #include "client/cli/flags/spec_flags.h"
 #include "client/cpp/call_status.h"
@@ -55,7 +56,8 @@ absl::StatusOr<v1::Session> FindSession(TrainingClient& client,
 absl::Status ForgetSession(TrainingClient& client,
                            const std::string& session_id) {
   absl::Status status = client.DeleteSession(session_id);
-  for (int i = 0; i < kForgetTries && ReasonOf(status) == "SESSION_BUSY"; ++i) {
+  for (int i = 0; i < kForgetTries && ReasonOf(status) == kSessionBusy.name;
+       ++i) {
     std::this_thread::sleep_for(kForgetPause);
     status = client.DeleteSession(session_id);
   }

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "backprop/v1/error_reasons.h"
 #include "client/cli/data/file_bytes.h"
 #include "client/cli/flags/metadata_text.h"
 #include "client/cpp/call_status.h"
@@ -178,7 +179,7 @@ std::string ConnectionAdvice(const absl::Status& status,
   }
   // One that says that it shuts down is there, or was.
   const bool unreachable =
-      absl::IsUnavailable(status) && ReasonOf(status) != "SHUTTING_DOWN";
+      absl::IsUnavailable(status) && ReasonOf(status) != kShuttingDown.name;
   return unreachable ? "Is backpropd running at --address " + global.address +
                            "? Start it, or name another address.\n"
                      : "";

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "backprop/v1/error_reasons.h"
 #include "client/cli/run/interrupt.h"
 #include "client/cli/text/number_text.h"
 #include "client/cpp/call_status.h"
@@ -20,7 +21,7 @@ double SecondsSince(Progress::Clock::time_point begin) {
 
 // What a person can do about a refused message.
 absl::Status Advised(const absl::Status& status) {
-  if (ReasonOf(status) != "NON_FINITE_STEP") return status;
+  if (ReasonOf(status) != kNonFiniteStep.name) return status;
   return absl::Status(
       status.code(),
       absl::StrCat(status.message(),

@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from backpropd.errors import BY_REASON
 from backpropd.requests import update_request
 from backpropd.specs import adagrad, adam, network, rms_prop, sgd
 from backpropd.v1 import options_pb2 as options
@@ -20,6 +21,13 @@ def live_paths(message: Any, to: str = "") -> Iterator[str]:
             yield to + field.name
         elif field.message_type is not None:
             yield from live_paths(field.message_type, f"{to}{field.name}.")
+
+
+def test_every_reason_has_an_error() -> None:
+    names = {name.removeprefix("ERROR_REASON_") for name in rpc.ErrorReason.keys()}  # noqa: SIM118  no mapping
+    assert set(BY_REASON) == names - {"UNSPECIFIED"}
+    assert {kind.REASON for kind in BY_REASON.values()} == set(BY_REASON)
+    assert BY_REASON["OFFSET_GAP"].__name__ == "OffsetGapError"
 
 
 def test_every_live_field_has_a_name_in_updates() -> None:

@@ -24,7 +24,7 @@ Shortage Of(size_t needed) {
 TEST(OverBudgetTest, WhoCanWaitIsToldTo) {
   for (const size_t needed : {1, 1000}) {
     const absl::Status status = OverBudget(Of(needed));
-    EXPECT_EQ(RejectionReason(status), kQueueLimit);
+    EXPECT_EQ(ReasonOf(status), kQueueLimit.name);
     EXPECT_THAT(std::string(status.message()),
                 AllOf(HasSubstr("1000 bytes of soup"), HasSubstr("--max-soup"),
                       HasSubstr("try again")));
@@ -34,7 +34,7 @@ TEST(OverBudgetTest, WhoCanWaitIsToldTo) {
 TEST(OverBudgetTest, WhoWouldWaitForEverIsToldWhatToChange) {
   const absl::Status status =
       OverBudget(Of(1001), kSessionLimit, "delete some sessions");
-  EXPECT_EQ(RejectionReason(status), kInvalidRequest);
+  EXPECT_EQ(ReasonOf(status), kInvalidRequest.name);
   ASSERT_EQ(ViolationsOf(status).size(), 1);
   EXPECT_EQ(ViolationsOf(status)[0].field, "plates");
   EXPECT_THAT(std::string(status.message()),
@@ -46,7 +46,7 @@ TEST(OverBudgetTest, WhoWouldWaitForEverIsToldWhatToChange) {
 TEST(OverBudgetTest, TheReasonAndAdviceAreTheCallers) {
   const absl::Status status =
       OverBudget(Of(7), kSessionLimit, "delete some sessions");
-  EXPECT_EQ(RejectionReason(status), kSessionLimit);
+  EXPECT_EQ(ReasonOf(status), kSessionLimit.name);
   EXPECT_THAT(std::string(status.message()), HasSubstr("delete some sessions"));
 }
 

@@ -70,8 +70,7 @@ TEST_F(SessionTableTest, WeightsBeyondTheMachinesMemoryAreRefused) {
   const std::vector<size_t> sizes = {kSide};
   const Layout huge = Layout::Create(kSide, sizes, 1, kMost).value();
   const auto refused = table.Create(spec, huge, {}, [](Session&) {});
-  EXPECT_EQ(RejectionReason(refused.status()), kSessionLimit)
-      << refused.status();
+  EXPECT_EQ(ReasonOf(refused.status()), kSessionLimit.name) << refused.status();
   // What was reserved for it is free again.
   EXPECT_TRUE(table.Create(Spec(), LayoutOf(Spec()), {}, [](Session&) {}).ok());
 }
@@ -88,7 +87,7 @@ TEST_F(SessionTableTest, ThreadsThatCreateAndDeleteStayWithinTheLimit) {
           if (created.ok()) {
             made.push_back(created->session->id());
           } else {
-            EXPECT_EQ(RejectionReason(created.status()), kSessionLimit);
+            EXPECT_EQ(ReasonOf(created.status()), kSessionLimit.name);
             ++refused;
           }
         }
@@ -132,7 +131,7 @@ TEST_F(SessionTableTest, OfManyWritersOneIsAttachedAtATime) {
       for (int i = 0; i < 1000; ++i) {
         if (!session.AttachWriter().ok()) continue;
         EXPECT_EQ(++attached, 1);
-        EXPECT_EQ(RejectionReason(session.Close()), kSessionBusy);
+        EXPECT_EQ(ReasonOf(session.Close()), kSessionBusy.name);
         --attached;
         session.DetachWriter();
       }
@@ -140,7 +139,7 @@ TEST_F(SessionTableTest, OfManyWritersOneIsAttachedAtATime) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_TRUE(session.Close().ok());
-  EXPECT_EQ(RejectionReason(session.AttachWriter()), kSessionNotFound);
+  EXPECT_EQ(ReasonOf(session.AttachWriter()), kSessionNotFound.name);
 }
 
 }  // namespace

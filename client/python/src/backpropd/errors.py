@@ -3,12 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from backpropd.v1 import training_service_pb2 as rpc
+
 if TYPE_CHECKING:
     import grpc  # for a type only: a replica raises errors, and knows no calls
+
+
+def _name(reason: rpc.ErrorReason) -> str:
+    """What ErrorInfo says for it."""
+    return rpc.ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
 
 
 @dataclass(frozen=True)
@@ -75,85 +82,85 @@ class AccessDeniedError(BackpropdError):
 class SessionNotFoundError(BackpropdError):
     """There is no such session, or it was deleted."""
 
-    REASON = "SESSION_NOT_FOUND"
+    REASON = _name(rpc.ERROR_REASON_SESSION_NOT_FOUND)
 
 
 class SessionHasWriterError(BackpropdError):
     """Another Train stream writes to the session."""
 
-    REASON = "SESSION_HAS_WRITER"
+    REASON = _name(rpc.ERROR_REASON_SESSION_HAS_WRITER)
 
 
 class SessionBusyError(BackpropdError):
     """The session can't be deleted while a stream trains it."""
 
-    REASON = "SESSION_BUSY"
+    REASON = _name(rpc.ERROR_REASON_SESSION_BUSY)
 
 
 class SessionLimitError(BackpropdError):
     """The server holds its maximum of sessions."""
 
-    REASON = "SESSION_LIMIT"
+    REASON = _name(rpc.ERROR_REASON_SESSION_LIMIT)
 
 
 class QueueLimitError(BackpropdError):
     """The server's queues are full; try again later."""
 
-    REASON = "QUEUE_LIMIT"
+    REASON = _name(rpc.ERROR_REASON_QUEUE_LIMIT)
 
 
 class RequestIdReusedError(BackpropdError):
     """The request_id was used before, with another request."""
 
-    REASON = "REQUEST_ID_REUSED"
+    REASON = _name(rpc.ERROR_REASON_REQUEST_ID_REUSED)
 
 
 class InvalidRequestError(BackpropdError):
     """The request is wrong; `field_violations` say where."""
 
-    REASON = "INVALID_REQUEST"
+    REASON = _name(rpc.ERROR_REASON_INVALID_REQUEST)
 
 
 class OffsetGapError(BackpropdError):
     """Samples are missing before those that were sent."""
 
-    REASON = "OFFSET_GAP"
+    REASON = _name(rpc.ERROR_REASON_OFFSET_GAP)
 
 
 class NonFiniteStepError(BackpropdError):
     """A step was refused because its numbers are not finite; the session stands before it."""
 
-    REASON = "NON_FINITE_STEP"
+    REASON = _name(rpc.ERROR_REASON_NON_FINITE_STEP)
 
 
 class NonFiniteOutputError(BackpropdError):
     """A row's outputs, or its error, would be NaN or infinite; `field_violations` say which row."""
 
-    REASON = "NON_FINITE_OUTPUT"
+    REASON = _name(rpc.ERROR_REASON_NON_FINITE_OUTPUT)
 
 
 class NotReadyError(BackpropdError):
     """The session's input standardisation is not learnt yet."""
 
-    REASON = "NOT_READY"
+    REASON = _name(rpc.ERROR_REASON_NOT_READY)
 
 
 class StepNotHeldError(BackpropdError):
     """The server no longer holds the deltas that follow that step; start from an anchor."""
 
-    REASON = "STEP_NOT_HELD"
+    REASON = _name(rpc.ERROR_REASON_STEP_NOT_HELD)
 
 
 class StepNotReachedError(BackpropdError):
     """The session has not come as far as that step."""
 
-    REASON = "STEP_NOT_REACHED"
+    REASON = _name(rpc.ERROR_REASON_STEP_NOT_REACHED)
 
 
 class ShuttingDownError(ServerUnavailableError):
     """The server shuts down."""
 
-    REASON = "SHUTTING_DOWN"
+    REASON = _name(rpc.ERROR_REASON_SHUTTING_DOWN)
 
 
 class SamplesLostError(BackpropdError):
@@ -176,23 +183,11 @@ class DigestMismatchError(ReplicaError):
     """After a step the weights' digest is not the server's. The replica is at that step."""
 
 
-BY_REASON: dict[str, type[BackpropdError]] = {
-    kind.REASON: kind
-    for kind in (
-        SessionNotFoundError,
-        SessionHasWriterError,
-        SessionBusyError,
-        SessionLimitError,
-        QueueLimitError,
-        RequestIdReusedError,
-        InvalidRequestError,
-        OffsetGapError,
-        NonFiniteStepError,
-        NonFiniteOutputError,
-        NotReadyError,
-        StepNotHeldError,
-        StepNotReachedError,
-        ShuttingDownError,
-    )
-}
-"""The class that stands for each reason of the protocol."""
+def _kinds(kind: type[BackpropdError]) -> Iterator[type[BackpropdError]]:
+    for below in kind.__subclasses__():
+        yield below
+        yield from _kinds(below)
+
+
+BY_REASON: dict[str, type[BackpropdError]] = {kind.REASON: kind for kind in _kinds(BackpropdError) if kind.REASON}
+"""A reason that has no class of its own is a BackpropdError's with that reason."""

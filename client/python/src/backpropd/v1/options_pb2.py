@@ -15,12 +15,13 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x61\x63kprop/v1/options.proto\x12\x0b\x62\x61\x63kprop.v1\x1a google/protobuf/descriptor.proto:3\n\x04live\x12\x1d.google.protobuf.FieldOptions\x18\xfd\x88\x03 \x01(\x08R\x04liveBf\n\x0b\x62\x61\x63kprop.v1B\x0cOptionsProtoP\x01Z\x16\x62\x61\x63kprop/v1;backpropv1\xa2\x02\x03\x42XX\xaa\x02\x0b\x42\x61\x63kprop.V1\xca\x02\x0b\x42\x61\x63kprop\\V1\xea\x02\x0c\x42\x61\x63kprop::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x61\x63kprop/v1/options.proto\x12\x0b\x62\x61\x63kprop.v1\x1a google/protobuf/descriptor.proto:3\n\x04live\x12\x1d.google.protobuf.FieldOptions\x18\xfd\x88\x03 \x01(\x08R\x04live:7\n\x04\x63ode\x12!.google.protobuf.EnumValueOptions\x18\xfe\x88\x03 \x01(\tR\x04\x63odeBf\n\x0b\x62\x61\x63kprop.v1B\x0cOptionsProtoP\x01Z\x16\x62\x61\x63kprop/v1;backpropv1\xa2\x02\x03\x42XX\xaa\x02\x0b\x42\x61\x63kprop.V1\xca\x02\x0b\x42\x61\x63kprop\\V1\xea\x02\x0c\x42\x61\x63kprop::V1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'backpropd.v1.options_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
   google_dot_protobuf_dot_descriptor__pb2.FieldOptions.RegisterExtension(live)
+  google_dot_protobuf_dot_descriptor__pb2.EnumValueOptions.RegisterExtension(code)
 
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'\n\013backprop.v1B\014OptionsProtoP\001Z\026backprop/v1;backpropv1\242\002\003BXX\252\002\013Backprop.V1\312\002\013Backprop\\V1\352\002\014Backprop::V1'

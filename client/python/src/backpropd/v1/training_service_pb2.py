@@ -14,12 +14,13 @@ _sym_db = _symbol_database.Default()
 
 from backpropd.v1 import delta_pb2 as backprop_dot_v1_dot_delta__pb2
 from backpropd.v1 import network_pb2 as backprop_dot_v1_dot_network__pb2
+from backpropd.v1 import options_pb2 as backprop_dot_v1_dot_options__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"backprop/v1/training_service.proto\x12\x0b\x62\x61\x63kprop.v1\x1a\x17\x62\x61\x63kprop/v1/delta.proto\x1a\x19\x62\x61\x63kprop/v1/network.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xda\x02\n\x07Session\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12,\n\x04spec\x18\x02 \x01(\x0b\x32\x18.backprop.v1.SessionSpecR\x04spec\x12+\n\x06layout\x18\x03 \x01(\x0b\x32\x13.backprop.v1.LayoutR\x06layout\x12\x12\n\x04step\x18\x04 \x01(\x04R\x04step\x12\x1f\n\x0bnext_offset\x18\x05 \x01(\x04R\nnextOffset\x12\x1d\n\nhas_writer\x18\x06 \x01(\x08R\thasWriter\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12#\n\rlearning_rate\x18\x08 \x01(\x02R\x0clearningRate\x12\x1f\n\x0b\x66orked_from\x18\t \x01(\tR\nforkedFrom\"\xb9\x01\n\x14\x43reateSessionRequest\x12,\n\x04spec\x18\x01 \x01(\x0b\x32\x18.backprop.v1.SessionSpecR\x04spec\x12-\n\x07initial\x18\x02 \x01(\x0b\x32\x13.backprop.v1.AnchorR\x07initial\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\x12%\n\x04\x66ork\x18\x04 \x01(\x0b\x32\x11.backprop.v1.ForkR\x04\x66ork\"\x9c\x02\n\x06\x41nchor\x12\x12\n\x04step\x18\x01 \x01(\x04R\x04step\x12\x1f\n\x0bnext_offset\x18\x02 \x01(\x04R\nnextOffset\x12\x18\n\x07weights\x18\x03 \x01(\x0cR\x07weights\x12\x14\n\x05state\x18\x04 \x01(\x0cR\x05state\x12\x1b\n\x06\x64igest\x18\x05 \x01(\x06H\x00R\x06\x64igest\x88\x01\x01\x12\x46\n\x0fstandardisation\x18\x06 \x01(\x0b\x32\x1c.backprop.v1.StandardisationR\x0fstandardisation\x12=\n\x0c\x63ontinuation\x18\x07 \x01(\x0b\x32\x19.backprop.v1.ContinuationR\x0c\x63ontinuationB\t\n\x07_digest\"\xfe\x01\n\x0c\x43ontinuation\x12\x1b\n\tstate_age\x18\x01 \x01(\x04R\x08stateAge\x12!\n\x0cschedule_age\x18\x02 \x01(\x04R\x0bscheduleAge\x12\x36\n\x07plateau\x18\x03 \x01(\x0b\x32\x1c.backprop.v1.PlateauPositionR\x07plateau\x12\x38\n\x0b\x66\x61\x63tor_kind\x18\x04 \x01(\x0e\x32\x17.backprop.v1.FactorKindR\nfactorKind\x12<\n\x08learning\x18\x05 \x01(\x0b\x32 .backprop.v1.StandardisationSumsR\x08learning\"\xaa\x01\n\x0fPlateauPosition\x12\x1d\n\nwindow_sum\x18\x01 \x01(\x01R\twindowSum\x12!\n\x0cwindow_steps\x18\x02 \x01(\x04R\x0bwindowSteps\x12\x17\n\x04\x62\x65st\x18\x03 \x01(\x01H\x00R\x04\x62\x65st\x88\x01\x01\x12\x1f\n\x0b\x62\x61\x64_windows\x18\x04 \x01(\rR\nbadWindows\x12\x12\n\x04rate\x18\x05 \x01(\x02R\x04rateB\x07\n\x05_best\"\x8b\x01\n\x13StandardisationSums\x12\x18\n\x07samples\x18\x01 \x01(\x04R\x07samples\x12\x12\n\x04mean\x18\x02 \x03(\x01R\x04mean\x12\x16\n\x06spread\x18\x03 \x03(\x01R\x06spread\x12\x14\n\x05least\x18\x04 \x03(\x02R\x05least\x12\x18\n\x07largest\x18\x05 \x03(\x02R\x07largest\"D\n\x04\x46ork\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x1d\n\nwith_state\x18\x02 \x01(\x08R\twithState\"G\n\x15\x43reateSessionResponse\x12.\n\x07session\x18\x01 \x01(\x0b\x32\x14.backprop.v1.SessionR\x07session\"2\n\x11GetSessionRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\"D\n\x12GetSessionResponse\x12.\n\x07session\x18\x01 \x01(\x0b\x32\x14.backprop.v1.SessionR\x07session\"Q\n\x13ListSessionsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"p\n\x14ListSessionsResponse\x12\x30\n\x08sessions\x18\x01 \x03(\x0b\x32\x14.backprop.v1.SessionR\x08sessions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"5\n\x14\x44\x65leteSessionRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\"\x17\n\x15\x44\x65leteSessionResponse\"\xa0\x01\n\x14UpdateSessionRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12,\n\x04spec\x18\x02 \x01(\x0b\x32\x18.backprop.v1.SessionSpecR\x04spec\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"f\n\x15UpdateSessionResponse\x12.\n\x07session\x18\x01 \x01(\x0b\x32\x14.backprop.v1.SessionR\x07session\x12\x1d\n\nfirst_step\x18\x02 \x01(\x04R\tfirstStep\"\x9e\x02\n\x0cTrainRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x1b\n\x06offset\x18\x02 \x01(\x04H\x00R\x06offset\x88\x01\x01\x12\x16\n\x06inputs\x18\x03 \x01(\x0cR\x06inputs\x12\x18\n\x07targets\x18\x04 \x01(\x0cR\x07targets\x12\x18\n\x07\x63lasses\x18\x05 \x03(\rR\x07\x63lasses\x12\x1f\n\x0bwant_digest\x18\x06 \x01(\x08R\nwantDigest\x12%\n\x0esample_weights\x18\x07 \x03(\x02R\rsampleWeights\x12\x33\n\x07options\x18\x08 \x01(\x0b\x32\x19.backprop.v1.TrainOptionsR\x07optionsB\t\n\x07_offset\"\x7f\n\x0cTrainOptions\x12\x30\n\x06\x64\x65ltas\x18\x01 \x01(\x0e\x32\x18.backprop.v1.DeltaDetailR\x06\x64\x65ltas\x12!\n\x0cwant_outputs\x18\x02 \x01(\x08R\x0bwantOutputs\x12\x1a\n\x08\x63oalesce\x18\x03 \x01(\x08R\x08\x63oalesce\"\xd8\x04\n\rTrainResponse\x12%\n\x0emessage_number\x18\x01 \x01(\x04R\rmessageNumber\x12!\n\x0cmessage_done\x18\x02 \x01(\x08R\x0bmessageDone\x12\x1b\n\tbase_step\x18\x03 \x01(\x04R\x08\x62\x61seStep\x12\x12\n\x04step\x18\x04 \x01(\x04R\x04step\x12\x1f\n\x0bnext_offset\x18\x05 \x01(\x04R\nnextOffset\x12\x16\n\x06\x65rrors\x18\x06 \x03(\x02R\x06\x65rrors\x12\x16\n\x06\x64\x65ltas\x18\x07 \x01(\x0cR\x06\x64\x65ltas\x12\x31\n\x07\x64igests\x18\x08 \x03(\x0b\x32\x17.backprop.v1.StepDigestR\x07\x64igests\x12\'\n\x0fskipped_samples\x18\t \x01(\x04R\x0eskippedSamples\x12\x30\n\trejection\x18\n \x01(\x0b\x32\x12.google.rpc.StatusR\trejection\x12\x18\n\x07goodbye\x18\x0b \x01(\x08R\x07goodbye\x12\x18\n\x07scalars\x18\x0c \x01(\x0cR\x07scalars\x12\x18\n\x07outputs\x18\r \x01(\x0cR\x07outputs\x12%\n\x0egradient_norms\x18\x0e \x03(\x02R\rgradientNorms\x12\x46\n\x0fstandardisation\x18\x0f \x01(\x0b\x32\x1c.backprop.v1.StandardisationR\x0fstandardisation\x12\x30\n\x14\x66irst_message_number\x18\x10 \x01(\x04R\x12\x66irstMessageNumber\"s\n\x06Sample\x12\x16\n\x06inputs\x18\x01 \x03(\x02R\x06inputs\x12\x18\n\x07targets\x18\x02 \x03(\x02R\x07targets\x12&\n\x0c\x63lass_number\x18\x03 \x01(\rH\x00R\x0b\x63lassNumber\x88\x01\x01\x42\x0f\n\r_class_number\"`\n\x10TrainStepRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12-\n\x07samples\x18\x02 \x03(\x0b\x32\x13.backprop.v1.SampleR\x07samples\"\xa0\x01\n\x11TrainStepResponse\x12\x12\n\x04step\x18\x01 \x01(\x04R\x04step\x12\x14\n\x05\x65rror\x18\x02 \x01(\x02R\x05\x65rror\x12\x18\n\x07outputs\x18\x03 \x03(\x02R\x07outputs\x12/\n\x06\x64\x65ltas\x18\x04 \x03(\x0b\x32\x17.backprop.v1.LayerDeltaR\x06\x64\x65ltas\x12\x16\n\x06\x64igest\x18\x05 \x01(\x06R\x06\x64igest\"_\n\x0ePredictRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x16\n\x06inputs\x18\x02 \x01(\x0cR\x06inputs\x12\x16\n\x06values\x18\x03 \x03(\x02R\x06values\"?\n\x0fPredictResponse\x12\x12\n\x04step\x18\x01 \x01(\x04R\x04step\x12\x18\n\x07outputs\x18\x02 \x03(\x02R\x07outputs\"|\n\x0f\x45valuateRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x16\n\x06inputs\x18\x02 \x01(\x0cR\x06inputs\x12\x18\n\x07targets\x18\x03 \x01(\x0cR\x07targets\x12\x18\n\x07\x63lasses\x18\x04 \x03(\rR\x07\x63lasses\"\xbb\x01\n\x10\x45valuateResponse\x12\x18\n\x07samples\x18\x01 \x01(\x04R\x07samples\x12\x14\n\x05\x65rror\x18\x02 \x01(\x01R\x05\x65rror\x12\x1a\n\x08\x61\x63\x63uracy\x18\x03 \x01(\x01R\x08\x61\x63\x63uracy\x12\x1d\n\nfirst_step\x18\x04 \x01(\x04R\tfirstStep\x12\x1b\n\tlast_step\x18\x05 \x01(\x04R\x08lastStep\x12\x1f\n\x0bplain_error\x18\x06 \x01(\x01R\nplainError\"Q\n\x11GetWeightsRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x1d\n\nwith_state\x18\x02 \x01(\x08R\twithState\"\xf6\x02\n\x12GetWeightsResponse\x12\x12\n\x04step\x18\x01 \x01(\x04R\x04step\x12\x1f\n\x0bnext_offset\x18\x02 \x01(\x04R\nnextOffset\x12\x16\n\x06\x64igest\x18\x03 \x01(\x06R\x06\x64igest\x12!\n\x0cweight_count\x18\x04 \x01(\x04R\x0bweightCount\x12!\n\x0c\x66irst_weight\x18\x05 \x01(\x04R\x0b\x66irstWeight\x12\x18\n\x07weights\x18\x06 \x01(\x0cR\x07weights\x12\x46\n\x0fstandardisation\x18\x07 \x01(\x0b\x32\x1c.backprop.v1.StandardisationR\x0fstandardisation\x12=\n\x0c\x63ontinuation\x18\x08 \x01(\x0b\x32\x19.backprop.v1.ContinuationR\x0c\x63ontinuation\x12,\n\x04spec\x18\t \x01(\x0b\x32\x18.backprop.v1.SessionSpecR\x04spec\"\xa6\x01\n\x12WatchDeltasRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\"\n\nafter_step\x18\x02 \x01(\x04H\x00R\tafterStep\x88\x01\x01\x12\x1f\n\x0bwith_anchor\x18\x03 \x01(\x08R\nwithAnchor\x12\x1d\n\nwith_state\x18\x04 \x01(\x08R\twithStateB\r\n\x0b_after_step\"\xa5\x04\n\x13WatchDeltasResponse\x12\x1b\n\tbase_step\x18\x01 \x01(\x04R\x08\x62\x61seStep\x12\x12\n\x04step\x18\x02 \x01(\x04R\x04step\x12\x1f\n\x0bnext_offset\x18\x03 \x01(\x04R\nnextOffset\x12\x16\n\x06\x65rrors\x18\x04 \x03(\x02R\x06\x65rrors\x12\x16\n\x06\x64\x65ltas\x18\x05 \x01(\x0cR\x06\x64\x65ltas\x12\x18\n\x07scalars\x18\x06 \x01(\x0cR\x07scalars\x12\x16\n\x06inputs\x18\x07 \x01(\x0cR\x06inputs\x12*\n\x11inputs_are_values\x18\x08 \x01(\x08R\x0finputsAreValues\x12\x31\n\x07\x64igests\x18\t \x03(\x0b\x32\x17.backprop.v1.StepDigestR\x07\x64igests\x12\x16\n\x06resync\x18\n \x01(\x08R\x06resync\x12\'\n\x0fsession_deleted\x18\x0b \x01(\x08R\x0esessionDeleted\x12\x18\n\x07goodbye\x18\x0c \x01(\x08R\x07goodbye\x12\x46\n\x0fstandardisation\x18\r \x01(\x0b\x32\x1c.backprop.v1.StandardisationR\x0fstandardisation\x12\x37\n\x06\x61nchor\x18\x0e \x01(\x0b\x32\x1f.backprop.v1.GetWeightsResponseR\x06\x61nchor\x12\x1f\n\x0b\x61nchor_done\x18\x0f \x01(\x08R\nanchorDone*t\n\x0b\x44\x65ltaDetail\x12\x1c\n\x18\x44\x45LTA_DETAIL_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45LTA_DETAIL_FACTORS\x10\x01\x12\x16\n\x12\x44\x45LTA_DETAIL_DENSE\x10\x02\x12\x15\n\x11\x44\x45LTA_DETAIL_NONE\x10\x03\x32\x83\x07\n\x0fTrainingService\x12V\n\rCreateSession\x12!.backprop.v1.CreateSessionRequest\x1a\".backprop.v1.CreateSessionResponse\x12M\n\nGetSession\x12\x1e.backprop.v1.GetSessionRequest\x1a\x1f.backprop.v1.GetSessionResponse\x12S\n\x0cListSessions\x12 .backprop.v1.ListSessionsRequest\x1a!.backprop.v1.ListSessionsResponse\x12V\n\rDeleteSession\x12!.backprop.v1.DeleteSessionRequest\x1a\".backprop.v1.DeleteSessionResponse\x12V\n\rUpdateSession\x12!.backprop.v1.UpdateSessionRequest\x1a\".backprop.v1.UpdateSessionResponse\x12\x42\n\x05Train\x12\x19.backprop.v1.TrainRequest\x1a\x1a.backprop.v1.TrainResponse(\x01\x30\x01\x12J\n\tTrainStep\x12\x1d.backprop.v1.TrainStepRequest\x1a\x1e.backprop.v1.TrainStepResponse\x12\x44\n\x07Predict\x12\x1b.backprop.v1.PredictRequest\x1a\x1c.backprop.v1.PredictResponse\x12I\n\x08\x45valuate\x12\x1c.backprop.v1.EvaluateRequest\x1a\x1d.backprop.v1.EvaluateResponse(\x01\x12O\n\nGetWeights\x12\x1e.backprop.v1.GetWeightsRequest\x1a\x1f.backprop.v1.GetWeightsResponse0\x01\x12R\n\x0bWatchDeltas\x12\x1f.backprop.v1.WatchDeltasRequest\x1a .backprop.v1.WatchDeltasResponse0\x01\x42n\n\x0b\x62\x61\x63kprop.v1B\x14TrainingServiceProtoP\x01Z\x16\x62\x61\x63kprop/v1;backpropv1\xa2\x02\x03\x42XX\xaa\x02\x0b\x42\x61\x63kprop.V1\xca\x02\x0b\x42\x61\x63kprop\\V1\xea\x02\x0c\x42\x61\x63kprop::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"backprop/v1/training_service.proto\x12\x0b\x62\x61\x63kprop.v1\x1a\x17\x62\x61\x63kprop/v1/delta.proto\x1a\x19\x62\x61\x63kprop/v1/network.proto\x1a\x19\x62\x61\x63kprop/v1/options.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xda\x02\n\x07Session\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12,\n\x04spec\x18\x02 \x01(\x0b\x32\x18.backprop.v1.SessionSpecR\x04spec\x12+\n\x06layout\x18\x03 \x01(\x0b\x32\x13.backprop.v1.LayoutR\x06layout\x12\x12\n\x04step\x18\x04 \x01(\x04R\x04step\x12\x1f\n\x0bnext_offset\x18\x05 \x01(\x04R\nnextOffset\x12\x1d\n\nhas_writer\x18\x06 \x01(\x08R\thasWriter\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12#\n\rlearning_rate\x18\x08 \x01(\x02R\x0clearningRate\x12\x1f\n\x0b\x66orked_from\x18\t \x01(\tR\nforkedFrom\"\xb9\x01\n\x14\x43reateSessionRequest\x12,\n\x04spec\x18\x01 \x01(\x0b\x32\x18.backprop.v1.SessionSpecR\x04spec\x12-\n\x07initial\x18\x02 \x01(\x0b\x32\x13.backprop.v1.AnchorR\x07initial\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\x12%\n\x04\x66ork\x18\x04 \x01(\x0b\x32\x11.backprop.v1.ForkR\x04\x66ork\"\x9c\x02\n\x06\x41nchor\x12\x12\n\x04step\x18\x01 \x01(\x04R\x04step\x12\x1f\n\x0bnext_offset\x18\x02 \x01(\x04R\nnextOffset\x12\x18\n\x07weights\x18\x03 \x01(\x0cR\x07weights\x12\x14\n\x05state\x18\x04 \x01(\x0cR\x05state\x12\x1b\n\x06\x64igest\x18\x05 \x01(\x06H\x00R\x06\x64igest\x88\x01\x01\x12\x46\n\x0fstandardisation\x18\x06 \x01(\x0b\x32\x1c.backprop.v1.StandardisationR\x0fstandardisation\x12=\n\x0c\x63ontinuation\x18\x07 \x01(\x0b\x32\x19.backprop.v1.ContinuationR\x0c\x63ontinuationB\t\n\x07_digest\"\xfe\x01\n\x0c\x43ontinuation\x12\x1b\n\tstate_age\x18\x01 \x01(\x04R\x08stateAge\x12!\n\x0cschedule_age\x18\x02 \x01(\x04R\x0bscheduleAge\x12\x36\n\x07plateau\x18\x03 \x01(\x0b\x32\x1c.backprop.v1.PlateauPositionR\x07plateau\x12\x38\n\x0b\x66\x61\x63tor_kind\x18\x04 \x01(\x0e\x32\x17.backprop.v1.FactorKindR\nfactorKind\x12<\n\x08learning\x18\x05 \x01(\x0b\x32 .backprop.v1.StandardisationSumsR\x08learning\"\xaa\x01\n\x0fPlateauPosition\x12\x1d\n\nwindow_sum\x18\x01 \x01(\x01R\twindowSum\x12!\n\x0cwindow_steps\x18\x02 \x01(\x04R\x0bwindowSteps\x12\x17\n\x04\x62\x65st\x18\x03 \x01(\x01H\x00R\x04\x62\x65st\x88\x01\x01\x12\x1f\n\x0b\x62\x61\x64_windows\x18\x04 \x01(\rR\nbadWindows\x12\x12\n\x04rate\x18\x05 \x01(\x02R\x04rateB\x07\n\x05_best\"\x8b\x01\n\x13StandardisationSums\x12\x18\n\x07samples\x18\x01 \x01(\x04R\x07samples\x12\x12\n\x04mean\x18\x02 \x03(\x01R\x04mean\x12\x16\n\x06spread\x18\x03 \x03(\x01R\x06spread\x12\x14\n\x05least\x18\x04 \x03(\x02R\x05least\x12\x18\n\x07largest\x18\x05 \x03(\x02R\x07largest\"D\n\x04\x46ork\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x1d\n\nwith_state\x18\x02 \x01(\x08R\twithState\"G\n\x15\x43reateSessionResponse\x12.\n\x07session\x18\x01 \x01(\x0b\x32\x14.backprop.v1.SessionR\x07session\"2\n\x11GetSessionRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\"D\n\x12GetSessionResponse\x12.\n\x07session\x18\x01 \x01(\x0b\x32\x14.backprop.v1.SessionR\x07session\"Q\n\x13ListSessionsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"p\n\x14ListSessionsResponse\x12\x30\n\x08sessions\x18\x01 \x03(\x0b\x32\x14.backprop.v1.SessionR\x08sessions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"5\n\x14\x44\x65leteSessionRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\"\x17\n\x15\x44\x65leteSessionResponse\"\xa0\x01\n\x14UpdateSessionRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12,\n\x04spec\x18\x02 \x01(\x0b\x32\x18.backprop.v1.SessionSpecR\x04spec\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"f\n\x15UpdateSessionResponse\x12.\n\x07session\x18\x01 \x01(\x0b\x32\x14.backprop.v1.SessionR\x07session\x12\x1d\n\nfirst_step\x18\x02 \x01(\x04R\tfirstStep\"\x9e\x02\n\x0cTrainRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x1b\n\x06offset\x18\x02 \x01(\x04H\x00R\x06offset\x88\x01\x01\x12\x16\n\x06inputs\x18\x03 \x01(\x0cR\x06inputs\x12\x18\n\x07targets\x18\x04 \x01(\x0cR\x07targets\x12\x18\n\x07\x63lasses\x18\x05 \x03(\rR\x07\x63lasses\x12\x1f\n\x0bwant_digest\x18\x06 \x01(\x08R\nwantDigest\x12%\n\x0esample_weights\x18\x07 \x03(\x02R\rsampleWeights\x12\x33\n\x07options\x18\x08 \x01(\x0b\x32\x19.backprop.v1.TrainOptionsR\x07optionsB\t\n\x07_offset\"\x7f\n\x0cTrainOptions\x12\x30\n\x06\x64\x65ltas\x18\x01 \x01(\x0e\x32\x18.backprop.v1.DeltaDetailR\x06\x64\x65ltas\x12!\n\x0cwant_outputs\x18\x02 \x01(\x08R\x0bwantOutputs\x12\x1a\n\x08\x63oalesce\x18\x03 \x01(\x08R\x08\x63oalesce\"\xd8\x04\n\rTrainResponse\x12%\n\x0emessage_number\x18\x01 \x01(\x04R\rmessageNumber\x12!\n\x0cmessage_done\x18\x02 \x01(\x08R\x0bmessageDone\x12\x1b\n\tbase_step\x18\x03 \x01(\x04R\x08\x62\x61seStep\x12\x12\n\x04step\x18\x04 \x01(\x04R\x04step\x12\x1f\n\x0bnext_offset\x18\x05 \x01(\x04R\nnextOffset\x12\x16\n\x06\x65rrors\x18\x06 \x03(\x02R\x06\x65rrors\x12\x16\n\x06\x64\x65ltas\x18\x07 \x01(\x0cR\x06\x64\x65ltas\x12\x31\n\x07\x64igests\x18\x08 \x03(\x0b\x32\x17.backprop.v1.StepDigestR\x07\x64igests\x12\'\n\x0fskipped_samples\x18\t \x01(\x04R\x0eskippedSamples\x12\x30\n\trejection\x18\n \x01(\x0b\x32\x12.google.rpc.StatusR\trejection\x12\x18\n\x07goodbye\x18\x0b \x01(\x08R\x07goodbye\x12\x18\n\x07scalars\x18\x0c \x01(\x0cR\x07scalars\x12\x18\n\x07outputs\x18\r \x01(\x0cR\x07outputs\x12%\n\x0egradient_norms\x18\x0e \x03(\x02R\rgradientNorms\x12\x46\n\x0fstandardisation\x18\x0f \x01(\x0b\x32\x1c.backprop.v1.StandardisationR\x0fstandardisation\x12\x30\n\x14\x66irst_message_number\x18\x10 \x01(\x04R\x12\x66irstMessageNumber\"s\n\x06Sample\x12\x16\n\x06inputs\x18\x01 \x03(\x02R\x06inputs\x12\x18\n\x07targets\x18\x02 \x03(\x02R\x07targets\x12&\n\x0c\x63lass_number\x18\x03 \x01(\rH\x00R\x0b\x63lassNumber\x88\x01\x01\x42\x0f\n\r_class_number\"`\n\x10TrainStepRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12-\n\x07samples\x18\x02 \x03(\x0b\x32\x13.backprop.v1.SampleR\x07samples\"\xa0\x01\n\x11TrainStepResponse\x12\x12\n\x04step\x18\x01 \x01(\x04R\x04step\x12\x14\n\x05\x65rror\x18\x02 \x01(\x02R\x05\x65rror\x12\x18\n\x07outputs\x18\x03 \x03(\x02R\x07outputs\x12/\n\x06\x64\x65ltas\x18\x04 \x03(\x0b\x32\x17.backprop.v1.LayerDeltaR\x06\x64\x65ltas\x12\x16\n\x06\x64igest\x18\x05 \x01(\x06R\x06\x64igest\"_\n\x0ePredictRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x16\n\x06inputs\x18\x02 \x01(\x0cR\x06inputs\x12\x16\n\x06values\x18\x03 \x03(\x02R\x06values\"?\n\x0fPredictResponse\x12\x12\n\x04step\x18\x01 \x01(\x04R\x04step\x12\x18\n\x07outputs\x18\x02 \x03(\x02R\x07outputs\"|\n\x0f\x45valuateRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x16\n\x06inputs\x18\x02 \x01(\x0cR\x06inputs\x12\x18\n\x07targets\x18\x03 \x01(\x0cR\x07targets\x12\x18\n\x07\x63lasses\x18\x04 \x03(\rR\x07\x63lasses\"\xbb\x01\n\x10\x45valuateResponse\x12\x18\n\x07samples\x18\x01 \x01(\x04R\x07samples\x12\x14\n\x05\x65rror\x18\x02 \x01(\x01R\x05\x65rror\x12\x1a\n\x08\x61\x63\x63uracy\x18\x03 \x01(\x01R\x08\x61\x63\x63uracy\x12\x1d\n\nfirst_step\x18\x04 \x01(\x04R\tfirstStep\x12\x1b\n\tlast_step\x18\x05 \x01(\x04R\x08lastStep\x12\x1f\n\x0bplain_error\x18\x06 \x01(\x01R\nplainError\"Q\n\x11GetWeightsRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x1d\n\nwith_state\x18\x02 \x01(\x08R\twithState\"\xf6\x02\n\x12GetWeightsResponse\x12\x12\n\x04step\x18\x01 \x01(\x04R\x04step\x12\x1f\n\x0bnext_offset\x18\x02 \x01(\x04R\nnextOffset\x12\x16\n\x06\x64igest\x18\x03 \x01(\x06R\x06\x64igest\x12!\n\x0cweight_count\x18\x04 \x01(\x04R\x0bweightCount\x12!\n\x0c\x66irst_weight\x18\x05 \x01(\x04R\x0b\x66irstWeight\x12\x18\n\x07weights\x18\x06 \x01(\x0cR\x07weights\x12\x46\n\x0fstandardisation\x18\x07 \x01(\x0b\x32\x1c.backprop.v1.StandardisationR\x0fstandardisation\x12=\n\x0c\x63ontinuation\x18\x08 \x01(\x0b\x32\x19.backprop.v1.ContinuationR\x0c\x63ontinuation\x12,\n\x04spec\x18\t \x01(\x0b\x32\x18.backprop.v1.SessionSpecR\x04spec\"\xa6\x01\n\x12WatchDeltasRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\"\n\nafter_step\x18\x02 \x01(\x04H\x00R\tafterStep\x88\x01\x01\x12\x1f\n\x0bwith_anchor\x18\x03 \x01(\x08R\nwithAnchor\x12\x1d\n\nwith_state\x18\x04 \x01(\x08R\twithStateB\r\n\x0b_after_step\"\xa5\x04\n\x13WatchDeltasResponse\x12\x1b\n\tbase_step\x18\x01 \x01(\x04R\x08\x62\x61seStep\x12\x12\n\x04step\x18\x02 \x01(\x04R\x04step\x12\x1f\n\x0bnext_offset\x18\x03 \x01(\x04R\nnextOffset\x12\x16\n\x06\x65rrors\x18\x04 \x03(\x02R\x06\x65rrors\x12\x16\n\x06\x64\x65ltas\x18\x05 \x01(\x0cR\x06\x64\x65ltas\x12\x18\n\x07scalars\x18\x06 \x01(\x0cR\x07scalars\x12\x16\n\x06inputs\x18\x07 \x01(\x0cR\x06inputs\x12*\n\x11inputs_are_values\x18\x08 \x01(\x08R\x0finputsAreValues\x12\x31\n\x07\x64igests\x18\t \x03(\x0b\x32\x17.backprop.v1.StepDigestR\x07\x64igests\x12\x16\n\x06resync\x18\n \x01(\x08R\x06resync\x12\'\n\x0fsession_deleted\x18\x0b \x01(\x08R\x0esessionDeleted\x12\x18\n\x07goodbye\x18\x0c \x01(\x08R\x07goodbye\x12\x46\n\x0fstandardisation\x18\r \x01(\x0b\x32\x1c.backprop.v1.StandardisationR\x0fstandardisation\x12\x37\n\x06\x61nchor\x18\x0e \x01(\x0b\x32\x1f.backprop.v1.GetWeightsResponseR\x06\x61nchor\x12\x1f\n\x0b\x61nchor_done\x18\x0f \x01(\x08R\nanchorDone*\xa6\x06\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x31\n\x1e\x45RROR_REASON_SESSION_NOT_FOUND\x10\x01\x1a\r\xf2\xc7\x18\tNOT_FOUND\x12<\n\x1f\x45RROR_REASON_SESSION_HAS_WRITER\x10\x02\x1a\x17\xf2\xc7\x18\x13\x46\x41ILED_PRECONDITION\x12\x36\n\x19\x45RROR_REASON_SESSION_BUSY\x10\x03\x1a\x17\xf2\xc7\x18\x13\x46\x41ILED_PRECONDITION\x12\x36\n\x1a\x45RROR_REASON_SESSION_LIMIT\x10\x04\x1a\x16\xf2\xc7\x18\x12RESOURCE_EXHAUSTED\x12\x34\n\x18\x45RROR_REASON_QUEUE_LIMIT\x10\x05\x1a\x16\xf2\xc7\x18\x12RESOURCE_EXHAUSTED\x12\x36\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x06\x1a\x12\xf2\xc7\x18\x0e\x41LREADY_EXISTS\x12\x36\n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x07\x1a\x14\xf2\xc7\x18\x10INVALID_ARGUMENT\x12-\n\x17\x45RROR_REASON_OFFSET_GAP\x10\x08\x1a\x10\xf2\xc7\x18\x0cOUT_OF_RANGE\x12\x39\n\x1c\x45RROR_REASON_NON_FINITE_STEP\x10\t\x1a\x17\xf2\xc7\x18\x13\x46\x41ILED_PRECONDITION\x12;\n\x1e\x45RROR_REASON_NON_FINITE_OUTPUT\x10\n\x1a\x17\xf2\xc7\x18\x13\x46\x41ILED_PRECONDITION\x12\x33\n\x16\x45RROR_REASON_NOT_READY\x10\x0b\x1a\x17\xf2\xc7\x18\x13\x46\x41ILED_PRECONDITION\x12\x30\n\x1a\x45RROR_REASON_STEP_NOT_HELD\x10\x0c\x1a\x10\xf2\xc7\x18\x0cOUT_OF_RANGE\x12\x33\n\x1d\x45RROR_REASON_STEP_NOT_REACHED\x10\r\x1a\x10\xf2\xc7\x18\x0cOUT_OF_RANGE\x12/\n\x1a\x45RROR_REASON_SHUTTING_DOWN\x10\x0e\x1a\x0f\xf2\xc7\x18\x0bUNAVAILABLE*t\n\x0b\x44\x65ltaDetail\x12\x1c\n\x18\x44\x45LTA_DETAIL_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45LTA_DETAIL_FACTORS\x10\x01\x12\x16\n\x12\x44\x45LTA_DETAIL_DENSE\x10\x02\x12\x15\n\x11\x44\x45LTA_DETAIL_NONE\x10\x03\x32\x83\x07\n\x0fTrainingService\x12V\n\rCreateSession\x12!.backprop.v1.CreateSessionRequest\x1a\".backprop.v1.CreateSessionResponse\x12M\n\nGetSession\x12\x1e.backprop.v1.GetSessionRequest\x1a\x1f.backprop.v1.GetSessionResponse\x12S\n\x0cListSessions\x12 .backprop.v1.ListSessionsRequest\x1a!.backprop.v1.ListSessionsResponse\x12V\n\rDeleteSession\x12!.backprop.v1.DeleteSessionRequest\x1a\".backprop.v1.DeleteSessionResponse\x12V\n\rUpdateSession\x12!.backprop.v1.UpdateSessionRequest\x1a\".backprop.v1.UpdateSessionResponse\x12\x42\n\x05Train\x12\x19.backprop.v1.TrainRequest\x1a\x1a.backprop.v1.TrainResponse(\x01\x30\x01\x12J\n\tTrainStep\x12\x1d.backprop.v1.TrainStepRequest\x1a\x1e.backprop.v1.TrainStepResponse\x12\x44\n\x07Predict\x12\x1b.backprop.v1.PredictRequest\x1a\x1c.backprop.v1.PredictResponse\x12I\n\x08\x45valuate\x12\x1c.backprop.v1.EvaluateRequest\x1a\x1d.backprop.v1.EvaluateResponse(\x01\x12O\n\nGetWeights\x12\x1e.backprop.v1.GetWeightsRequest\x1a\x1f.backprop.v1.GetWeightsResponse0\x01\x12R\n\x0bWatchDeltas\x12\x1f.backprop.v1.WatchDeltasRequest\x1a .backprop.v1.WatchDeltasResponse0\x01\x42n\n\x0b\x62\x61\x63kprop.v1B\x14TrainingServiceProtoP\x01Z\x16\x62\x61\x63kprop/v1;backpropv1\xa2\x02\x03\x42XX\xaa\x02\x0b\x42\x61\x63kprop.V1\xca\x02\x0b\x42\x61\x63kprop\\V1\xea\x02\x0c\x42\x61\x63kprop::V1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'backpropd.v1.training_service_pb2', globals())
@@ -27,68 +28,98 @@ if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'\n\013backprop.v1B\024TrainingServiceProtoP\001Z\026backprop/v1;backpropv1\242\002\003BXX\252\002\013Backprop.V1\312\002\013Backprop\\V1\352\002\014Backprop::V1'
-  _DELTADETAIL._serialized_start=5458
-  _DELTADETAIL._serialized_end=5574
-  _SESSION._serialized_start=196
-  _SESSION._serialized_end=542
-  _CREATESESSIONREQUEST._serialized_start=545
-  _CREATESESSIONREQUEST._serialized_end=730
-  _ANCHOR._serialized_start=733
-  _ANCHOR._serialized_end=1017
-  _CONTINUATION._serialized_start=1020
-  _CONTINUATION._serialized_end=1274
-  _PLATEAUPOSITION._serialized_start=1277
-  _PLATEAUPOSITION._serialized_end=1447
-  _STANDARDISATIONSUMS._serialized_start=1450
-  _STANDARDISATIONSUMS._serialized_end=1589
-  _FORK._serialized_start=1591
-  _FORK._serialized_end=1659
-  _CREATESESSIONRESPONSE._serialized_start=1661
-  _CREATESESSIONRESPONSE._serialized_end=1732
-  _GETSESSIONREQUEST._serialized_start=1734
-  _GETSESSIONREQUEST._serialized_end=1784
-  _GETSESSIONRESPONSE._serialized_start=1786
-  _GETSESSIONRESPONSE._serialized_end=1854
-  _LISTSESSIONSREQUEST._serialized_start=1856
-  _LISTSESSIONSREQUEST._serialized_end=1937
-  _LISTSESSIONSRESPONSE._serialized_start=1939
-  _LISTSESSIONSRESPONSE._serialized_end=2051
-  _DELETESESSIONREQUEST._serialized_start=2053
-  _DELETESESSIONREQUEST._serialized_end=2106
-  _DELETESESSIONRESPONSE._serialized_start=2108
-  _DELETESESSIONRESPONSE._serialized_end=2131
-  _UPDATESESSIONREQUEST._serialized_start=2134
-  _UPDATESESSIONREQUEST._serialized_end=2294
-  _UPDATESESSIONRESPONSE._serialized_start=2296
-  _UPDATESESSIONRESPONSE._serialized_end=2398
-  _TRAINREQUEST._serialized_start=2401
-  _TRAINREQUEST._serialized_end=2687
-  _TRAINOPTIONS._serialized_start=2689
-  _TRAINOPTIONS._serialized_end=2816
-  _TRAINRESPONSE._serialized_start=2819
-  _TRAINRESPONSE._serialized_end=3419
-  _SAMPLE._serialized_start=3421
-  _SAMPLE._serialized_end=3536
-  _TRAINSTEPREQUEST._serialized_start=3538
-  _TRAINSTEPREQUEST._serialized_end=3634
-  _TRAINSTEPRESPONSE._serialized_start=3637
-  _TRAINSTEPRESPONSE._serialized_end=3797
-  _PREDICTREQUEST._serialized_start=3799
-  _PREDICTREQUEST._serialized_end=3894
-  _PREDICTRESPONSE._serialized_start=3896
-  _PREDICTRESPONSE._serialized_end=3959
-  _EVALUATEREQUEST._serialized_start=3961
-  _EVALUATEREQUEST._serialized_end=4085
-  _EVALUATERESPONSE._serialized_start=4088
-  _EVALUATERESPONSE._serialized_end=4275
-  _GETWEIGHTSREQUEST._serialized_start=4277
-  _GETWEIGHTSREQUEST._serialized_end=4358
-  _GETWEIGHTSRESPONSE._serialized_start=4361
-  _GETWEIGHTSRESPONSE._serialized_end=4735
-  _WATCHDELTASREQUEST._serialized_start=4738
-  _WATCHDELTASREQUEST._serialized_end=4904
-  _WATCHDELTASRESPONSE._serialized_start=4907
-  _WATCHDELTASRESPONSE._serialized_end=5456
-  _TRAININGSERVICE._serialized_start=5577
-  _TRAININGSERVICE._serialized_end=6476
+  _ERRORREASON.values_by_name["ERROR_REASON_SESSION_NOT_FOUND"]._options = None
+  _ERRORREASON.values_by_name["ERROR_REASON_SESSION_NOT_FOUND"]._serialized_options = b'\362\307\030\tNOT_FOUND'
+  _ERRORREASON.values_by_name["ERROR_REASON_SESSION_HAS_WRITER"]._options = None
+  _ERRORREASON.values_by_name["ERROR_REASON_SESSION_HAS_WRITER"]._serialized_options = b'\362\307\030\023FAILED_PRECONDITION'
+  _ERRORREASON.values_by_name["ERROR_REASON_SESSION_BUSY"]._options = None
+  _ERRORREASON.values_by_name["ERROR_REASON_SESSION_BUSY"]._serialized_options = b'\362\307\030\023FAILED_PRECONDITION'
+  _ERRORREASON.values_by_name["ERROR_REASON_SESSION_LIMIT"]._options = None
+  _ERRORREASON.values_by_name["ERROR_REASON_SESSION_LIMIT"]._serialized_options = b'\362\307\030\022RESOURCE_EXHAUSTED'
+  _ERRORREASON.values_by_name["ERROR_REASON_QUEUE_LIMIT"]._options = None
+  _ERRORREASON.values_by_name["ERROR_REASON_QUEUE_LIMIT"]._serialized_options = b'\362\307\030\022RESOURCE_EXHAUSTED'
+  _ERRORREASON.values_by_name["ERROR_REASON_REQUEST_ID_REUSED"]._options = None
+  _ERRORREASON.values_by_name["ERROR_REASON_REQUEST_ID_REUSED"]._serialized_options = b'\362\307\030\016ALREADY_EXISTS'
+  _ERRORREASON.values_by_name["ERROR_REASON_INVALID_REQUEST"]._options = None
+  _ERRORREASON.values_by_name["ERROR_REASON_INVALID_REQUEST"]._serialized_options = b'\362\307\030\020INVALID_ARGUMENT'
+  _ERRORREASON.values_by_name["ERROR_REASON_OFFSET_GAP"]._options = None
+  _ERRORREASON.values_by_name["ERROR_REASON_OFFSET_GAP"]._serialized_options = b'\362\307\030\014OUT_OF_RANGE'
+  _ERRORREASON.values_by_name["ERROR_REASON_NON_FINITE_STEP"]._options = None
+  _ERRORREASON.values_by_name["ERROR_REASON_NON_FINITE_STEP"]._serialized_options = b'\362\307\030\023FAILED_PRECONDITION'
+  _ERRORREASON.values_by_name["ERROR_REASON_NON_FINITE_OUTPUT"]._options = None
+  _ERRORREASON.values_by_name["ERROR_REASON_NON_FINITE_OUTPUT"]._serialized_options = b'\362\307\030\023FAILED_PRECONDITION'
+  _ERRORREASON.values_by_name["ERROR_REASON_NOT_READY"]._options = None
+  _ERRORREASON.values_by_name["ERROR_REASON_NOT_READY"]._serialized_options = b'\362\307\030\023FAILED_PRECONDITION'
+  _ERRORREASON.values_by_name["ERROR_REASON_STEP_NOT_HELD"]._options = None
+  _ERRORREASON.values_by_name["ERROR_REASON_STEP_NOT_HELD"]._serialized_options = b'\362\307\030\014OUT_OF_RANGE'
+  _ERRORREASON.values_by_name["ERROR_REASON_STEP_NOT_REACHED"]._options = None
+  _ERRORREASON.values_by_name["ERROR_REASON_STEP_NOT_REACHED"]._serialized_options = b'\362\307\030\014OUT_OF_RANGE'
+  _ERRORREASON.values_by_name["ERROR_REASON_SHUTTING_DOWN"]._options = None
+  _ERRORREASON.values_by_name["ERROR_REASON_SHUTTING_DOWN"]._serialized_options = b'\362\307\030\013UNAVAILABLE'
+  _ERRORREASON._serialized_start=5486
+  _ERRORREASON._serialized_end=6292
+  _DELTADETAIL._serialized_start=6294
+  _DELTADETAIL._serialized_end=6410
+  _SESSION._serialized_start=223
+  _SESSION._serialized_end=569
+  _CREATESESSIONREQUEST._serialized_start=572
+  _CREATESESSIONREQUEST._serialized_end=757
+  _ANCHOR._serialized_start=760
+  _ANCHOR._serialized_end=1044
+  _CONTINUATION._serialized_start=1047
+  _CONTINUATION._serialized_end=1301
+  _PLATEAUPOSITION._serialized_start=1304
+  _PLATEAUPOSITION._serialized_end=1474
+  _STANDARDISATIONSUMS._serialized_start=1477
+  _STANDARDISATIONSUMS._serialized_end=1616
+  _FORK._serialized_start=1618
+  _FORK._serialized_end=1686
+  _CREATESESSIONRESPONSE._serialized_start=1688
+  _CREATESESSIONRESPONSE._serialized_end=1759
+  _GETSESSIONREQUEST._serialized_start=1761
+  _GETSESSIONREQUEST._serialized_end=1811
+  _GETSESSIONRESPONSE._serialized_start=1813
+  _GETSESSIONRESPONSE._serialized_end=1881
+  _LISTSESSIONSREQUEST._serialized_start=1883
+  _LISTSESSIONSREQUEST._serialized_end=1964
+  _LISTSESSIONSRESPONSE._serialized_start=1966
+  _LISTSESSIONSRESPONSE._serialized_end=2078
+  _DELETESESSIONREQUEST._serialized_start=2080
+  _DELETESESSIONREQUEST._serialized_end=2133
+  _DELETESESSIONRESPONSE._serialized_start=2135
+  _DELETESESSIONRESPONSE._serialized_end=2158
+  _UPDATESESSIONREQUEST._serialized_start=2161
+  _UPDATESESSIONREQUEST._serialized_end=2321
+  _UPDATESESSIONRESPONSE._serialized_start=2323
+  _UPDATESESSIONRESPONSE._serialized_end=2425
+  _TRAINREQUEST._serialized_start=2428
+  _TRAINREQUEST._serialized_end=2714
+  _TRAINOPTIONS._serialized_start=2716
+  _TRAINOPTIONS._serialized_end=2843
+  _TRAINRESPONSE._serialized_start=2846
+  _TRAINRESPONSE._serialized_end=3446
+  _SAMPLE._serialized_start=3448
+  _SAMPLE._serialized_end=3563
+  _TRAINSTEPREQUEST._serialized_start=3565
+  _TRAINSTEPREQUEST._serialized_end=3661
+  _TRAINSTEPRESPONSE._serialized_start=3664
+  _TRAINSTEPRESPONSE._serialized_end=3824
+  _PREDICTREQUEST._serialized_start=3826
+  _PREDICTREQUEST._serialized_end=3921
+  _PREDICTRESPONSE._serialized_start=3923
+  _PREDICTRESPONSE._serialized_end=3986
+  _EVALUATEREQUEST._serialized_start=3988
+  _EVALUATEREQUEST._serialized_end=4112
+  _EVALUATERESPONSE._serialized_start=4115
+  _EVALUATERESPONSE._serialized_end=4302
+  _GETWEIGHTSREQUEST._serialized_start=4304
+  _GETWEIGHTSREQUEST._serialized_end=4385
+  _GETWEIGHTSRESPONSE._serialized_start=4388
+  _GETWEIGHTSRESPONSE._serialized_end=4762
+  _WATCHDELTASREQUEST._serialized_start=4765
+  _WATCHDELTASREQUEST._serialized_end=4931
+  _WATCHDELTASRESPONSE._serialized_start=4934
+  _WATCHDELTASRESPONSE._serialized_end=5483
+  _TRAININGSERVICE._serialized_start=6413
+  _TRAININGSERVICE._serialized_end=7312
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from backpropd.v1 import delta_pb2 as _delta_pb2
 from backpropd.v1 import network_pb2 as _network_pb2
+from backpropd.v1 import options_pb2 as _options_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.rpc import status_pb2 as _status_pb2
@@ -15,6 +16,21 @@ DELTA_DETAIL_FACTORS: DeltaDetail
 DELTA_DETAIL_NONE: DeltaDetail
 DELTA_DETAIL_UNSPECIFIED: DeltaDetail
 DESCRIPTOR: _descriptor.FileDescriptor
+ERROR_REASON_INVALID_REQUEST: ErrorReason
+ERROR_REASON_NON_FINITE_OUTPUT: ErrorReason
+ERROR_REASON_NON_FINITE_STEP: ErrorReason
+ERROR_REASON_NOT_READY: ErrorReason
+ERROR_REASON_OFFSET_GAP: ErrorReason
+ERROR_REASON_QUEUE_LIMIT: ErrorReason
+ERROR_REASON_REQUEST_ID_REUSED: ErrorReason
+ERROR_REASON_SESSION_BUSY: ErrorReason
+ERROR_REASON_SESSION_HAS_WRITER: ErrorReason
+ERROR_REASON_SESSION_LIMIT: ErrorReason
+ERROR_REASON_SESSION_NOT_FOUND: ErrorReason
+ERROR_REASON_SHUTTING_DOWN: ErrorReason
+ERROR_REASON_STEP_NOT_HELD: ErrorReason
+ERROR_REASON_STEP_NOT_REACHED: ErrorReason
+ERROR_REASON_UNSPECIFIED: ErrorReason
 
 class Anchor(_message.Message):
     __slots__ = ["continuation", "digest", "next_offset", "standardisation", "state", "step", "weights"]
@@ -399,6 +415,9 @@ class WatchDeltasResponse(_message.Message):
     standardisation: _network_pb2.Standardisation
     step: int
     def __init__(self, base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., scalars: _Optional[bytes] = ..., inputs: _Optional[bytes] = ..., inputs_are_values: bool = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., resync: bool = ..., session_deleted: bool = ..., goodbye: bool = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., anchor: _Optional[_Union[GetWeightsResponse, _Mapping]] = ..., anchor_done: bool = ...) -> None: ...
+
+class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
 
 class DeltaDetail(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
