@@ -13,17 +13,6 @@
 namespace backprop::cli {
 namespace {
 
-constexpr Named<v1::Activation> kActivations[] = {
-    {"identity", v1::ACTIVATION_IDENTITY},
-    {"sigmoid", v1::ACTIVATION_SIGMOID},
-    {"tanh", v1::ACTIVATION_TANH},
-    {"relu", v1::ACTIVATION_RELU},
-    {"leaky-relu", v1::ACTIVATION_LEAKY_RELU},
-    {"elu", v1::ACTIVATION_ELU},
-    {"gelu", v1::ACTIVATION_GELU},
-    {"softplus", v1::ACTIVATION_SOFTPLUS},
-    {"softmax", v1::ACTIVATION_SOFTMAX},
-};
 constexpr char kForm[] = "SIZE:ACTIVATION:dropout=SHARE";
 constexpr char kExample[] = "128:leaky-relu=0.2:dropout=0.1,10:softmax";
 
@@ -57,7 +46,7 @@ absl::Status SetDropout(const std::string& text, const std::string& value,
 absl::Status SetActivation(const std::string& text, const std::string& name,
                            const std::string* constant, v1::Layer* layer) {
   absl::StatusOr<v1::Activation> activation =
-      Choose("--layers", kActivations, name);
+      Choose("--layers", TableOf<v1::Activation>(), name);
   if (!activation.ok()) return activation.status();
   layer->set_activation(*activation);
   if (constant == nullptr) return absl::OkStatus();
@@ -77,7 +66,8 @@ absl::Status SetActivation(const std::string& text, const std::string& name,
 std::string LayerHelp() {
   return absl::StrCat(
       "From the first hidden layer to the output, comma-separated: ", kForm,
-      ", the latter two where wanted. Activations: ", Choices(kActivations),
+      ", the latter two where wanted. Activations: ",
+      Choices(TableOf<v1::Activation>()),
       ". leaky-relu=C and elu=C set their constant [0.01, 1]. [128:relu, and "
       "an output that fits the data]");
 }
@@ -107,7 +97,7 @@ absl::StatusOr<v1::Layer> ParseLayer(const std::string& text) {
 }
 
 std::string ActivationText(const v1::Layer& layer) {
-  std::string text(NameOf(kActivations, layer.activation()));
+  std::string text(NameOf(TableOf<v1::Activation>(), layer.activation()));
   if (HasConstant(layer.activation()) && layer.has_negative_scale())
     absl::StrAppend(&text, "=", layer.negative_scale());
   return text;

@@ -12,15 +12,6 @@
 namespace backprop::cli {
 namespace {
 
-constexpr Named<v1::Loss> kLosses[] = {
-    {"half-squared-error", v1::LOSS_HALF_SQUARED_ERROR},
-    {"mean-squared-error", v1::LOSS_MEAN_SQUARED_ERROR},
-    {"mean-absolute-error", v1::LOSS_MEAN_ABSOLUTE_ERROR},
-    {"huber", v1::LOSS_HUBER},
-    {"cross-entropy", v1::LOSS_CROSS_ENTROPY},
-    {"binary-cross-entropy", v1::LOSS_BINARY_CROSS_ENTROPY},
-};
-
 absl::Status NotOf(const char* flag, const char* only,
                    const v1::SessionSpec& spec) {
   return UsageError(
@@ -56,14 +47,14 @@ absl::Status SetClassWeights(const std::string& text, v1::SessionSpec* spec) {
 }  // namespace
 
 std::string LossName(v1::Loss loss) {
-  return std::string(NameOf(kLosses, loss));
+  return std::string(NameOf(TableOf<v1::Loss>(), loss));
 }
 
 void AddLossFlags(Command& app, FlagUse use, LossFlags* flags) {
   constexpr char kGroup[] = "Loss";
   if (use == FlagUse::kMake)
     app.add_option("--loss", flags->loss,
-                   Choices(kLosses) +
+                   Choices(TableOf<v1::Loss>()) +
                        " [cross-entropy after softmax, else "
                        "half-squared-error]")
         ->type_name("NAME")
@@ -91,7 +82,8 @@ absl::Status ChooseLoss(const LossFlags& flags, v1::SessionSpec* spec) {
       spec->layers().rbegin()->activation() == v1::ACTIVATION_SOFTMAX
           ? v1::LOSS_CROSS_ENTROPY
           : v1::LOSS_HALF_SQUARED_ERROR;
-  if (!flags.loss.empty()) loss = Choose("--loss", kLosses, flags.loss);
+  if (!flags.loss.empty())
+    loss = Choose("--loss", TableOf<v1::Loss>(), flags.loss);
   if (!loss.ok()) return loss.status();
   spec->set_loss(*loss);
   return absl::OkStatus();

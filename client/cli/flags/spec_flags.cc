@@ -12,20 +12,6 @@
 namespace backprop::cli {
 namespace {
 
-constexpr Named<v1::InitialiserKind> kInitialisers[] = {
-    {"zeros", v1::INITIALISER_KIND_ZEROS},
-    {"constant", v1::INITIALISER_KIND_CONSTANT},
-    {"uniform", v1::INITIALISER_KIND_UNIFORM},
-    {"normal", v1::INITIALISER_KIND_NORMAL},
-    {"glorot-uniform", v1::INITIALISER_KIND_GLOROT_UNIFORM},
-    {"glorot-normal", v1::INITIALISER_KIND_GLOROT_NORMAL},
-    {"he-uniform", v1::INITIALISER_KIND_HE_UNIFORM},
-    {"he-normal", v1::INITIALISER_KIND_HE_NORMAL},
-    {"lecun-uniform", v1::INITIALISER_KIND_LECUN_UNIFORM},
-    {"lecun-normal", v1::INITIALISER_KIND_LECUN_NORMAL},
-    {"torch-linear", v1::INITIALISER_KIND_TORCH_LINEAR},
-    {"orthogonal", v1::INITIALISER_KIND_ORTHOGONAL},
-};
 constexpr Named<v1::DeltaForm> kDeltaForms[] = {
     {"auto", v1::DELTA_FORM_UNSPECIFIED},
     {"factored", v1::DELTA_FORM_FACTORED},
@@ -79,7 +65,8 @@ v1::InitialiserKind DefaultInitialiser(const v1::SessionSpec& spec) {
 absl::Status SetInitialiser(const SpecFlags& flags, v1::SessionSpec* spec) {
   absl::StatusOr<v1::InitialiserKind> kind = DefaultInitialiser(*spec);
   if (!flags.initialiser.empty())
-    kind = Choose("--initialiser", kInitialisers, flags.initialiser);
+    kind = Choose("--initialiser", TableOf<v1::InitialiserKind>(),
+                  flags.initialiser);
   if (!kind.ok()) return kind.status();
   const bool needs_value = *kind == v1::INITIALISER_KIND_CONSTANT ||
                            *kind == v1::INITIALISER_KIND_UNIFORM ||
@@ -158,7 +145,7 @@ void AddNetworkFlags(Command& app, SpecFlags* flags) {
       ->allow_extra_args(false)
       ->group(kNetworkGroup);
   app.add_option("--initialiser", flags->initialiser,
-                 Choices(kInitialisers) +
+                 Choices(TableOf<v1::InitialiserKind>()) +
                      " [he-uniform with relu, else glorot-uniform]")
       ->type_name("NAME")
       ->group(kNetworkGroup);
@@ -195,7 +182,7 @@ void AddNetworkFlags(Command& app, SpecFlags* flags) {
 }  // namespace
 
 std::string InitialiserName(v1::InitialiserKind kind) {
-  return std::string(NameOf(kInitialisers, kind));
+  return std::string(NameOf(TableOf<v1::InitialiserKind>(), kind));
 }
 
 void AddSpecFlags(Command& app, SpecFlags* flags) {

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cli/flags/name_table.h"
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_replace.h"
+
+namespace backprop::cli {
+
+std::vector<EnumName> EnumNames(
+    const google::protobuf::EnumDescriptor& descriptor) {
+  // Each name begins with the enum's, as that of its value 0 shows.
+  constexpr std::string_view kNoValue = "UNSPECIFIED";
+  const size_t prefix = descriptor.value(0)->name().size() - kNoValue.size();
+  std::vector<EnumName> names;
+  for (int i = 1; i < descriptor.value_count(); ++i) {
+    const std::string name(descriptor.value(i)->name().substr(prefix));
+    names.push_back(
+        {absl::StrReplaceAll(absl::AsciiStrToLower(name), {{"_", "-"}}),
+         descriptor.value(i)->number()});
+  }
+  return names;
+}
+
+}  // namespace backprop::cli
