@@ -15,6 +15,8 @@ namespace {
 constexpr char kReasonPayload[] = "backprop.v1/reason";
 // ... and its ConnectionFault, as one byte.
 constexpr char kFaultPayload[] = "backprop.v1/connection_fault";
+// ... and BadRequest, as its bytes.
+constexpr char kViolationsPayload[] = "backprop.v1/violations";
 
 absl::StatusCode CodeOf(int code) {
   if (code <= 0 ||
@@ -48,10 +50,12 @@ absl::Status FromFault(ConnectionFault fault, const grpc::Status& status) {
 absl::Status FromRejection(const google::rpc::Status& status) {
   std::string message = status.message();
   std::string reason;
+  std::string violations;
   for (const google::protobuf::Any& detail : status.details()) {
     google::rpc::BadRequest bad_request;
     google::rpc::ErrorInfo info;
     if (detail.Is<google::rpc::BadRequest>() && detail.UnpackTo(&bad_request)) {
+      violations = bad_request.SerializeAsString();
       for (const auto& violation : bad_request.field_violations()) {
         // A server may have put the violation into its message already.
         std::string text =
@@ -66,6 +70,9 @@ absl::Status FromRejection(const google::rpc::Status& status) {
     }
   }
   absl::Status result(CodeOf(status.code()), message);
+  if (!violations.empty()) {
+    result.SetPayload(kViolationsPayload, absl::Cord(violations));
+  }
   return reason.empty() ? result : WithReason(std::move(result), reason);
 }
 
@@ -99,6 +106,20 @@ absl::Status WithReason(absl::Status status, std::string_view reason) {
 std::string ReasonOf(const absl::Status& status) {
   auto payload = status.GetPayload(kReasonPayload);
   return payload.has_value() ? std::string(*payload) : std::string();
+}
+
+std::vector<FieldViolation> ViolationsOf(const absl::Status& status) {
+  std::vector<FieldViolation> violations;
+  const auto payload = status.GetPayload(kViolationsPayload);
+  google::rpc::BadRequest bad_request;
+  if (!payload.has_value() ||
+      !bad_request.ParseFromString(std::string(*payload))) {
+    return violations;
+  }
+  for (const auto& violation : bad_request.field_violations()) {
+    violations.push_back({violation.field(), violation.description()});
+  }
+  return violations;
 }
 
 ConnectionFault ConnectionFaultOf(const absl::Status& status) {

@@ -10,9 +10,11 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "client/cpp/connection_fault.h"
+#include "engine/contract/field_violation.h"
 #include "google/rpc/status.pb.h"
 #include "grpcpp/support/status.h"
 
@@ -27,6 +29,9 @@ absl::Status FromRejection(const google::rpc::Status& status);
 // One of the protocol's reasons (ErrorReason), e.g. "SESSION_NOT_FOUND"; empty
 // if the status did not come from a backpropd.
 std::string ReasonOf(const absl::Status& status);
+
+// The fields that a backpropd found at fault; empty if it named none.
+std::vector<FieldViolation> ViolationsOf(const absl::Status& status);
 
 // Why the call did not get through, if it is known; the message says it too.
 ConnectionFault ConnectionFaultOf(const absl::Status& status);

@@ -13,6 +13,7 @@
 #include "absl/strings/str_replace.h"
 #include "client/cli/flags/command.h"
 #include "client/cli/flags/connection_flags.h"
+#include "client/cli/flags/flag_fields.h"
 #include "client/cli/flags/plain_text_warning.h"
 #include "client/cpp/call_status.h"
 
@@ -108,7 +109,7 @@ int Main(int argc, char** argv) {
   if (!status.ok())
     return Report(status, flags, "See " + app.typed_path() + " --help.\n");
   std::cerr << PlainTextWarning(flags);
-  status = action();
+  status = InFlags(action(), app.typed_options());
   return Report(status, flags,
                 IsUsageError(status) ? "See " + app.typed_path() + " --help.\n"
                                      : ConnectionAdvice(status, flags));

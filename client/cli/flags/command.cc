@@ -65,6 +65,11 @@ Check RealNumber() {
   return NumberThat("a number", [](float) { return true; });
 }
 
+Check NonZero() {
+  return NumberThat("a number other than 0",
+                    [](float number) { return number != 0; });
+}
+
 Check NumberFrom(float smallest) {
   return NumberThat(absl::StrCat("a number from ", smallest, " on"),
                     [=](float number) { return number >= smallest; });

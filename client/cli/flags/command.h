@@ -51,6 +51,8 @@ bool IsUsageError(const absl::Status& status);
 // very large whole number. Real numbers must be finite as float32.
 Check WholeNumber(uint64_t smallest, uint64_t largest);
 Check RealNumber();
+// Where the protocol takes 0 for a number that was not given.
+Check NonZero();
 Check NumberFrom(float smallest);
 Check NumberBetween(float smallest, float largest);
 Check AboveZero();

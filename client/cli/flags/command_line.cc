@@ -22,6 +22,13 @@ std::string PathOf(const CLI::App& command) {
   return PathOf(*command.get_parent()) + " " + command.get_name();
 }
 
+std::vector<std::string> NamesOfOptions(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options())
+    names.push_back(option->get_name());
+  return names;
+}
+
 template <typename... Line>
 absl::StatusOr<bool> ParseWith(CLI::App& app, const Line&... line) {
   try {
@@ -171,11 +178,11 @@ size_t Command::count(const std::string& name) const {
 }
 
 std::vector<std::string> Command::option_names() const {
-  std::vector<std::string> names;
-  for (const CLI::Option* option :
-       static_cast<const CLI::App*>(app_)->get_options())
-    names.push_back(option->get_name());
-  return names;
+  return NamesOfOptions(*app_);
+}
+
+std::vector<std::string> Command::typed_options() const {
+  return NamesOfOptions(Innermost(*app_));
 }
 
 template Option* Command::add_option(const std::string&, std::string&,

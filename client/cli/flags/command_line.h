@@ -105,6 +105,8 @@ class Command {
   // After Parse:
   // The command typed, as in "backprop session create".
   std::string typed_path() const;
+  // The options that it takes.
+  std::vector<std::string> typed_options() const;
   // What may be typed next, behind typed_path().
   std::vector<std::string> choices() const;
   // Words that no command on the line knows.

@@ -2,7 +2,6 @@
 #include "client/cli/flags/layer_text.h"
 
 #include <charconv>
-#include <cmath>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -16,11 +15,6 @@ namespace {
 constexpr char kForm[] = "SIZE:ACTIVATION:dropout=SHARE";
 constexpr char kExample[] = "128:leaky-relu=0.2:dropout=0.1,10:softmax";
 
-bool HasConstant(v1::Activation activation) {
-  return activation == v1::ACTIVATION_LEAKY_RELU ||
-         activation == v1::ACTIVATION_ELU;
-}
-
 absl::Status Refused(const std::string& layer, const std::string& why) {
   return UsageError("--layers", absl::StrCat("'", layer, "' ", why,
                                              "; write e.g. ", kExample));
@@ -31,14 +25,14 @@ bool ParseSize(const std::string& text, v1::Layer* layer) {
   const char* last = text.data() + text.size();
   const auto [end, error] = std::from_chars(text.data(), last, size);
   layer->set_size(size);
-  return error == std::errc() && end == last && size > 0;
+  return error == std::errc() && end == last;
 }
 
 absl::Status SetDropout(const std::string& text, const std::string& value,
                         v1::Layer* layer) {
   float share = 0;
-  if (!absl::SimpleAtof(value, &share) || !(share >= 0 && share < 1))
-    return Refused(text, "has a dropout that is no share from 0 to below 1");
+  if (!absl::SimpleAtof(value, &share))
+    return Refused(text, "has a dropout that is no number");
   layer->set_dropout(share);
   return absl::OkStatus();
 }
@@ -50,13 +44,9 @@ absl::Status SetActivation(const std::string& text, const std::string& name,
   if (!activation.ok()) return activation.status();
   layer->set_activation(*activation);
   if (constant == nullptr) return absl::OkStatus();
-  if (!HasConstant(*activation))
-    return Refused(text, "gives '" + name +
-                             "' a constant; leaky-relu and elu alone have one");
   float number = 0;
-  if (!absl::SimpleAtof(*constant, &number) || !std::isfinite(number) ||
-      number < 0)
-    return Refused(text, "has a constant that is no number from 0 on");
+  if (!absl::SimpleAtof(*constant, &number))
+    return Refused(text, "has a constant that is no number");
   layer->set_negative_scale(number);
   return absl::OkStatus();
 }
@@ -76,7 +66,7 @@ absl::StatusOr<v1::Layer> ParseLayer(const std::string& text) {
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
   v1::Layer layer;
   if (!ParseSize(parts[0], &layer))
-    return Refused(text, "does not begin with a size of at least 1");
+    return Refused(text, "does not begin with a size");
   layer.set_activation(v1::ACTIVATION_IDENTITY);
   for (size_t i = 1; i < parts.size(); ++i) {
     const std::vector<std::string> pair =
@@ -98,7 +88,7 @@ absl::StatusOr<v1::Layer> ParseLayer(const std::string& text) {
 
 std::string ActivationText(const v1::Layer& layer) {
   std::string text(NameOf(TableOf<v1::Activation>(), layer.activation()));
-  if (HasConstant(layer.activation()) && layer.has_negative_scale())
+  if (layer.has_negative_scale())
     absl::StrAppend(&text, "=", layer.negative_scale());
   return text;
 }

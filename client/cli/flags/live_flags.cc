@@ -35,7 +35,7 @@ void AddLiveFlags(Command& app, LiveFlags* flags) {
   app.add_option("--dropout", flags->dropout,
                  "Share of outputs dropped in training: for all layers before "
                  "the output, or one a layer, comma-separated")
-      ->check(ShareBelowOne())
+      ->check(RealNumber())
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("SHARE")

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cli/flags/loss_flags.h"
 
-#include <cmath>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -12,35 +11,19 @@
 namespace backprop::cli {
 namespace {
 
-absl::Status NotOf(const char* flag, const char* only,
-                   const v1::SessionSpec& spec) {
-  return UsageError(
-      flag, absl::StrCat("is a setting of the loss ", only, "; this loss is ",
-                         LossName(spec.loss())));
-}
-
 absl::Status SetClassWeights(const std::string& text, v1::SessionSpec* spec) {
   spec->clear_class_weights();
   if (text == "none") return absl::OkStatus();
   const std::vector<std::string> parts = absl::StrSplit(text, ',');
   for (const std::string& part : parts) {
     float weight = 0;
-    if (!absl::SimpleAtof(part, &weight) || !std::isfinite(weight) ||
-        weight < 0)
+    if (!absl::SimpleAtof(part, &weight))
       return UsageError("--class-weights",
                         absl::StrCat("'", part,
-                                     "' is not a number from 0 on; write one "
-                                     "for each output, e.g. 1,2.5,1, or none"));
+                                     "' is not a number; write one for each "
+                                     "output, e.g. 1,2.5,1, or none"));
     spec->add_class_weights(weight);
   }
-  const int outputs = spec->layers_size() == 0
-                          ? 0
-                          : static_cast<int>(spec->layers().rbegin()->size());
-  if (spec->class_weights_size() != outputs)
-    return UsageError("--class-weights",
-                      absl::StrCat("has ", spec->class_weights_size(),
-                                   " numbers, the network has ", outputs,
-                                   " outputs: write one for each"));
   return absl::OkStatus();
 }
 
@@ -62,7 +45,7 @@ void AddLossFlags(Command& app, FlagUse use, LossFlags* flags) {
   app.add_option("--label-smoothing", flags->label_smoothing,
                  "cross-entropy: share of each target spread over all "
                  "classes [0]")
-      ->check(ShareBelowOne())
+      ->check(RealNumber())
       ->type_name("SHARE")
       ->group(kGroup);
   app.add_option("--class-weights", flags->class_weights,
@@ -72,7 +55,7 @@ void AddLossFlags(Command& app, FlagUse use, LossFlags* flags) {
       ->group(kGroup);
   app.add_option("--huber-delta", flags->huber_delta,
                  "huber: where the square becomes a line [1]")
-      ->check(AboveZero())
+      ->check(NonZero())
       ->type_name("NUMBER")
       ->group(kGroup);
 }
@@ -91,22 +74,21 @@ absl::Status ChooseLoss(const LossFlags& flags, v1::SessionSpec* spec) {
 
 absl::Status ChangeLoss(const LossFlags& flags, v1::SessionSpec* spec,
                         google::protobuf::FieldMask* mask) {
-  const v1::Loss loss = spec->loss();
   if (flags.label_smoothing.has_value()) {
-    if (loss != v1::LOSS_CROSS_ENTROPY)
-      return NotOf("--label-smoothing", "cross-entropy", *spec);
     spec->set_label_smoothing(*flags.label_smoothing);
     mask->add_paths("label_smoothing");
   }
   if (flags.huber_delta.has_value()) {
-    if (loss != v1::LOSS_HUBER) return NotOf("--huber-delta", "huber", *spec);
+    // The server reads it for this loss alone, and refuses it for none.
+    if (spec->loss() != v1::LOSS_HUBER)
+      return UsageError("--huber-delta",
+                        absl::StrCat("is a setting of the loss huber; this "
+                                     "loss is ",
+                                     LossName(spec->loss())));
     spec->set_huber_delta(*flags.huber_delta);
     mask->add_paths("huber_delta");
   }
   if (flags.class_weights.empty()) return absl::OkStatus();
-  if (loss != v1::LOSS_CROSS_ENTROPY && loss != v1::LOSS_BINARY_CROSS_ENTROPY)
-    return NotOf("--class-weights", "cross-entropy and binary-cross-entropy",
-                 *spec);
   mask->add_paths("class_weights");
   return SetClassWeights(flags.class_weights, spec);
 }

@@ -63,18 +63,11 @@ absl::Status CheckSettings(const ScheduleFlags& flags, Kind kind) {
                                    kind) == setting.kinds.end())
       return UsageError(
           setting.flag,
-          absl::StrCat("is a setting of --schedule ", NamesOf(setting.kinds),
-                       flags.kind.empty()
-                           ? "; name one"
-                           : absl::StrCat("; ", flags.kind, " has it not")));
-  if (kind == Kind::kExponential && !flags.factor.has_value())
-    return UsageError("--schedule-factor",
-                      "exponential needs it: what each step multiplies the "
-                      "rate by, e.g. 0.9999");
-  if (kind == Kind::kInverseTime && !flags.rate.has_value())
-    return UsageError("--schedule-rate",
-                      "inverse-time needs it: rate r divides by 1 + r a after "
-                      "a steps, e.g. 0.0001");
+          absl::StrCat(
+              "is a setting of --schedule ", NamesOf(setting.kinds),
+              flags.kind.empty()
+                  ? "; name one"
+                  : absl::StrCat("; ", flags.kind, " has no such setting")));
   if (flags.restarts && !flags.steps.has_value())
     return UsageError("--schedule-steps",
                       "restarts need it: the length of the first period");
@@ -86,10 +79,7 @@ absl::StatusOr<uint64_t> Length(const ScheduleFlags& flags,
                                 uint64_t run_steps) {
   if (flags.steps.has_value()) return *flags.steps;
   const uint64_t warmup = flags.warmup_steps.value_or(0);
-  if (run_steps == 0)
-    return UsageError(
-        "--schedule-steps",
-        absl::StrCat(flags.kind, " needs it: how many steps it takes"));
+  if (run_steps == 0) return 0;  // the server asks for it
   if (run_steps <= warmup)
     return UsageError("--warmup-steps",
                       absl::StrCat("leaves no steps for the ", flags.kind,
@@ -134,26 +124,26 @@ void AddScheduleFlags(Command& app, ScheduleFlags* flags) {
       ->check(WholeNumber(1, kMost));
   add("--schedule-factor", flags->factor,
       "step, plateau: each fall [0.1]; exponential: each step")
-      ->check(AboveZero());
+      ->check(NonZero());
   add("--schedule-min", flags->min_rate,
       "polynomial, cosine, plateau: the lowest rate [0]")
-      ->check(NumberFrom(0));
+      ->check(RealNumber());
   add("--schedule-power", flags->power, "polynomial [1, a straight line]")
-      ->check(AboveZero());
+      ->check(NonZero());
   add("--schedule-rate", flags->rate, "inverse-time: r of 1/(1 + r a)")
-      ->check(AboveZero());
+      ->check(NonZero());
   app.add_flag("--schedule-restarts", flags->restarts,
                "cosine: begin anew after each period")
       ->group("Learning rate's schedule");
   add("--schedule-period-factor", flags->period_factor,
       "cosine: how much longer each period is [1]")
-      ->check(NumberFrom(1));
+      ->check(NonZero());
   add("--schedule-patience", flags->patience,
-      "plateau: windows without gain that are borne [10]")
+      "plateau: how many windows in a row may bring no gain [10]")
       ->check(WholeNumber(0, kMost32));
   add("--schedule-threshold", flags->threshold,
       "plateau: the share of the error that is a gain [0.0001]")
-      ->check(ShareBelowOne());
+      ->check(RealNumber());
 }
 
 absl::StatusOr<v1::Schedule> MakeSchedule(const ScheduleFlags& flags,
@@ -173,14 +163,11 @@ absl::StatusOr<v1::Schedule> MakeSchedule(const ScheduleFlags& flags,
     case Kind::KIND_NOT_SET:
       break;
     case Kind::kStep:
-      if (!flags.steps.has_value())
-        return UsageError("--schedule-steps",
-                          "step needs it: how many steps lie between falls");
-      schedule.mutable_step()->set_every(*flags.steps);
+      schedule.mutable_step()->set_every(flags.steps.value_or(0));
       schedule.mutable_step()->set_factor(flags.factor.value_or(0));
       break;
     case Kind::kExponential:
-      schedule.mutable_exponential()->set_factor(*flags.factor);
+      schedule.mutable_exponential()->set_factor(flags.factor.value_or(0));
       break;
     case Kind::kPolynomial:
       schedule.mutable_polynomial()->set_steps(*length);
@@ -188,7 +175,7 @@ absl::StatusOr<v1::Schedule> MakeSchedule(const ScheduleFlags& flags,
       schedule.mutable_polynomial()->set_power(flags.power.value_or(0));
       break;
     case Kind::kInverseTime:
-      schedule.mutable_inverse_time()->set_rate(*flags.rate);
+      schedule.mutable_inverse_time()->set_rate(flags.rate.value_or(0));
       break;
     case Kind::kCosine:
       schedule.mutable_cosine()->set_period_steps(*length);

@@ -19,7 +19,6 @@ constexpr Named<v1::DeltaForm> kDeltaForms[] = {
 };
 constexpr char kNetworkGroup[] = "Network";
 constexpr char kStepsGroup[] = "Steps";
-constexpr uint64_t kFewestToLearn = 2;
 
 std::vector<std::string> DefaultLayers(const DataShape& data) {
   return {"128:relu", absl::StrCat(std::max(data.output_size, 1U),
@@ -68,17 +67,6 @@ absl::Status SetInitialiser(const SpecFlags& flags, v1::SessionSpec* spec) {
     kind = Choose("--initialiser", TableOf<v1::InitialiserKind>(),
                   flags.initialiser);
   if (!kind.ok()) return kind.status();
-  const bool needs_value = *kind == v1::INITIALISER_KIND_CONSTANT ||
-                           *kind == v1::INITIALISER_KIND_UNIFORM ||
-                           *kind == v1::INITIALISER_KIND_NORMAL;
-  if (needs_value && !flags.initialiser_value.has_value())
-    return UsageError("--initialiser-value",
-                      flags.initialiser + " needs it, e.g. 0.1");
-  if (flags.initialiser_value.has_value() && !needs_value &&
-      *kind != v1::INITIALISER_KIND_ORTHOGONAL)
-    return UsageError("--initialiser-value",
-                      "is for --initialiser constant, uniform, normal and "
-                      "orthogonal; leave it out, or name one of them");
   spec->mutable_initialiser()->set_kind(*kind);
   spec->mutable_initialiser()->set_seed(flags.seed);
   spec->mutable_initialiser()->set_value(flags.initialiser_value.value_or(0));
@@ -103,11 +91,6 @@ absl::Status SetStandardise(const SpecFlags& flags, const DataShape& data,
                       absl::StrCat("the data has ", data.samples,
                                    " samples to learn from: give that many at "
                                    "most"));
-  if (samples < kFewestToLearn || samples % flags.batch_size != 0)
-    return UsageError("--standardise",
-                      absl::StrCat("learns from whole steps and at least two "
-                                   "samples: give a multiple of --batch-size ",
-                                   flags.batch_size));
   v1::Standardisation* standardisation =
       spec->mutable_input()->mutable_standardisation();
   standardisation->set_learn_samples(samples);
@@ -131,7 +114,8 @@ absl::Status SetOptimiser(const SpecFlags& flags, const DataShape& data,
 Check AllOrCount() {
   return [](const std::string& text) -> std::string {
     uint64_t number = 0;
-    return text == "all" || (absl::SimpleAtoi(text, &number) && text[0] != '+')
+    return text == "all" || (absl::SimpleAtoi(text, &number) && number > 0 &&
+                             text[0] != '+')
                ? ""
                : absl::StrCat("'", text,
                               "' is not a number of samples, nor 'all'");

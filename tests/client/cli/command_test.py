@@ -143,9 +143,46 @@ class SessionTest(ServedTest):
             self.assertIn(line, re.sub(" {2,}", " ", said).splitlines())
         self.assertRegex(said, r"(?m)^created +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$")
 
-    def test_what_the_server_refuses_names_the_field(self) -> None:
-        said = self.fails(1, "session", "create", "--input-size", "2", "--layers", "2:softmax,2")
-        self.assertIn("layers[0].activation", said)
+    def test_what_the_server_refuses_names_the_flag(self) -> None:
+        create = ("session", "create", "--input-size", "784")
+        ten = (*create, "--layers", "10:softmax")
+        for flag, says, arguments in (
+            ("--layers", "layer 1's activation softmax is for the last layer only", (*create, "--layers", "2:softmax,2")),
+            ("--layers", "layer 1's size must be at least 1", (*create, "--layers", "0:relu,2")),
+            ("--layers", "layer 1's negative-scale is for LEAKY_RELU and ELU only", (*create, "--layers", "8:relu=1,2")),
+            ("--layers", "layer 1's negative-scale is -1; must be finite and not negative",
+             (*create, "--layers", "8:elu=-1,2")),
+            ("--layers", "layer 1's dropout is 1; must be at least 0 and less than 1",
+             (*create, "--layers", "8:relu:dropout=1,2")),
+            ("--initialiser-value", "is 0; must be set for UNIFORM and NORMAL", (*ten, "--initialiser", "normal")),
+            ("--initialiser-value", "is 1; is for CONSTANT, UNIFORM, NORMAL and ORTHOGONAL only",
+             (*ten, "--initialiser-value", "1")),
+            ("--schedule-steps", "is 0; must be at least 1", (*ten, "--schedule", "step")),
+            ("--schedule-steps", "is 0; must be at least 1", (*ten, "--schedule", "cosine")),
+            ("--schedule-factor", "is 0; must be greater than 0", (*ten, "--schedule", "exponential")),
+            ("--schedule-rate", "is 0; must be finite and greater than 0", (*ten, "--schedule", "inverse-time")),
+            ("--schedule-min", "is 1; must be at least 0 and at most --learning-rate",
+             (*ten, "--schedule", "polynomial", "--schedule-steps", "9", "--schedule-min", "1")),
+            ("--label-smoothing", "is for cross-entropy only",
+             (*create, "--layers", "1", "--loss", "huber", "--label-smoothing", "0.1")),
+            ("--label-smoothing", "is 1; must be at least 0 and less than 1", (*ten, "--label-smoothing", "1")),
+            ("--class-weights", "are for cross-entropy and binary cross-entropy only",
+             (*create, "--layers", "1", "--class-weights", "1")),
+            ("--class-weights", "holds 2 numbers; must hold one for each of the 10 outputs",
+             (*ten, "--class-weights", "1,2")),
+            ("--class-weights", "number 2 is -1; must be finite and not negative",
+             (*create, "--layers", "2:softmax", "--class-weights", "1,-1")),
+            ("--huber-delta", "is -1; must be finite and greater than 0",
+             (*create, "--layers", "1", "--loss", "huber", "--huber-delta=-1")),
+            ("--standardise", "is 1; must be at least 2 and a multiple of --batch-size 1", (*ten, "--standardise", "1")),
+            ("--standardise", "a multiple of --batch-size 4", (*ten, "--standardise", "10", "--batch-size", "4")),
+            ("--schedule-steps", "is 0; must be at least 1",
+             ("train", *self.idx_data, "--schedule", "cosine", "--until-error", "0.1")),
+        ):
+            with self.subTest(arguments=arguments):
+                said = self.fails(2, *arguments)
+                self.assertIn(f"backprop: {flag}: {says}", said)
+                self.assertIn("--help.", said)
 
     def test_a_kept_session_goes_on(self) -> None:
         session = self.keep(*self.idx_data, *QUICK)
@@ -262,7 +299,8 @@ class LiveSessionTest(ServedTest):
         self.assertIn("backprop: --beta1: is a setting of adam; this optimiser is sgd",
                       self.fails(2, "session", "update", session, "--beta1", "0.5"))
         self.assertIn("say what to change", self.fails(2, "session", "update", session))
-        self.assertIn("optimiser.sgd.momentum", self.fails(1, "session", "update", session, "--momentum", "0.5"))
+        self.assertIn("backprop: --momentum: can't go from 0 to 0.5",
+                      self.fails(2, "session", "update", session, "--momentum", "0.5"))
 
     def test_a_fork_goes_its_own_way_from_its_origins_weights(self) -> None:
         session = self.keep(*self.csv_data, "--standardise", *QUICK)

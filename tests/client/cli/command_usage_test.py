@@ -66,7 +66,6 @@ class UsageTest(CommandTest):
             ("--test-csv -", ["train", "--csv", "-", "--target", "y", "--test-csv", "-"]),
             ("--labels", ["train", "--images", "-", "--labels", "-"]),
             ("--standardise", ["session", "create", "--input-size", "4", "--layers", "2", "--standardise"]),
-            ("--schedule-steps", ["train", *data, "--schedule", "cosine", "--until-error", "0.1"]),
             ("--optimiser", ["train", *data, "--session", "s", "--optimiser", "adam"]),
             ("--standardise", ["train", *data, "--session", "s", "--standardise"]),
             ("--require-accuracy", ["train", *data, "--require-accuracy", "0.9"]),

@@ -191,24 +191,23 @@ TEST(SpecFlagsTest, SpecFlagsAreToldFromThoseOfTraining) {
   EXPECT_EQ(FirstSpecFlag(app), "--schedule-min");
 }
 
+// What can be said without the server: words that are not known, and flags that
+// contradict each other. What a number must be like is the server's to say
+// (command_test.py).
 TEST(SpecFlagsTest, ErrorsNameTheFlagAndTheChoices) {
   const struct {
     std::string command_line, flag, advice;
   } wrong[] = {
-      {"--layers 0:relu", "--layers", "at least 1"},
       {"--layers relu", "--layers", "128:leaky-relu=0.2"},
+      {"--layers 8:elu=c", "--layers", "a constant that is no number"},
+      {"--layers 8:relu:dropout=d", "--layers", "a dropout that is no number"},
       {"--layers 8x:relu", "--layers", "8x"},
       {"--layers 99999999999", "--layers", "size"},
       {"--layers 8:swish", "--layers", "identity, sigmoid, tanh, relu"},
-      {"--layers 8:relu=1", "--layers", "leaky-relu and elu alone"},
-      {"--layers 8:elu=-1", "--layers", "from 0 on"},
-      {"--layers 8:relu:dropout=1", "--layers", "below 1"},
       {"--layers 8:relu:tanh", "--layers", "only dropout=SHARE"},
       {"--layers 8:relu:dropout", "--layers", "only dropout=SHARE"},
       {"--loss mse", "--loss", "mean-squared-error, mean-absolute-error"},
       {"--initialiser he", "--initialiser", "he-uniform"},
-      {"--initialiser normal", "--initialiser-value", "needs it"},
-      {"--initialiser-value 1", "--initialiser-value", "name one of them"},
       {"--learning-rate 0", "--learning-rate", "greater than 0"},
       {"--learning-rate nan", "--learning-rate", "greater than 0"},
       {"--learning-rate 1e99", "--learning-rate", "greater than 0"},
@@ -226,24 +225,20 @@ TEST(SpecFlagsTest, ErrorsNameTheFlagAndTheChoices) {
       {"--schedule-min 0", "--schedule-min", "name one"},
       {"--schedule cosine --schedule-power 2", "--schedule-power",
        "cosine has"},
-      {"--schedule step", "--schedule-steps", "step needs it"},
-      {"--schedule exponential", "--schedule-factor", "0.9999"},
-      {"--schedule inverse-time", "--schedule-rate", "0.0001"},
       {"--schedule cosine --schedule-restarts", "--schedule-steps", "period"},
       {"--schedule cosine --warmup-steps 3000", "--warmup-steps", "3000"},
-      {"--loss huber --layers 1 --label-smoothing 0.1", "--label-smoothing",
-       "this loss is huber"},
       {"--huber-delta 1", "--huber-delta", "setting of the loss huber"},
-      {"--layers 1 --class-weights 1", "--class-weights", "cross-entropy"},
-      {"--class-weights 1,2", "--class-weights", "10 outputs"},
       {"--class-weights 1,x", "--class-weights", "'x'"},
       {"--delta-form thin", "--delta-form", "auto, factored, dense"},
       {"--delta-form dense,dense,dense", "--delta-form", "2 layers"},
       {"--standardise few", "--standardise", "'few'"},
-      {"--standardise 1", "--standardise", "at least two"},
+      {"--standardise 0", "--standardise", "'0'"},
+      {"--loss huber --layers 1 --huber-delta 0", "--huber-delta",
+       "other than 0"},
+      {"--schedule exponential --schedule-factor 0", "--schedule-factor",
+       "other than 0"},
       {"--standardise 1001", "--standardise", "1000"},
       {"--min-deviation 0.1", "--min-deviation", "--standardise"},
-      {"--standardise 10 --batch-size 4", "--standardise", "--batch-size 4"},
   };
   for (const auto& line : wrong) {
     const absl::Status status = SpecOf(line.command_line).status();
