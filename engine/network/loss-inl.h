@@ -113,6 +113,18 @@ struct Huber {
   }
 };
 
+struct Poisson {
+  static constexpr LossTraits kTraits{
+      .name = "POISSON", .least_target = 0, .target_rule = "at least 0"};
+  static constexpr bool kMean = true;
+  static double Value(const NetworkSpec&, double y, double d) {
+    return std::exp(y) - d * y;
+  }
+  static float Slope(const NetworkSpec&, float y, float d) {
+    return static_cast<float>(std::exp(double{y}) - double{d});
+  }
+};
+
 struct CrossEntropy {
   static constexpr LossTraits kTraits{.name = "CROSS_ENTROPY",
                                       .fused_with = Activation::kSoftmax,

@@ -26,6 +26,8 @@ auto ForLoss(Loss loss, Function f) {
       return f(Huber{});
     case Loss::kBinaryCrossEntropy:
       return f(BinaryCrossEntropy{});
+    case Loss::kPoisson:
+      return f(Poisson{});
   }
   std::abort();  // no number but those above is a Loss
 }

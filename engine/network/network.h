@@ -31,6 +31,7 @@ enum class Loss : uint8_t {
   kMeanAbsoluteError,  // (1/n)·Σ|d − y|
   kHuber,              // (1/n)·Σ h(d − y)
   kBinaryCrossEntropy,  // −(1/n)·Σ c·(d·ln σ(z) + (1 − d)·ln(1 − σ(z)))
+  kPoisson,             // (1/n)·Σ(e^y − d·y)
 };
 
 struct LayerSpec {

@@ -28,13 +28,14 @@ constexpr std::array<EnumPair<v1::Activation, Activation>, 9> kActivations = {{
     {v1::ACTIVATION_SOFTPLUS, Activation::kSoftplus},
 }};
 
-constexpr std::array<EnumPair<v1::Loss, Loss>, 6> kLosses = {{
+constexpr std::array<EnumPair<v1::Loss, Loss>, 7> kLosses = {{
     {v1::LOSS_HALF_SQUARED_ERROR, Loss::kHalfSquaredError},
     {v1::LOSS_CROSS_ENTROPY, Loss::kCrossEntropy},
     {v1::LOSS_MEAN_SQUARED_ERROR, Loss::kMeanSquaredError},
     {v1::LOSS_MEAN_ABSOLUTE_ERROR, Loss::kMeanAbsoluteError},
     {v1::LOSS_HUBER, Loss::kHuber},
     {v1::LOSS_BINARY_CROSS_ENTROPY, Loss::kBinaryCrossEntropy},
+    {v1::LOSS_POISSON, Loss::kPoisson},
 }};
 
 constexpr std::array<EnumPair<v1::DeltaForm, std::optional<DeltaForm>>, 3>

@@ -24,9 +24,13 @@ std::vector<Activation> EveryActivation() {
 }
 
 std::vector<Loss> EveryLoss() {
-  return {
-      Loss::kHalfSquaredError,  Loss::kCrossEntropy, Loss::kMeanSquaredError,
-      Loss::kMeanAbsoluteError, Loss::kHuber,        Loss::kBinaryCrossEntropy};
+  return {Loss::kHalfSquaredError,
+          Loss::kCrossEntropy,
+          Loss::kMeanSquaredError,
+          Loss::kMeanAbsoluteError,
+          Loss::kHuber,
+          Loss::kBinaryCrossEntropy,
+          Loss::kPoisson};
 }
 
 std::string Name(Activation activation) {
@@ -67,6 +71,8 @@ std::string Name(Loss loss) {
       return "huber";
     case Loss::kBinaryCrossEntropy:
       return "binary_cross_entropy";
+    case Loss::kPoisson:
+      return "poisson";
   }
   return "";
 }

@@ -99,6 +99,8 @@ double OutputSlope(const NetworkSpec& network, double y, double target) {
       return std::clamp(r, -double{network.huber_delta},
                         double{network.huber_delta}) /
              n;
+    case Loss::kPoisson:
+      return (std::exp(y) - target) / n;
     case Loss::kCrossEntropy:
     case Loss::kBinaryCrossEntropy:
       break;
@@ -191,6 +193,9 @@ double ReferenceError(const NetworkSpec& network, const Vector& z,
     if (network.loss == Loss::kMeanAbsoluteError) error += std::fabs(r) / n;
     if (network.loss == Loss::kHuber) {
       error += Huber(r, network.huber_delta) / n;
+    }
+    if (network.loss == Loss::kPoisson) {
+      error += (std::exp(y[i]) - targets[i] * y[i]) / n;
     }
   }
   return error;

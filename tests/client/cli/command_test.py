@@ -66,6 +66,7 @@ class TrainTest(ServedTest):
                       ("--layers", "3", "--loss", "huber", "--huber-delta", "0.5"),
                       ("--layers", "3", "--loss", "mean-squared-error"),
                       ("--layers", "3", "--loss", "mean-absolute-error"),
+                      ("--layers", "3", "--loss", "poisson"),
                       ("--layers", "3:softmax", "--label-smoothing", "0.1", "--initialiser", "normal",
                        "--initialiser-value", "0.1")):
             with self.subTest(flags=flags):

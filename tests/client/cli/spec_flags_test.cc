@@ -138,7 +138,7 @@ TEST(SpecFlagsTest, EveryActivationLossInitialiserAndFormIsKnown) {
             "9:identity:dropout=0.25-10:softmax");
   for (const char* loss :
        {"half-squared-error", "mean-squared-error", "mean-absolute-error",
-        "huber", "cross-entropy", "binary-cross-entropy"})
+        "huber", "cross-entropy", "binary-cross-entropy", "poisson"})
     EXPECT_TRUE(SpecOf(std::string("--layers 10 --loss ") + loss).ok()) << loss;
   for (const char* kind :
        {"zeros", "glorot-uniform", "glorot-normal", "he-uniform", "he-normal",

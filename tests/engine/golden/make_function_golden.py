@@ -51,7 +51,9 @@ def error_of(loss: str, z: Tensor, y: Tensor, d: Tensor, settings: dict[str, Ten
     if loss == "cross_entropy":
         smoothing = float(settings.get("label_smoothing", torch.zeros(1)))
         return F.cross_entropy(z[None], d[None], weight=weights, label_smoothing=smoothing, reduction="sum")
-    return F.binary_cross_entropy_with_logits(z, d, weight=weights)
+    if loss == "binary_cross_entropy":
+        return F.binary_cross_entropy_with_logits(z, d, weight=weights)
+    return F.poisson_nll_loss(y, d)
 
 
 def make_case(activation: str, loss: str, settings: dict[str, Tensor]) -> list[str]:
@@ -60,6 +62,8 @@ def make_case(activation: str, loss: str, settings: dict[str, Tensor]) -> list[s
     if loss == "cross_entropy":
         # Sixteenths that add up to 1.
         d = torch.tensor([1, 5, 0, 7, 3], dtype=torch.float64) / 16
+    elif loss == "poisson":
+        d = torch.tensor([0, 1, 7, 2.5, 30], dtype=torch.float64)
     else:
         d = float32(torch.rand(OUTPUTS, dtype=torch.float64))
     c = 0.75 if activation in SCALED else 0.0
@@ -97,7 +101,7 @@ def settings_of(loss: str) -> Iterator[dict[str, Tensor]]:
 def cases() -> Iterator[str]:
     """The lines of all cases, always in the same order."""
     losses = ("half_squared_error", "cross_entropy", "mean_squared_error", "mean_absolute_error", "huber",
-              "binary_cross_entropy")
+              "binary_cross_entropy", "poisson")
     for loss in losses:
         for activation in FUSED.get(loss, [name for name in ACTIVATIONS if name != "softmax"]):
             for settings in settings_of(loss):

@@ -3,6 +3,7 @@
 // Activations and losses against PyTorch's (golden/make_function_golden.py).
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 #include <string>
 #include <vector>
@@ -36,7 +37,8 @@ void ExpectNear(const std::vector<float> &numbers,
                 const std::vector<double> &golden, const std::string &name) {
   ASSERT_EQ(numbers.size(), golden.size()) << name;
   for (size_t i = 0; i < golden.size(); ++i) {
-    EXPECT_NEAR(numbers[i], golden[i], 1e-6) << name << " " << i;
+    EXPECT_NEAR(numbers[i], golden[i], 1e-6 * (1 + std::fabs(golden[i])))
+        << name << " " << i;
   }
 }
 
@@ -53,7 +55,9 @@ TEST(FunctionGoldenTest, OutputsErrorsAndSignalsArePyTorchs) {
     const double error = ErrorAndSignal(network, {z, outputs, targets}, signal);
     ExpectNear(outputs, golden.lines.at("outputs"), name + " outputs");
     ExpectNear(signal, golden.lines.at("signal"), name + " signal");
-    EXPECT_NEAR(error, golden.lines.at("error")[0], 1e-6 * (1 + error)) << name;
+    EXPECT_NEAR(error, golden.lines.at("error")[0],
+                1e-6 * (1 + std::fabs(error)))
+        << name;
   }
 }
 

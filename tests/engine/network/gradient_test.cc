@@ -125,10 +125,10 @@ TEST(GradientListTest, EveryActivationAndLossTakesPart) {
     last.insert({functions.output, functions.loss});
     hidden.insert(functions.hidden);
   }
-  // Four losses take all but softmax, the cross-entropies two each.
-  EXPECT_EQ(last.size(), 4u * 8u + 2u * 2u);
+  // Five losses take all but softmax, the cross-entropies two each.
+  EXPECT_EQ(last.size(), 5u * 8u + 2u * 2u);
   EXPECT_EQ(hidden.size(), 8u);
-  EXPECT_EQ(AllFunctions().size(), 8u * (36u + 4u));
+  EXPECT_EQ(AllFunctions().size(), 8u * (44u + 4u));
 }
 
 }  // namespace

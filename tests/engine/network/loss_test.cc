@@ -90,7 +90,8 @@ TEST(LossTest, ErrorsAreThoseOfTheDoubleFormula) {
       const Sample sample = MakeSample(network);
       const double exact =
           ReferenceError(network, Doubles(sample.z), Doubles(sample.targets));
-      EXPECT_NEAR(Error(network, sample.last()), exact, 1e-6 * (exact + 0.1))
+      EXPECT_NEAR(Error(network, sample.last()), exact,
+                  1e-6 * (std::fabs(exact) + 0.1))
           << NameOf(network);
     }
   }
@@ -206,6 +207,23 @@ TEST(LossTest, HubersTwoPartsMeetAtDelta) {
   EXPECT_EQ(error_and_slope(0.25F), std::pair(0.03125, 0.25F));
   EXPECT_EQ(error_and_slope(0.5F), std::pair(0.125, 0.5F));
   EXPECT_EQ(error_and_slope(-3), std::pair(1.375, -0.5F));
+}
+
+// What the non-finite rule refuses: e^y is no float32 beyond 88.7.
+TEST(LossTest, APoissonRateBeyondFloatIsInfinite) {
+  const NetworkSpec network = Network(Activation::kIdentity, Loss::kPoisson, 1);
+  std::vector<float> signal(1);
+  const auto error_at = [&](float y) {
+    const Sample sample{{y}, {y}, {3}};
+    return static_cast<float>(ErrorAndSignal(network, sample.last(), signal));
+  };
+  EXPECT_FLOAT_EQ(error_at(0.5F), std::exp(0.5F) - 1.5F);
+  EXPECT_FLOAT_EQ(signal[0], std::exp(0.5F) - 3);
+  EXPECT_FLOAT_EQ(error_at(-200), 600);
+  EXPECT_FLOAT_EQ(signal[0], -3);
+  EXPECT_TRUE(std::isfinite(error_at(88.7F)));
+  EXPECT_TRUE(std::isinf(error_at(88.8F)));
+  EXPECT_TRUE(std::isinf(signal[0]));
 }
 
 TEST(LossTest, NanReachesTheErrorOfEveryLoss) {

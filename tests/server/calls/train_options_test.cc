@@ -13,6 +13,7 @@ namespace backprop::testing {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 class TrainOptionsTest : public ServiceTest {
  protected:
@@ -243,6 +244,36 @@ TEST_F(TrainOptionsTest, TargetsBeyondAProbabilityAreRefused) {
   v1::TrainStepResponse stepped;
   EXPECT_THAT(Fields(Call(&Stub::TrainStep, step, &stepped)),
               ElementsAre("samples[0].targets[0]"));
+}
+
+TEST_F(TrainOptionsTest, CountsBelowZeroAndRatesBeyondFloatAreRefused) {
+  v1::SessionSpec spec = Spec(3, {1});
+  spec.set_loss(v1::LOSS_POISSON);
+  const v1::Session session = Create(spec);
+  TrainCall call(stub(), session);
+  v1::TrainRequest request = RandomSamples(session, 2, random_);
+  request.set_targets(Bytes({1, -0.5F}));
+  const auto refused = call.Exchange(request);
+  EXPECT_THAT(Fields(refused.rejection()), ElementsAre("targets"));
+  EXPECT_THAT(refused.rejection().message(),
+              HasSubstr("row 1, column 0 is -0.5; must be at least 0 under "
+                        "POISSON"));
+  request.set_targets(Bytes({0, 40}));
+  EXPECT_EQ(call.Exchange(request).step(), 2u);
+  EXPECT_TRUE(call.Finish().ok());
+  v1::TrainStepRequest step;
+  step.set_session_id(session.session_id());
+  step.add_samples()->add_targets(-1);
+  for (int i = 0; i < 3; ++i) step.mutable_samples(0)->add_inputs(1);
+  v1::TrainStepResponse stepped;
+  EXPECT_THAT(Fields(Call(&Stub::TrainStep, step, &stepped)),
+              ElementsAre("samples[0].targets[0]"));
+  // Either y is far above 0 already, or one step of so large an input takes it
+  // there.
+  step.mutable_samples(0)->set_targets(0, 1);
+  step.mutable_samples(0)->set_inputs(0, 1e9F);
+  Call(&Stub::TrainStep, step, &stepped);
+  EXPECT_EQ(Reason(Call(&Stub::TrainStep, step, &stepped)), "NON_FINITE_STEP");
 }
 
 TEST_F(TrainOptionsTest, AGradientNormIsThatOfTheWholeGradient) {
