@@ -146,7 +146,7 @@ class EvaluateStream final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
 
 }  // namespace
 
-grpc::ServerReadReactor<grpc::ByteBuffer>* OpenEvaluateStream(
+grpc::ServerReadReactor<grpc::ByteBuffer>* OpenEvaluate(
     ServiceContext& context, grpc::CallbackServerContext* rpc,
     grpc::ByteBuffer* response) {
   auto* const stream = new EvaluateStream(context, rpc, response);

@@ -15,7 +15,7 @@ namespace backprop {
 
 // For one call of Evaluate, taken raw. context must outlive it; it frees
 // itself.
-grpc::ServerReadReactor<grpc::ByteBuffer>* OpenEvaluateStream(
+grpc::ServerReadReactor<grpc::ByteBuffer>* OpenEvaluate(
     ServiceContext& context, grpc::CallbackServerContext* rpc,
     grpc::ByteBuffer* response);
 

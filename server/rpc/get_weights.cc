@@ -16,9 +16,10 @@ namespace {
 // them is under way at any time, and whoever ends it goes on or ends the call.
 // No lock, one Finish. A cancelled call fails the next write, which is why
 // OnCancel has nothing to do.
-class WeightsStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
+class GetWeightsStream final
+    : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
-  WeightsStream(ServiceContext& context, grpc::CallbackServerContext* rpc)
+  GetWeightsStream(ServiceContext& context, grpc::CallbackServerContext* rpc)
       : context_(context),
         rpc_(rpc),
         call_(context, Metrics::RpcType::kServerStream, "GetWeights") {}
@@ -97,10 +98,10 @@ class WeightsStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
 
 }  // namespace
 
-grpc::ServerWriteReactor<grpc::ByteBuffer>* OpenWeightsStream(
+grpc::ServerWriteReactor<grpc::ByteBuffer>* OpenGetWeights(
     ServiceContext& context, grpc::CallbackServerContext* rpc,
     const grpc::ByteBuffer& request) {
-  auto* const stream = new WeightsStream(context, rpc);
+  auto* const stream = new GetWeightsStream(context, rpc);
   stream->Begin(request);
   return stream;
 }

@@ -16,7 +16,7 @@ namespace backprop {
 // For one call of GetWeights. context must outlive it; it frees itself.
 // request: the serialised GetWeightsRequest. The copies of all calls together
 // are limited to max_total_weights: QUEUE_LIMIT.
-grpc::ServerWriteReactor<grpc::ByteBuffer>* OpenWeightsStream(
+grpc::ServerWriteReactor<grpc::ByteBuffer>* OpenGetWeights(
     ServiceContext& context, grpc::CallbackServerContext* rpc,
     const grpc::ByteBuffer& request);
 

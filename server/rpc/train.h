@@ -14,7 +14,7 @@
 namespace backprop {
 
 // For one call of Train. context and streams must outlive it; it frees itself.
-grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* OpenTrainStream(
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* OpenTrain(
     ServiceContext& context, OpenStreams& streams,
     grpc::CallbackServerContext* rpc);
 

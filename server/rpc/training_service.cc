@@ -257,7 +257,7 @@ class TrainingService final
 
   grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>* Train(
       Rpc* rpc) noexcept override {
-    return OpenTrainStream(context_, streams_, rpc);
+    return OpenTrain(context_, streams_, rpc);
   }
 
   Unary* TrainStep(Rpc* rpc, const ByteBuffer* request,
@@ -274,17 +274,17 @@ class TrainingService final
 
   grpc::ServerReadReactor<ByteBuffer>* Evaluate(
       Rpc* rpc, ByteBuffer* response) noexcept override {
-    return OpenEvaluateStream(context_, rpc, response);
+    return OpenEvaluate(context_, rpc, response);
   }
 
   grpc::ServerWriteReactor<ByteBuffer>* GetWeights(
       Rpc* rpc, const ByteBuffer* request) noexcept override {
-    return OpenWeightsStream(context_, rpc, *request);
+    return OpenGetWeights(context_, rpc, *request);
   }
 
   grpc::ServerWriteReactor<ByteBuffer>* WatchDeltas(
       Rpc*, const ByteBuffer* request) noexcept override {
-    return OpenWatchStream(context_, streams_, *request);
+    return OpenWatchDeltas(context_, streams_, *request);
   }
 
  private:

@@ -14,7 +14,7 @@ namespace backprop {
 
 // For one call of WatchDeltas. context and streams must outlive it; it frees
 // itself. request: the serialised WatchDeltasRequest.
-grpc::ServerWriteReactor<grpc::ByteBuffer>* OpenWatchStream(
+grpc::ServerWriteReactor<grpc::ByteBuffer>* OpenWatchDeltas(
     ServiceContext& context, OpenStreams& streams,
     const grpc::ByteBuffer& request);
 

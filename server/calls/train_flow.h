@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The order of things in a Train stream: what has come and what is under way
+// decide what is started next. Here is all of that and nothing else: no bytes,
+// no thread, no clock, so that a test can walk through every order of events.
+//
+//   client → read → inbox → turn of the session's lane → outbox → write →
+//   client
+//
+// One read, one turn and one write are under way at most. Nothing is read while
+// the inbox is full, nothing trained while the outbox is. The stream ends once:
+// with the error that ended it, after its last answer, or when its client is
+// gone; and nothing is started after that.
+//
+// Whoever owns the stream keeps a lock over this object and the queues
+// themselves, and does the same after every event:
+//
+//   flow.WriteDone(ok, length);                     // what has happened
+//   while (flow.Due() != TrainFlow::Answer::kNone)  // what goes to the outbox
+//     … flow.HeldQueued(…) or flow.GoodbyeQueued(…) or flow.End(error) …
+//   start = flow.Next(nobody_else_starts);
+//   … without the lock: begin what start names; then, under it, Next again …
+#ifndef BACKPROP_SERVER_CALLS_TRAIN_FLOW_H_
+#define BACKPROP_SERVER_CALLS_TRAIN_FLOW_H_
+
+#include <cstddef>
+#include <optional>
+
+#include "absl/status/status.h"
+
+namespace backprop {
+
+class TrainFlow {
+ public:
+  // What was read.
+  enum class Arrival {
+    kDropped,  // the stream ends: not to be looked at
+    kOpening,  // the first message: Opened or End follows at once
+    kSamples,  // to be put into the inbox
+  };
+
+  // What a turn has to do.
+  enum class Part {
+    kNone,         // nothing: the client is gone, and the turn is over
+    kOpening,      // answer the opening
+    kNextMessage,  // take the inbox's front, and train its first part
+    kSameMessage,  // train the next part of the message taken last
+  };
+
+  // What has to be put into the outbox before anything is started.
+  enum class Answer {
+    kNone,
+    kHeld,     // the answer held back to be merged with others
+    kGoodbye,  // the stream's last
+  };
+
+  // What to start. Either some of the first three or the end.
+  struct Start {
+    bool turn = false;
+    bool write = false;  // of the outbox's front
+    bool read = false;
+    std::optional<absl::Status> end;
+
+    bool Anything() const { return turn || write || read; }
+  };
+
+  // most_queued_bytes: from which length on the inbox, or the outbox, is full.
+  explicit TrainFlow(size_t most_queued_bytes)
+      : most_queued_bytes_(most_queued_bytes) {}
+
+  // Events. Lengths are bytes of messages on the wire.
+
+  // The stream ends with this: at once where nothing is under way, and after
+  // what is in the outbox. An error stays, whatever comes after it.
+  void End(const absl::Status& status);
+  // The client is gone: nothing needs an answer any more.
+  void Cancel() { cancelled_ = true; }
+  // The server drains. unopened: what a stream ends with that has no session
+  // yet; others answer what they have begun, say goodbye and end well.
+  void Leave(const absl::Status& unopened);
+
+  Arrival MessageRead(size_t length);
+  // The first message is good: the stream is its session's writer from here on.
+  void Opened();
+  // There is nothing more to read.
+  void ReadsEnded();
+  void WriteDone(bool ok, size_t length);
+
+  // Turns: a part begins, its answer is queued or held, it ends; and so on
+  // while EndPart says so. front_length: of the inbox's front, if there is any.
+  Part BeginPart(size_t front_length);
+  // message_done: the answer was the message's last. long_enough: others are to
+  // have their turn. Returns whether this turn goes on with another part.
+  bool EndPart(bool message_done, bool long_enough);
+  // In place of an answer: the part failed, and the stream with it.
+  void FailPart(const absl::Status& status);
+
+  // Answers. Whether one may be held back: there is a write whose end will ask
+  // for it (Due).
+  bool MayHold() const { return writing_; }
+  void AnswerHeld() { held_ = true; }
+  void AnswerQueued(size_t length);
+  // The one that was held. Not called when that fails: End is, and HeldLost.
+  void HeldQueued(size_t length);
+  void HeldLost() { held_ = false; }
+  void GoodbyeQueued(size_t length);
+
+  // Decisions.
+
+  Answer Due() const;
+  // What this says is to be started counts as under way from here on. may_end:
+  // no earlier Start is still being carried out, so that nothing can come after
+  // the end. Requires Due() == kNone.
+  Start Next(bool may_end);
+  // True once, when the next stream may have the session: then the caller lets
+  // go of it. Asked after Next, before the end is carried out.
+  bool LetGo();
+
+  // Received, and not yet trained.
+  size_t inbox_bytes() const { return inbox_bytes_; }
+  size_t outbox_bytes() const { return outbox_bytes_; }
+
+  friend bool operator==(const TrainFlow&, const TrainFlow&) = default;
+
+ private:
+  enum class Opening { kAwaited, kUnanswered, kAnswered };
+
+  bool Full(size_t bytes) const { return bytes >= most_queued_bytes_; }
+  bool HasWork() const;
+  bool MayTrain() const;
+  bool MayRead() const;
+  bool IsDone() const;
+  bool SaysGoodbye() const;
+  void EndWell();
+
+  size_t most_queued_bytes_;  // constant
+
+  // What came.
+  Opening opening_ = Opening::kAwaited;
+  bool reads_ended_ = false;
+  bool cancelled_ = false;
+  std::optional<absl::Status> left_;  // Leave was called, with this
+  std::optional<absl::Status> end_;   // how the stream will end
+  bool finished_ = false;             // that has been started
+  bool attached_ = false;             // is the session's writer
+
+  // What is under way.
+  bool reading_ = false;
+  bool writing_ = false;
+  bool turn_ = false;      // submitted or running
+  bool training_ = false;  // between BeginPart and EndPart
+
+  // What waits.
+  size_t inbox_count_ = 0;
+  size_t inbox_bytes_ = 0;    // the message begun included
+  bool in_message_ = false;   // it is begun and not done
+  size_t message_bytes_ = 0;  // its share of inbox_bytes_
+  size_t outbox_count_ = 0;
+  size_t outbox_bytes_ = 0;  // the one that is being written included
+  bool held_ = false;        // an answer is held back, behind the outbox
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_CALLS_TRAIN_FLOW_H_

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The first message of a Train stream, and what it makes the stream.
+#ifndef BACKPROP_SERVER_CALLS_TRAIN_OPENING_H_
+#define BACKPROP_SERVER_CALLS_TRAIN_OPENING_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "backprop/v1/training_service.pb.h"
+#include "server/calls/train.h"
+#include "server/sessions/session_table.h"
+
+namespace backprop {
+
+struct TrainOpening {
+  std::shared_ptr<Session> session;  // the stream is its writer
+  AnswerContent content;
+  bool coalesce = false;  // TrainOptions.coalesce
+};
+
+// Makes the stream its session's writer, which whoever calls this has to let go
+// again (DetachWriter). Fails with INVALID_REQUEST, SESSION_NOT_FOUND or
+// SESSION_HAS_WRITER.
+absl::StatusOr<TrainOpening> OpenTraining(const v1::TrainRequest& first,
+                                          const SessionTable& sessions);
+
+// The answer to it.
+void AnswerOpening(const Session& session, v1::TrainResponse* response);
+
+// The last answer of a stream that the server ends. messages: those with
+// samples that the stream began.
+v1::TrainResponse Goodbye(const Session& session, uint64_t messages);
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_CALLS_TRAIN_OPENING_H_

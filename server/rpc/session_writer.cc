@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/rpc/session_writer.h"
+
+#include <utility>
+
+#include "server/calls/train_opening.h"
+#include "server/rpc/byte_buffer.h"
+#include "server/sessions/rejection.h"
+
+namespace backprop {
+
+absl::Status SessionWriter::Open(const SessionTable& sessions,
+                                 grpc::ByteBuffer* first) {
+  if (first->Length() > kLongestSmallRequest) {  // samples, likely
+    return InvalidField(
+        "session_id",
+        "the first message must set session_id, and options if any");
+  }
+  v1::TrainRequest request;
+  absl::Status status = Parse(first, &request);
+  if (!status.ok()) return status;
+  auto opening = OpenTraining(request, sessions);
+  if (!opening.ok()) return opening.status();
+  session_ = std::move(opening->session);
+  coalesces_ = opening->coalesce;
+  scalar_count_ = ScalarCount(session_->spec()->optimiser);
+  trainer_.emplace(session_, opening->content, metrics_);
+  return absl::OkStatus();
+}
+
+void SessionWriter::Close() {
+  trainer_.reset();
+  session_.reset();
+}
+
+void SessionWriter::Answer(TrainFlow::Part part, grpc::ByteBuffer* message,
+                           Worker& worker, v1::TrainResponse* response) {
+  if (part == TrainFlow::Part::kOpening) {
+    return AnswerOpening(*session_, response);
+  }
+  if (part == TrainFlow::Part::kNextMessage) {
+    const absl::Status parsed = Parse(message, &trainer_->request());
+    trainer_->Begin(++messages_, parsed);
+  }
+  trainer_->Next(worker, response);
+}
+
+v1::TrainResponse SessionWriter::Goodbye() const {
+  return backprop::Goodbye(*session_, messages_);
+}
+
+}  // namespace backprop

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A Train stream as its session's writer: what it does with messages that have
+// been read, and with what answers.
+#ifndef BACKPROP_SERVER_RPC_SESSION_WRITER_H_
+#define BACKPROP_SERVER_RPC_SESSION_WRITER_H_
+
+#include <grpcpp/support/byte_buffer.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "backprop/v1/training_service.pb.h"
+#include "server/calls/train.h"
+#include "server/calls/train_flow.h"
+#include "server/sessions/session_table.h"
+
+namespace backprop {
+
+// Nobody's yet until Open. From then on until Close what is called before the
+// turns is constant; turns, one at a time, call Answer and EndMessage.
+class SessionWriter {
+ public:
+  // metrics must outlive the object.
+  explicit SessionWriter(Metrics& metrics) : metrics_(metrics) {}
+
+  // With the stream's first message, which it empties. Fails with
+  // INVALID_REQUEST, SESSION_NOT_FOUND or SESSION_HAS_WRITER.
+  absl::Status Open(const SessionTable& sessions, grpc::ByteBuffer* first);
+
+  // The next stream may have the session. Nothing is trained after that.
+  void LetGo() { session_->DetachWriter(); }
+
+  // After LetGo, if it was opened: frees all.
+  void Close();
+
+  const std::shared_ptr<Lane>& lane() const { return session_->lane(); }
+  bool coalesces() const { return coalesces_; }  // TrainOptions.coalesce
+  size_t scalar_count() const { return scalar_count_; }
+
+  // Does a part of a turn, and fills *response, which is empty. message: what
+  // Part::kNextMessage begins with; is emptied.
+  void Answer(TrainFlow::Part part, grpc::ByteBuffer* message, Worker& worker,
+              v1::TrainResponse* response);
+  // After the last part of a message, or the opening's.
+  void EndMessage() { trainer_->End(); }
+
+  // The stream's last response. Not while a turn is under way.
+  v1::TrainResponse Goodbye() const;
+
+ private:
+  Metrics& metrics_;
+  std::shared_ptr<Session> session_;
+  bool coalesces_ = false;
+  size_t scalar_count_ = 0;  // of the session's layout
+
+  // Owned by the turn under way.
+  std::optional<MessageTrainer> trainer_;
+  uint64_t messages_ = 0;  // with samples, begun
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_RPC_SESSION_WRITER_H_

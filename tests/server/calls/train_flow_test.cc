@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/calls/train_flow.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/server/calls/train_flow_model.h"
+
+namespace backprop {
+namespace {
+
+using Arrival = TrainFlow::Arrival;
+using Part = TrainFlow::Part;
+
+// Whether the walk broke nothing and was one; says what broke and on which way.
+void ExpectKept(const testing::FlowWorld& world) {
+  const testing::FlowWalk walk = testing::WalkThrough(world);
+  std::string path;
+  for (const std::string& event : walk.path) path += "\n  " + event;
+  EXPECT_EQ(walk.broken, "") << path;
+  EXPECT_GT(walk.ends, 0u);
+  ::testing::Test::RecordProperty("states", std::to_string(walk.states));
+}
+
+TEST(TrainFlowTest, KeepsItsPromisesInEveryOrderOfEvents) {
+  for (const size_t most_queued : {300u, 1u, 100'000u}) {
+    ExpectKept({.most_queued = most_queued});
+  }
+}
+
+TEST(TrainFlowTest, KeepsThemWhereAnswersAreMerged) {
+  ExpectKept({.coalesce = true});
+  ExpectKept({.messages = 1, .most_queued = 100'000, .coalesce = true});
+}
+
+TEST(TrainFlowTest, KeepsThemWhereMemoryIsShort) {
+  ExpectKept({.failures = true});
+  ExpectKept({.messages = 1, .coalesce = true, .failures = true});
+}
+
+TEST(TrainFlowTest, KeepsThemWhereTheStreamIsNotOpened) {
+  ExpectKept({.refused = true});
+  ExpectKept({.bad_opening = true});
+}
+
+// Nobody goes and nothing fails: more messages are few states.
+TEST(TrainFlowTest, KeepsThemOverManyMessages) {
+  ExpectKept({.messages = 3,
+              .most_queued = 800,
+              .client_may_go = false,
+              .may_drain = false});
+}
+
+// A stream whose opening has been answered.
+class OpenTrainFlowTest : public ::testing::Test {
+ protected:
+  OpenTrainFlowTest() {
+    EXPECT_TRUE(flow_.Next(true).read);
+    EXPECT_EQ(flow_.MessageRead(10), Arrival::kOpening);
+    flow_.Opened();
+    EXPECT_TRUE(flow_.Next(true).turn);
+    EXPECT_EQ(flow_.BeginPart(0), Part::kOpening);
+    flow_.AnswerQueued(5);
+    EXPECT_FALSE(flow_.EndPart(true, false));
+    EXPECT_TRUE(flow_.Next(true).write);
+    flow_.WriteDone(true, 5);
+  }
+
+  TrainFlow flow_{1000};
+};
+
+TEST_F(OpenTrainFlowTest, AWaitingMessageIsTrained) {
+  EXPECT_EQ(flow_.MessageRead(10), Arrival::kSamples);
+  const TrainFlow::Start start = flow_.Next(true);
+  EXPECT_TRUE(start.turn);
+  EXPECT_TRUE(start.read);
+  EXPECT_FALSE(start.write);
+  EXPECT_FALSE(start.end.has_value());
+  EXPECT_EQ(flow_.BeginPart(10), Part::kNextMessage);
+}
+
+TEST_F(OpenTrainFlowTest, IsNotReadWhileItsInboxIsFull) {
+  flow_.MessageRead(1000);
+  EXPECT_FALSE(flow_.Next(true).read);
+  EXPECT_EQ(flow_.inbox_bytes(), 1256u);
+  flow_.BeginPart(1000);
+  flow_.AnswerQueued(5);
+  flow_.EndPart(/*message_done=*/true, false);
+  EXPECT_EQ(flow_.inbox_bytes(), 0u);
+  EXPECT_TRUE(flow_.Next(true).read);
+}
+
+TEST_F(OpenTrainFlowTest, IsNotTrainedWhileItsOutboxIsFull) {
+  flow_.MessageRead(10);
+  flow_.Next(true);
+  flow_.BeginPart(10);
+  flow_.AnswerQueued(1000);
+  EXPECT_FALSE(flow_.EndPart(/*message_done=*/false, false)) << "has to wait";
+  const TrainFlow::Start start = flow_.Next(true);
+  EXPECT_TRUE(start.write);
+  EXPECT_FALSE(start.turn);
+  flow_.WriteDone(true, 1000);
+  EXPECT_TRUE(flow_.Next(true).turn);
+  EXPECT_EQ(flow_.BeginPart(0), Part::kSameMessage);
+}
+
+TEST_F(OpenTrainFlowTest, ItsEndWaitsForThoseWhoStartSomething) {
+  flow_.Next(true);
+  flow_.ReadsEnded();
+  EXPECT_FALSE(flow_.Next(/*may_end=*/false).end.has_value());
+  EXPECT_EQ(flow_.Next(/*may_end=*/true).end, absl::OkStatus());
+  EXPECT_TRUE(flow_.LetGo());
+  EXPECT_FALSE(flow_.LetGo());
+  EXPECT_FALSE(flow_.Next(true).end.has_value()) << "once";
+}
+
+TEST_F(OpenTrainFlowTest, ACancelledStreamLetsGoAtOnceWhateverIsUnderWay) {
+  flow_.MessageRead(10);
+  EXPECT_TRUE(flow_.Next(true).turn);
+  flow_.Cancel();
+  EXPECT_FALSE(flow_.Next(true).end.has_value()) << "a turn is in the queue";
+  EXPECT_TRUE(flow_.LetGo());
+  EXPECT_EQ(flow_.BeginPart(10), Part::kNone);
+  EXPECT_EQ(flow_.Next(true).end, absl::CancelledError("cancelled"));
+}
+
+TEST_F(OpenTrainFlowTest, ACancelledStreamLetsGoAfterThePartThatItTrains) {
+  flow_.MessageRead(10);
+  flow_.Next(true);
+  flow_.BeginPart(10);
+  flow_.Cancel();
+  flow_.Next(true);
+  EXPECT_FALSE(flow_.LetGo());
+  flow_.AnswerQueued(5);
+  EXPECT_FALSE(flow_.EndPart(false, false));
+  EXPECT_EQ(flow_.Next(true).end, absl::CancelledError("cancelled"));
+  EXPECT_TRUE(flow_.LetGo());
+}
+
+TEST_F(OpenTrainFlowTest, AnAnswerHeldBackIsDueWhenTheWriteIsDone) {
+  EXPECT_FALSE(flow_.MayHold());
+  flow_.MessageRead(10);
+  flow_.Next(true);
+  flow_.BeginPart(10);
+  flow_.AnswerQueued(5);
+  flow_.EndPart(false, true);
+  EXPECT_TRUE(flow_.Next(true).write);
+  EXPECT_TRUE(flow_.MayHold());
+  flow_.BeginPart(10);
+  flow_.AnswerHeld();
+  flow_.EndPart(true, false);
+  EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kNone);
+  flow_.WriteDone(true, 5);
+  EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kHeld);
+  flow_.HeldQueued(5);
+  EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kNone);
+  EXPECT_TRUE(flow_.Next(true).write);
+}
+
+TEST_F(OpenTrainFlowTest, LeavesMessagesThatWaitAfterAGoodbye) {
+  flow_.MessageRead(10);
+  EXPECT_TRUE(flow_.Next(true).turn);
+  flow_.BeginPart(10);
+  flow_.MessageRead(10);
+  flow_.Leave(absl::UnavailableError("drains"));
+  EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kNone) << "one is being trained";
+  flow_.AnswerQueued(5);
+  EXPECT_FALSE(flow_.EndPart(true, false));
+  EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kGoodbye);
+  flow_.GoodbyeQueued(1);
+  EXPECT_FALSE(flow_.Next(true).read);
+  flow_.WriteDone(true, 5);
+  EXPECT_TRUE(flow_.Next(true).write);
+  flow_.WriteDone(true, 1);
+  EXPECT_EQ(flow_.Next(true).end, absl::OkStatus());
+}
+
+TEST(TrainFlowUnopenedTest, EndsWithWhatItWasToldWhereTheServerDrains) {
+  TrainFlow flow(1000);
+  EXPECT_TRUE(flow.Next(true).read);
+  flow.Leave(absl::UnavailableError("drains"));
+  EXPECT_EQ(flow.Next(true).end, absl::UnavailableError("drains"));
+  EXPECT_FALSE(flow.LetGo()) << "it never had a session";
+}
+
+TEST(TrainFlowUnopenedTest, IsRefusedWhereItEndsBeforeItsOpening) {
+  TrainFlow flow(1000);
+  flow.Next(true);
+  flow.ReadsEnded();
+  const auto end = flow.Next(true).end;
+  ASSERT_TRUE(end.has_value());
+  EXPECT_EQ(end->code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace backprop

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/server/calls/train_flow_world.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace backprop::testing {
+namespace {
+
+using Part = TrainFlow::Part;
+
+constexpr size_t kMessageLength = 100;
+constexpr size_t kMessageCost = kMessageLength + 256;
+
+}  // namespace
+
+ModelState::ModelState(const FlowWorld& world)
+    : world_(&world), flow_(world.most_queued) {
+  if (world.refused) flow_.End(absl::UnavailableError("refused"));
+  Settle();
+}
+
+std::string ModelState::Key() const {
+  std::string key = absl::StrCat(
+      sent_, " ", received_, " ", begun_, " ", done_, " ", part_, " ",
+      static_cast<int>(running_), " ", reads_over_, reading_, writing_, turn_,
+      gone_, cancel_told_, drained_, failed_, opened_, let_go_, " ",
+      answers_.Key(), " ", ended_ ? ended_->ToString() : "-");
+  for (const Starter& starter : starters_) {
+    absl::StrAppend(&key, " s", starter.turn, starter.write, starter.read);
+  }
+  return key;
+}
+
+void ModelState::Expect(bool holds, const char* what) {
+  if (!holds && broken_.empty()) broken_ = what;
+}
+
+std::vector<ModelState::Event> ModelState::Due() const {
+  std::vector<Event> events;
+  for (size_t i = 0; i < starters_.size(); ++i) {
+    events.emplace_back("start", [i](ModelState& s) { s.Carry(i); });
+  }
+  if (reading_) events.emplace_back("read", [](ModelState& s) { s.Read(); });
+  if (writing_) {
+    events.emplace_back("write", [](ModelState& s) { s.Write(true); });
+  }
+  if (writing_ && gone_) {
+    events.emplace_back("write fails", [](ModelState& s) { s.Write(false); });
+  }
+  if (turn_ && running_ == Part::kNone) {
+    events.emplace_back("part", [](ModelState& s) { s.BeginPart(); });
+  }
+  if (running_ != Part::kNone) AddPartEnds(&events);
+  if (gone_ && !cancel_told_) {
+    events.emplace_back("cancel", [](ModelState& s) { s.ToldOfCancel(); });
+  }
+  return events;
+}
+
+std::vector<ModelState::Event> ModelState::Possible() const {
+  std::vector<Event> events;
+  if (world_->client_may_go && !gone_) {
+    events.emplace_back("client goes", [](ModelState& s) { s.gone_ = true; });
+  }
+  if (world_->may_drain && !drained_) {
+    events.emplace_back("drain", [](ModelState& s) { s.Drain(); });
+  }
+  return events;
+}
+
+void ModelState::AddPartEnds(std::vector<Event>* events) const {
+  const bool whole = running_ == Part::kOpening || part_ == world_->parts;
+  for (const bool done : {true, false}) {
+    if (!done && whole) continue;
+    for (const bool late : {true, false}) {
+      for (const bool merges : {true, false}) {
+        if (!merges && !answers_.held()) continue;
+        events->emplace_back(
+            absl::StrCat("part ends", done ? ", done" : "",
+                         late ? ", late" : "", merges ? "" : ", unmerged"),
+            [=](ModelState& s) { s.EndPart(done, late, merges); });
+      }
+    }
+  }
+  if (world_->failures && !failed_) {
+    events->emplace_back("part fails", [](ModelState& s) { s.FailPart(); });
+  }
+}
+
+void ModelState::Settle() {
+  while (flow_.Due() != TrainFlow::Answer::kNone) QueueDue();
+  const TrainFlow::Start start = flow_.Next(starters_.empty());
+  if (ended_) Expect(!start.Anything() && !start.end, "life after the end");
+  Begin(start);
+  if (flow_.LetGo()) LetGo();
+  if (start.end) End(*start.end);
+  CheckQueues();
+}
+
+void ModelState::QueueDue() {
+  if (flow_.Due() == TrainFlow::Answer::kGoodbye) {
+    Expect(drained_ && opened_ && done_ == begun_ && !answers_.held(),
+           "goodbye before its time");
+    answers_.QueueGoodbye();
+    return flow_.GoodbyeQueued(kGoodbyeLength);
+  }
+  Expect(answers_.held(), "what is due is not there");
+  if (!answers_.held()) return flow_.HeldLost();
+  answers_.QueueHeld();
+  flow_.HeldQueued(kAnswerLength);
+}
+
+void ModelState::Begin(const TrainFlow::Start& start) {
+  if (start.write) {
+    Expect(!answers_.writing(), "two writes");
+    Expect(answers_.queued(), "a write of nothing");
+    if (answers_.queued()) answers_.BeginWrite();
+  }
+  if (start.read) Expect(!reads_over_, "a read after the last");
+  if (start.Anything()) {
+    starters_.push_back({start.turn, start.write, start.read});
+  }
+  int reads = reading_, turns = turn_;
+  for (const Starter& starter : starters_) {
+    reads += starter.read;
+    turns += starter.turn;
+  }
+  Expect(reads <= 1, "two reads");
+  Expect(turns <= 1, "two turns");
+}
+
+void ModelState::LetGo() {
+  Expect(opened_ && !let_go_, "let go of what it doesn't have");
+  Expect(running_ == Part::kNone, "let go while it trains");
+  let_go_ = true;
+}
+
+void ModelState::End(const absl::Status& status) {
+  ended_ = status;
+  Expect(starters_.empty(), "the end while others start something");
+  Expect(!turn_ && !answers_.writing(), "the end while something is under way");
+  if (status.code() == absl::StatusCode::kCancelled) {
+    return Expect(gone_, "cancelled by nobody");
+  }
+  Expect(!answers_.queued() && !answers_.held(), "answers are left");
+  Expect(answers_.all_written(), "answers were not written");
+  if (status.ok()) return CheckWellEnded();
+  Expect(failed_ || world_->refused || !opened_, "an error of no one");
+}
+
+void ModelState::CheckWellEnded() {
+  Expect(opened_ && done_ == begun_, "not all that was begun was answered");
+  if (drained_) {
+    return Expect(answers_.goodbye_written(), "left without a goodbye");
+  }
+  Expect(done_ == world_->messages, "not all that was sent was answered");
+}
+
+void ModelState::CheckQueues() {
+  Expect(flow_.outbox_bytes() == answers_.bytes(),
+         "the outbox's bytes are wrong");
+  const auto waiting = static_cast<size_t>(received_ - done_);
+  Expect(flow_.inbox_bytes() == (ended_ ? 0 : waiting * kMessageCost),
+         "the inbox's bytes are wrong");
+  Expect(flow_.inbox_bytes() < world_->most_queued + kMessageCost,
+         "the inbox is too full");
+  // An answer that can't be merged sends the one held back as well.
+  const size_t answers = world_->coalesce ? 2 : 1;
+  Expect(flow_.outbox_bytes() <
+             world_->most_queued + answers * kAnswerLength + kGoodbyeLength,
+         "the outbox is too full");
+}
+
+void ModelState::CheckEnd() {
+  Expect(ended_.has_value(), "the stream never ends");
+  Expect(!opened_ || let_go_, "the session is never let go");
+}
+
+void ModelState::Carry(size_t index) {
+  Starter& starter = starters_[index];
+  Expect(!ended_, "started after the end");
+  if (std::exchange(starter.turn, false)) {
+    turn_ = true;
+  } else if (std::exchange(starter.write, false)) {
+    writing_ = true;
+  } else if (std::exchange(starter.read, false)) {
+    reading_ = true;
+  } else {
+    starters_.erase(starters_.begin() + static_cast<std::ptrdiff_t>(index));
+    Settle();
+  }
+}
+
+void ModelState::Read() {
+  reading_ = false;
+  if (gone_ || sent_ > world_->messages) {
+    reads_over_ = true;
+    flow_.ReadsEnded();
+    if (gone_) flow_.Cancel();
+  } else {
+    Receive();
+  }
+  Settle();
+}
+
+void ModelState::Receive() {
+  ++sent_;
+  switch (flow_.MessageRead(kMessageLength)) {
+    case TrainFlow::Arrival::kDropped:
+      break;
+    case TrainFlow::Arrival::kOpening:
+      Expect(sent_ == 1, "a second opening");
+      opened_ = !world_->bad_opening;
+      opened_ ? flow_.Opened() : flow_.End(absl::NotFoundError("session"));
+      break;
+    case TrainFlow::Arrival::kSamples:
+      Expect(opened_, "samples before the opening");
+      ++received_;
+      break;
+  }
+}
+
+void ModelState::Write(bool ok) {
+  writing_ = false;
+  bool in_order = false;
+  const AnswerRange range = answers_.EndWrite(&in_order);
+  Expect(in_order, "answers out of order");
+  flow_.WriteDone(ok, range.length());
+  Settle();
+}
+
+void ModelState::BeginPart() {
+  running_ = flow_.BeginPart(kMessageLength);
+  if (let_go_) Expect(running_ == Part::kNone, "trains another's session");
+  switch (running_) {
+    case Part::kNone:
+      turn_ = false;
+      Expect(gone_, "a turn for nothing");
+      break;
+    case Part::kOpening:
+      Expect(answers_.made() == 0, "the opening is answered twice");
+      break;
+    case Part::kNextMessage:
+      Expect(done_ == begun_, "begun before the last was done");
+      Expect(begun_ < received_, "begun before it came");
+      ++begun_;
+      part_ = 1;
+      break;
+    case Part::kSameMessage:
+      Expect(done_ < begun_, "goes on with what is done");
+      ++part_;
+      break;
+  }
+  Settle();
+}
+
+void ModelState::EndPart(bool message_done, bool late, bool merges) {
+  if (running_ != Part::kOpening && message_done) ++done_;
+  running_ = Part::kNone;
+  QueueOrHold(merges);
+  turn_ = flow_.EndPart(message_done, late);
+  Expect(!turn_ || !late, "a turn longer than it may be");
+  Settle();
+}
+
+void ModelState::QueueOrHold(bool merges) {
+  if (!world_->coalesce || !flow_.MayHold()) {
+    // Where the client is gone nobody sees in which order.
+    Expect(gone_ || !answers_.held(), "an answer overtakes the one held back");
+    answers_.Queue();
+    return flow_.AnswerQueued(kAnswerLength);
+  }
+  if (answers_.held() && merges) return answers_.Merge();
+  if (answers_.held()) {
+    answers_.QueueHeld();
+    flow_.HeldQueued(kAnswerLength);
+  }
+  answers_.Hold();
+  flow_.AnswerHeld();
+}
+
+void ModelState::FailPart() {
+  failed_ = true;
+  running_ = Part::kNone;
+  turn_ = false;
+  flow_.FailPart(absl::ResourceExhaustedError("memory"));
+  Settle();
+}
+
+void ModelState::ToldOfCancel() {
+  cancel_told_ = true;
+  flow_.Cancel();
+  Settle();
+}
+
+void ModelState::Drain() {
+  drained_ = true;
+  flow_.Leave(absl::UnavailableError("drains"));
+  Settle();
+}
+
+}  // namespace backprop::testing

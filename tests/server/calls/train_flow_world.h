@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A Train stream's flow and the world around it, at one moment of a walk.
+#ifndef BACKPROP_TESTS_SERVER_CALLS_TRAIN_FLOW_WORLD_H_
+#define BACKPROP_TESTS_SERVER_CALLS_TRAIN_FLOW_WORLD_H_
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/calls/train_flow.h"
+#include "tests/server/calls/train_flow_answers.h"
+#include "tests/server/calls/train_flow_model.h"
+
+namespace backprop::testing {
+
+class ModelState {
+ public:
+  // The stream has been opened. world must outlive the object.
+  explicit ModelState(const FlowWorld& world);
+
+  // A name, and what it does.
+  using Event = std::pair<std::string, std::function<void(ModelState&)>>;
+  // What has to happen some time, whatever else may.
+  std::vector<Event> Due() const;
+  // What may happen or not.
+  std::vector<Event> Possible() const;
+
+  // Nothing will happen any more.
+  void CheckEnd();
+
+  // The first promise that was broken; empty: none.
+  const std::string& broken() const { return broken_; }
+
+  // Two states are the same where both of these say so.
+  std::string Key() const;
+  bool SameFlow(const ModelState& other) const { return flow_ == other.flow_; }
+
+ private:
+  // A thread that begins what it was told to, in this order.
+  struct Starter {
+    bool turn = false;
+    bool write = false;
+    bool read = false;
+  };
+
+  void Expect(bool holds, const char* what);
+  void AddPartEnds(std::vector<Event>* events) const;
+
+  // What the shell does after each change.
+  void Settle();
+  void QueueDue();
+  void Begin(const TrainFlow::Start& start);
+  void LetGo();
+  void End(const absl::Status& status);
+  void CheckWellEnded();
+  void CheckQueues();
+
+  // Events.
+  void Carry(size_t starter);  // begins the next thing of it
+  void Read();
+  void Receive();
+  void Write(bool ok);
+  void BeginPart();
+  void EndPart(bool message_done, bool late, bool merges);
+  void QueueOrHold(bool merges);
+  void FailPart();
+  void ToldOfCancel();
+  void Drain();
+
+  const FlowWorld* world_;
+  TrainFlow flow_;
+  std::string broken_;
+
+  std::vector<Starter> starters_;
+  AnswersOnTheirWay answers_;
+  int sent_ = 0;      // messages that the transport delivered
+  int received_ = 0;  // with samples, into the inbox
+  int begun_ = 0;
+  int done_ = 0;
+  int part_ = 0;  // of the message begun
+  TrainFlow::Part running_ = TrainFlow::Part::kNone;
+  bool turn_ = false;     // begun
+  bool reading_ = false;  // begun
+  bool writing_ = false;  // begun
+  bool reads_over_ = false;
+  bool gone_ = false;         // the client
+  bool cancel_told_ = false;  // OnCancel
+  bool drained_ = false;
+  bool failed_ = false;
+  bool opened_ = false;
+  bool let_go_ = false;
+  std::optional<absl::Status> ended_;
+};
+
+}  // namespace backprop::testing
+
+#endif  // BACKPROP_TESTS_SERVER_CALLS_TRAIN_FLOW_WORLD_H_
