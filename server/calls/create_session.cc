@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/calls/create_session.h"
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -9,8 +10,11 @@
 #include "absl/strings/str_cat.h"
 #include "engine/random/initialiser.h"
 #include "server/calls/fork_spec.h"
+#include "server/calls/get_session.h"
 #include "server/sessions/rejection.h"
+#include "server/sessions/session_table.h"
 #include "server/translation/anchor.h"
+#include "server/translation/network.h"
 #include "server/translation/spec.h"
 
 namespace backprop {
@@ -95,8 +99,8 @@ absl::StatusOr<SessionTable::Created> CreateAnew(
   });
 }
 
-}  // namespace
-
+// Makes the session, or finds the one that an equal request made. With
+// request.fork, within a turn of the origin's lane, if there is such a session.
 absl::StatusOr<SessionTable::Created> MakeSession(
     const ServerOptions& options, const v1::CreateSessionRequest& request,
     SessionTable& sessions) {
@@ -112,6 +116,38 @@ absl::StatusOr<SessionTable::Created> MakeSession(
   if (request.has_fork()) return CreateFork(options, request, key, sessions);
   if (request.has_initial()) return PutBack(options, request, key, sessions);
   return CreateAnew(options, request, key, sessions);
+}
+
+}  // namespace
+
+absl::StatusOr<Work> PlanCreateSession(ServiceContext& context,
+                                       const v1::CreateSessionRequest& request,
+                                       v1::CreateSessionResponse* response) {
+  std::shared_ptr<Lane> lane;  // the origin's; else of its own
+  // A net of more layers is refused, so no room is asked for it: whether there
+  // is any is not what is wrong with it.
+  const int layers = std::min(request.spec().layers_size(), kMostLayers);
+  size_t bytes = request.spec().ByteSizeLong() +
+                 request.initial().standardisation().ByteSizeLong() +
+                 SessionBytes(static_cast<size_t>(layers));
+  if (const auto origin = context.sessions.Find(request.fork().session_id());
+      request.has_fork() && origin.ok()) {
+    lane = (*origin)->lane();
+    bytes += SessionBytes(**origin);
+  }
+  return Work{
+      std::move(lane), bytes,
+      [&context, &request, response](Worker&) {
+        auto created = MakeSession(context.options, request, context.sessions);
+        if (!created.ok()) return created.status();
+        const Session& session = *created->session;
+        if (created->is_new) {
+          context.metrics.SessionCreated(session.layout().weight_count());
+        }
+        SessionToProto(session, response->mutable_session());
+        return absl::OkStatus();
+      },
+      "spec"};
 }
 
 }  // namespace backprop

@@ -3,11 +3,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "engine/contract/delta.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/sample_decoder.h"
+#include "server/sessions/session.h"
 #include "server/sessions/worker.h"
 
 namespace backprop {
@@ -16,7 +22,43 @@ namespace {
 // Protobuf's messages end at 2 GiB.
 constexpr size_t kLargestAnswer = size_t{1} << 30;
 
-}  // namespace
+// One request on its way. Only within turns of the session's lane with nothing
+// of that lane between them, so that all rows meet the same weights.
+class RowPredictor {
+ public:
+  // request and response must outlive the object. most_bytes: of the answer; a
+  // single row may have more.
+  RowPredictor(std::shared_ptr<Session> session,
+               const v1::PredictRequest& request, size_t most_bytes,
+               v1::PredictResponse* response)
+      : session_(std::move(session)),
+        request_(request),
+        most_bytes_(most_bytes),
+        response_(*response) {}
+
+  // What the answer takes at most; any thread, before the first turn.
+  size_t answer_bytes() const;
+
+  // Does a turn's worth of rows. Call until it returns a status:
+  // INVALID_REQUEST if the request is at fault, NOT_READY, NON_FINITE_OUTPUT,
+  // else OK.
+  std::optional<absl::Status> Next(Worker& worker);
+
+ private:
+  // Sets rows_ and makes room for their outputs.
+  absl::Status Check();
+  absl::Status CheckValues();
+  // Of the rows from next_ on.
+  absl::Status CheckOutputs(std::span<const float> outputs) const;
+
+  const std::shared_ptr<Session> session_;
+  const v1::PredictRequest& request_;
+  const size_t most_bytes_;
+  v1::PredictResponse& response_;
+  std::shared_ptr<const SessionSpec> spec_;  // of the first turn
+  size_t rows_ = 0;                          // 0: not checked yet
+  size_t next_ = 0;                          // first row without outputs
+};
 
 absl::Status RowPredictor::CheckValues() {
   const size_t count = static_cast<size_t>(request_.values_size());
@@ -113,6 +155,20 @@ std::optional<absl::Status> RowPredictor::Next(Worker& worker) {
   next_ += count;
   if (next_ < rows_) return std::nullopt;
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Work> PlanPredict(ServiceContext& context,
+                                 const v1::PredictRequest& request,
+                                 v1::PredictResponse* response) {
+  auto session = FindSession(context, request.session_id());
+  if (!session.ok()) return session.status();
+  const auto predictor = std::make_shared<RowPredictor>(
+      *session, request, context.options.max_message_bytes, response);
+  return Work{(*session)->lane(), predictor->answer_bytes(),
+              [predictor](Worker& worker) { return predictor->Next(worker); },
+              "inputs"};
 }
 
 }  // namespace backprop

@@ -128,8 +128,7 @@ void FillDeltas(const Layout& layout, std::span<const float> delta,
   }
 }
 
-}  // namespace
-
+// What the answer takes at most.
 size_t SingleStepBytes(const Layout& layout) {
   constexpr size_t kOtherBytes = 64;  // of the answer, and of each layer
   return (layout.weight_count() + layout.batch_size() * layout.output_size()) *
@@ -137,6 +136,7 @@ size_t SingleStepBytes(const Layout& layout) {
          (1 + layout.layers().size()) * kOtherBytes;
 }
 
+// Within a turn of the session's lane.
 absl::Status TakeSingleStep(Session& session,
                             const v1::TrainStepRequest& request,
                             Metrics& metrics, Worker& worker,
@@ -185,6 +185,21 @@ absl::Status TakeSingleStep(Session& session,
   FillDeltas(layout, delta, response);
   response->set_digest(session.WeightsDigest());
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Work> PlanTrainStep(ServiceContext& context,
+                                   const v1::TrainStepRequest& request,
+                                   v1::TrainStepResponse* response) {
+  auto session = FindSession(context, request.session_id());
+  if (!session.ok()) return session.status();
+  return Work{(*session)->lane(), SingleStepBytes((*session)->layout()),
+              [&context, &request, response,
+               session = *std::move(session)](Worker& worker) {
+                return TakeSingleStep(*session, request, context.metrics,
+                                      worker, response);
+              }};
 }
 
 }  // namespace backprop

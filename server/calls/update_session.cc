@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/calls/get_session.h"
 #include "server/sessions/rejection.h"
 #include "server/translation/live_fields.h"
 #include "server/translation/spec.h"
@@ -133,6 +134,17 @@ absl::Status UpdateHyperparameters(const v1::UpdateSessionRequest& request,
   SessionToProto(session, response->mutable_session());
   response->set_first_step(response->session().step() + 1);
   return absl::OkStatus();
+}
+
+absl::StatusOr<Work> PlanUpdateSession(ServiceContext& context,
+                                       const v1::UpdateSessionRequest& request,
+                                       v1::UpdateSessionResponse* response) {
+  auto session = FindSession(context, request.session_id());
+  if (!session.ok()) return session.status();
+  return Work{(*session)->lane(), SessionBytes(**session),
+              [&request, response, session = *std::move(session)](Worker&) {
+                return UpdateHyperparameters(request, *session, response);
+              }};
 }
 
 }  // namespace backprop

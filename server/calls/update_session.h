@@ -5,7 +5,10 @@
 #define BACKPROP_SERVER_CALLS_UPDATE_SESSION_H_
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "backprop/v1/training_service.pb.h"
+#include "server/calls/service_context.h"
+#include "server/calls/work.h"
 #include "server/sessions/session.h"
 
 namespace backprop {
@@ -15,6 +18,11 @@ namespace backprop {
 absl::Status UpdateHyperparameters(const v1::UpdateSessionRequest& request,
                                    Session& session,
                                    v1::UpdateSessionResponse* response);
+
+// work.h. Fails as FindSession.
+absl::StatusOr<Work> PlanUpdateSession(ServiceContext& context,
+                                       const v1::UpdateSessionRequest& request,
+                                       v1::UpdateSessionResponse* response);
 
 }  // namespace backprop
 

@@ -26,7 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.pb.h"
-#include "server/rpc/service_context.h"
+#include "server/calls/service_context.h"
 #include "server/sessions/budget.h"
 
 namespace backprop {

@@ -8,6 +8,7 @@
 #include "backprop/v1/training_service.pb.h"
 #include "server/calls/evaluate.h"
 #include "server/rpc/byte_buffer.h"
+#include "server/rpc/service_call.h"
 #include "server/sessions/out_of_memory.h"
 #include "server/sessions/rejection.h"
 

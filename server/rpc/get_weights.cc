@@ -7,6 +7,7 @@
 #include "backprop/v1/training_service.pb.h"
 #include "server/rpc/anchor_copy.h"
 #include "server/rpc/byte_buffer.h"
+#include "server/rpc/service_call.h"
 #include "server/sessions/out_of_memory.h"
 
 namespace backprop {

@@ -9,7 +9,7 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
-#include "server/rpc/service_context.h"
+#include "server/calls/service_context.h"
 
 namespace backprop {
 

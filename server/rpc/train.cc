@@ -12,6 +12,7 @@
 #include "server/calls/train_flow.h"
 #include "server/rpc/byte_buffer.h"
 #include "server/rpc/response_outbox.h"
+#include "server/rpc/service_call.h"
 #include "server/rpc/session_writer.h"
 #include "server/rpc/stream_shell.h"
 #include "server/sessions/out_of_memory.h"

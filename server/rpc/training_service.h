@@ -8,8 +8,8 @@
 
 #include <memory>
 
+#include "server/calls/service_context.h"
 #include "server/rpc/open_streams.h"
-#include "server/rpc/service_context.h"
 
 namespace backprop {
 

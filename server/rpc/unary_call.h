@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Unary calls: answered within the reaction if they only look something up,
-// else in turns of the compute pool.
+// A unary call between its bytes: answered within the reaction if it only looks
+// something up, else in turns of the compute pool (calls/work.h).
 #ifndef BACKPROP_SERVER_RPC_UNARY_CALL_H_
 #define BACKPROP_SERVER_RPC_UNARY_CALL_H_
 
@@ -9,7 +9,6 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -17,94 +16,147 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/calls/service_context.h"
+#include "server/calls/work.h"
 #include "server/rpc/byte_buffer.h"
-#include "server/rpc/service_context.h"
-#include "server/sessions/compute_pool.h"
+#include "server/rpc/service_call.h"
+#include "server/sessions/out_of_memory.h"
 
 namespace backprop {
 
-// What a call does on the pool.
-struct Work {
-  std::shared_ptr<Lane> lane;  // null: a lane of its own
-  // At most, more or less; room for so many is had before the work begins.
-  size_t answer_bytes = 0;
-  // Called in turns of the lane, nothing else of the lane between them, until
-  // it returns the call's status.
-  std::function<std::optional<absl::Status>(Worker&)> part;
-  // Of the request: what makes the answer so long.
-  std::string_view answer_field = "session_id";
-};
+// One call on its way. One thread has it at a time; it frees itself when its
+// answer has been sent.
+template <class Request, class Response>
+class UnaryCall final : public grpc::ServerUnaryReactor {
+ public:
+  using Answer = absl::Status (*)(ServiceContext&, const Request&, Response*);
+  using Plan = absl::StatusOr<Work> (*)(ServiceContext&, const Request&,
+                                        Response*);
 
-// Admits the call, runs body here, counts, finishes. answer: what body fills.
-grpc::ServerUnaryReactor* AnswerNow(ServiceContext& context, const char* method,
-                                    const grpc::ByteBuffer& answer,
-                                    const std::function<absl::Status()>& body);
+  // context must outlive the call; rpc and both bytes are the call's own.
+  UnaryCall(ServiceContext& context, const char* method,
+            grpc::CallbackServerContext* rpc, const grpc::ByteBuffer* bytes,
+            grpc::ByteBuffer* answer_bytes)
+      : context_(context),
+        rpc_(*rpc),
+        bytes_(*bytes),
+        answer_bytes_(*answer_bytes),
+        call_(context, Metrics::RpcType::kUnary, method) {
+    call_.MessageReceived();
+  }
 
-// The same for body(request, response), between the bytes. Requests longer than
-// kLongestSmallRequest are refused.
-template <typename Request, typename Response, typename Body>
-grpc::ServerUnaryReactor* AnswerBytesNow(ServiceContext& context,
-                                         const char* method,
-                                         const grpc::ByteBuffer* request,
-                                         grpc::ByteBuffer* response,
-                                         Body body) {
-  return AnswerNow(context, method, *response, [&] {
-    grpc::ByteBuffer bytes = *request;
-    Request parsed;
-    absl::Status status = ParseSmall(&bytes, &parsed);
-    if (!status.ok()) return status;
-    Response answer;
-    status = body(parsed, &answer);
-    if (status.ok()) *response = Serialize(answer);
-    return status;
-  });
-}
+  // Each admits the call, and ends it. Once.
 
-// Admits the call, asks open what to do, and does that on the pool. open runs
-// here if the request's length is small, else in a turn. sent_bytes: of the
-// answer, asked once the work is done well. A call that the client has given up
-// is not gone on with. Refused with QUEUE_LIMIT when too many wait, or too much
-// has been answered that is not sent yet.
-grpc::ServerUnaryReactor* AnswerInTurns(
-    ServiceContext& context, grpc::CallbackServerContext* rpc,
-    const char* method, size_t request_bytes,
-    std::function<absl::StatusOr<Work>()> open,
-    std::function<size_t()> sent_bytes);
+  // Here and now. A request longer than kLongestSmallRequest is refused.
+  void AnswerNow(Answer answer) {
+    absl::Status status = Admit(context_);
+    if (status.ok()) {
+      status = CatchOutOfMemory([&] { return TryAnswer(answer); });
+    }
+    End(status);
+  }
 
-// The same between the bytes. plan(request, response) says what to do; its work
-// may use both messages for as long as it lasts.
-template <typename Request, typename Response, typename Plan>
-grpc::ServerUnaryReactor* AnswerBytes(ServiceContext& context,
-                                      grpc::CallbackServerContext* rpc,
-                                      const char* method,
-                                      const grpc::ByteBuffer* request,
-                                      grpc::ByteBuffer* response, Plan plan) {
+  // Asks plan what to do, here if the request is short, else in a turn; and
+  // does that on the pool. Not gone on with when the client gives it up.
+  // Refused with QUEUE_LIMIT when too many wait, or too much has been answered
+  // that is not sent yet.
+  void AnswerInTurns(Plan plan) {
+    if (absl::Status status = Admit(context_); !status.ok()) return End(status);
+    auto pending = PendingCall::Enter(context_, bytes_.Length());
+    if (!pending.ok()) return End(pending.status());
+    pending_ = *std::move(pending);
+    if (bytes_.Length() <= kSmallRequest) return Open(plan);
+    context_.pool.Submit([this, plan](Worker&) { Open(plan); });
+  }
+
+  void OnDone() noexcept override { delete this; }
+
+ private:
   struct Messages {
     Request request;
     Response response;
   };
-  const auto messages = std::make_shared<Messages>();
-  return AnswerInTurns(
-      context, rpc, method, request->Length(),
-      [=, plan = std::move(plan)]() -> absl::StatusOr<Work> {
-        grpc::ByteBuffer bytes = *request;
-        const absl::Status parsed = Parse(&bytes, &messages->request);
-        if (!parsed.ok()) return parsed;
-        absl::StatusOr<Work> work =
-            plan(messages->request, &messages->response);
-        if (!work.ok()) return work;
-        auto part = std::move(work->part);
-        work->part = [=, part = std::move(part)](Worker& worker) {
-          std::optional<absl::Status> status = part(worker);
-          if (status && status->ok()) {
-            *response = Serialize(messages->response);
-          }
-          return status;
-        };
-        return work;
-      },
-      [response] { return response->Length(); });
-}
+
+  // Takes some tens of microseconds to parse, whatever it holds.
+  static constexpr size_t kSmallRequest = 8192;
+
+  absl::Status TryAnswer(Answer answer) {
+    grpc::ByteBuffer bytes = bytes_;
+    absl::Status status = ParseSmall(&bytes, &messages_->request);
+    if (status.ok())
+      status = answer(context_, messages_->request, &messages_->response);
+    if (!status.ok()) return status;
+    answer_bytes_ = Serialize(messages_->response);
+    return TakeRoom(answer_bytes_.Length(), "session_id");
+  }
+
+  void Open(Plan plan) {
+    const absl::Status status = CatchOutOfMemory([&] { return TryOpen(plan); });
+    if (!status.ok()) return End(status);
+    if (work_.lane == nullptr) work_.lane = std::make_shared<Lane>();
+    context_.pool.Submit(work_.lane, [this](Worker& worker) { Take(worker); });
+  }
+
+  absl::Status TryOpen(Plan plan) {
+    grpc::ByteBuffer bytes = bytes_;
+    const absl::Status parsed = Parse(&bytes, &messages_->request);
+    if (!parsed.ok()) return parsed;
+    auto work = plan(context_, messages_->request, &messages_->response);
+    if (!work.ok()) return work.status();
+    work_ = *std::move(work);
+    return TakeRoom(work_.answer_bytes, work_.answer_field);
+  }
+
+  absl::Status TakeRoom(size_t bytes, std::string_view field) {
+    auto room = RoomForAnswer(context_, bytes, field);
+    if (room.ok()) room_ = *std::move(room);
+    return room.status();
+  }
+
+  // A turn of the work's lane.
+  void Take(Worker& worker) {
+    if (rpc_.IsCancelled()) return End(absl::CancelledError("cancelled"));
+    // A part changes nothing before it has its memory.
+    const std::optional<absl::Status> status = CatchOutOfMemory([&] {
+      std::optional<absl::Status> done = work_.part(worker);
+      if (done && done->ok()) answer_bytes_ = Serialize(messages_->response);
+      return done;
+    });
+    if (!status) {
+      context_.pool.SubmitNext(work_.lane,
+                               [this](Worker& next) { Take(next); });
+      return;
+    }
+    if (status->ok()) room_.ShrinkTo(answer_bytes_.Length());
+    End(*status);
+  }
+
+  // *this may be gone afterwards.
+  void End(const absl::Status& status) {
+    if (status.ok()) {
+      call_.MessageSent();
+    } else {
+      room_ = {};
+    }
+    work_ = Work();
+    messages_.reset();
+    pending_.reset();
+    Finish(call_.End(status));
+  }
+
+  // Constant after construction.
+  ServiceContext& context_;
+  grpc::CallbackServerContext& rpc_;
+  const grpc::ByteBuffer& bytes_;  // of the request
+
+  grpc::ByteBuffer& answer_bytes_;
+  ServiceCall call_;
+  std::unique_ptr<PendingCall> pending_;
+  Budget::Reservation room_;  // until the answer has been sent
+  // Both gone before the answer has been sent: its room is for the bytes.
+  std::unique_ptr<Messages> messages_ = std::make_unique<Messages>();
+  Work work_;  // uses them
+};
 
 }  // namespace backprop
 

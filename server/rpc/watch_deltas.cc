@@ -10,6 +10,7 @@
 #include "server/calls/watch_deltas.h"
 #include "server/rpc/anchor_copy.h"
 #include "server/rpc/byte_buffer.h"
+#include "server/rpc/service_call.h"
 #include "server/rpc/stream_shell.h"
 #include "server/rpc/watch_source.h"
 #include "server/sessions/delta_feed.h"

@@ -7,8 +7,8 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
+#include "server/calls/service_context.h"
 #include "server/rpc/open_streams.h"
-#include "server/rpc/service_context.h"
 
 namespace backprop {
 

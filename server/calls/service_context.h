@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What every RPC has: what it works on, its counters, and its one end.
-#ifndef BACKPROP_SERVER_RPC_SERVICE_CONTEXT_H_
-#define BACKPROP_SERVER_RPC_SERVICE_CONTEXT_H_
-
-#include <grpcpp/support/status.h>
+// What every RPC has: what it works on, and what it may take of it.
+#ifndef BACKPROP_SERVER_CALLS_SERVICE_CONTEXT_H_
+#define BACKPROP_SERVER_CALLS_SERVICE_CONTEXT_H_
 
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -40,25 +37,6 @@ struct ServiceContext {
   Budget snapshot_weights;  // numbers copied as anchors, not yet sent
   Budget watched_bytes;     // of deltas being sent to watchers
   Housekeeping housekeeping;
-};
-
-// The counters of one RPC from its start to its end. Any thread, one at a time.
-class ServiceCall {
- public:
-  ServiceCall(ServiceContext& context, Metrics::RpcType type,
-              const char* method);
-
-  // Each exactly when it happens.
-  void MessageReceived() { rpc_.MessageReceived(); }
-  void MessageSent() { rpc_.MessageSent(); }
-
-  // Counts the RPC as handled, once, and translates its status.
-  grpc::Status End(const absl::Status& status);
-
- private:
-  ServiceContext& context_;
-  Metrics::Rpc& rpc_;
-  const std::chrono::steady_clock::time_point start_;
 };
 
 // SHUTTING_DOWN once the server drains. Also the one place where callers will
@@ -99,4 +77,4 @@ class PendingCall {
 
 }  // namespace backprop
 
-#endif  // BACKPROP_SERVER_RPC_SERVICE_CONTEXT_H_
+#endif  // BACKPROP_SERVER_CALLS_SERVICE_CONTEXT_H_

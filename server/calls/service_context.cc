@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/rpc/service_context.h"
+#include "server/calls/service_context.h"
 
 #include <algorithm>
 
 #include "server/sessions/over_budget.h"
 #include "server/sessions/rejection.h"
 #include "server/translation/message_limits.h"
-#include "server/translation/rpc_status.h"
 
 namespace backprop {
 namespace {
@@ -25,14 +24,6 @@ size_t MostAnswerBytes(const ServerOptions& options) {
          2 * weights * sizeof(float) + kOtherAnswerBytes;
 }
 
-// Details travel in the trailer grpc-status-details-bin.
-grpc::Status ToGrpcStatus(const absl::Status& status) {
-  if (status.ok()) return grpc::Status::OK;
-  const google::rpc::Status proto = ToRpcStatus(status);
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
-                      proto.message(), proto.SerializeAsString());
-}
-
 }  // namespace
 
 ServiceContext::ServiceContext(const ServerOptions& options_, Metrics& metrics_,
@@ -49,24 +40,6 @@ ServiceContext::ServiceContext(const ServerOptions& options_, Metrics& metrics_,
       housekeeping(std::chrono::seconds(2), [&sessions_] {
         sessions_.ForgetOldDeltas(DeltaFeed::Clock::now());
       }) {}
-
-ServiceCall::ServiceCall(ServiceContext& context, Metrics::RpcType type,
-                         const char* method)
-    : context_(context),
-      rpc_(context.metrics.ForRpc(type, "backprop.v1.TrainingService", method)),
-      start_(std::chrono::steady_clock::now()) {
-  rpc_.Started();
-}
-
-grpc::Status ServiceCall::End(const absl::Status& status) {
-  if (const std::string reason = ReasonOf(status); !reason.empty()) {
-    context_.metrics.RecordRejection(reason);
-  }
-  const std::chrono::duration<double> seconds =
-      std::chrono::steady_clock::now() - start_;
-  rpc_.Handled(static_cast<int>(status.code()), seconds.count());
-  return ToGrpcStatus(status);
-}
 
 absl::Status Admit(const ServiceContext& context) {
   if (context.draining) {
