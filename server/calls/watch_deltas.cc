@@ -9,12 +9,15 @@
 
 namespace backprop {
 
-absl::Status CheckWatch(const v1::WatchDeltasRequest& request) {
+absl::StatusOr<std::shared_ptr<Session>> FindWatched(
+    const ServiceContext& context, const v1::WatchDeltasRequest& request) {
+  auto session = FindSession(context, request.session_id());
+  if (!session.ok()) return session;
   if (request.with_state() && !request.with_anchor()) {
     return InvalidField("with_state",
                         "is for anchors: set with_anchor too, or leave it");
   }
-  return absl::OkStatus();
+  return session;
 }
 
 absl::StatusOr<WatchBegin> BeginWatch(const v1::WatchDeltasRequest& request,

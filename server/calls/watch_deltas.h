@@ -8,16 +8,17 @@
 #include <cstdint>
 #include <memory>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.pb.h"
+#include "server/calls/service_context.h"
 #include "server/sessions/delta_feed.h"
 #include "server/sessions/session.h"
 
 namespace backprop {
 
-// Fails with INVALID_REQUEST.
-absl::Status CheckWatch(const v1::WatchDeltasRequest& request);
+// The session. Fails as FindSession, or with INVALID_REQUEST.
+absl::StatusOr<std::shared_ptr<Session>> FindWatched(
+    const ServiceContext& context, const v1::WatchDeltasRequest& request);
 
 // Where a watcher begins without an anchor.
 struct WatchBegin {

@@ -8,12 +8,12 @@
 #include "absl/base/thread_annotations.h"
 #include "backprop/v1/training_service.pb.h"
 #include "server/calls/watch_deltas.h"
+#include "server/calls/watch_flow.h"
 #include "server/rpc/anchor_copy.h"
 #include "server/rpc/byte_buffer.h"
 #include "server/rpc/service_call.h"
 #include "server/rpc/stream_shell.h"
 #include "server/rpc/watch_source.h"
-#include "server/sessions/delta_feed.h"
 #include "server/sessions/out_of_memory.h"
 
 namespace backprop {
@@ -22,14 +22,6 @@ namespace {
 using Reactor = grpc::ServerWriteReactor<grpc::ByteBuffer>;
 // Shared, for turns are copyable functions.
 using Pending = std::shared_ptr<PendingCall>;
-
-struct WatchStart {
-  bool write = false;
-  std::shared_ptr<Session> anchor_of;  // null: no anchor
-  std::optional<absl::Status> end;
-
-  bool Anything() const { return write || anchor_of != nullptr; }
-};
 
 // First a turn of the session's lane, which makes it a reader of the session's
 // feed; then one write after the other, each begun by whoever finds that there
@@ -40,7 +32,7 @@ struct WatchStart {
 // the deltas from exactly its step on are there when its last chunk has been
 // written, or have been dropped again: then the next anchor is due. So a slow
 // watcher costs a copy of the weights each time that it has read one whole.
-class WatchDeltasStream final : public StreamShell<Reactor, WatchStart>,
+class WatchDeltasStream final : public StreamShell<Reactor, WatchFlow::Start>,
                                 public DeltaReader {
  public:
   WatchDeltasStream(ServiceContext& context, OpenStreams& streams)
@@ -68,19 +60,16 @@ class WatchDeltasStream final : public StreamShell<Reactor, WatchStart>,
 
   void OnWriteDone(bool ok) noexcept override {
     Update([this, ok]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      writing_ = false;
       source_.Written();
-      if (!ok) cancelled_ = true;
+      flow_.WriteDone(ok);
     });
   }
 
  private:
-  void Leave() override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    leaving_ = true;
-  }
+  void Leave() override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { flow_.Leave(); }
 
   void Cancel() override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    cancelled_ = true;
+    flow_.Cancel();
   }
 
   void Close() override { context_.housekeeping.SomethingFreed(); }
@@ -93,17 +82,15 @@ class WatchDeltasStream final : public StreamShell<Reactor, WatchStart>,
     const size_t length = bytes.Length();
     absl::Status status = ParseSmall(&bytes, &request_);
     if (!status.ok()) return status;
-    auto session = FindSession(context_, request_.session_id());
+    auto session = FindWatched(context_, request_);
     if (!session.ok()) return session.status();
-    status = CheckWatch(request_);
-    if (!status.ok()) return status;
     auto pending = PendingCall::Enter(context_, length);
     if (!pending.ok()) return pending.status();
     Pending waits = *std::move(pending);
     {
       MutexLock lock(mutex_);
-      feed_ = (*session)->shared_feed();
-      turn_pending_ = true;
+      source_.Follow((*session)->shared_feed());
+      flow_.TurnBegun();
     }
     if (request_.with_anchor() && !request_.has_after_step()) {
       return BeginAnchor(*std::move(session), std::move(waits));
@@ -120,7 +107,7 @@ class WatchDeltasStream final : public StreamShell<Reactor, WatchStart>,
   void TakeTurn(std::shared_ptr<Session> session, Pending waits) {
     bool with_anchor = false;
     const absl::Status status = CatchOutOfMemory([&] {
-      absl::Status begun = Begin(*session);
+      absl::Status begun = FindPlace(*session);
       if (begun.ok() || !request_.with_anchor()) return begun;
       begun = BeginAnchor(std::move(session), std::move(waits));
       with_anchor = begun.ok();
@@ -129,7 +116,7 @@ class WatchDeltasStream final : public StreamShell<Reactor, WatchStart>,
     if (!with_anchor) EndTurn(status);
   }
 
-  absl::Status Begin(const Session& session) {
+  absl::Status FindPlace(const Session& session) {
     const auto begin = BeginWatch(request_, session, Self());
     if (!begin.ok()) return begin.status();
     grpc::ByteBuffer first = Serialize(begin->first);
@@ -138,18 +125,19 @@ class WatchDeltasStream final : public StreamShell<Reactor, WatchStart>,
     return absl::OkStatus();
   }
 
-  // turn_pending_ has been set; unless this fails, Anchored ends it.
+  // Within what the flow knows as a turn; unless this fails, EndTurn ends it.
   absl::Status BeginAnchor(std::shared_ptr<Session> session, Pending waits) {
     return TakeAnchor(
-        context_, {.session = std::move(session),
-                   .with_state = request_.with_state(),
-                   .before_copy = [self = Self()](
-                                      Session& of) { return self->MoveTo(of); },
-                   .done =
-                       [self = Self(), waits = std::move(waits)](
-                           absl::StatusOr<SharedAnchor> anchor) {
-                         self->Anchored(std::move(anchor));
-                       }});
+        context_,
+        {.session = std::move(session),
+         .with_state = request_.with_state(),
+         .before_copy = [self =
+                             Self()](Session& of) { return self->MoveTo(of); },
+         .done =
+             [self = Self(),
+              waits = std::move(waits)](absl::StatusOr<SharedAnchor> anchor) {
+               self->EndTurn(anchor.status(), anchor.value_or(nullptr));
+             }});
   }
 
   // A turn of the session's lane, which is at that step.
@@ -157,39 +145,29 @@ class WatchDeltasStream final : public StreamShell<Reactor, WatchStart>,
     const uint64_t step = session.progress().step;
     const auto place = session.feed().AddReader(Self(), step, step);
     MutexLock lock(mutex_);
-    if (cancelled_) return absl::CancelledError("cancelled");
+    if (flow_.cancelled()) return absl::CancelledError("cancelled");
     source_.MoveTo(*place);
     return absl::OkStatus();
   }
 
-  void Anchored(absl::StatusOr<SharedAnchor> anchor) {
-    if (!anchor.ok()) return EndTurn(anchor.status());
-    Update([this, &anchor]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      turn_pending_ = false;
-      source_.SendAnchor(*std::move(anchor));
+  // anchor: null if none was taken.
+  void EndTurn(const absl::Status& status, SharedAnchor anchor = nullptr) {
+    Update([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      flow_.TurnEnded(status);
+      if (anchor != nullptr) source_.SendAnchor(std::move(anchor));
     });
   }
 
-  void EndTurn(const absl::Status& status) {
-    Update([this, &status]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      turn_pending_ = false;
-      if (!status.ok()) end_ = status;
-    });
-  }
-
-  WatchStart Next(bool may_end) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    WatchStart start;
-    if (finished_ || writing_ || turn_pending_) return start;
-    if (cancelled_) end_ = absl::CancelledError("cancelled");
-    if (!end_.has_value()) Prepare(&start);
-    if (start.Anything() || !end_.has_value() || !may_end) return start;
-    finished_ = true;
-    if (feed_ != nullptr) feed_->RemoveReader(this, DeltaFeed::Clock::now());
-    start.end = *end_;
+  WatchFlow::Start Next(bool may_end) override
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    WatchFlow::Start start;
+    if (flow_.MayBegin()) Prepare(&start);
+    if (!start.Anything()) start.end = flow_.TakeEnd(may_end);
+    if (start.end) source_.Unfollow(this);
     return start;
   }
 
-  void Perform(const WatchStart& start) override {
+  void Perform(const WatchFlow::Start& start) override {
     if (start.write) StartWrite(&outgoing_);
     if (start.anchor_of != nullptr) {
       const absl::Status status = CatchOutOfMemory(
@@ -200,17 +178,14 @@ class WatchDeltasStream final : public StreamShell<Reactor, WatchStart>,
   }
 
   // What comes next: something to start, the end, or neither.
-  void Prepare(WatchStart* start) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (feed_ == nullptr) return;  // Enter goes on
-    if (leaving_ && !source_.at_first()) {
+  void Prepare(WatchFlow::Start* start) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!source_.follows()) return;  // Enter goes on
+    if (flow_.leaving() && !source_.at_first()) {
       return WriteLast(WatchEnd::kGoodbye, start);
     }
     grpc::ByteBuffer message;
-    const auto found = source_.Next(*feed_, &message);
-    if (!found.ok()) {
-      end_ = found.status();
-      return;
-    }
+    const auto found = source_.Next(&message);
+    if (!found.ok()) return flow_.End(found.status());
     switch (*found) {
       case WatchSource::Found::kMessage:
         return Write(std::move(message), start);
@@ -224,24 +199,26 @@ class WatchDeltasStream final : public StreamShell<Reactor, WatchStart>,
   }
 
   // What comes next can't be had as deltas.
-  void FallBehind(WatchStart* start) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  void FallBehind(WatchFlow::Start* start)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (!request_.with_anchor()) return WriteLast(WatchEnd::kResync, start);
     auto session = context_.sessions.Find(request_.session_id());
     if (!session.ok()) return WriteLast(WatchEnd::kSessionDeleted, start);
-    turn_pending_ = true;
+    flow_.TurnBegun();
     start->anchor_of = *std::move(session);
   }
 
-  void WriteLast(WatchEnd why, WatchStart* start)
+  void WriteLast(WatchEnd why, WatchFlow::Start* start)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    end_ = absl::OkStatus();
-    Write(Serialize(LastOfWatch(why, source_.step(), *feed_)), start);
+    flow_.End(absl::OkStatus());
+    Write(Serialize(source_.Last(why)), start);
   }
 
-  void Write(grpc::ByteBuffer message, WatchStart* start)
+  void Write(grpc::ByteBuffer message, WatchFlow::Start* start)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     outgoing_ = std::move(message);
-    writing_ = start->write = true;
+    flow_.WriteBegun();
+    start->write = true;
     context_.metrics.RecordSentBytes(outgoing_.Length());
     call_.MessageSent();
   }
@@ -249,24 +226,15 @@ class WatchDeltasStream final : public StreamShell<Reactor, WatchStart>,
   // Constant after construction.
   ServiceContext& context_;
 
-  // Constant once turn_pending_ was first set.
+  // Constant from its first turn on.
   v1::WatchDeltasRequest request_;
 
   // Owned by the write under way.
   grpc::ByteBuffer outgoing_;
 
   ServiceCall call_;
-  // Not the session: it may be deleted, and its room given to others, while a
-  // watcher is slow.
-  std::shared_ptr<DeltaFeed> feed_ ABSL_GUARDED_BY(mutex_);
   WatchSource source_ ABSL_GUARDED_BY(mutex_){context_.watched_bytes};
-  bool turn_pending_ ABSL_GUARDED_BY(mutex_) = false;
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool leaving_ ABSL_GUARDED_BY(mutex_) = false;    // the server drains
-  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;  // the client is gone
-  bool finished_ ABSL_GUARDED_BY(mutex_) = false;   // Finish was called
-  // How it ends when nothing is written.
-  std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
+  WatchFlow flow_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -25,6 +25,10 @@ grpc::ByteBuffer Borrow(const Message& message) {
 
 }  // namespace
 
+void WatchSource::Unfollow(const DeltaReader* reader) {
+  if (follows()) feed_->RemoveReader(reader, DeltaFeed::Clock::now());
+}
+
 void WatchSource::Begin(uint64_t place, uint64_t step, grpc::ByteBuffer first) {
   place_ = place;
   step_ = step;
@@ -38,24 +42,23 @@ void WatchSource::SendAnchor(SharedAnchor anchor) {
 }
 
 absl::StatusOr<WatchSource::Found> WatchSource::Next(
-    const DeltaFeed& feed, grpc::ByteBuffer* message) {
+    grpc::ByteBuffer* message) {
   if (first_.Valid()) {
     *message = std::move(first_);
     first_.Clear();
     return Found::kMessage;
   }
   return CatchOutOfMemory([&]() -> absl::StatusOr<Found> {
-    if (anchor_ == nullptr) return NextPiece(feed, message);
+    if (anchor_ == nullptr) return NextPiece(message);
     *message = anchor_->WatchedChunk(next_number_);
     next_number_ += kAnchorChunkNumbers;
     return Found::kMessage;
   });
 }
 
-WatchSource::Found WatchSource::NextPiece(const DeltaFeed& feed,
-                                          grpc::ByteBuffer* message) {
-  const bool closed = feed.closed();  // before the last piece is looked for
-  const DeltaFeed::Found next = feed.At(place_);
+WatchSource::Found WatchSource::NextPiece(grpc::ByteBuffer* message) {
+  const bool closed = feed_->closed();  // before the last piece is looked for
+  const DeltaFeed::Found next = feed_->At(place_);
   if (!next.held) return Found::kBehind;
   if (!next.piece.has_value()) return closed ? Found::kClosed : Found::kNothing;
   const Message& piece = next.piece->message;
@@ -67,6 +70,10 @@ WatchSource::Found WatchSource::NextPiece(const DeltaFeed& feed,
   ++place_;
   step_ = next.piece->step;
   return Found::kMessage;
+}
+
+v1::WatchDeltasResponse WatchSource::Last(WatchEnd why) const {
+  return LastOfWatch(why, step_, *feed_);
 }
 
 void WatchSource::Written() {

@@ -9,8 +9,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "absl/status/statusor.h"
+#include "backprop/v1/training_service.pb.h"
+#include "server/calls/watch_deltas.h"
 #include "server/rpc/anchor_copy.h"
 #include "server/sessions/budget.h"
 #include "server/sessions/delta_feed.h"
@@ -30,6 +34,13 @@ class WatchSource {
   // room: for pieces that are being sent; must outlive the object.
   explicit WatchSource(Budget& room) : room_(room) {}
 
+  // First: whose pieces are sent. Not the session: it may be deleted, and its
+  // room given to others, while a watcher is slow.
+  void Follow(std::shared_ptr<DeltaFeed> feed) { feed_ = std::move(feed); }
+  bool follows() const { return feed_ != nullptr; }
+  // Last; also where it never followed one.
+  void Unfollow(const DeltaReader* reader);
+
   // Pieces come from this place on, which follows `step`, and first this.
   void Begin(uint64_t place, uint64_t step, grpc::ByteBuffer first);
   // Pieces will come from this place on, once the anchor that begins there has.
@@ -39,18 +50,19 @@ class WatchSource {
   // What comes next, in *message where there is such. Written is called when it
   // has been sent, and before this is called again. Fails where memory is
   // short.
-  absl::StatusOr<Found> Next(const DeltaFeed& feed, grpc::ByteBuffer* message);
+  absl::StatusOr<Found> Next(grpc::ByteBuffer* message);
   void Written();
 
   // Whether the first response is still to be sent.
   bool at_first() const { return first_.Valid(); }
-  // After what was sent.
-  uint64_t step() const { return step_; }
+  // The stream's last response.
+  v1::WatchDeltasResponse Last(WatchEnd why) const;
 
  private:
-  Found NextPiece(const DeltaFeed& feed, grpc::ByteBuffer* message);
+  Found NextPiece(grpc::ByteBuffer* message);
 
   Budget& room_;
+  std::shared_ptr<DeltaFeed> feed_;
   grpc::ByteBuffer first_;
   SharedAnchor anchor_;
   size_t next_number_ = 0;        // of anchor_: the first not yet sent
