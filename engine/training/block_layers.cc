@@ -52,8 +52,7 @@ void BlockLayers::Prepare(const Training& training, const TrainRun& run,
   size_t widest = Padded(rows);
   for (size_t k = 0; k <= last; ++k) {
     widest = std::max({widest, Padded(all[k].outputs), Padded(all[k].inputs)});
-    numbers += rows * (Padded(all[k].inputs) + 4 * Padded(all[k].outputs) +
-                       Padded(rows));
+    numbers += rows * (5 * Padded(all[k].outputs) + Padded(rows));
   }
   float* next = memory_.Get(numbers + rows * widest);
   layers_.clear();
@@ -68,9 +67,10 @@ void BlockLayers::Prepare(const Training& training, const TrainRun& run,
          .m = {moves ? m + at.weights_begin : m, at.outputs, at.inputs},
          .m_bias = moves ? m + at.bias_begin : m,
          .spec = &training.network->layers[k],
-         .a = TakeRows(rows, at.inputs, &next),
+         .a = k == 0 ? Rows() : Rows(layers_.back().f),
          .base = TakeRows(rows, at.outputs, &next),
          .z = TakeRows(rows, at.outputs, &next),
+         .f = TakeRows(rows, at.outputs, &next),
          .signal = TakeRows(rows, at.outputs, &next),
          .u = TakeRows(rows, at.outputs, &next),
          .gram = TakeRows(rows, rows, &next)});
@@ -79,11 +79,10 @@ void BlockLayers::Prepare(const Training& training, const TrainRun& run,
 }
 
 void BlockLayers::Load(size_t first, size_t count) {
-  const size_t size = layers_.front().w.cols;
+  layers_.front().a = {InputOf(*training_, *run_, first),
+                       InputStride(*training_->layout)};
   const size_t scalars = ScalarCount(*training_->optimiser);
   for (size_t t = 0; t < count; ++t) {
-    std::copy_n(run_->inputs.data() + (first + t) * size, size,
-                layers_.front().a[t]);
     rates_[t] = RateOf(*training_, first + t);
     StepScalars(*training_->optimiser, rates_[t],
                 training_->state_age + first + t + 1,

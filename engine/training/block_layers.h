@@ -28,7 +28,7 @@
 //
 //   layers.Load(first, 32);              // layer 0 has its a, base and gram
 //   layers.Correct(k, window, z);        // z = base + Σ gram·u
-//   … f(z) is written to layers[k + 1].a …
+//   … f(z) is written to layers[k].f …
 //   layers.Correlate(k + 1, window);     // base and gram of k + 1, from its a
 //   … up to the pivot, whose signal is known then …
 //   layers.Propagate(k, window);         // signal of k − 1, from that of k
@@ -56,9 +56,10 @@ struct BlockLayer {
   Matrix m;  // the momentum at the block's start; data is null without
   const float* m_bias;
   const LayerSpec* spec;
-  MutableRows a;       // (rows, inputs): what the layer sees
+  Rows a;              // (rows, inputs): what the layer sees
   MutableRows base;    // (rows, outputs): z without what the block's steps add
   MutableRows z;       // (rows, outputs), with what they add
+  MutableRows f;       // (rows, outputs): f(z), the next layer's a
   MutableRows signal;  // (rows, outputs): δ = ∂E/∂z
   MutableRows u;       // (rows, outputs): the factor of the sample's step
   MutableRows gram;    // (rows, rows): [t][s], s < t: how much u^s moves z^t

@@ -84,19 +84,11 @@ size_t BlockTrainer::Train(const Training& training, const TrainRun& run) {
 
 size_t BlockTrainer::TrainDirect(const Training& training,
                                  const TrainRun& run) {
-  const size_t size = training.layout->input_size();
   const size_t samples = run.errors.size();
-  const MutableRows inputs{inputs_.Get(kBlock * Padded(size)), Padded(size)};
-  std::fill_n(inputs.data, kBlock * inputs.stride, 0.0F);
   direct_.Load(training, 0, run.weights);
   size_t t = 0;
   for (; t < samples; ++t) {
-    if (t % kBlock == 0) {
-      for (size_t s = t; s < std::min(samples, t + kBlock); ++s) {
-        std::copy_n(run.inputs.data() + s * size, size, inputs[s % kBlock]);
-      }
-    }
-    const DirectSample sample{.input = inputs[t % kBlock],
+    const DirectSample sample{.input = InputOf(training, run, t),
                               .target = TargetOf(training, run, t),
                               .row = DeltaRowOf(training, run, t),
                               .output = OutputOf(training, run, t),

@@ -57,7 +57,6 @@ class BlockTrainer {
   size_t most_samples_ = 0;  // of any
 
   DirectLayers direct_;  // a network of direct layers alone
-  Scratch inputs_;       // its inputs
 };
 
 }  // namespace backprop

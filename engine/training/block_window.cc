@@ -93,17 +93,16 @@ BlockWindow::Outcome BlockWindow::Sweep(Window window) {
 void BlockWindow::ForwardEarlier(Window window) {
   for (size_t k = 0; k < pivot_; ++k) {
     const BlockLayer& layer = layers_[k];
-    const BlockLayer& above = layers_[k + 1];
     const size_t size = layer.w.rows;
     layers_.Correct(k, window, layer.z);
     for (size_t t = window.begin; t < window.end; ++t) {
       const float largest =
-          ActivateAndFlush(*layer.spec, layer.z[t], above.a[t], size);
+          ActivateAndFlush(*layer.spec, layer.z[t], layer.f[t], size);
       if (largest <= kLargestDelta) continue;
       // A sample that later sweeps may mend, or the end of the run. Its zeros
       // disturb none of the samples before it.
       broken_[t] = 1;
-      std::fill_n(above.a[t], size, 0.0F);
+      std::fill_n(layer.f[t], size, 0.0F);
     }
     layers_.Correlate(k + 1, window);
   }

@@ -22,7 +22,9 @@ std::span<T> RowOf(std::span<T> panel, size_t t, size_t length) {
 std::span<const float> InputsOf(const Training& training, const TrainRun& run,
                                 size_t t) {
   const Layout& layout = *training.layout;
-  return RowOf(run.inputs, t, layout.batch_size() * layout.input_size());
+  const size_t batch = layout.batch_size();
+  return RowOf(run.inputs, t, batch * InputStride(layout))
+      .first(batch * layout.input_size());
 }
 
 // Whether a step makes the first layer's product with the next step's sample,

@@ -21,7 +21,7 @@ TrainRun PartOf(const Training& training, const TrainRun& run, size_t first,
                          : panel.subspan(first * length, count * length);
   };
   const size_t batch = layout.batch_size();
-  return {.inputs = rows(run.inputs, batch * layout.input_size()),
+  return {.inputs = rows(run.inputs, batch * InputStride(layout)),
           .targets = rows(run.targets, batch * layout.output_size()),
           .sample_weights = rows(run.sample_weights, batch),
           .weights = run.weights,

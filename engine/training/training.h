@@ -12,6 +12,7 @@
 
 #include "engine/contract/layout.h"
 #include "engine/contract/optimiser.h"
+#include "engine/kernels/scratch.h"
 #include "engine/network/network.h"
 #include "engine/training/schedule.h"
 
@@ -37,7 +38,10 @@ bool IsPlainDescent(const Training& training);
 // steps is errors.size(), at most training.rate->StepsUntilDecision() with
 // training.ahead; B is layout->batch_size().
 struct TrainRun {
-  std::span<const float> inputs = {};   // (steps·B, input_size), finite
+  // (steps·B, InputStride): input_size finite numbers a row, then zeros. With
+  // B = 1 it begins at a cache line, and so does each row: trainers read rows
+  // where they lie.
+  std::span<const float> inputs = {};
   std::span<const float> targets = {};  // (steps·B, output_size), finite
   std::span<const float> sample_weights = {};  // (steps·B) or empty: all 1
   std::span<float> weights = {};  // (weight_count), updated in place
@@ -52,11 +56,23 @@ struct TrainRun {
   std::span<float> full_deltas = {};
 };
 
+// Numbers from one of a run's input rows to the next. A row alone in its step
+// fills whole cache lines; a step's several rows lie close together, as the
+// delta contract wants them.
+inline size_t InputStride(const Layout& layout) {
+  const size_t size = layout.input_size();
+  return layout.batch_size() == 1 ? Padded(size) : size;
+}
+
 // Steps first … first + count − 1 of the run.
 TrainRun PartOf(const Training& training, const TrainRun& run, size_t first,
                 size_t count);
 
 // Sample t of a run of steps of one sample, which is its step t too.
+inline const float* InputOf(const Training& training, const TrainRun& run,
+                            size_t t) {
+  return run.inputs.data() + t * InputStride(*training.layout);
+}
 inline const float* TargetOf(const Training& training, const TrainRun& run,
                              size_t t) {
   return run.targets.data() + t * training.layout->output_size();

@@ -46,7 +46,8 @@ std::optional<absl::Status> SampleEvaluator::Next(Worker& worker) {
   const size_t count = std::min(RowsInTurn(layout), count_ - next_);
   const auto inputs = Grown(worker.inputs, count * layout.input_size());
   const auto targets = Grown(worker.targets, count * layout.output_size());
-  DecodeInputs(*spec_, request_->inputs(), next_, count, inputs);
+  DecodeInputs(*spec_, request_->inputs(), next_, count,
+               {inputs.data(), layout.input_size()});
   DecodeTargets(*spec_, Samples(*request_), next_, count, targets);
   const Evaluation part = worker.predictor.Evaluate(
       spec_->network, layout, session_->weights(), inputs, targets);

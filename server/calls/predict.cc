@@ -144,7 +144,8 @@ std::optional<absl::Status> RowPredictor::Next(Worker& worker) {
     std::copy(begin, begin + inputs.size(), inputs.begin());
     FlushSmall(inputs);
   } else {
-    DecodeInputs(*spec_, request_.inputs(), next_, count, inputs);
+    DecodeInputs(*spec_, request_.inputs(), next_, count,
+                 {inputs.data(), layout.input_size()});
   }
   const std::span<float> outputs(response_.mutable_outputs()->mutable_data() +
                                      next_ * layout.output_size(),

@@ -91,7 +91,7 @@ SampleBytes MessageTrainer::Samples() const {
 size_t MessageTrainer::StepsInPart(const SessionSpec& spec) const {
   const Layout& layout = session_->layout();
   const size_t by_inputs =
-      kMostInputNumbers / (layout.batch_size() * layout.input_size());
+      kMostInputNumbers / (layout.batch_size() * InputStride(layout));
   const size_t by_response =
       kMostNumbers / NumbersAStep(spec, layout, content_);
   return std::max<size_t>(1, std::min(by_inputs, by_response));
@@ -149,7 +149,8 @@ absl::Status MessageTrainer::LearnPart(Worker& worker,
   const size_t samples = static_cast<size_t>(
       std::min<uint64_t>({most, count_ - next_, session_->samples_to_learn()}));
   const auto inputs = Grown(worker.inputs, samples * columns);
-  DecodeInputs(*before, request_.inputs(), next_, samples, inputs);
+  DecodeInputs(*before, request_.inputs(), next_, samples,
+               {inputs.data(), columns});
   session_->Learn(inputs);
   next_ += samples;
   const auto spec = session_->in_turn().spec;
@@ -170,9 +171,11 @@ TrainRun MessageTrainer::PrepareRun(const SessionSpec& spec, size_t steps,
                                     v1::TrainResponse* response) const {
   const Layout& layout = session_->layout();
   const size_t samples = steps * layout.batch_size();
-  const auto inputs = Grown(worker.inputs, samples * layout.input_size());
+  const size_t stride = InputStride(layout);
+  const auto inputs = Grown(worker.inputs, samples * stride);
   const auto targets = Grown(worker.targets, samples * layout.output_size());
-  DecodeInputs(spec, request_.inputs(), next_, samples, inputs);
+  DecodeInputs(spec, request_.inputs(), next_, samples,
+               {inputs.data(), stride});
   DecodeTargets(spec, Samples(), next_, samples, targets);
   TrainRun run;
   run.inputs = inputs;

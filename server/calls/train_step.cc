@@ -81,16 +81,18 @@ absl::Status Check(const Session& session, const SessionSpec& spec,
   return status;
 }
 
-// inputs: (batch_size, input_size); targets: (batch_size, output_size).
-void Decode(const v1::TrainStepRequest& request, std::span<float> inputs,
-            std::span<float> targets) {
+// inputs: (batch_size, stride), `stride` numbers in a row; targets:
+// (batch_size, output_size).
+void Decode(const v1::TrainStepRequest& request, size_t stride,
+            std::span<float> inputs, std::span<float> targets) {
   const size_t batch = static_cast<size_t>(request.samples_size());
   const size_t outputs = targets.size() / batch;
+  std::fill(inputs.begin(), inputs.end(), 0.0F);
   std::fill(targets.begin(), targets.end(), 0.0F);
-  auto input = inputs.begin();
   for (size_t i = 0; i < batch; ++i) {
     const v1::Sample& sample = request.samples(static_cast<int>(i));
-    input = std::copy(sample.inputs().begin(), sample.inputs().end(), input);
+    std::copy(sample.inputs().begin(), sample.inputs().end(),
+              inputs.begin() + i * stride);
     if (sample.has_class_number()) {
       targets[i * outputs + sample.class_number()] = 1.0F;
     } else {
@@ -149,9 +151,10 @@ absl::Status TakeSingleStep(Session& session,
   const Layout& layout = session.layout();
   const size_t batch = layout.batch_size();
   TrainRun run;
-  const auto inputs = Grown(worker.inputs, batch * layout.input_size());
+  const size_t stride = InputStride(layout);
+  const auto inputs = Grown(worker.inputs, batch * stride);
   const auto targets = Grown(worker.targets, batch * layout.output_size());
-  Decode(request, inputs, targets);
+  Decode(request, stride, inputs, targets);
   run.inputs = inputs;
   run.targets = targets;
   run.errors = Grown(worker.errors, 1);
@@ -175,8 +178,9 @@ absl::Status TakeSingleStep(Session& session,
   TellWatchers(session,
                {.run = &run,
                 .steps = 1,
+                // Close together: a single one, or the stride is the size.
                 .inputs = {reinterpret_cast<const char*>(inputs.data()),
-                           inputs.size_bytes()},
+                           batch * layout.input_size() * sizeof(float)},
                 .inputs_are_values = true,
                 .outcome = &outcome});
   response->set_step(outcome.after.step);

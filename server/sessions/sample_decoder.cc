@@ -213,11 +213,19 @@ size_t RowsInTurn(const Layout& layout) {
 }
 
 void DecodeInputs(const SessionSpec& spec, std::string_view bytes, size_t first,
-                  size_t count, std::span<float> inputs) {
-  const size_t row_bytes =
-      spec.network.input_size * ElementSize(spec.input.element_type);
-  ConvertInputs(spec.input, bytes.substr(first * row_bytes, count * row_bytes),
-                inputs);
+                  size_t count, MutableRows inputs) {
+  const size_t columns = spec.network.input_size;
+  const size_t row_bytes = columns * ElementSize(spec.input.element_type);
+  bytes = bytes.substr(first * row_bytes, count * row_bytes);
+  if (inputs.stride == columns) {
+    ConvertInputs(spec.input, bytes, {inputs.data, count * columns});
+    return;
+  }
+  for (size_t t = 0; t < count; ++t) {
+    ConvertInputs(spec.input, bytes.substr(t * row_bytes, row_bytes),
+                  {inputs[t], columns});
+    std::fill(inputs[t] + columns, inputs[t] + inputs.stride, 0.0F);
+  }
 }
 
 void DecodeTargets(const SessionSpec& spec, const SampleBytes& samples,

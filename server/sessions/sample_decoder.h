@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/kernels/rows.h"
 #include "server/sessions/session_spec.h"
 
 namespace backprop {
@@ -44,9 +45,10 @@ absl::Status CheckFinite(std::string_view field, std::span<const float> values);
 size_t RowsInTurn(const Layout& layout);
 
 // Rows first … first + count − 1 of checked input bytes, standardised if that
-// is known already. inputs: (count, input_size).
+// is known already. inputs: (count, input_size), with zeros from there to its
+// stride.
 void DecodeInputs(const SessionSpec& spec, std::string_view bytes, size_t first,
-                  size_t count, std::span<float> inputs);
+                  size_t count, MutableRows inputs);
 
 // Rows first … first + count − 1 of checked samples' targets.
 // targets: (count, output_size).

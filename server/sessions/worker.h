@@ -15,6 +15,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/kernels/scratch.h"
 #include "engine/network/predictor.h"
 #include "engine/training/trainer.h"
 
@@ -31,7 +32,7 @@ struct Worker {
 
   Trainer trainer;
   Predictor predictor;
-  std::vector<float> inputs;          // (n, input_size)
+  Scratch inputs;  // (n, InputStride), or (n, input_size) where none trains
   std::vector<float> targets;         // (n, output_size)
   std::vector<float> outputs;         // (n, output_size)
   std::vector<float> errors;          // (steps)
@@ -41,7 +42,10 @@ struct Worker {
 };
 
 // The first `size` numbers of a worker's scratch, which grows if it has fewer
-// and never shrinks.
+// and never shrinks. Of a Scratch they begin at a cache line.
+inline std::span<float> Grown(Scratch& scratch, size_t size) {
+  return {scratch.Get(size), size};
+}
 inline std::span<float> Grown(std::vector<float>& scratch, size_t size) {
   if (scratch.size() < size) scratch.resize(size);
   return {scratch.data(), size};

@@ -11,6 +11,7 @@
 #include "engine/random/initialiser.h"
 #include "engine/training/trainer.h"
 #include "tests/benchmark/driver.h"
+#include "tests/engine/input_rows.h"
 
 namespace backprop::testing {
 namespace {
@@ -68,6 +69,8 @@ std::optional<double> Measure(const Question& question) {
   if (!optimiser.has_value()) return std::nullopt;
   Workplace place(question, *optimiser);
   const Samples samples = MakeSamples(question);
+  const InputRows inputs(place.layout, samples.inputs);
+  const size_t stride = InputStride(place.layout);
   const size_t message = place.errors.size() * question.batch_size;
   Trainer trainer;
   Training training{.network = &place.network,
@@ -76,17 +79,16 @@ std::optional<double> Measure(const Question& question) {
                     .rate = &place.rate};
   size_t first = 0;
   return SamplesPerSecond(question, message, [&] {
-    const TrainRun run{.inputs = std::span(samples.inputs)
-                                     .subspan(first * question.inputs(),
-                                              message * question.inputs()),
-                       .targets = std::span(samples.targets)
-                                      .subspan(first * question.outputs(),
-                                               message * question.outputs()),
-                       .weights = place.weights,
-                       .state = place.state,
-                       .errors = place.errors,
-                       .deltas = place.deltas,
-                       .scalars = place.scalars};
+    const TrainRun run{
+        .inputs = inputs.rows().subspan(first * stride, message * stride),
+        .targets = std::span(samples.targets)
+                       .subspan(first * question.outputs(),
+                                message * question.outputs()),
+        .weights = place.weights,
+        .state = place.state,
+        .errors = place.errors,
+        .deltas = place.deltas,
+        .scalars = place.scalars};
     training.state_age += trainer.Train(training, run);
     first = (first + message) % Samples::kCount;
   });

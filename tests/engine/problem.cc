@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/engine/function_names.h"
+#include "tests/engine/input_rows.h"
 
 namespace backprop::testing {
 namespace {
@@ -32,14 +33,15 @@ Results MakeRoom(const Problem& problem, bool full_deltas) {
   return results;
 }
 
-// Steps t … t + n − 1.
-TrainRun RunOf(const Problem& problem, Results& results, size_t t, size_t n) {
+// Steps t … t + n − 1. inputs: the problem's.
+TrainRun RunOf(const Problem& problem, std::span<const float> inputs,
+               Results& results, size_t t, size_t n) {
   const auto part = [&](auto& numbers) {
     const size_t row =
         problem.steps() == 0 ? 0 : numbers.size() / problem.steps();
     return std::span(numbers).subspan(t * row, n * row);
   };
-  return {.inputs = part(problem.inputs),
+  return {.inputs = part(inputs),
           .targets = part(problem.targets),
           .sample_weights = part(problem.sample_weights),
           .weights = results.weights,
@@ -199,6 +201,7 @@ Results TrainBy(const TrainCall& train, const Problem& problem,
                 const Calls& calls) {
   const LearningRate rate(problem.schedule);
   const size_t steps = problem.steps();
+  const InputRows inputs(problem.layout, problem.inputs);
   Results results = MakeRoom(problem, calls.full_deltas);
   size_t call = 0;
   for (size_t t = 0; t < steps; ++call) {
@@ -210,7 +213,8 @@ Results TrainBy(const TrainCall& train, const Problem& problem,
     training.ahead += t;
     training.first_step += t;
     training.state_age += t;
-    const size_t applied = train(training, RunOf(problem, results, t, n));
+    const size_t applied =
+        train(training, RunOf(problem, inputs.rows(), results, t, n));
     results.applied += applied;
     if (applied < n) break;
     t += n;

@@ -11,6 +11,7 @@
 #include "engine/network/predictor.h"
 #include "engine/random/initialiser.h"
 #include "engine/training/trainer.h"
+#include "tests/engine/input_rows.h"
 #include "tests/engine/problem.h"
 
 namespace backprop::testing {
@@ -59,8 +60,9 @@ class LectureNetTest : public ::testing::TestWithParam<DeltaForm> {
                               Loss::kHalfSquaredError})),
         layout_(MakeLayout(network_, 1, std::array{GetParam(), GetParam()})),
         row_(layout_.delta_row_length()) {
+    const InputRows inputs(layout_, kInputs);
     TrainRun run;
-    run.inputs = kInputs;
+    run.inputs = inputs.rows();
     run.targets = kTargets;
     run.weights = weights_;
     run.errors = error_;
@@ -149,7 +151,8 @@ struct Xor {
     run.errors = error;
     run.deltas = delta;
     for (size_t s = 0; s < kTargets.size(); ++s) {
-      run.inputs = std::span(kInputs).subspan(2 * s, 2);
+      const InputRows input(layout, std::span(kInputs).subspan(2 * s, 2));
+      run.inputs = input.rows();
       run.targets = std::span(kTargets).subspan(s, 1);
       const size_t applied = trainer.Train({.network = &network,
                                             .layout = &layout,

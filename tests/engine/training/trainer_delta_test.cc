@@ -9,6 +9,7 @@
 
 #include "engine/contract/delta.h"
 #include "engine/training/trainer.h"
+#include "tests/engine/input_rows.h"
 #include "tests/engine/problem.h"
 #include "tests/engine/random_problem.h"
 #include "tests/twins/replay.h"
@@ -106,8 +107,9 @@ TEST(TrainerDeltaTest, OutputsNeedNotBeAskedFor) {
   std::vector<float> weights = problem.weights;
   std::vector<float> errors(kSteps);
   std::vector<float> deltas(expected.deltas.size());
+  const InputRows inputs(problem.layout, problem.inputs);
   TrainRun run;
-  run.inputs = problem.inputs;
+  run.inputs = inputs.rows();
   run.targets = problem.targets;
   run.sample_weights = problem.sample_weights;
   run.weights = weights;

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/engine/input_rows.h"
+
 namespace backprop {
 namespace {
 
@@ -46,8 +48,9 @@ TrainOutcome TrainOn(Session& session, size_t n) {
   const std::vector<float> targets(n * layout.output_size(), 1.0F);
   std::vector<float> errors(n);
   std::vector<float> deltas(n * layout.delta_row_length());
+  const testing::InputRows rows(layout, inputs);
   TrainRun run;
-  run.inputs = inputs;
+  run.inputs = rows.rows();
   run.targets = targets;
   run.errors = errors;
   run.deltas = deltas;
