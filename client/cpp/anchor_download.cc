@@ -7,13 +7,9 @@
 
 #include "absl/strings/str_format.h"
 #include "engine/contract/digest.h"
+#include "engine/contract/rules.h"
 
 namespace backprop {
-namespace {
-
-constexpr uint64_t kMostStates = 2;
-
-}  // namespace
 
 absl::Status AnchorDownload::CheckFollows(
     const v1::GetWeightsResponse& chunk) const {

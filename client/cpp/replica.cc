@@ -43,27 +43,22 @@ absl::StatusOr<Replica> Replica::Create(const v1::Session& session,
   if (!layout.ok()) return layout.status();
   absl::StatusOr<Layout> dense = DenseTwin(*layout);
   if (!dense.ok()) return dense.status();
-  absl::StatusOr<Optimiser> optimiser =
-      OptimiserOf(session.spec(), session.layout());
-  if (!optimiser.ok()) return optimiser.status();
   absl::StatusOr<InputFormat> format = InputFormatOf(session.spec());
   if (!format.ok()) return format.status();
-  Replica replica(*std::move(layout), *std::move(dense), *optimiser,
-                  *std::move(format),
+  Replica replica(*std::move(layout), *std::move(dense), *std::move(format),
                   session.spec().input().has_standardisation());
   absl::Status status = replica.Restart(std::move(anchor));
   if (!status.ok()) return status;
   return replica;
 }
 
-Replica::Replica(Layout layout, Layout dense_layout, Optimiser optimiser,
-                 InputFormat format, bool learns_standardisation)
+Replica::Replica(Layout layout, Layout dense_layout, InputFormat format,
+                 bool learns_standardisation)
     : layout_(std::move(layout)),
       dense_layout_(std::move(dense_layout)),
-      optimiser_(optimiser),
-      scalar_count_(ScalarCount(optimiser)),
+      scalar_count_(layout_.scalar_count()),
       all_dense_(layout_.layers() == dense_layout_.layers()),
-      needs_state_(!all_dense_ && StateCount(optimiser) > 0),
+      needs_state_(!all_dense_ && layout_.state_count() > 0),
       learns_standardisation_(learns_standardisation),
       format_(std::move(format)),
       scalars_(scalar_count_) {}
@@ -147,9 +142,8 @@ void Replica::ApplySteps(const ReplicaDelivery& delivery, size_t first,
   rows_.resize(count * row);
   CopyRows(delivery.deltas, first, row, rows_);
   if (delivery.dense) {
-    ApplyDeltas(layout, Optimiser(),
-                {.row = rows_, .inputs = {}, .scalars = {}}, count, weights_,
-                {});
+    ApplyDeltas(layout, {.row = rows_, .inputs = {}, .scalars = {}}, count,
+                weights_, {});
     return;
   }
   scalars_.resize(count * scalar_count_);
@@ -164,9 +158,8 @@ void Replica::ApplySteps(const ReplicaDelivery& delivery, size_t first,
     inputs = std::span(inputs_).subspan(first * ElementsPerStep(),
                                         count * ElementsPerStep());
   }
-  ApplyDeltas(layout, optimiser_,
-              {.row = rows_, .inputs = inputs, .scalars = scalars_}, count,
-              weights_, state_);
+  ApplyDeltas(layout, {.row = rows_, .inputs = inputs, .scalars = scalars_},
+              count, weights_, state_);
 }
 
 absl::Status Replica::CheckDigest(uint64_t expected) {

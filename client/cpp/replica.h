@@ -92,8 +92,8 @@ class Replica {
   uint64_t digest() const;
 
  private:
-  Replica(Layout layout, Layout dense_layout, Optimiser optimiser,
-          InputFormat format, bool learns_standardisation);
+  Replica(Layout layout, Layout dense_layout, InputFormat format,
+          bool learns_standardisation);
 
   // What an anchor must be like; changes nothing.
   absl::Status CheckAnchor(const Anchor& anchor) const;
@@ -121,7 +121,6 @@ class Replica {
   // Constant after construction.
   Layout layout_;
   Layout dense_layout_;  // of deltas as DENSE: the same weights, all layers so
-  Optimiser optimiser_;
   size_t scalar_count_;
   bool all_dense_;  // every layer is DENSE
   bool needs_state_;

@@ -49,7 +49,7 @@ absl::Status Replica::CheckAnchor(const Anchor& anchor) const {
         anchor.weights.size(), layout_.weight_count()));
   }
   if (!needs_state_) return absl::OkStatus();
-  const size_t expected = StateCount(optimiser_) * layout_.weight_count();
+  const size_t expected = layout_.state_count() * layout_.weight_count();
   if (anchor.state.size() == expected) return absl::OkStatus();
   return absl::InvalidArgumentError(
       anchor.state.empty()

@@ -45,6 +45,35 @@ absl::Status CheckLayer(size_t number, const v1::LayerLayout& got,
   return absl::OkStatus();
 }
 
+// With the message's rule, if this client knows it and what follows from it
+// stands there too.
+absl::StatusOr<Layout> WithRuleOf(const v1::Layout& message,
+                                  const Layout& places) {
+  if (!Rules::Has(message.rule())) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("layout.rule is %d, which this client does not know: a "
+                        "newer client is needed",
+                        static_cast<int>(message.rule())));
+  }
+  const Layout layout = places.WithRule(static_cast<Rule>(message.rule()));
+  const auto kind =
+      layout.is_plain() ? v1::FACTOR_KIND_DELTA : v1::FACTOR_KIND_GRADIENT;
+  if (message.factor_kind() != kind) {
+    return Disagrees("layout.factor_kind",
+                     static_cast<uint64_t>(message.factor_kind()),
+                     static_cast<uint64_t>(kind));
+  }
+  if (message.scalar_count() != layout.scalar_count()) {
+    return Disagrees("layout.scalar_count", message.scalar_count(),
+                     layout.scalar_count());
+  }
+  if (message.state_count() != layout.state_count()) {
+    return Disagrees("layout.state_count", message.state_count(),
+                     layout.state_count());
+  }
+  return layout;
+}
+
 }  // namespace
 
 absl::StatusOr<Layout> LayoutOf(const v1::SessionSpec& spec,
@@ -84,51 +113,7 @@ absl::StatusOr<Layout> LayoutOf(const v1::SessionSpec& spec,
     return Disagrees("layout.delta_row_length", message.delta_row_length(),
                      layout->delta_row_length());
   }
-  return layout;
-}
-
-absl::StatusOr<Optimiser> OptimiserOf(const v1::SessionSpec& spec,
-                                      const v1::Layout& message) {
-  Optimiser optimiser;
-  switch (spec.optimiser().kind_case()) {
-    case v1::Optimiser::kSgd:
-      optimiser.kind = OptimiserKind::kSgd;
-      optimiser.momentum = spec.optimiser().sgd().momentum();
-      optimiser.nesterov = spec.optimiser().sgd().nesterov();
-      break;
-    case v1::Optimiser::kAdagrad:
-      optimiser.kind = OptimiserKind::kAdagrad;
-      break;
-    case v1::Optimiser::kRmsProp:
-      optimiser.kind = OptimiserKind::kRmsProp;
-      break;
-    case v1::Optimiser::kAdam:
-      optimiser.kind = OptimiserKind::kAdam;
-      break;
-    default:
-      return absl::InvalidArgumentError(
-          "spec.optimiser is none that this client knows: a newer client is "
-          "needed");
-  }
-  // Plain descent with decay or clipping has gradient factors, and keeps them
-  // when an update has taken those away.
-  optimiser.keeps_gradient = message.factor_kind() == v1::FACTOR_KIND_GRADIENT;
-  const uint64_t kind = FactorKindOf(optimiser) == FactorKind::kDelta
-                            ? v1::FACTOR_KIND_DELTA
-                            : v1::FACTOR_KIND_GRADIENT;
-  if (static_cast<uint64_t>(message.factor_kind()) != kind) {
-    return Disagrees("layout.factor_kind",
-                     static_cast<uint64_t>(message.factor_kind()), kind);
-  }
-  if (message.scalar_count() != ScalarCount(optimiser)) {
-    return Disagrees("layout.scalar_count", message.scalar_count(),
-                     ScalarCount(optimiser));
-  }
-  if (message.state_count() != StateCount(optimiser)) {
-    return Disagrees("layout.state_count", message.state_count(),
-                     StateCount(optimiser));
-  }
-  return optimiser;
+  return WithRuleOf(message, *layout);
 }
 
 absl::Status SetStandardisation(std::span<const float> mean,

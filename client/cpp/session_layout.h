@@ -15,17 +15,13 @@
 namespace backprop {
 
 // The layout that a session's answer describes, computed afresh from its
-// layers' sizes and delta forms; every position in `message` must agree with
-// it. The message is not trusted: INVALID_ARGUMENT names the first field that
-// disagrees, RESOURCE_EXHAUSTED says that weights exceed max_weights.
+// layers' sizes and delta forms and from its rule; every position and count in
+// `message`, and its factor kind, must agree with it. The message is not
+// trusted: INVALID_ARGUMENT names the first field that disagrees, or a form or
+// rule that this client does not know; RESOURCE_EXHAUSTED says that weights
+// exceed max_weights.
 absl::StatusOr<Layout> LayoutOf(const v1::SessionSpec& spec,
                                 const v1::Layout& message, size_t max_weights);
-
-// What of the optimiser a replica needs: which formulas apply. message: its
-// factor kind and the numbers of scalars and of state vectors must follow from
-// the spec's optimiser.
-absl::StatusOr<Optimiser> OptimiserOf(const v1::SessionSpec& spec,
-                                      const v1::Layout& message);
 
 // Fails on an element type that this client does not know, and on a scale that
 // is not finite. Standardisation is there if the spec has its numbers.

@@ -17,11 +17,11 @@ void FlushSmall(std::span<float> factors) {
 namespace {
 
 // A matrix of the weight vector, with its part of each state vector.
-PassTargets TargetsAt(const Layout& layout, const Optimiser& optimiser,
-                      std::span<float> weights, std::span<float> state,
-                      size_t rows, size_t columns, size_t begin) {
+PassTargets TargetsAt(const Layout& layout, std::span<float> weights,
+                      std::span<float> state, size_t rows, size_t columns,
+                      size_t begin) {
   PassTargets targets{rows, columns, weights.data() + begin, {}};
-  for (size_t i = 0; i < StateCount(optimiser); ++i) {
+  for (size_t i = 0; i < layout.state_count(); ++i) {
     targets.state[i] = state.data() + i * layout.weight_count() + begin;
   }
   return targets;
@@ -39,21 +39,21 @@ Factors FactorsOfSteps(const Layout& layout, size_t k, const StepDelta& run,
 
 }  // namespace
 
-void ApplyDelta(const Layout& layout, const Optimiser& optimiser,
-                const StepDelta& step, std::span<float> weights,
-                std::span<float> state, std::span<float> delta,
-                const NextProduct& next) {
-  const Rule rule = RuleOf(optimiser);
+void ApplyDelta(const Layout& layout, const StepDelta& step,
+                std::span<float> weights, std::span<float> state,
+                std::span<float> delta, const NextProduct& next) {
+  const Rule rule = layout.rule();
   const auto matrix = [&](size_t rows, size_t columns, size_t begin) {
     PassTargets targets =
-        TargetsAt(layout, optimiser, weights, state, rows, columns, begin);
+        TargetsAt(layout, weights, state, rows, columns, begin);
     if (!delta.empty()) targets.delta = delta.data() + begin;
     return targets;
   };
   for (size_t k = 0; k < layout.layers().size(); ++k) {
     const LayerLayout& layer = layout.layers()[k];
     if (layer.form == DeltaForm::kDense) {  // the bias follows W in both
-      RunPass(Rule::kNone, {}, AsFactors(step.row.data() + layer.delta_begin),
+      RunPass(rules::None::kRule, {},
+              AsFactors(step.row.data() + layer.delta_begin),
               matrix(1, layer.delta_length, layer.weights_begin));
       continue;
     }
@@ -67,17 +67,16 @@ void ApplyDelta(const Layout& layout, const Optimiser& optimiser,
   }
 }
 
-void ApplyDeltas(const Layout& layout, const Optimiser& optimiser,
-                 const StepDelta& run, size_t steps, std::span<float> weights,
-                 std::span<float> state) {
+void ApplyDeltas(const Layout& layout, const StepDelta& run, size_t steps,
+                 std::span<float> weights, std::span<float> state) {
   if (steps == 0) return;
   const size_t row = layout.delta_row_length();
   const size_t input_row = layout.batch_size() * layout.input_size();
-  const size_t scalars = ScalarCount(optimiser);
+  const size_t scalars = layout.scalar_count();
   if (layout.batch_size() > 1) {
     for (size_t t = 0; t < steps; ++t) {
       ApplyDelta(
-          layout, optimiser,
+          layout,
           {run.row.subspan(t * row, row),
            run.inputs.empty() ? run.inputs
                               : run.inputs.subspan(t * input_row, input_row),
@@ -86,10 +85,10 @@ void ApplyDeltas(const Layout& layout, const Optimiser& optimiser,
     }
     return;
   }
-  const Rule rule = RuleOf(optimiser);
+  const Rule rule = layout.rule();
   const auto scalar_rows = run.scalars.first(steps * scalars);
   const auto matrix = [&](size_t rows, size_t columns, size_t begin) {
-    return TargetsAt(layout, optimiser, weights, state, rows, columns, begin);
+    return TargetsAt(layout, weights, state, rows, columns, begin);
   };
   for (size_t k = 0; k < layout.layers().size(); ++k) {
     const LayerLayout& layer = layout.layers()[k];
@@ -98,7 +97,7 @@ void ApplyDeltas(const Layout& layout, const Optimiser& optimiser,
       Factors factors = AsFactors(run.row.data() + layer.delta_begin);
       factors.a_stride = row;
       factors.samples = steps;
-      RunSteps(Rule::kNone, {}, factors,
+      RunSteps(rules::None::kRule, {}, factors,
                matrix(1, layer.delta_length, layer.weights_begin));
       continue;
     }

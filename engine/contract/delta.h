@@ -11,7 +11,6 @@
 
 #include "engine/contract/factors.h"
 #include "engine/contract/layout.h"
-#include "engine/contract/optimiser.h"
 
 namespace backprop {
 
@@ -31,28 +30,26 @@ struct StepDelta {
   std::span<const float> inputs;   // (batch_size, input_size), the x that the
                                    // network saw; read only if the first layer
                                    // is FACTORED
-  std::span<const float> scalars;  // (ScalarCount(optimiser))
+  std::span<const float> scalars;  // (layout.scalar_count())
 };
 
-// w ← fl(w + D) for one step, and the optimiser's state with it.
-// weights: (layout.weight_count()). state: (StateCount(optimiser),
+// w ← fl(w + D) for one step by the layout's rule, and the rule's state with
+// it. weights: (layout.weight_count()). state: (layout.state_count(),
 // weight_count); of DENSE layers it is not touched.
 // delta: (weight_count), receives D in layout order; or empty.
 // next: the first layer's product that the trainer wants from the new weights
 // (engine/contract/factors.h); only if that layer is FACTORED.
 // Threads: none but the caller's.
-void ApplyDelta(const Layout& layout, const Optimiser& optimiser,
-                const StepDelta& step, std::span<float> weights,
-                std::span<float> state, std::span<float> delta = {},
-                const NextProduct& next = {});
+void ApplyDelta(const Layout& layout, const StepDelta& step,
+                std::span<float> weights, std::span<float> state,
+                std::span<float> delta = {}, const NextProduct& next = {});
 
 // `steps` steps one after another, with the bits of as many calls of
 // ApplyDelta; faster where steps are of one sample, as weights are then read
 // once for all. run: rows after rows, each as in StepDelta, in the steps'
 // order.
-void ApplyDeltas(const Layout& layout, const Optimiser& optimiser,
-                 const StepDelta& run, size_t steps, std::span<float> weights,
-                 std::span<float> state);
+void ApplyDeltas(const Layout& layout, const StepDelta& run, size_t steps,
+                 std::span<float> weights, std::span<float> state);
 
 }  // namespace backprop
 

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "engine/contract/optimiser.h"
 
 namespace backprop {
 namespace {
@@ -94,6 +95,14 @@ absl::StatusOr<Layout> Layout::Create(size_t input_size,
     layout.layers_.push_back(layer);
     in = out;
   }
+  return layout;
+}
+
+Layout Layout::WithRule(Rule rule) const {
+  Layout layout = *this;
+  layout.rule_ = rule;
+  layout.state_count_ = StateCount(rule);
+  layout.scalar_count_ = ScalarCount(rule);
   return layout;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where each layer's weights lie in the flat weight vector, and where each
-// layer's part lies in a step's delta row (proto/backprop/v1/network.proto and
-// delta.proto are the specification).
+// Where each layer's weights lie in the flat weight vector, where each layer's
+// part lies in a step's delta row, and by which rule the weights move: what
+// whoever follows a session has to know of it
+// (proto/backprop/v1/network.proto and delta.proto are the specification).
 #ifndef BACKPROP_ENGINE_CONTRACT_LAYOUT_H_
 #define BACKPROP_ENGINE_CONTRACT_LAYOUT_H_
 
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/contract/rules.h"
 
 namespace backprop {
 
@@ -37,11 +39,14 @@ class Layout {
   // contract's rule (DENSE where batch_size·(out + in) ≥ out·in), else one a
   // layer. Fails with kInvalidArgument on zero sizes, and with
   // kResourceExhausted where the weights exceed max_weights or any product
-  // overflows (nothing is allocated before that is known).
+  // overflows (nothing is allocated before that is known). The rule is None.
   static absl::StatusOr<Layout> Create(size_t input_size,
                                        std::span<const size_t> sizes,
                                        size_t batch_size, size_t max_weights,
                                        std::span<const DeltaForm> forms = {});
+
+  // The same places; the weights move by `rule`.
+  Layout WithRule(Rule rule) const;
 
   const std::vector<LayerLayout>& layers() const { return layers_; }
   size_t input_size() const { return layers_.front().inputs; }
@@ -49,6 +54,14 @@ class Layout {
   size_t batch_size() const { return batch_size_; }
   size_t weight_count() const { return weight_count_; }
   size_t delta_row_length() const { return delta_row_length_; }
+  // How D follows from what FACTORED layers' factors make.
+  Rule rule() const { return rule_; }
+  // Whether they make D itself (FACTOR_KIND_DELTA): the rule is None.
+  bool is_plain() const { return rule_ == rules::None::kRule; }
+  // The rule's state vectors, each weight_count long.
+  size_t state_count() const { return state_count_; }
+  // Length of a step's scalar row; 0 if is_plain.
+  size_t scalar_count() const { return scalar_count_; }
 
  private:
   Layout() = default;
@@ -57,6 +70,9 @@ class Layout {
   size_t batch_size_ = 1;
   size_t weight_count_ = 0;
   size_t delta_row_length_ = 0;
+  Rule rule_ = rules::None::kRule;
+  size_t state_count_ = 0;
+  size_t scalar_count_ = 0;
 };
 
 }  // namespace backprop

@@ -10,7 +10,7 @@
 #define BACKPROP_ENGINE_CONTRACT_RULES_INL_H_
 #endif
 
-#include "engine/contract/optimiser.h"
+#include "engine/contract/rules.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -25,12 +25,12 @@ constexpr float kSmallestDelta = 0x1p-100F;   // of D, where weights decay
 // The scalar row; later names by the rule, see delta.proto (7).
 struct Scalars {
   float rate = 0, l2 = 0, l1 = 0, decay = 0, clip = 0;
-  float own[kMostScalars - kCommonScalars] = {};
+  float own[Rules::kMostOwnScalars] = {};
 
-  // row: a scalar row, `count` long; not read with Rule::kNone.
-  static Scalars Of(Rule rule, const float* row, size_t count) {
+  // row: a scalar row, `count` long; 0 with the rule None, which reads none.
+  static Scalars Of(const float* row, size_t count) {
     Scalars scalars;
-    if (rule == Rule::kNone) return scalars;
+    if (count == 0) return scalars;
     scalars = {row[0], row[1], row[2], row[3], row[4]};
     for (size_t i = kCommonScalars; i < count; ++i) {
       scalars.own[i - kCommonScalars] = row[i];
@@ -44,8 +44,9 @@ struct Scalars {
   }
 };
 
-// A vector of each of the optimiser's state vectors, in the contract's order;
-// what a rule doesn't have is not read.
+// A vector of each of the rule's state vectors, in order; what a rule doesn't
+// have is not read.
+static_assert(kMostStates == 2);
 template <class V>
 struct State {
   V first;
@@ -83,52 +84,80 @@ HWY_INLINE V Decayed(D d, float factor, V state, V term, float smallest) {
   return ZeroBelow(d, sum, smallest);
 }
 
-// p; moves the state on.
-template <Rule rule, class D, class V = hn::Vec<D>>
-HWY_INLINE V Direction(D d, const float* own, V g, State<V>& state) {
-  const auto divide = [d](V by, V root_of, float epsilon) HWY_ATTR {
-    return hn::Div(by, hn::Add(hn::Sqrt(root_of), hn::Set(d, epsilon)));
-  };
-  V& first = state.first;
-  V& second = state.second;
-  if constexpr (rule == Rule::kMomentum) {
-    first = Decayed(d, own[0], first, g, kSmallestMoment);
-    return first;
-  } else if constexpr (rule == Rule::kNesterov) {
-    first = Decayed(d, own[0], first, g, kSmallestMoment);
-    return hn::Add(g, hn::Mul(hn::Set(d, own[0]), first));
-  } else if constexpr (rule == Rule::kAdagrad) {
-    first = hn::Add(first, hn::Mul(g, g));
-    return divide(g, first, own[0]);
-  } else if constexpr (rule == Rule::kRmsProp) {
-    const V term = hn::Mul(hn::Set(d, own[1]), hn::Mul(g, g));
-    first = Decayed(d, own[0], first, term, kSmallestSquare);
-    return divide(g, first, own[2]);
-  } else if constexpr (rule == Rule::kAdam) {
-    const V share = hn::Mul(hn::Set(d, own[1]), g);
-    first = Decayed(d, own[0], first, share, kSmallestMoment);
-    const V term = hn::Mul(hn::Set(d, own[3]), hn::Mul(g, g));
-    second = Decayed(d, own[2], second, term, kSmallestSquare);
-    return divide(first, second, own[4]);
-  } else {
-    return g;
-  }
+// by / (√root_of + ε)
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V OverRoot(D d, V by, V root_of, float epsilon) {
+  return hn::Div(by, hn::Add(hn::Sqrt(root_of), hn::Set(d, epsilon)));
+}
+
+// fl(factor·fl(g·g))
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V SquareShare(D d, float factor, V g) {
+  return hn::Mul(hn::Set(d, factor), hn::Mul(g, g));
+}
+
+// p of each rule, from its own scalars and g; moves the state on.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Direction(rules::Sgd, D, const float*, V g, State<V>&) {
+  return g;
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Direction(rules::Momentum, D d, const float* own, V g,
+                       State<V>& state) {
+  state.first = Decayed(d, own[0], state.first, g, kSmallestMoment);
+  return state.first;
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Direction(rules::Nesterov, D d, const float* own, V g,
+                       State<V>& state) {
+  state.first = Decayed(d, own[0], state.first, g, kSmallestMoment);
+  return hn::Add(g, hn::Mul(hn::Set(d, own[0]), state.first));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Direction(rules::Adagrad, D d, const float* own, V g,
+                       State<V>& state) {
+  state.first = hn::Add(state.first, hn::Mul(g, g));
+  return OverRoot(d, g, state.first, own[0]);
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Direction(rules::RmsProp, D d, const float* own, V g,
+                       State<V>& state) {
+  state.first = Decayed(d, own[0], state.first, SquareShare(d, own[1], g),
+                        kSmallestSquare);
+  return OverRoot(d, g, state.first, own[2]);
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Direction(rules::Adam, D d, const float* own, V g,
+                       State<V>& state) {
+  const V share = hn::Mul(hn::Set(d, own[1]), g);
+  state.first = Decayed(d, own[0], state.first, share, kSmallestMoment);
+  state.second = Decayed(d, own[2], state.second, SquareShare(d, own[3], g),
+                         kSmallestSquare);
+  return OverRoot(d, state.first, state.second, own[4]);
 }
 
 // D of weights w with gradient g; moves the state on. regularise:
 // scalars.Regularise(), known to the compiler.
-template <Rule rule, bool regularise, class D, class V = hn::Vec<D>>
+template <class R, bool regularise, class D, class V = hn::Vec<D>>
 HWY_INLINE V Delta(D d, const Scalars& scalars, V g, V w, State<V>& state) {
-  if constexpr (rule == Rule::kNone) return g;
-  if constexpr (regularise) g = Regularised(d, scalars, g, w);
-  const V p = Direction<rule>(d, scalars.own, g, state);
-  const V delta = hn::Mul(hn::Set(d, -scalars.rate), p);
-  if constexpr (regularise) {
-    if (scalars.decay == 0) return delta;
-    const V decay = hn::Mul(hn::Set(d, scalars.decay), w);
-    return ZeroBelow(d, hn::Sub(delta, decay), kSmallestDelta);
+  if constexpr (R::kRule == rules::None::kRule) {
+    return g;
+  } else {
+    if constexpr (regularise) g = Regularised(d, scalars, g, w);
+    const V p = Direction(R(), d, scalars.own, g, state);
+    const V delta = hn::Mul(hn::Set(d, -scalars.rate), p);
+    if constexpr (regularise) {
+      if (scalars.decay == 0) return delta;
+      const V decay = hn::Mul(hn::Set(d, scalars.decay), w);
+      return ZeroBelow(d, hn::Sub(delta, decay), kSmallestDelta);
+    }
+    return delta;
   }
-  return delta;
 }
 
 }  // namespace HWY_NAMESPACE

@@ -21,26 +21,21 @@ namespace backprop {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Which state vectors a rule has.
-template <Rule rule>
-constexpr size_t kStates = rule == Rule::kAdam                         ? 2
-                           : rule == Rule::kNone || rule == Rule::kSgd ? 0
-                                                                       : 1;
-
-template <Rule rule, class D, class V = hn::Vec<D>>
+template <class R, class D, class V = hn::Vec<D>>
 HWY_INLINE State<V> LoadState(D d, float* const* state, size_t at) {
   State<V> loaded{hn::Zero(d), hn::Zero(d)};
-  if constexpr (kStates < rule >> 0) loaded.first = hn::LoadU(d, state[0] + at);
-  if constexpr (kStates < rule >> 1)
+  if constexpr (R::kState.size() > 0)
+    loaded.first = hn::LoadU(d, state[0] + at);
+  if constexpr (R::kState.size() > 1)
     loaded.second = hn::LoadU(d, state[1] + at);
   return loaded;
 }
 
-template <Rule rule, class D, class V = hn::Vec<D>>
+template <class R, class D, class V = hn::Vec<D>>
 HWY_INLINE void StoreState(D d, const State<V>& from, float* const* state,
                            size_t at) {
-  if constexpr (kStates < rule >> 0) hn::StoreU(from.first, d, state[0] + at);
-  if constexpr (kStates < rule >> 1) hn::StoreU(from.second, d, state[1] + at);
+  if constexpr (R::kState.size() > 0) hn::StoreU(from.first, d, state[0] + at);
+  if constexpr (R::kState.size() > 1) hn::StoreU(from.second, d, state[1] + at);
 }
 
 // g of row i's columns from j on.
@@ -62,7 +57,7 @@ HWY_INLINE float Sum(D d, V v) {
 
 // Row i's columns from j on that fill whole vectors of D; returns where it
 // ended.
-template <Rule rule, bool regularise, class D>
+template <class R, bool regularise, class D>
 HWY_INLINE size_t Columns(D d, const Scalars& scalars, const Factors& factors,
                           const PassTargets& targets, size_t i, size_t j) {
   const float* x = targets.next.x;
@@ -73,9 +68,9 @@ HWY_INLINE size_t Columns(D d, const Scalars& scalars, const Factors& factors,
   for (; j + lanes <= targets.columns; j += lanes) {
     const auto g = Gradient(d, factors, i, j);
     const auto before = hn::LoadU(d, weights + j);
-    auto state = LoadState<rule>(d, targets.state, begin + j);
-    const auto delta = Delta<rule, regularise>(d, scalars, g, before, state);
-    StoreState<rule>(d, state, targets.state, begin + j);
+    auto state = LoadState<R>(d, targets.state, begin + j);
+    const auto delta = Delta<R, regularise>(d, scalars, g, before, state);
+    StoreState<R>(d, state, targets.state, begin + j);
     if (targets.delta != nullptr) {
       hn::StoreU(delta, d, targets.delta + begin + j);
     }
@@ -102,27 +97,17 @@ HWY_INLINE size_t Product(D d, const float* w, const float* x, size_t columns,
 }
 
 // Arguments are copies, which no store through float* can reach.
-template <Rule rule, bool regularise>
-void Rows(const Scalars scalars, const Factors factors,
-          const PassTargets targets) {
+template <class R, bool regularise>
+void PassRows(const Scalars scalars, const Factors factors,
+              const PassTargets targets) {
   const hn::ScalableTag<float> all;
   const hn::CappedTag<float, 4> four;
   const hn::CappedTag<float, 1> one;
   for (size_t i = 0; i < targets.rows; ++i) {
     if (targets.next.x != nullptr) targets.next.z[i] = 0;
-    size_t j = Columns<rule, regularise>(all, scalars, factors, targets, i, 0);
-    j = Columns<rule, regularise>(four, scalars, factors, targets, i, j);
-    Columns<rule, regularise>(one, scalars, factors, targets, i, j);
-  }
-}
-
-template <Rule rule>
-void Matrix(const Scalars& scalars, const Factors& factors,
-            const PassTargets& targets) {
-  if (scalars.Regularise()) {
-    Rows<rule, true>(scalars, factors, targets);
-  } else {
-    Rows<rule, false>(scalars, factors, targets);
+    size_t j = Columns<R, regularise>(all, scalars, factors, targets, i, 0);
+    j = Columns<R, regularise>(four, scalars, factors, targets, i, j);
+    Columns<R, regularise>(one, scalars, factors, targets, i, j);
   }
 }
 
@@ -132,7 +117,7 @@ constexpr size_t kStepsAtOnce = 64;
 // One step a sample, for row i and C vectors of columns from j on, which stay
 // in registers with their state. C, so that steps don't wait for the one
 // before.
-template <Rule rule, bool regularise, size_t C, class D>
+template <class R, bool regularise, size_t C, class D>
 HWY_INLINE void StepTile(D d, const Scalars* scalars, const Factors& factors,
                          const PassTargets& targets, size_t i, size_t j) {
   const size_t lanes = hn::Lanes(d);
@@ -142,7 +127,7 @@ HWY_INLINE void StepTile(D d, const Scalars* scalars, const Factors& factors,
 #pragma GCC unroll 4
   for (size_t c = 0; c < C; ++c) {
     w[c] = hn::LoadU(d, targets.weights + at + c * lanes);
-    state[c] = LoadState<rule>(d, targets.state, at + c * lanes);
+    state[c] = LoadState<R>(d, targets.state, at + c * lanes);
   }
   const float* a = factors.a + j;
   for (size_t s = 0; s < factors.samples; ++s, a += factors.a_stride) {
@@ -150,20 +135,20 @@ HWY_INLINE void StepTile(D d, const Scalars* scalars, const Factors& factors,
 #pragma GCC unroll 4
     for (size_t c = 0; c < C; ++c) {
       const auto g = hn::Mul(u, hn::LoadU(d, a + c * lanes));
-      w[c] = hn::Add(w[c],
-                     Delta<rule, regularise>(d, scalars[s], g, w[c], state[c]));
+      w[c] =
+          hn::Add(w[c], Delta<R, regularise>(d, scalars[s], g, w[c], state[c]));
     }
   }
 #pragma GCC unroll 4
   for (size_t c = 0; c < C; ++c) {
     hn::StoreU(w[c], d, targets.weights + at + c * lanes);
-    StoreState<rule>(d, state[c], targets.state, at + c * lanes);
+    StoreState<R>(d, state[c], targets.state, at + c * lanes);
   }
 }
 
 // Columns first, so that the samples' a stay in the first-level cache while the
 // rows go by.
-template <Rule rule, bool regularise>
+template <class R, bool regularise>
 void StepRows(const Scalars* scalars, const Factors factors,
               const PassTargets targets) {
   const hn::ScalableTag<float> all;
@@ -172,22 +157,22 @@ void StepRows(const Scalars* scalars, const Factors factors,
   size_t j = 0;
   for (; j + 4 * lanes <= targets.columns; j += 4 * lanes) {
     for (size_t i = 0; i < targets.rows; ++i) {
-      StepTile<rule, regularise, 4>(all, scalars, factors, targets, i, j);
+      StepTile<R, regularise, 4>(all, scalars, factors, targets, i, j);
     }
   }
   for (; j + lanes <= targets.columns; j += lanes) {
     for (size_t i = 0; i < targets.rows; ++i) {
-      StepTile<rule, regularise, 1>(all, scalars, factors, targets, i, j);
+      StepTile<R, regularise, 1>(all, scalars, factors, targets, i, j);
     }
   }
   for (; j < targets.columns; ++j) {
     for (size_t i = 0; i < targets.rows; ++i) {
-      StepTile<rule, regularise, 1>(one, scalars, factors, targets, i, j);
+      StepTile<R, regularise, 1>(one, scalars, factors, targets, i, j);
     }
   }
 }
 
-template <Rule rule>
+template <class R>
 void StepMatrix(const float* rows, size_t count, const Factors& factors,
                 const PassTargets& targets) {
   Scalars scalars[kStepsAtOnce];
@@ -198,13 +183,13 @@ void StepMatrix(const float* rows, size_t count, const Factors& factors,
     part.samples = std::min(kStepsAtOnce, factors.samples - s);
     bool regularise = false;
     for (size_t t = 0; t < part.samples; ++t) {
-      scalars[t] = Scalars::Of(rule, rows + (s + t) * count, count);
+      scalars[t] = Scalars::Of(rows + (s + t) * count, count);
       regularise = regularise || scalars[t].Regularise();
     }
     if (regularise) {
-      StepRows<rule, true>(scalars, part, targets);
+      StepRows<R, true>(scalars, part, targets);
     } else {
-      StepRows<rule, false>(scalars, part, targets);
+      StepRows<R, false>(scalars, part, targets);
     }
   }
 }
@@ -226,43 +211,21 @@ void RunProduct(const float* weights, size_t rows, size_t columns,
 
 void RunPass(Rule rule, const float* scalar_row, size_t scalar_count,
              const Factors& factors, const PassTargets& targets) {
-  const Scalars scalars = Scalars::Of(rule, scalar_row, scalar_count);
-  switch (rule) {
-    case Rule::kNone:
-      return Rows<Rule::kNone, false>(scalars, factors, targets);
-    case Rule::kSgd:
-      return Matrix<Rule::kSgd>(scalars, factors, targets);
-    case Rule::kMomentum:
-      return Matrix<Rule::kMomentum>(scalars, factors, targets);
-    case Rule::kNesterov:
-      return Matrix<Rule::kNesterov>(scalars, factors, targets);
-    case Rule::kAdagrad:
-      return Matrix<Rule::kAdagrad>(scalars, factors, targets);
-    case Rule::kRmsProp:
-      return Matrix<Rule::kRmsProp>(scalars, factors, targets);
-    case Rule::kAdam:
-      return Matrix<Rule::kAdam>(scalars, factors, targets);
-  }
+  const Scalars scalars = Scalars::Of(scalar_row, scalar_count);
+  ForRule(rule, [&](auto r) HWY_ATTR {
+    if (scalars.Regularise()) {
+      PassRows<decltype(r), true>(scalars, factors, targets);
+    } else {
+      PassRows<decltype(r), false>(scalars, factors, targets);
+    }
+  });
 }
 
 void RunSteps(Rule rule, const float* rows, size_t count,
               const Factors& factors, const PassTargets& targets) {
-  switch (rule) {
-    case Rule::kNone:
-      return StepMatrix<Rule::kNone>(rows, count, factors, targets);
-    case Rule::kSgd:
-      return StepMatrix<Rule::kSgd>(rows, count, factors, targets);
-    case Rule::kMomentum:
-      return StepMatrix<Rule::kMomentum>(rows, count, factors, targets);
-    case Rule::kNesterov:
-      return StepMatrix<Rule::kNesterov>(rows, count, factors, targets);
-    case Rule::kAdagrad:
-      return StepMatrix<Rule::kAdagrad>(rows, count, factors, targets);
-    case Rule::kRmsProp:
-      return StepMatrix<Rule::kRmsProp>(rows, count, factors, targets);
-    case Rule::kAdam:
-      return StepMatrix<Rule::kAdam>(rows, count, factors, targets);
-  }
+  ForRule(rule, [&](auto r) HWY_ATTR {
+    StepMatrix<decltype(r)>(rows, count, factors, targets);
+  });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -295,15 +258,15 @@ void RunSteps(Rule rule, std::span<const float> scalars, const Factors& factors,
   (rule, scalars.data(), count, factors, targets);
 }
 
-void GradientToDelta(const Optimiser& optimiser, std::span<const float> scalars,
+void GradientToDelta(Rule rule, std::span<const float> scalars,
                      const WeightRun& run, std::span<float> g) {
-  RunPass(RuleOf(optimiser), scalars, AsFactors(g.data()),
-          {1,
-           g.size(),
-           run.weights.data(),
-           {run.state[0].data(), run.state[1].data()},
-           g.data(),
-           false});
+  PassTargets targets{1, g.size(), run.weights.data()};
+  for (size_t i = 0; i < kMostStates; ++i) {
+    targets.state[i] = run.state[i].data();
+  }
+  targets.delta = g.data();
+  targets.add = false;
+  RunPass(rule, scalars, AsFactors(g.data()), targets);
 }
 
 }  // namespace backprop

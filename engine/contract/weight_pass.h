@@ -13,7 +13,7 @@
 #include <span>
 
 #include "engine/contract/factors.h"
-#include "engine/contract/optimiser.h"
+#include "engine/contract/rules.h"
 
 namespace backprop {
 
@@ -22,20 +22,20 @@ struct PassTargets {
   size_t rows;
   size_t columns;
   float* weights;
-  float* state[2] = {};  // the state vectors in the contract's order, else null
+  float* state[kMostStates] = {};  // the state vectors in order, else null
   float* delta = nullptr;  // receives D, unless null; may be the factors' a
   bool add = true;         // w ← fl(w + D); else the weights are only read
   NextProduct next = {};
 };
 
-// scalars: (ScalarCount); not read with kNone.
+// scalars: (scalar_count) of the rule; empty with None.
 void RunPass(Rule rule, std::span<const float> scalars, const Factors& factors,
              const PassTargets& targets);
 
 // A step for each sample, in their order, with the bits that as many calls of
 // RunPass would give, but with one read of weights and state.
-// scalars: (factors.samples, ScalarCount); not read with kNone. Of targets,
-// neither delta nor next may be set, and add must be.
+// scalars: (factors.samples, scalar_count). Of targets, neither delta nor next
+// may be set, and add must be.
 void RunSteps(Rule rule, std::span<const float> scalars, const Factors& factors,
               const PassTargets& targets);
 
@@ -43,18 +43,16 @@ void RunSteps(Rule rule, std::span<const float> scalars, const Factors& factors,
 void RunProduct(const float* weights, size_t rows, size_t columns,
                 const NextProduct& next);
 
-// A run of weights and what belongs to each. m and v: the state vectors in the
-// contract's order, the same run of each; empty where there is none.
+// A run of weights and what belongs to each: the same run of the state vectors,
+// in order; empty where there is none.
 struct WeightRun {
   std::span<float> weights;
-  std::span<float> state[2];
+  std::span<float> state[kMostStates];
 };
 
-// One optimiser step on the gradient g of a run of weights: updates the state,
-// turns g into D in place. The weights are read but not changed: the caller
-// adds D. kind and nesterov are all that is read of optimiser; the rest comes
-// from scalars.
-void GradientToDelta(const Optimiser& optimiser, std::span<const float> scalars,
+// One step on the gradient g of a run of weights: updates the state, turns g
+// into D in place. The weights are read but not changed: the caller adds D.
+void GradientToDelta(Rule rule, std::span<const float> scalars,
                      const WeightRun& run, std::span<float> g);
 
 }  // namespace backprop

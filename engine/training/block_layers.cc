@@ -45,7 +45,6 @@ void BlockLayers::Prepare(const Training& training, const TrainRun& run,
                           size_t last, size_t rows) {
   training_ = &training;
   run_ = &run;
-  plain_ = IsPlainDescent(training);
   rates_.resize(rows);
   const auto& all = training.layout->layers();
   size_t numbers = 0;
@@ -57,7 +56,7 @@ void BlockLayers::Prepare(const Training& training, const TrainRun& run,
   float* next = memory_.Get(numbers + rows * widest);
   layers_.clear();
   const float* const weights = run.weights.data();
-  const bool moves = StateCount(*training.optimiser) > 0;
+  const bool moves = training.layout->state_count() > 0;
   for (size_t k = 0; k <= last; ++k) {
     const LayerLayout& at = all[k];
     const float* const m = moves ? run.state.data() : nullptr;
@@ -81,15 +80,15 @@ void BlockLayers::Prepare(const Training& training, const TrainRun& run,
 void BlockLayers::Load(size_t first, size_t count) {
   layers_.front().a = {InputOf(*training_, *run_, first),
                        InputStride(*training_->layout)};
-  const size_t scalars = ScalarCount(*training_->optimiser);
+  const size_t scalars = training_->layout->scalar_count();
   for (size_t t = 0; t < count; ++t) {
     rates_[t] = RateOf(*training_, first + t);
     StepScalars(*training_->optimiser, rates_[t],
                 training_->state_age + first + t + 1,
                 run_->scalars.subspan((first + t) * scalars, scalars));
   }
-  if (!plain_) {
-    recurrence_.Load(*training_->optimiser,
+  if (!is_plain()) {
+    recurrence_.Load(training_->layout->rule(),
                      run_->scalars.subspan(first * scalars), count);
   }
   Correlate(0, {0, count});
@@ -103,7 +102,7 @@ void BlockLayers::Correlate(size_t k, Window window) {
     Forward(a, window.size(), RowsOf(layer.w, begin, end), layer.bias + begin,
             layer.base.From(window.begin).FromColumn(begin));
   });
-  if (!plain_) ScaleByKeep(layer.base, window, size);
+  if (!is_plain()) ScaleByKeep(layer.base, window, size);
   if (layer.m.data != nullptr) {
     Forward(a, window.size(), layer.m, layer.m_bias, spare(size));
     AddPush(layer.base, window, size);
@@ -112,7 +111,7 @@ void BlockLayers::Correlate(size_t k, Window window) {
   for (size_t t = window.begin; t < window.end; ++t) {
     float* const row = layer.gram[t];
     for (size_t s = 0; s < t; ++s) row[s] += 1;  // the bias' part
-    if (plain_) continue;
+    if (is_plain()) continue;
     for (size_t s = 0; s < t; ++s) row[s] *= recurrence_.answer(t, s);
   }
 }
@@ -137,7 +136,7 @@ void BlockLayers::Propagate(size_t k, Window window) {
     BackwardColumns(signal, window.size(), above.w, begin, end,
                     layer.signal.From(window.begin));
   });
-  if (!plain_) ScaleByKeep(layer.signal, window, size);
+  if (!is_plain()) ScaleByKeep(layer.signal, window, size);
   if (above.m.data != nullptr) {
     Backward(signal, window.size(), above.m, spare(size));
     AddPush(layer.signal, window, size);
@@ -146,7 +145,7 @@ void BlockLayers::Propagate(size_t k, Window window) {
   Gram(above.signal, window, above.w.rows, products, scratch_);
   for (size_t t = window.begin; t < window.end; ++t) {
     for (size_t s = 0; s < t; ++s) {
-      products[t][s] *= plain_ ? -rates_[s] : recurrence_.answer(t, s);
+      products[t][s] *= is_plain() ? -rates_[s] : recurrence_.answer(t, s);
     }
   }
   AddEarlier(products, above.a, window, size, layer.signal, scratch_);
@@ -174,7 +173,7 @@ void BlockLayers::AddPush(MutableRows rows, Window window, size_t size) const {
 
 void BlockLayers::Apply(size_t first, size_t accepted) {
   for (size_t k = 0; k < layers_.size(); ++k) {
-    if (plain_) {
+    if (is_plain()) {
       ApplyLayer(k, first, accepted);
     } else {
       ApplyOptimiser(k, first, accepted);
@@ -200,8 +199,8 @@ void BlockLayers::ApplyLayer(size_t k, size_t first, size_t accepted) {
 void BlockLayers::ApplyOptimiser(size_t k, size_t first, size_t accepted) {
   const BlockLayer& layer = layers_[k];
   const LayerLayout& at = training_->layout->layers()[k];
-  const Rule rule = RuleOf(*training_->optimiser);
-  const size_t count = ScalarCount(*training_->optimiser);
+  const Rule rule = training_->layout->rule();
+  const size_t count = training_->layout->scalar_count();
   const auto scalars = run_->scalars.subspan(first * count, accepted * count);
   const Factors factors{layer.u.data, layer.u.stride, layer.a.data,
                         layer.a.stride, accepted};

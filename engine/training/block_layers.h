@@ -101,7 +101,7 @@ class BlockLayers {
   void Apply(size_t first, size_t accepted);
 
   // What makes sample t's u of its signal: −α with plain SGD, else 1.
-  float scale(size_t t) const { return plain_ ? -rates_[t] : 1; }
+  float scale(size_t t) const { return is_plain() ? -rates_[t] : 1; }
   // α of sample t's step.
   float rate(size_t t) const { return rates_[t]; }
 
@@ -110,6 +110,9 @@ class BlockLayers {
   MutableRows spare(size_t size) const { return {spare_, Padded(size)}; }
 
  private:
+  // Then keep and answer are 1, and push is 0.
+  bool is_plain() const { return training_->layout->is_plain(); }
+
   // rows[t] ← keep(t)·rows[t], in the window: W's part.
   void ScaleByKeep(MutableRows rows, Window window, size_t size) const;
   // rows[t] += push(t)·spare, in the window: M's part, whose products are in
@@ -126,10 +129,9 @@ class BlockLayers {
   Crew* const crew_;  // constant after construction
   const Training* training_ = nullptr;
   const TrainRun* run_ = nullptr;
-  bool plain_ = true;  // keep and answer are 1, and push is 0
   std::vector<BlockLayer> layers_;
   std::vector<float> rates_;  // α of each of the block's steps
-  Recurrence recurrence_;     // of steps, unless plain_
+  Recurrence recurrence_;     // of steps, unless is_plain
   float* spare_ = nullptr;
   Scratch memory_;                     // of the layers' rows
   Scratch scratch_;                    // of kernels

@@ -61,7 +61,7 @@ bool BlockTrainer::Takes(const Training& training) {
 
 size_t BlockTrainer::Train(const Training& training, const TrainRun& run) {
   // Direct layers take steps by plain SGD alone.
-  const size_t first_direct = RuleOf(*training.optimiser) == Rule::kNone
+  const size_t first_direct = training.layout->is_plain()
                                   ? FirstDirect(*training.layout)
                                   : training.layout->layers().size();
   if (first_direct == 0) return TrainDirect(training, run);

@@ -31,7 +31,6 @@ void BlockWindow::Prepare(const Training& training, const TrainRun& run,
   run_ = &run;
   depth_ = training.layout->layers().size();
   pivot_ = pivot;
-  rule_ = RuleOf(*training.optimiser);
   broken_.resize(rows);
   bounds_.resize(rows);
   step_bounds_ = {};
@@ -195,13 +194,14 @@ size_t BlockWindow::Converged(Window window) {
 // How many steps of the window delta.proto (6) lets pass, as far as the block
 // can tell: the weights themselves can be looked at only before its first step.
 size_t BlockWindow::Allowed(Window window) {
-  if (rule_ == Rule::kNone) return window.size();  // MakeFactor has looked
-  const size_t count = ScalarCount(*training_->optimiser);
+  const Layout& layout = *training_->layout;
+  if (layout.is_plain()) return window.size();  // MakeFactor has looked
+  const size_t count = layout.scalar_count();
   for (size_t t = window.begin; t < window.end; ++t) {
     const auto scalars = run_->scalars.subspan((first_ + t) * count, count);
-    if (step_bounds_.AllowUnseen(rule_, scalars, bounds_[t])) continue;
-    if (t == 0 && step_bounds_.Allow(rule_, scalars, bounds_[t], run_->weights,
-                                     run_->state)) {
+    if (step_bounds_.AllowUnseen(layout.rule(), scalars, bounds_[t])) continue;
+    if (t == 0 && step_bounds_.Allow(layout.rule(), scalars, bounds_[t],
+                                     run_->weights, run_->state)) {
       continue;
     }
     step_bounds_ = {};
@@ -235,12 +235,12 @@ void BlockWindow::AcceptDirect(Window window, size_t accepted) {
       Factors d = AsFactors(part);
       d.a_stride = row;
       d.samples = accepted;
-      RunSteps(rule_, {}, d, {1, at.delta_length, w});
+      RunSteps(layout.rule(), {}, d, {1, at.delta_length, w});
       continue;
     }
     const Factors factors{part, row, part + at.outputs, row, accepted};
-    RunSteps(rule_, {}, factors, {at.outputs, at.inputs, w});
-    RunSteps(rule_, {}, BiasFactors(factors),
+    RunSteps(layout.rule(), {}, factors, {at.outputs, at.inputs, w});
+    RunSteps(layout.rule(), {}, BiasFactors(factors),
              {1, at.outputs, w + (at.bias_begin - at.weights_begin)});
   }
 }

@@ -80,8 +80,6 @@ class BlockWindow {
   const TrainRun* run_ = nullptr;
   size_t depth_ = 0;
   size_t pivot_ = 0;
-  Rule rule_ = Rule::kNone;
-
   size_t first_ = 0;            // the block's first sample in the run
   BlockLayers layers_;          // up to the pivot
   std::vector<char> broken_;    // per sample of the block, in this sweep

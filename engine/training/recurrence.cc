@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/training/recurrence.h"
 
+#include <variant>
+
 namespace backprop {
 namespace {
 
@@ -25,13 +27,15 @@ void Advance(const Step& step, double g, double& w, double& m) {
 }  // namespace
 
 bool Recurrence::Covers(const Optimiser& optimiser) {
-  return optimiser.kind == OptimiserKind::kSgd && optimiser.l1 == 0 &&
-         optimiser.max_value == 0 && optimiser.max_norm == 0;
+  const bool linear = std::holds_alternative<rules::Sgd>(optimiser.rule) ||
+                      std::holds_alternative<rules::Momentum>(optimiser.rule) ||
+                      std::holds_alternative<rules::Nesterov>(optimiser.rule);
+  return linear && optimiser.l1 == 0 && optimiser.max_value == 0 &&
+         optimiser.max_norm == 0;
 }
 
-void Recurrence::Load(const Optimiser& optimiser,
-                      std::span<const float> scalars, size_t steps) {
-  const size_t count = ScalarCount(optimiser);
+void Recurrence::Load(Rule rule, std::span<const float> scalars, size_t steps) {
+  const size_t count = ScalarCount(rule);
   steps_ = steps;
   w_.resize(steps);
   answers_.resize(steps * steps);
@@ -43,7 +47,7 @@ void Recurrence::Load(const Optimiser& optimiser,
     w_[t] = {keep[0], push[0]};
     const auto row = scalars.subspan(t * count, count);
     const Step step{row[0], row[1], row[3], row[kCommonScalars],
-                    optimiser.nesterov};
+                    rule == rules::Nesterov::kRule};
     for (size_t s = 0; s < t; ++s) {
       answers_[t * steps + s] = static_cast<float>(weights_[s]);
       Advance(step, 0, weights_[s], moments_[s]);

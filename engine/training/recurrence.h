@@ -26,11 +26,9 @@ class Recurrence {
   // decoupled decay, but not l1 or clipping.
   static bool Covers(const Optimiser& optimiser);
 
-  // For steps with these scalar rows (delta.proto (7)). scalars: (steps,
-  // ScalarCount(optimiser)), at most `steps`. REQUIRES: Covers(optimiser) and
-  // FactorKind::kGradient.
-  void Load(const Optimiser& optimiser, std::span<const float> scalars,
-            size_t steps);
+  // For steps with these scalar rows (delta.proto (7)). scalars: at least
+  // (steps, scalar_count). rule: of an optimiser that is covered, but not None.
+  void Load(Rule rule, std::span<const float> scalars, size_t steps);
 
   float keep(size_t t) const { return static_cast<float>(w_[t].keep); }
   float push(size_t t) const { return static_cast<float>(w_[t].push); }

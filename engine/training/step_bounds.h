@@ -14,8 +14,7 @@
 #include <span>
 
 #include "engine/contract/delta.h"
-#include "engine/contract/optimiser.h"
-#include "engine/contract/weight_pass.h"
+#include "engine/contract/rules.h"
 
 namespace backprop {
 
@@ -34,9 +33,9 @@ class StepBounds {
  public:
   // Whether the step may be applied; if so, the caller applies it. gradient:
   // upper bound of the |g| that the step's factors make (of |D| with
-  // Rule::kNone), NaN if there is none, which is refused. scalars: the step's.
-  // weights: (weight_count); state: (StateCount, weight_count); both as they
-  // are before the step.
+  // the rule None), NaN if there is none, which is refused. scalars: the
+  // step's. weights: (weight_count); state: (state_count, weight_count); both
+  // as they are before the step.
   bool Allow(Rule rule, std::span<const float> scalars, double gradient,
              std::span<const float> weights, std::span<const float> state);
 

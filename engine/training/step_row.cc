@@ -89,16 +89,16 @@ double StepRow::BoundOf(size_t k) const {
 
 void StepRow::MakeDense(std::span<const float> scalars,
                         std::span<float> weights, std::span<float> state) {
-  if (FactorKindOf(optimiser_) == FactorKind::kDelta) return;
+  if (layout_.is_plain()) return;
   for (size_t k = 0; k < depth(); ++k) {
     if (!dense(k)) continue;
     const size_t begin = layer(k).weights_begin;
     const size_t length = layer(k).delta_length;
     WeightRun run{weights.subspan(begin, length), {}};
-    for (size_t i = 0; i < StateCount(optimiser_); ++i) {
+    for (size_t i = 0; i < layout_.state_count(); ++i) {
       run.state[i] = state.subspan(i * layout_.weight_count() + begin, length);
     }
-    GradientToDelta(optimiser_, scalars, run, Part(k));
+    GradientToDelta(layout_.rule(), scalars, run, Part(k));
   }
 }
 

@@ -4,7 +4,7 @@
 // sent and applied. The row holds, layer after layer, either the factors u and
 // a of each sample (FACTORED) or the sum of their products, number by number
 // (DENSE). Either way it *stands for* one number a weight, Σ_s u^s_i·a^s_j: the
-// gradient g, or with FactorKind::kDelta already D. In this order:
+// gradient g, or with the rule None already D. In this order:
 //
 //   StepRow row(training, signals, inputs, numbers);
 //   row.Write();                        // stands for g, or for D
@@ -30,7 +30,6 @@ class StepRow {
   StepRow(const Training& training, const StepSignals& signals,
           std::span<const float> inputs, std::span<float> row)
       : layout_(*training.layout),
-        optimiser_(*training.optimiser),
         signals_(signals),
         inputs_(inputs),
         row_(row) {}
@@ -49,8 +48,8 @@ class StepRow {
   double Bound() const;
 
   // Makes D of DENSE layers' g and moves their state on. weights:
-  // (weight_count), read only; state: (StateCount, weight_count). Does nothing
-  // with FactorKind::kDelta, where the row stands for D already.
+  // (weight_count), read only; state: (state_count, weight_count). Does nothing
+  // with the rule None, where the row stands for D already.
   void MakeDense(std::span<const float> scalars, std::span<float> weights,
                  std::span<float> state);
 
@@ -67,7 +66,6 @@ class StepRow {
   double BoundOf(size_t k) const;
 
   const Layout& layout_;
-  const Optimiser& optimiser_;
   const StepSignals& signals_;
   const std::span<const float> inputs_;
   const std::span<float> row_;

@@ -37,8 +37,7 @@ bool LooksAhead(const Layout& layout) {
 // What the factors are made with, of δ of the sum of a step's samples: −α of
 // deltas, 1 of gradients.
 double FactorScale(const Training& training, float rate) {
-  return FactorKindOf(*training.optimiser) == FactorKind::kDelta ? -double{rate}
-                                                                 : 1;
+  return training.layout->is_plain() ? -double{rate} : 1;
 }
 
 }  // namespace
@@ -136,9 +135,9 @@ bool StepTrainer::ApplyRow(const Training& training, const TrainRun& run,
         norm > optimiser.max_norm ? optimiser.max_norm / norm : 1;
     step.Scale(static_cast<float>(FactorScale(training, rate) * clip));
   }
-  const auto scalars = RowOf(run.scalars, t, ScalarCount(optimiser));
+  const auto scalars = RowOf(run.scalars, t, layout.scalar_count());
   StepScalars(optimiser, rate, training.state_age + t + 1, scalars);
-  if (!bounds_.Allow(RuleOf(optimiser), scalars, step.Bound(), run.weights,
+  if (!bounds_.Allow(layout.rule(), scalars, step.Bound(), run.weights,
                      run.state)) {
     return false;
   }
@@ -147,7 +146,7 @@ bool StepTrainer::ApplyRow(const Training& training, const TrainRun& run,
   if (LooksAhead(layout) && t + 1 < run.errors.size()) {
     next = {InputsOf(training, run, t + 1).data(), signals_.first_product()};
   }
-  ApplyDelta(layout, optimiser, {row, inputs, scalars}, run.weights, run.state,
+  ApplyDelta(layout, {row, inputs, scalars}, run.weights, run.state,
              RowOf(run.full_deltas, t, layout.weight_count()), next);
   return true;
 }

@@ -7,8 +7,7 @@ namespace backprop {
 
 bool IsPlainDescent(const Training& training) {
   const auto& layers = training.network->layers;
-  return FactorKindOf(*training.optimiser) == FactorKind::kDelta &&
-         training.optimiser->max_norm == 0 &&
+  return training.layout->is_plain() && training.optimiser->max_norm == 0 &&
          std::all_of(layers.begin(), layers.end(),
                      [](const LayerSpec& layer) { return layer.dropout == 0; });
 }
@@ -28,7 +27,7 @@ TrainRun PartOf(const Training& training, const TrainRun& run, size_t first,
           .state = run.state,
           .errors = rows(run.errors, 1),
           .deltas = rows(run.deltas, layout.delta_row_length()),
-          .scalars = rows(run.scalars, ScalarCount(*training.optimiser)),
+          .scalars = rows(run.scalars, layout.scalar_count()),
           .outputs = rows(run.outputs, batch * layout.output_size()),
           .gradient_norms = rows(run.gradient_norms, 1),
           .full_deltas = rows(run.full_deltas, layout.weight_count())};

@@ -21,7 +21,7 @@ namespace backprop {
 // What a session trains with; constant over a call of Trainer::Train.
 struct Training {
   const NetworkSpec* network = nullptr;
-  const Layout* layout = nullptr;  // of that network
+  const Layout* layout = nullptr;  // of that network, with its rule
   const Optimiser* optimiser = nullptr;
   const LearningRate* rate = nullptr;
   uint64_t ahead = 0;       // of rate's next step: the run's first step
@@ -30,8 +30,9 @@ struct Training {
   uint64_t dropout_seed = 0;
 };
 
-// Whether D is the factors' product, whatever the weights: plain SGD without
-// dropout and clipping by norm. What trains many samples at once needs it.
+// Whether D is the factors' product, whatever the weights: the layout is plain,
+// and there is neither dropout nor clipping by norm. What trains many samples
+// at once needs it.
 bool IsPlainDescent(const Training& training);
 
 // Where a call of Trainer::Train finds its samples and puts its results.
@@ -45,10 +46,10 @@ struct TrainRun {
   std::span<const float> targets = {};  // (steps·B, output_size), finite
   std::span<const float> sample_weights = {};  // (steps·B) or empty: all 1
   std::span<float> weights = {};  // (weight_count), updated in place
-  std::span<float> state = {};    // (StateCount, weight_count), likewise
+  std::span<float> state = {};    // (state_count, weight_count), likewise
   std::span<float> errors = {};   // (steps): mean over B, before the update
   std::span<float> deltas = {};   // (steps, delta_row_length)
-  std::span<float> scalars = {};  // (steps, ScalarCount)
+  std::span<float> scalars = {};  // (steps, scalar_count)
   std::span<float> outputs = {};  // (steps·B, output_size) or empty
   // (steps); filled, and needed, if optimiser->max_norm > 0.
   std::span<float> gradient_norms = {};

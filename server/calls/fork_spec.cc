@@ -38,11 +38,13 @@ Violations CheckSizes(const NetworkSpec& fork, const NetworkSpec& origin) {
   return violations;
 }
 
-// Whether one optimiser's state means the same to the other.
-bool StateFits(const Optimiser& fork, const Optimiser& origin) {
-  return FactorKindOf(fork) == FactorKindOf(origin) &&
-         StateCount(fork) == StateCount(origin) &&
-         (StateCount(fork) == 0 || fork.kind == origin.kind);
+bool HasMomentum(Rule rule) {
+  return rule == rules::Momentum::kRule || rule == rules::Nesterov::kRule;
+}
+
+// Whether one rule's state means the same to the other.
+bool StateFits(Rule fork, Rule origin) {
+  return fork == origin || (HasMomentum(fork) && HasMomentum(origin));
 }
 
 }  // namespace
@@ -58,8 +60,7 @@ absl::StatusOr<SessionSpec> ForkedSpec(const v1::CreateSessionRequest& request,
   auto spec = SpecFromProto(request.spec(), /*weights_given=*/true);
   if (!spec.ok()) return spec;
   Violations violations = CheckSizes(spec->network, original->network);
-  if (request.fork().with_state() &&
-      !StateFits(spec->optimiser, original->optimiser)) {
+  if (request.fork().with_state() && !StateFits(spec->rule, original->rule)) {
     violations.push_back({"spec.optimiser",
                           "must be of the origin's kind, factor_kind and "
                           "state_count to take over its state: leave "

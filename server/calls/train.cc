@@ -33,7 +33,7 @@ constexpr size_t kKeptRequestBytes = 64 * 1024;
 // not, as they tell how long the step takes.
 size_t NumbersAStep(const SessionSpec& spec, const Layout& layout,
                     const AnswerContent& content) {
-  size_t numbers = 1 + ScalarCount(spec.optimiser);  // 1: the error
+  size_t numbers = 1 + layout.scalar_count();  // 1: the error
   numbers += content.deltas == v1::DELTA_DETAIL_DENSE
                  ? std::max(layout.weight_count(), layout.delta_row_length())
                  : layout.delta_row_length();
@@ -184,7 +184,7 @@ TrainRun MessageTrainer::PrepareRun(const SessionSpec& spec, size_t steps,
     run.sample_weights = weights.subspan(next_, samples);
   }
   run.errors = Grown(worker.errors, steps);
-  run.scalars = Grown(worker.scalars, steps * ScalarCount(spec.optimiser));
+  run.scalars = Grown(worker.scalars, steps * layout.scalar_count());
   run.gradient_norms = Grown(worker.gradient_norms, steps);
   if (content_.outputs) {
     run.outputs =
@@ -260,7 +260,7 @@ void MessageTrainer::FillResponse(const SessionSpec& spec, const TrainRun& run,
   response->mutable_errors()->Add(run.errors.begin(),
                                   run.errors.begin() + steps);
   if (content_.deltas == v1::DELTA_DETAIL_FACTORS) {
-    const size_t length = ScalarCount(spec.optimiser);
+    const size_t length = session_->layout().scalar_count();
     SetScalars(run.scalars.first(steps * length), length,
                response->mutable_scalars());
   }

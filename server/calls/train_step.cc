@@ -161,7 +161,7 @@ absl::Status TakeSingleStep(Session& session,
   run.deltas = Grown(worker.deltas, layout.delta_row_length());
   run.outputs = Grown(worker.outputs, batch * layout.output_size());
 
-  run.scalars = Grown(worker.scalars, ScalarCount(spec->optimiser));
+  run.scalars = Grown(worker.scalars, layout.scalar_count());
   run.gradient_norms = Grown(worker.gradient_norms, 1);
   std::vector<float> delta(layout.weight_count());
   run.full_deltas = delta;

@@ -72,27 +72,30 @@ absl::Status Merge(const v1::UpdateSessionRequest& request,
   return absl::OkStatus();
 }
 
-// Refuses what would change the layout.
-Violations CheckLayout(const Optimiser& before, const Optimiser& after) {
-  Violations violations;
-  if (StateCount(before) != StateCount(after)) {
-    violations.push_back(
-        {"spec.optimiser.sgd.momentum",
-         absl::StrCat("can't go from ", before.momentum, " to ", after.momentum,
-                      ": that would change the layout")});
-    return violations;
+// Refuses what would change the layout. before, after: the optimiser, and the
+// rule that a session made with it has.
+Violations CheckLayout(const v1::Optimiser& before, Rule rule_before,
+                       const v1::Optimiser& after, Rule rule_after) {
+  if (rule_after == rule_before) return {};
+  if (StateCount(rule_before) != StateCount(rule_after)) {
+    return {{"spec.optimiser.sgd.momentum",
+             absl::StrCat("can't go from ", before.sgd().momentum(), " to ",
+                          after.sgd().momentum(),
+                          ": that would change the layout")}};
   }
-  if (FactorKindOf(before) == FactorKindOf(after)) return violations;
+  // A rule that is there for more than the optimiser still has stays.
+  if (rule_before != rules::None::kRule) return {};
+  Violations violations;
   const auto refuse = [&](float value, const char* field) {
     if (value == 0) return;
     violations.push_back({absl::StrCat("spec.optimiser.", field),
                           "can't be set on a session whose factors are the "
                           "delta itself: create one with it, or fork"});
   };
-  refuse(after.l2, "l2");
-  refuse(after.l1, "l1");
-  refuse(after.decoupled_decay, "decoupled_decay");
-  refuse(after.max_value, "clipping.max_value");
+  refuse(after.l2(), "l2");
+  refuse(after.l1(), "l1");
+  refuse(after.decoupled_decay(), "decoupled_decay");
+  refuse(after.clipping().max_value(), "clipping.max_value");
   return violations;
 }
 
@@ -101,7 +104,8 @@ Violations CheckLayout(const Optimiser& before, const Optimiser& after) {
 absl::StatusOr<SessionSpec> Updated(const v1::UpdateSessionRequest& request,
                                     const SessionSpec& before,
                                     const Layout& layout) {
-  v1::SessionSpec proto = SpecToProto(before, layout);
+  const v1::SessionSpec present = SpecToProto(before, layout);
+  v1::SessionSpec proto = present;
   proto.clear_input();
   proto.clear_initialiser();
   Violations violations = CheckMask(request.update_mask(), proto);
@@ -113,10 +117,10 @@ absl::StatusOr<SessionSpec> Updated(const v1::UpdateSessionRequest& request,
   SessionSpec after = before;
   after.network = std::move(given->network);
   after.optimiser = given->optimiser;
-  after.optimiser.keeps_gradient = before.optimiser.keeps_gradient;
   after.schedule = given->schedule;
   after.digest_every = given->digest_every;
-  violations = CheckLayout(before.optimiser, after.optimiser);
+  violations = CheckLayout(present.optimiser(), before.rule, proto.optimiser(),
+                           given->rule);
   if (!violations.empty()) return InvalidFields(violations);
   return after;
 }

@@ -22,7 +22,7 @@ void AddSteps(const Session& session, const WatchedSteps& watched,
                                   run.errors.begin() + steps);
   SetNumbers(run.deltas.first(steps * layout.delta_row_length()),
              response->mutable_deltas());
-  const size_t scalars = ScalarCount(session.in_turn().spec->optimiser);
+  const size_t scalars = layout.scalar_count();
   SetScalars(run.scalars.first(steps * scalars), scalars,
              response->mutable_scalars());
   if (layout.layers().front().form == DeltaForm::kDense) return;

@@ -26,7 +26,7 @@ struct ServerOptions {
   size_t max_session_weights = size_t{64} << 20;
 
   // Numbers of all sessions together: weights, optimiser state (as many again
-  // with momentum, Adagrad and RMSprop, twice as many with Adam) and input
+  // for each state vector, of which momentum has one and Adam two) and input
   // standardisation; 1 Gi numbers are 4 GiB. The copies that GetWeights and
   // WatchDeltas send may take as many again.
   size_t max_total_weights = size_t{1} << 30;

@@ -23,7 +23,7 @@ absl::Status SessionWriter::Open(const SessionTable& sessions,
   if (!opening.ok()) return opening.status();
   session_ = std::move(opening->session);
   coalesces_ = opening->coalesce;
-  scalar_count_ = ScalarCount(session_->spec()->optimiser);
+  scalar_count_ = session_->layout().scalar_count();
   trainer_.emplace(session_, opening->content, metrics_);
   return absl::OkStatus();
 }

@@ -137,7 +137,7 @@ class Session {
   std::span<float> weights() {
     return {weights_.get(), layout_.weight_count()};
   }
-  // The optimiser's: (StateCount, layout().weight_count())
+  // The optimiser's: (layout().state_count(), layout().weight_count())
   std::span<float> state() { return {state_.get(), state_size_}; }
   uint64_t WeightsDigest();
 

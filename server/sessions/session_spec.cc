@@ -26,8 +26,7 @@ absl::Status CheckReady(const SessionSpec& spec) {
 
 size_t NumbersHeld(const SessionSpec& spec, const Layout& layout) {
   // Layouts bound weights and inputs far below 2^60.
-  const size_t weights =
-      layout.weight_count() * (1 + StateCount(spec.optimiser));
+  const size_t weights = layout.weight_count() * (1 + layout.state_count());
   size_t a_column = 0;
   if (spec.learn_samples != 0) {
     a_column = kNumbersToStandardise + kNumbersToLearn;

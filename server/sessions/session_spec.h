@@ -26,6 +26,9 @@ struct SessionSpec {
   // One a layer; nullopt: the cheaper one, which the layout then names.
   std::vector<std::optional<DeltaForm>> delta_forms;
   Optimiser optimiser;
+  // What the layout then has for good: RuleOf(optimiser) at the session's
+  // creation, or that of the session whose weights and state it took over.
+  Rule rule = rules::None::kRule;
   Schedule schedule;  // the learning rate with it
   size_t batch_size = 1;
   std::optional<Initialiser> initialiser;  // nullopt: weights were given

@@ -38,7 +38,7 @@ struct Worker {
   std::vector<float> errors;          // (steps)
   std::vector<float> gradient_norms;  // (steps)
   std::vector<float> deltas;          // (steps, delta_row_length)
-  std::vector<float> scalars;         // (steps, ScalarCount)
+  std::vector<float> scalars;         // (steps, scalar_count)
 };
 
 // The first `size` numbers of a worker's scratch, which grows if it has fewer

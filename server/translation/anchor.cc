@@ -22,36 +22,14 @@ namespace {
 
 using Violations = std::vector<FieldViolation>;
 
-// Within these bounds every step of a session leaves its numbers: then none can
-// become infinite or NaN (engine/step_bounds.cc). w: fl(w + D) = w from there
-// on. m, v: bounds of what |g| ≤ 2^48 and g² ≤ 2^96 make of zero for ever; for
-// momentum Σ μ^k ≤ 1/(1 − μ) ≤ 2^24, for Adagrad as for w.
-constexpr float kLargestWeight = 0x1p121F;
-constexpr float kLargestMomentum = 0x1p72F;
-constexpr float kLargestMean = 0x1p48F;
-constexpr float kLargestSquareSum = 0x1p121F;
-constexpr float kLargestSquareMean = 0x1p96F;
-
-// The range of one vector's numbers.
-struct Range {
-  float least;
-  float largest;
-};
+// fl(w + D) = w from there on, so no session's weight is larger.
+constexpr StateRange kWeights{-0x1p121F, 0x1p121F};
 
 // Of the state vectors, in the order of delta.proto (7).
-std::vector<Range> StateRanges(const Optimiser& optimiser) {
-  switch (optimiser.kind) {
-    case OptimiserKind::kSgd:
-      if (StateCount(optimiser) == 0) return {};
-      return {{-kLargestMomentum, kLargestMomentum}};
-    case OptimiserKind::kAdagrad:
-      return {{0, kLargestSquareSum}};
-    case OptimiserKind::kRmsProp:
-      return {{0, kLargestSquareMean}};
-    case OptimiserKind::kAdam:
-      return {{-kLargestMean, kLargestMean}, {0, kLargestSquareMean}};
-  }
-  return {};
+std::vector<StateRange> StateRanges(Rule rule) {
+  return ForRule(rule, [](auto r) {
+    return std::vector<StateRange>(r.kState.begin(), r.kState.end());
+  });
 }
 
 float NumberAt(std::string_view bytes, size_t index) {
@@ -62,7 +40,7 @@ float NumberAt(std::string_view bytes, size_t index) {
 
 // Numbers first … first + count − 1. The first fault only.
 absl::Status CheckNumbers(const char* field, std::string_view bytes,
-                          size_t first, size_t count, Range range) {
+                          size_t first, size_t count, StateRange range) {
   for (size_t i = first; i < first + count; ++i) {
     const float number = NumberAt(bytes, i);
     if (number >= range.least && number <= range.largest) continue;  // no NaN
@@ -83,8 +61,8 @@ absl::Status CheckWeights(const v1::Anchor& anchor, const Layout& layout) {
         absl::StrCat("has ", bytes.size(), " bytes; the network has ", count,
                      " weights, ", count * sizeof(float), " bytes"));
   }
-  absl::Status status = CheckNumbers("initial.weights", bytes, 0, count,
-                                     {-kLargestWeight, kLargestWeight});
+  absl::Status status =
+      CheckNumbers("initial.weights", bytes, 0, count, kWeights);
   if (!status.ok() || !anchor.has_digest()) return status;
   const uint64_t digest = DigestOfBytes(bytes);
   if (digest == anchor.digest()) return absl::OkStatus();
@@ -118,9 +96,8 @@ absl::Status CheckStateAge(const v1::Anchor& anchor, size_t state_count) {
   return absl::OkStatus();
 }
 
-absl::Status CheckState(const v1::Anchor& anchor, const SessionSpec& spec,
-                        const Layout& layout) {
-  const std::vector<Range> ranges = StateRanges(spec.optimiser);
+absl::Status CheckState(const v1::Anchor& anchor, const Layout& layout) {
+  const std::vector<StateRange> ranges = StateRanges(layout.rule());
   const std::string& bytes = anchor.state();
   // No overflow: a layout's weights are bounded, and there are two vectors at
   // most.
@@ -141,9 +118,9 @@ absl::Status CheckState(const v1::Anchor& anchor, const SessionSpec& spec,
   return CheckStateAge(anchor, ranges.size());
 }
 
-constexpr std::array<EnumPair<v1::FactorKind, FactorKind>, 2> kFactorKinds = {{
-    {v1::FACTOR_KIND_DELTA, FactorKind::kDelta},
-    {v1::FACTOR_KIND_GRADIENT, FactorKind::kGradient},
+constexpr std::array<EnumPair<v1::FactorKind, Rule>, 2> kPlainRules = {{
+    {v1::FACTOR_KIND_DELTA, rules::None::kRule},
+    {v1::FACTOR_KIND_GRADIENT, rules::Sgd::kRule},
 }};
 
 // Weights were trained on inputs that were standardised as the anchor says.
@@ -184,11 +161,10 @@ absl::Status TakeOverFromAnchor(const v1::Anchor& anchor, SessionSpec* spec) {
   Violations violations;
   // Plain descent keeps its gradient factors when an update has taken away what
   // it had them for.
-  if (FromProto(kFactorKinds, anchor.continuation().factor_kind(),
-                "initial.continuation.factor_kind", "factor kind",
-                violations) == FactorKind::kGradient) {
-    spec->optimiser.keeps_gradient = true;
-  }
+  const Rule rule =
+      FromProto(kPlainRules, anchor.continuation().factor_kind(),
+                "initial.continuation.factor_kind", "factor kind", violations);
+  if (spec->rule == rules::None::kRule) spec->rule = rule;
   if (AwaitsStandardisation(*spec)) {
     KnownStandardisationFromProto(anchor.standardisation(),
                                   "initial.standardisation", spec, violations);
@@ -210,7 +186,7 @@ absl::StatusOr<Standing> StandingFromProto(const v1::Anchor& anchor,
   ContinuationFromProto(anchor.continuation(), spec, &standing, violations);
   if (!violations.empty()) return InvalidFields(violations);
   absl::Status status = CheckWeights(anchor, layout);
-  if (status.ok()) status = CheckState(anchor, spec, layout);
+  if (status.ok()) status = CheckState(anchor, layout);
   if (!status.ok()) return status;
   return standing;
 }

@@ -130,8 +130,7 @@ void NetworkToProto(const NetworkSpec& network, const Layout& layout,
   }
 }
 
-void LayoutToProto(const Layout& layout, const Optimiser& optimiser,
-                   v1::Layout* proto) {
+void LayoutToProto(const Layout& layout, v1::Layout* proto) {
   for (const LayerLayout& layer : layout.layers()) {
     v1::LayerLayout* const added = proto->add_layers();
     added->set_inputs(static_cast<uint32_t>(layer.inputs));
@@ -144,11 +143,11 @@ void LayoutToProto(const Layout& layout, const Optimiser& optimiser,
   }
   proto->set_weight_count(layout.weight_count());
   proto->set_delta_row_length(layout.delta_row_length());
-  proto->set_factor_kind(FactorKindOf(optimiser) == FactorKind::kDelta
-                             ? v1::FACTOR_KIND_DELTA
-                             : v1::FACTOR_KIND_GRADIENT);
-  proto->set_scalar_count(static_cast<uint32_t>(ScalarCount(optimiser)));
-  proto->set_state_count(static_cast<uint32_t>(StateCount(optimiser)));
+  proto->set_rule(static_cast<v1::Rule>(layout.rule()));
+  proto->set_factor_kind(layout.is_plain() ? v1::FACTOR_KIND_DELTA
+                                           : v1::FACTOR_KIND_GRADIENT);
+  proto->set_scalar_count(static_cast<uint32_t>(layout.scalar_count()));
+  proto->set_state_count(static_cast<uint32_t>(layout.state_count()));
 }
 
 }  // namespace backprop

@@ -25,9 +25,7 @@ void NetworkFromProto(const v1::SessionSpec& proto, SessionSpec* spec,
 void NetworkToProto(const NetworkSpec& network, const Layout& layout,
                     v1::SessionSpec* proto);
 
-// factor_kind, scalar_count and state_count come from the spec's optimiser.
-void LayoutToProto(const Layout& layout, const Optimiser& optimiser,
-                   v1::Layout* proto);
+void LayoutToProto(const Layout& layout, v1::Layout* proto);
 
 }  // namespace backprop
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/translation/optimiser.h"
 
+#include <optional>
+#include <string>
 #include <utility>
+#include <variant>
 
+#include "absl/strings/str_cat.h"
 #include "server/translation/schedule.h"
 
 namespace backprop {
@@ -10,65 +14,91 @@ namespace {
 
 using Violations = std::vector<FieldViolation>;
 
-// PyTorch's; an ε of 0 means them.
-constexpr float kAdagradEpsilon = 1e-10F;
-constexpr float kEpsilon = 1e-8F;
-
-float OrDefault(float value, float default_value) {
-  return value == 0 ? default_value : value;
+// An ε of 0 means the rule's default.
+template <class Kind, class R>
+void SetEpsilon(const Kind& proto, R& rule) {
+  if (proto.epsilon() != 0) rule.epsilon = proto.epsilon();
 }
 
-// Returns false if no kind is set.
-bool KindFromProto(const v1::Optimiser& proto, Optimiser* optimiser) {
+Rules::Choice FromProto(const v1::Sgd& proto) {
+  if (proto.nesterov()) return rules::Nesterov{proto.momentum()};
+  if (proto.momentum() != 0) return rules::Momentum{proto.momentum()};
+  return rules::Sgd();
+}
+
+Rules::Choice FromProto(const v1::Adagrad& proto) {
+  rules::Adagrad rule;
+  SetEpsilon(proto, rule);
+  return rule;
+}
+
+Rules::Choice FromProto(const v1::RmsProp& proto) {
+  rules::RmsProp rule;
+  if (proto.has_decay()) rule.decay = proto.decay();
+  SetEpsilon(proto, rule);
+  return rule;
+}
+
+Rules::Choice FromProto(const v1::Adam& proto) {
+  rules::Adam rule;
+  if (proto.has_beta1()) rule.beta1 = proto.beta1();
+  if (proto.has_beta2()) rule.beta2 = proto.beta2();
+  SetEpsilon(proto, rule);
+  return rule;
+}
+
+// Returns nullopt if no kind is set.
+std::optional<Rules::Choice> KindFromProto(const v1::Optimiser& proto) {
   switch (proto.kind_case()) {
     case v1::Optimiser::kSgd:
-      optimiser->kind = OptimiserKind::kSgd;
-      optimiser->momentum = proto.sgd().momentum();
-      optimiser->nesterov = proto.sgd().nesterov();
-      return true;
+      return FromProto(proto.sgd());
     case v1::Optimiser::kAdagrad:
-      optimiser->kind = OptimiserKind::kAdagrad;
-      optimiser->epsilon =
-          OrDefault(proto.adagrad().epsilon(), kAdagradEpsilon);
-      return true;
+      return FromProto(proto.adagrad());
     case v1::Optimiser::kRmsProp:
-      optimiser->kind = OptimiserKind::kRmsProp;
-      if (proto.rms_prop().has_decay()) {
-        optimiser->decay = proto.rms_prop().decay();
-      }
-      optimiser->epsilon = OrDefault(proto.rms_prop().epsilon(), kEpsilon);
-      return true;
+      return FromProto(proto.rms_prop());
     case v1::Optimiser::kAdam:
-      optimiser->kind = OptimiserKind::kAdam;
-      if (proto.adam().has_beta1()) optimiser->beta1 = proto.adam().beta1();
-      if (proto.adam().has_beta2()) optimiser->beta2 = proto.adam().beta2();
-      optimiser->epsilon = OrDefault(proto.adam().epsilon(), kEpsilon);
-      return true;
+      return FromProto(proto.adam());
     case v1::Optimiser::KIND_NOT_SET:
       break;
   }
-  return false;
+  return std::nullopt;
 }
 
-void KindToProto(const Optimiser& optimiser, v1::Optimiser* proto) {
-  switch (optimiser.kind) {
-    case OptimiserKind::kSgd:
-      proto->mutable_sgd()->set_momentum(optimiser.momentum);
-      proto->mutable_sgd()->set_nesterov(optimiser.nesterov);
-      return;
-    case OptimiserKind::kAdagrad:
-      proto->mutable_adagrad()->set_epsilon(optimiser.epsilon);
-      return;
-    case OptimiserKind::kRmsProp:
-      proto->mutable_rms_prop()->set_decay(optimiser.decay);
-      proto->mutable_rms_prop()->set_epsilon(optimiser.epsilon);
-      return;
-    case OptimiserKind::kAdam:
-      proto->mutable_adam()->set_beta1(optimiser.beta1);
-      proto->mutable_adam()->set_beta2(optimiser.beta2);
-      proto->mutable_adam()->set_epsilon(optimiser.epsilon);
-      return;
+void ToProto(const rules::Sgd&, v1::Optimiser* proto) { proto->mutable_sgd(); }
+
+void ToProto(const rules::Momentum& rule, v1::Optimiser* proto) {
+  proto->mutable_sgd()->set_momentum(rule.momentum);
+}
+
+void ToProto(const rules::Nesterov& rule, v1::Optimiser* proto) {
+  proto->mutable_sgd()->set_momentum(rule.momentum);
+  proto->mutable_sgd()->set_nesterov(true);
+}
+
+void ToProto(const rules::Adagrad& rule, v1::Optimiser* proto) {
+  proto->mutable_adagrad()->set_epsilon(rule.epsilon);
+}
+
+void ToProto(const rules::RmsProp& rule, v1::Optimiser* proto) {
+  proto->mutable_rms_prop()->set_decay(rule.decay);
+  proto->mutable_rms_prop()->set_epsilon(rule.epsilon);
+}
+
+void ToProto(const rules::Adam& rule, v1::Optimiser* proto) {
+  proto->mutable_adam()->set_beta1(rule.beta1);
+  proto->mutable_adam()->set_beta2(rule.beta2);
+  proto->mutable_adam()->set_epsilon(rule.epsilon);
+}
+
+// "sgd, adagrad": the kinds there are.
+std::string AllKinds() {
+  const google::protobuf::OneofDescriptor& kinds =
+      *v1::Optimiser::descriptor()->FindOneofByName("kind");
+  std::string all;
+  for (int i = 0; i < kinds.field_count(); ++i) {
+    absl::StrAppend(&all, i == 0 ? "" : ", ", kinds.field(i)->name());
   }
+  return all;
 }
 
 void AddAll(std::vector<FieldViolation> found, Violations& violations) {
@@ -83,25 +113,28 @@ void AddAll(std::vector<FieldViolation> found, Violations& violations) {
 void OptimiserFromProto(const v1::Optimiser& proto, SessionSpec* spec,
                         Violations& violations) {
   Optimiser& optimiser = spec->optimiser;
-  if (!KindFromProto(proto, &optimiser)) {
-    violations.push_back({"spec.optimiser",
-                          "is required: set one of sgd, adagrad, rms_prop and "
-                          "adam"});
+  const auto rule = KindFromProto(proto);
+  if (!rule.has_value()) {
+    violations.push_back(
+        {"spec.optimiser",
+         absl::StrCat("is required: set one of ", AllKinds())});
     return;
   }
+  optimiser.rule = *rule;
   optimiser.l2 = proto.l2();
   optimiser.l1 = proto.l1();
   optimiser.decoupled_decay = proto.decoupled_decay();
   optimiser.max_norm = proto.clipping().max_norm();
   optimiser.max_value = proto.clipping().max_value();
   AddAll(Validate(optimiser), violations);
+  spec->rule = RuleOf(optimiser);
   spec->schedule = ScheduleFromProto(proto);
   AddAll(Validate(spec->schedule), violations);
 }
 
 void OptimiserToProto(const SessionSpec& spec, v1::Optimiser* proto) {
   const Optimiser& optimiser = spec.optimiser;
-  KindToProto(optimiser, proto);
+  std::visit([&](const auto& rule) { ToProto(rule, proto); }, optimiser.rule);
   proto->set_l2(optimiser.l2);
   proto->set_l1(optimiser.l1);
   proto->set_decoupled_decay(optimiser.decoupled_decay);

@@ -11,7 +11,7 @@
 
 namespace backprop {
 
-// Sets spec->optimiser and spec->schedule, adds what is wrong to violations,
+// Sets spec's optimiser, rule and schedule, adds what is wrong to violations,
 // with paths that begin with "spec.optimiser".
 void OptimiserFromProto(const v1::Optimiser& proto, SessionSpec* spec,
                         std::vector<FieldViolation>& violations);

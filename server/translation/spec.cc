@@ -37,7 +37,10 @@ absl::StatusOr<Layout> CreateLayout(const SessionSpec& spec,
   for (size_t k = 0; k < sizes.size(); ++k) {
     forms.push_back(spec.delta_forms[k].value_or(cheapest->layers()[k].form));
   }
-  return Layout::Create(inputs, sizes, spec.batch_size, max_weights, forms);
+  auto layout =
+      Layout::Create(inputs, sizes, spec.batch_size, max_weights, forms);
+  if (!layout.ok()) return layout;
+  return layout->WithRule(spec.rule);
 }
 
 // No overflow: a layout's weights outnumber its sides.
@@ -68,8 +71,6 @@ absl::StatusOr<SessionSpec> SpecFromProto(const v1::SessionSpec& proto,
   if (proto.digest_every() != 0) spec.digest_every = proto.digest_every();
   spec.dropout_seed = proto.dropout_seed();
   if (!violations.empty()) return InvalidFields(violations);
-  spec.optimiser.keeps_gradient =
-      FactorKindOf(spec.optimiser) == FactorKind::kGradient;
   return spec;
 }
 
@@ -118,8 +119,7 @@ void SessionToProto(const Session& session, v1::Session* proto) {
   const SessionMoment moment = session.moment();
   proto->set_session_id(session.id());
   *proto->mutable_spec() = SpecToProto(*moment.spec, session.layout());
-  LayoutToProto(session.layout(), moment.spec->optimiser,
-                proto->mutable_layout());
+  LayoutToProto(session.layout(), proto->mutable_layout());
   proto->set_step(moment.progress.step);
   proto->set_next_offset(moment.progress.next_offset);
   proto->set_learning_rate(moment.learning_rate);

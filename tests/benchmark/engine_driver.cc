@@ -27,13 +27,11 @@ NetworkSpec Network(const Question& question) {
 
 std::optional<Optimiser> OptimiserNamed(const std::string& name) {
   if (name == "sgd") return Optimiser{};
-  if (name == "momentum") return Optimiser{.momentum = 0.9F};
-  if (name == "nesterov") return Optimiser{.momentum = 0.9F, .nesterov = true};
-  if (name == "adagrad") {
-    return Optimiser{.kind = OptimiserKind::kAdagrad, .epsilon = 1e-10F};
-  }
-  if (name == "rmsprop") return Optimiser{.kind = OptimiserKind::kRmsProp};
-  if (name == "adam") return Optimiser{.kind = OptimiserKind::kAdam};
+  if (name == "momentum") return Optimiser{.rule = rules::Momentum{0.9F}};
+  if (name == "nesterov") return Optimiser{.rule = rules::Nesterov{0.9F}};
+  if (name == "adagrad") return Optimiser{.rule = rules::Adagrad()};
+  if (name == "rmsprop") return Optimiser{.rule = rules::RmsProp()};
+  if (name == "adam") return Optimiser{.rule = rules::Adam()};
   return std::nullopt;
 }
 
@@ -44,15 +42,15 @@ struct Workplace {
         layout(Layout::Create(question.inputs(),
                               std::span(question.sizes).subspan(1),
                               question.batch_size, question.weight_count())
-                   .value()),
+                   ->WithRule(RuleOf(by))),
         optimiser(by),
         rate(Schedule{.learning_rate = RateFor(question)}),
         weights(layout.weight_count()),
-        state(StateCount(by) * layout.weight_count()),
+        state(layout.state_count() * layout.weight_count()),
         errors(std::max<size_t>(128, question.batch_size) /
                question.batch_size),
         deltas(errors.size() * layout.delta_row_length()),
-        scalars(errors.size() * ScalarCount(by)) {
+        scalars(errors.size() * layout.scalar_count()) {
     Initialise({}, layout, weights);
   }
 

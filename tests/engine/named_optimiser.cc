@@ -11,15 +11,17 @@ namespace {
 void Set(const std::string& word, NamedOptimiser& named) {
   Optimiser& optimiser = named.optimiser;
   if (word == "sgd") return;
-  if (word == "momentum" || word == "nesterov") {
-    optimiser.momentum = 0.9F;
-    optimiser.nesterov = word == "nesterov";
+  if (word == "momentum") {
+    optimiser.rule = rules::Momentum{0.9F};
+  } else if (word == "nesterov") {
+    optimiser.rule = rules::Nesterov{0.9F};
   } else if (word == "adagrad") {
-    optimiser.kind = OptimiserKind::kAdagrad;
-    optimiser.epsilon = 1e-10F;
-  } else if (word == "rms_prop" || word == "adam") {
-    optimiser.kind =
-        word == "adam" ? OptimiserKind::kAdam : OptimiserKind::kRmsProp;
+    optimiser.rule = rules::Adagrad();
+  } else if (word == "rms_prop") {
+    optimiser.rule = rules::RmsProp();
+    named.rate = 0.01F;
+  } else if (word == "adam") {
+    optimiser.rule = rules::Adam();
     named.rate = 0.01F;
   } else if (word == "l2") {
     optimiser.l2 = 0.01F;
@@ -61,8 +63,9 @@ std::vector<NamedOptimiser> AllOptimisers() {
 void Use(const NamedOptimiser& optimiser, Problem& problem) {
   problem.optimiser = optimiser.optimiser;
   problem.schedule.learning_rate = optimiser.rate;
+  problem.layout = problem.layout.WithRule(RuleOf(optimiser.optimiser));
   problem.state.assign(
-      StateCount(optimiser.optimiser) * problem.layout.weight_count(), 0.0F);
+      problem.layout.state_count() * problem.layout.weight_count(), 0.0F);
 }
 
 Problem MakeOptimiserProblem(const std::vector<size_t>& sizes,

@@ -25,7 +25,8 @@ NamedOptimiser OptimiserOf(const std::string& name);
 // Every kind: alone, with each of what there is, and with everything.
 std::vector<NamedOptimiser> AllOptimisers();
 
-// Gives the problem that optimiser, its rate, and a state of zeros.
+// Gives the problem that optimiser with its rule, its rate, and a state of
+// zeros.
 void Use(const NamedOptimiser& optimiser, Problem& problem);
 
 // A network of tanh layers and an identity output, all of one form; weights,

@@ -26,7 +26,7 @@ Results MakeRoom(const Problem& problem, bool full_deltas) {
   results.state = problem.state;
   results.errors.resize(steps);
   results.deltas.resize(steps * problem.layout.delta_row_length());
-  results.scalars.resize(steps * ScalarCount(problem.optimiser));
+  results.scalars.resize(steps * problem.layout.scalar_count());
   results.outputs.resize(problem.targets.size());
   results.gradient_norms.resize(problem.optimiser.max_norm > 0 ? steps : 0);
   results.full_deltas.resize(full_deltas ? steps * problem.weights.size() : 0);
@@ -226,7 +226,7 @@ StepDelta StepOf(const Problem& problem, const Results& results, size_t t) {
   const Layout& layout = problem.layout;
   const size_t row = layout.delta_row_length();
   const size_t inputs = layout.batch_size() * layout.input_size();
-  const size_t scalars = ScalarCount(problem.optimiser);
+  const size_t scalars = problem.layout.scalar_count();
   return {std::span(results.deltas).subspan(t * row, row),
           std::span(problem.inputs).subspan(t * inputs, inputs),
           std::span(results.scalars).subspan(t * scalars, scalars)};

@@ -21,9 +21,9 @@ namespace backprop::testing {
 // Rounds to float32 whatever the compiler would like to keep or fuse.
 float Fl(float value);
 
-// How g becomes D, (3) and (7).
+// How g becomes D, (3) and (7). Numbers are v1.Rule's.
 enum class TwinRule : uint8_t {
-  kNone,  // D = g: the factors are of kind DELTA
+  kNone = 1,  // D = g: the factors are of kind DELTA
   kSgd,
   kMomentum,
   kNesterov,

@@ -4,8 +4,8 @@
 namespace backprop::testing {
 namespace {
 
-TwinSession TwinSessionOf(const Layout& layout, const Optimiser& optimiser) {
-  TwinSession session{.rule = TwinRuleOf(optimiser),
+TwinSession TwinSessionOf(const Layout& layout) {
+  TwinSession session{.rule = TwinRuleOf(layout.rule()),
                       .batch_size = layout.batch_size()};
   for (const LayerLayout& layer : layout.layers()) {
     session.layers.push_back({.inputs = layer.inputs,
@@ -20,28 +20,13 @@ TwinSession TwinSessionOf(const Layout& layout, const Optimiser& optimiser) {
 
 }  // namespace
 
-TwinRule TwinRuleOf(const Optimiser& optimiser) {
-  if (FactorKindOf(optimiser) == FactorKind::kDelta) return TwinRule::kNone;
-  switch (optimiser.kind) {
-    case OptimiserKind::kSgd:
-      if (optimiser.momentum == 0) return TwinRule::kSgd;
-      return optimiser.nesterov ? TwinRule::kNesterov : TwinRule::kMomentum;
-    case OptimiserKind::kAdagrad:
-      return TwinRule::kAdagrad;
-    case OptimiserKind::kRmsProp:
-      return TwinRule::kRmsProp;
-    case OptimiserKind::kAdam:
-      return TwinRule::kAdam;
-  }
-  return TwinRule::kNone;
-}
+TwinRule TwinRuleOf(Rule rule) { return static_cast<TwinRule>(rule); }
 
 std::vector<float> ApplyReferenceStep(const Layout& layout,
-                                      const Optimiser& optimiser,
                                       const StepDelta& step,
                                       std::span<float> weights,
                                       std::span<float> state) {
-  return TakeStep(TwinSessionOf(layout, optimiser),
+  return TakeStep(TwinSessionOf(layout),
                   {.row = step.row, .x = step.inputs, .scalars = step.scalars},
                   weights, state);
 }

@@ -10,17 +10,16 @@
 
 #include "engine/contract/delta.h"
 #include "engine/contract/layout.h"
-#include "engine/contract/optimiser.h"
+#include "engine/contract/rules.h"
 #include "tests/twins/contract_twin.h"
 
 namespace backprop::testing {
 
-TwinRule TwinRuleOf(const Optimiser& optimiser);
+TwinRule TwinRuleOf(Rule rule);
 
 // One step of all weights, as ApplyDelta does it. Returns D in layout order,
 // (weight_count).
 std::vector<float> ApplyReferenceStep(const Layout& layout,
-                                      const Optimiser& optimiser,
                                       const StepDelta& step,
                                       std::span<float> weights,
                                       std::span<float> state);

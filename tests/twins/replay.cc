@@ -52,7 +52,7 @@ void ExpectFlushed(const Problem& problem, const StepDelta& step) {
 // The row that step t, from 0, must have.
 std::vector<float> ScalarsOf(const Problem& problem, const LearningRate& rates,
                              size_t t) {
-  std::vector<float> scalars(ScalarCount(problem.optimiser));
+  std::vector<float> scalars(problem.layout.scalar_count());
   StepScalars(problem.optimiser, rates.Rate(t), problem.state_age + t + 1,
               scalars);
   return scalars;
@@ -77,19 +77,17 @@ void ExpectReplayed(const Problem& problem, const Results& results) {
     ExpectFlushed(problem, step);
     ASSERT_EQ(Bits(step.scalars), Bits(ScalarsOf(problem, rates, t)))
         << problem.name() << ", step " << t;
-    ApplyDelta(problem.layout, problem.optimiser, step, engine.weights,
-               engine.state);
-    const std::vector<float> delta =
-        ApplyReferenceStep(problem.layout, problem.optimiser, step,
-                           reference.weights, reference.state);
+    ApplyDelta(problem.layout, step, engine.weights, engine.state);
+    const std::vector<float> delta = ApplyReferenceStep(
+        problem.layout, step, reference.weights, reference.state);
     if (results.full_deltas.empty()) continue;
     ASSERT_EQ(Bits(std::span(results.full_deltas).subspan(t * count, count)),
               Bits(delta))
         << problem.name() << ", step " << t;
   }
   Replica at_once{problem.weights, problem.state};
-  ApplyDeltas(problem.layout, problem.optimiser, RunOf(problem, results),
-              results.applied, at_once.weights, at_once.state);
+  ApplyDeltas(problem.layout, RunOf(problem, results), results.applied,
+              at_once.weights, at_once.state);
   ExpectSame(problem, results, at_once, "ApplyDeltas");
   ExpectSame(problem, results, engine, "ApplyDelta");
   ExpectSame(problem, results, reference, "the contract's formulas");

@@ -34,7 +34,7 @@ void Raise(double& largest, const float* got, double scale,
 // `row`: the delta row that the engine sent for `step`.
 void CompareRow(const Problem& problem, const ReferenceStep& step, double rate,
                 const float* row, Deviation& deviation) {
-  const bool plain = FactorKindOf(problem.optimiser) == FactorKind::kDelta;
+  const bool plain = problem.layout.is_plain();
   const double factor =
       (plain ? -rate : 1) / static_cast<double>(step.samples.size());
   for (size_t k = 0; k < problem.layout.layers().size(); ++k) {
@@ -135,8 +135,7 @@ Deviation CompareWithTwin(const Problem& problem, const Results& results,
     if (weights == Weights::kSame) twin.set_weights(Doubles(engine));
     const double rate = rates.Rate(t);
     const ReferenceStep step = twin.Step(SamplesOfStep(problem, t), rate);
-    ApplyReferenceStep(layout, problem.optimiser, StepOf(problem, results, t),
-                       engine, state);
+    ApplyReferenceStep(layout, StepOf(problem, results, t), engine, state);
     CompareOutputs(step, &results.outputs[t * outputs], deviation);
     Raise(deviation.error, &results.errors[t], 1, {step.error});
     if (KinkDistance(step) < kink) {

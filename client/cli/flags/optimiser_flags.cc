@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cli/flags/optimiser_flags.h"
 
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
+#include <string>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/cli/flags/name_table.h"
 #include "client/cli/flags/schedule_flags.h"
 
@@ -20,78 +27,67 @@ constexpr char kAdamW[] = "adamw";
 constexpr float kAdamWDecay = 0.01F;  // PyTorch's
 constexpr float kSmallestEpsilon = 1e-20F;
 
-void SetKind(Kind kind, v1::Optimiser* optimiser) {
-  switch (kind) {
-    case Kind::kSgd:
-      optimiser->mutable_sgd();
-      return;
-    case Kind::kAdagrad:
-      optimiser->mutable_adagrad();
-      return;
-    case Kind::kRmsProp:
-      optimiser->mutable_rms_prop();
-      return;
-    default:
-      optimiser->mutable_adam();
-  }
+// A setting that not every kind has: its flag, and the field of the kinds that
+// have it.
+struct OwnSetting {
+  const char* name;  // the flag's, without its dashes
+  const char* field;
+  std::optional<float> OptimiserFlags::*number;
+};
+constexpr OwnSetting kOwnSettings[] = {
+    {"momentum", "momentum", &OptimiserFlags::momentum},
+    {"rho", "decay", &OptimiserFlags::rho},
+    {"beta1", "beta1", &OptimiserFlags::beta1},
+    {"beta2", "beta2", &OptimiserFlags::beta2},
+    {"epsilon", "epsilon", &OptimiserFlags::epsilon},
+};
+
+// The field of v1.Optimiser that holds this kind. A KindCase is its number.
+const google::protobuf::FieldDescriptor& FieldOf(Kind kind) {
+  return *v1::Optimiser::descriptor()->FindFieldByNumber(kind);
 }
 
-// `only`: the optimiser that has this setting.
-absl::Status NotOf(const char* flag, const char* only,
-                   const v1::Optimiser& optimiser) {
+// Null if the kind has no such setting.
+const google::protobuf::FieldDescriptor* FieldOf(Kind kind,
+                                                 const OwnSetting& setting) {
+  if (kind == Kind::KIND_NOT_SET) return nullptr;  // a newer server's
+  return FieldOf(kind).message_type()->FindFieldByName(setting.field);
+}
+
+// The kind's own message.
+google::protobuf::Message& MutableKind(Kind kind, v1::Optimiser* optimiser) {
+  return *optimiser->GetReflection()->MutableMessage(optimiser, &FieldOf(kind));
+}
+
+absl::Status NotOf(const OwnSetting& setting, const v1::Optimiser& optimiser) {
+  std::vector<std::string> having;
+  for (const auto& [name, kind] : kOptimisers)
+    if (FieldOf(kind, setting) != nullptr) having.emplace_back(name);
+  const std::string last = having.back();
+  having.pop_back();
   return UsageError(
-      flag, absl::StrCat("is a setting of ", only, "; this optimiser is ",
-                         OptimiserName(optimiser)));
-}
-
-absl::Status ChangeEpsilon(float epsilon, v1::Optimiser* optimiser,
-                           google::protobuf::FieldMask* mask) {
-  switch (optimiser->kind_case()) {
-    case Kind::kAdagrad:
-      optimiser->mutable_adagrad()->set_epsilon(epsilon);
-      mask->add_paths("optimiser.adagrad.epsilon");
-      return absl::OkStatus();
-    case Kind::kRmsProp:
-      optimiser->mutable_rms_prop()->set_epsilon(epsilon);
-      mask->add_paths("optimiser.rms_prop.epsilon");
-      return absl::OkStatus();
-    case Kind::kAdam:
-      optimiser->mutable_adam()->set_epsilon(epsilon);
-      mask->add_paths("optimiser.adam.epsilon");
-      return absl::OkStatus();
-    default:
-      return NotOf("--epsilon", "adagrad, rmsprop and adam", *optimiser);
-  }
+      absl::StrCat("--", setting.name),
+      absl::StrCat("is a setting of ", absl::StrJoin(having, ", "),
+                   having.empty() ? "" : " and ", last, "; this optimiser is ",
+                   OptimiserName(optimiser)));
 }
 
 // Settings that not every kind has.
 absl::Status ChangeKindsOwn(const OptimiserFlags& flags,
                             v1::Optimiser* optimiser,
                             google::protobuf::FieldMask* mask) {
-  if (flags.momentum.has_value()) {
-    if (!optimiser->has_sgd()) return NotOf("--momentum", "sgd", *optimiser);
-    optimiser->mutable_sgd()->set_momentum(*flags.momentum);
-    mask->add_paths("optimiser.sgd.momentum");
+  const Kind kind = optimiser->kind_case();
+  for (const OwnSetting& setting : kOwnSettings) {
+    const std::optional<float>& number = flags.*setting.number;
+    if (!number.has_value()) continue;
+    const auto* field = FieldOf(kind, setting);
+    if (field == nullptr) return NotOf(setting, *optimiser);
+    google::protobuf::Message& own = MutableKind(kind, optimiser);
+    own.GetReflection()->SetFloat(&own, field, *number);
+    mask->add_paths(
+        absl::StrCat("optimiser.", FieldOf(kind).name(), ".", setting.field));
   }
-  if (flags.rho.has_value()) {
-    if (!optimiser->has_rms_prop())
-      return NotOf("--rho", "rmsprop", *optimiser);
-    optimiser->mutable_rms_prop()->set_decay(*flags.rho);
-    mask->add_paths("optimiser.rms_prop.decay");
-  }
-  if (flags.beta1.has_value()) {
-    if (!optimiser->has_adam()) return NotOf("--beta1", "adam", *optimiser);
-    optimiser->mutable_adam()->set_beta1(*flags.beta1);
-    mask->add_paths("optimiser.adam.beta1");
-  }
-  if (flags.beta2.has_value()) {
-    if (!optimiser->has_adam()) return NotOf("--beta2", "adam", *optimiser);
-    optimiser->mutable_adam()->set_beta2(*flags.beta2);
-    mask->add_paths("optimiser.adam.beta2");
-  }
-  return flags.epsilon.has_value()
-             ? ChangeEpsilon(*flags.epsilon, optimiser, mask)
-             : absl::OkStatus();
+  return absl::OkStatus();
 }
 
 // One flag that holds a number.
@@ -181,7 +177,7 @@ absl::StatusOr<v1::Optimiser> MakeOptimiser(const OptimiserFlags& flags) {
     kind = Choose("--optimiser", kOptimisers, flags.optimiser);
   if (!kind.ok()) return kind.status();
   v1::Optimiser optimiser;
-  SetKind(*kind, &optimiser);
+  MutableKind(*kind, &optimiser);
   optimiser.set_learning_rate(*kind == Kind::kAdam ? 0.001F : 0.01F);
   if (adamw) optimiser.set_decoupled_decay(kAdamWDecay);
   google::protobuf::FieldMask all_new;
@@ -196,6 +192,24 @@ absl::StatusOr<v1::Optimiser> MakeOptimiser(const OptimiserFlags& flags) {
 
 std::string OptimiserName(const v1::Optimiser& optimiser) {
   return std::string(NameOf(kOptimisers, optimiser.kind_case()));
+}
+
+std::string OwnNumbers(const v1::Optimiser& optimiser) {
+  const Kind kind = optimiser.kind_case();
+  if (kind == Kind::KIND_NOT_SET) return "";
+  const auto& own =
+      optimiser.GetReflection()->GetMessage(optimiser, &FieldOf(kind));
+  std::string text;
+  for (const OwnSetting& setting : kOwnSettings) {
+    const auto* field = FieldOf(kind, setting);
+    if (field == nullptr) continue;
+    const float number = own.GetReflection()->GetFloat(own, field);
+    // Where 0 and "not set" are the same, 0 means that it is not there.
+    if (number != 0 || field->has_presence())
+      absl::StrAppend(&text, ", ", setting.name, " ", number);
+  }
+  if (optimiser.sgd().nesterov()) absl::StrAppend(&text, " (Nesterov's)");
+  return text;
 }
 
 std::string OptimiserText(const v1::Optimiser& optimiser) {

@@ -43,6 +43,10 @@ absl::Status ChangeOptimiser(const OptimiserFlags& flags,
 // As --optimiser takes it: "adam".
 std::string OptimiserName(const v1::Optimiser& optimiser);
 
+// ", beta1 0.9, beta2 0.999, epsilon 1e-08": what its kind alone has, by the
+// flags' names. Empty where there is nothing to tell.
+std::string OwnNumbers(const v1::Optimiser& optimiser);
+
 // "adam, learning rate 0.001, cosine schedule", for people.
 std::string OptimiserText(const v1::Optimiser& optimiser);
 

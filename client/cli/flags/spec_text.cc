@@ -65,30 +65,8 @@ std::string KindNumbers(const v1::Schedule& schedule) {
 }  // namespace
 
 std::string OptimiserNumbers(const v1::Optimiser& optimiser) {
-  std::string text = absl::StrCat(OptimiserName(optimiser), ", learning rate ",
-                                  optimiser.learning_rate());
-  switch (optimiser.kind_case()) {
-    case v1::Optimiser::kSgd:
-      if (optimiser.sgd().momentum() > 0)
-        absl::StrAppend(&text, ", momentum ", optimiser.sgd().momentum());
-      if (optimiser.sgd().nesterov()) absl::StrAppend(&text, " (Nesterov's)");
-      break;
-    case v1::Optimiser::kAdagrad:
-      absl::StrAppend(&text, ", epsilon ", optimiser.adagrad().epsilon());
-      break;
-    case v1::Optimiser::kRmsProp:
-      absl::StrAppend(&text, ", rho ", optimiser.rms_prop().decay(),
-                      ", epsilon ", optimiser.rms_prop().epsilon());
-      break;
-    case v1::Optimiser::kAdam:
-      absl::StrAppend(&text, ", beta1 ", optimiser.adam().beta1(), ", beta2 ",
-                      optimiser.adam().beta2(), ", epsilon ",
-                      optimiser.adam().epsilon());
-      break;
-    default:
-      break;
-  }
-  return text;
+  return absl::StrCat(OptimiserName(optimiser), ", learning rate ",
+                      optimiser.learning_rate(), OwnNumbers(optimiser));
 }
 
 std::string DecayText(const v1::Optimiser& optimiser) {

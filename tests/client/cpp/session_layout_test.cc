@@ -81,26 +81,45 @@ TEST(SessionLayoutTest, LayoutWithoutLayersIsRefused) {
   EXPECT_FALSE(LayoutOfSession(session).ok());
 }
 
-TEST(OptimiserOfTest, KindAndStateFollowFromTheSpec) {
+TEST(LayoutOfTest, RuleAndWhatFollowsFromItAreTaken) {
   v1::Optimiser adam;
   adam.mutable_adam();
   const v1::Session session =
       testing::WithOptimiser(SessionMessage(4, {2}), adam);
-  absl::StatusOr<Optimiser> optimiser =
-      OptimiserOf(session.spec(), session.layout());
-  ASSERT_TRUE(optimiser.ok()) << optimiser.status();
-  EXPECT_EQ(optimiser->kind, OptimiserKind::kAdam);
-  EXPECT_EQ(StateCount(*optimiser), 2U);
+  absl::StatusOr<Layout> layout = LayoutOfSession(session);
+  ASSERT_TRUE(layout.ok()) << layout.status();
+  EXPECT_EQ(layout->rule(), rules::Adam::kRule);
+  EXPECT_EQ(layout->state_count(), 2U);
+  EXPECT_EQ(layout->scalar_count(), 10U);
 }
 
-TEST(OptimiserOfTest, PlainDescentMayHaveGradientFactors) {
+TEST(LayoutOfTest, PlainDescentMayHaveGradientFactors) {
   v1::Session session = SessionMessage(4, {2});
+  session.mutable_layout()->set_rule(v1::RULE_SGD);
   session.mutable_layout()->set_factor_kind(v1::FACTOR_KIND_GRADIENT);
   session.mutable_layout()->set_scalar_count(6);
-  EXPECT_TRUE(OptimiserOf(session.spec(), session.layout()).ok());
+  EXPECT_TRUE(LayoutOfSession(session).ok());
 }
 
-TEST(OptimiserOfTest, WhatDisagreesIsRefusedByName) {
+// The numbers by which the protocol and the contract name a rule are the same.
+TEST(LayoutOfTest, TheProtocolsRulesAreTheContracts) {
+  const google::protobuf::EnumDescriptor& all = *v1::Rule_descriptor();
+  for (int i = 0; i < all.value_count(); ++i) {
+    const int number = all.value(i)->number();
+    EXPECT_EQ(Rules::Has(number), number != v1::RULE_UNSPECIFIED)
+        << all.value(i)->name();
+  }
+  const auto number = [](Rule rule) { return static_cast<int>(rule); };
+  EXPECT_EQ(number(rules::None::kRule), v1::RULE_NONE);
+  EXPECT_EQ(number(rules::Sgd::kRule), v1::RULE_SGD);
+  EXPECT_EQ(number(rules::Momentum::kRule), v1::RULE_MOMENTUM);
+  EXPECT_EQ(number(rules::Nesterov::kRule), v1::RULE_NESTEROV);
+  EXPECT_EQ(number(rules::Adagrad::kRule), v1::RULE_ADAGRAD);
+  EXPECT_EQ(number(rules::RmsProp::kRule), v1::RULE_RMS_PROP);
+  EXPECT_EQ(number(rules::Adam::kRule), v1::RULE_ADAM);
+}
+
+TEST(LayoutOfTest, WhatDisagreesWithTheRuleIsRefusedByName) {
   v1::Optimiser adam;
   adam.mutable_adam();
   const v1::Session honest =
@@ -117,14 +136,16 @@ TEST(OptimiserOfTest, WhatDisagreesIsRefusedByName) {
        [](auto* s) { s->mutable_layout()->set_scalar_count(6); }},
       {"layout.state_count",
        [](auto* s) { s->mutable_layout()->set_state_count(1); }},
-      {"spec.optimiser",
-       [](auto* s) { s->mutable_spec()->mutable_optimiser()->clear_kind(); }},
+      {"layout.rule", [](auto* s) { s->mutable_layout()->clear_rule(); }},
+      {"layout.rule",
+       [](auto* s) {
+         s->mutable_layout()->set_rule(static_cast<v1::Rule>(99));
+       }},
   };
   for (const auto& lie : lies) {
     v1::Session session = honest;
     lie.change(&session);
-    const absl::Status status =
-        OptimiserOf(session.spec(), session.layout()).status();
+    const absl::Status status = LayoutOfSession(session).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << lie.field;
     EXPECT_THAT(std::string(status.message()),
                 ::testing::HasSubstr(lie.field + " is"));

@@ -38,6 +38,7 @@ v1::Session SessionMessage(uint32_t input_size,
   layout->set_weight_count(weights);
   layout->set_delta_row_length(row);
   layout->set_factor_kind(v1::FACTOR_KIND_DELTA);
+  layout->set_rule(v1::RULE_NONE);
   spec->mutable_optimiser()->set_learning_rate(0.5F);
   spec->mutable_optimiser()->mutable_sgd();
   return session;
@@ -49,18 +50,24 @@ v1::Session WithOptimiser(v1::Session session, const v1::Optimiser& optimiser) {
   layout->set_factor_kind(v1::FACTOR_KIND_GRADIENT);
   switch (optimiser.kind_case()) {
     case v1::Optimiser::kAdagrad:
+      layout->set_rule(v1::RULE_ADAGRAD);
       layout->set_scalar_count(6);
       layout->set_state_count(1);
       break;
     case v1::Optimiser::kRmsProp:
+      layout->set_rule(v1::RULE_RMS_PROP);
       layout->set_scalar_count(8);
       layout->set_state_count(1);
       break;
     case v1::Optimiser::kAdam:
+      layout->set_rule(v1::RULE_ADAM);
       layout->set_scalar_count(10);
       layout->set_state_count(2);
       break;
     default:
+      layout->set_rule(optimiser.sgd().momentum() == 0 ? v1::RULE_SGD
+                       : optimiser.sgd().nesterov()    ? v1::RULE_NESTEROV
+                                                       : v1::RULE_MOMENTUM);
       layout->set_scalar_count(6);
       layout->set_state_count(optimiser.sgd().momentum() == 0 ? 0 : 1);
   }

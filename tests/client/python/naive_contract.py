@@ -47,10 +47,21 @@ def layout_of(spec: pb.SessionSpec) -> pb.Layout:
     plain = kind == "sgd" and not optimiser.sgd.momentum
     extras = optimiser.l2 or optimiser.l1 or optimiser.decoupled_decay or optimiser.clipping.max_value
     layout.factor_kind = pb.FACTOR_KIND_DELTA if plain and not extras else pb.FACTOR_KIND_GRADIENT
+    layout.rule = pb.RULE_NONE if plain and not extras else rule_of(optimiser)
     if layout.factor_kind == pb.FACTOR_KIND_GRADIENT:
         layout.scalar_count = {"sgd": 6, "adagrad": 6, "rms_prop": 8, "adam": 10}[str(kind)]
     layout.state_count = 0 if plain else 2 if kind == "adam" else 1
     return layout
+
+
+def rule_of(optimiser: pb.Optimiser) -> Any:
+    """The rule of an optimiser with something beside plain descent."""
+    kind = str(optimiser.WhichOneof("kind"))
+    if kind == "sgd" and optimiser.sgd.nesterov:
+        return pb.RULE_NESTEROV
+    if kind == "sgd" and optimiser.sgd.momentum:
+        return pb.RULE_MOMENTUM
+    return pb.Rule.Value(f"RULE_{kind.upper()}")
 
 
 def scalars_of(optimiser: pb.Optimiser, age: int) -> list[float]:

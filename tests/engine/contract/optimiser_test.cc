@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <string>
 #include <vector>
@@ -49,12 +50,12 @@ struct RunNumbers {
   std::vector<float> g;
 };
 
-RunNumbers MakeRun(const Optimiser& optimiser, size_t size) {
+RunNumbers MakeRun(Rule rule, size_t size) {
   Random random(static_cast<uint32_t>(size));
   RunNumbers run{Mixed(random, size), Mixed(random, size),
                  Magnitudes(Mixed(random, size)), Mixed(random, size)};
   // Where the only state is v, it lies in the first vector.
-  if (optimiser.kind != OptimiserKind::kSgd && StateCount(optimiser) == 1) {
+  if (rule == rules::Adagrad::kRule || rule == rules::RmsProp::kRule) {
     run.m = run.v;
   }
   return run;
@@ -63,20 +64,21 @@ RunNumbers MakeRun(const Optimiser& optimiser, size_t size) {
 void CheckGradientToDelta() {
   for (const NamedOptimiser& named : AllOptimisers()) {
     const Optimiser& optimiser = named.optimiser;
-    if (FactorKindOf(optimiser) == FactorKind::kDelta) continue;
-    std::vector<float> scalars(ScalarCount(optimiser));
+    const Rule rule = RuleOf(optimiser);
+    if (rule == rules::None::kRule) continue;
+    std::vector<float> scalars(ScalarCount(rule));
     StepScalars(optimiser, named.rate, 3, scalars);
     for (size_t size = 0; size < 70; ++size) {
-      RunNumbers run = MakeRun(optimiser, size);
+      RunNumbers run = MakeRun(rule, size);
       RunNumbers twin = run;
       for (size_t i = 0; i < size; ++i) {
         float state[] = {twin.m[i], twin.v[i]};
-        twin.g[i] = WeightDelta(TwinRuleOf(optimiser), scalars, twin.g[i],
+        twin.g[i] = WeightDelta(TwinRuleOf(rule), scalars, twin.g[i],
                                 twin.weights[i], state);
         twin.m[i] = state[0];
         twin.v[i] = state[1];
       }
-      GradientToDelta(optimiser, scalars, {run.weights, {run.m, run.v}}, run.g);
+      GradientToDelta(rule, scalars, {run.weights, {run.m, run.v}}, run.g);
       ASSERT_EQ(Bits(run.g), Bits(twin.g)) << named.name << " " << size;
       ASSERT_EQ(Bits(run.m), Bits(twin.m)) << named.name << " " << size;
       ASSERT_EQ(Bits(run.v), Bits(twin.v)) << named.name << " " << size;
@@ -98,18 +100,18 @@ void CheckApplyDelta() {
         std::vector<float> weights = Mixed(random, layout.weight_count());
         std::vector<float> state =
             Magnitudes(Mixed(random, problem.state.size()));
-        std::vector<float> scalars(ScalarCount(named.optimiser));
+        std::vector<float> scalars(layout.scalar_count());
         StepScalars(named.optimiser, named.rate, 7, scalars);
         const StepDelta step{row, inputs, scalars};
         auto twin_weights = weights;
         auto twin_state = state;
         std::vector<float> delta(layout.weight_count());
-        const std::vector<float> twin_delta = ApplyReferenceStep(
-            layout, named.optimiser, step, twin_weights, twin_state);
+        const std::vector<float> twin_delta =
+            ApplyReferenceStep(layout, step, twin_weights, twin_state);
         auto other_weights = weights;
         auto other_state = state;
-        ApplyDelta(layout, named.optimiser, step, other_weights, other_state);
-        ApplyDelta(layout, named.optimiser, step, weights, state, delta);
+        ApplyDelta(layout, step, other_weights, other_state);
+        ApplyDelta(layout, step, weights, state, delta);
         ASSERT_EQ(Bits(delta), Bits(twin_delta)) << named.name;
         ASSERT_EQ(Bits(weights), Bits(twin_weights)) << named.name;
         ASSERT_EQ(Bits(state), Bits(twin_state)) << named.name;
@@ -132,22 +134,23 @@ TEST(OptimiserTest, ApplyDeltaIsTheContractsBitForBit) {
 TEST(OptimiserTest, StateThatNoGradientFeedsFadesToZero) {
   for (const std::string kind : {"momentum", "nesterov", "rms_prop", "adam"}) {
     NamedOptimiser named = OptimiserOf(kind + "+l2+decay");
-    named.optimiser.beta2 = 0.99F;
+    if (kind == "adam") named.optimiser.rule = rules::Adam{.beta2 = 0.99F};
+    const Rule rule = RuleOf(named.optimiser);
     std::vector<float> weights(5, 0.0F);
     std::vector<float> m(5, 0.1F);
     std::vector<float> v(5, 0.01F);
     std::vector<float> g;
-    std::vector<float> scalars(ScalarCount(named.optimiser));
+    std::vector<float> scalars(ScalarCount(rule));
     StepScalars(named.optimiser, named.rate, 1000, scalars);
     for (int t = 0; t < 10000; ++t) {
       g.assign(5, 0.0F);
-      GradientToDelta(named.optimiser, scalars, {weights, {m, v}}, g);
+      GradientToDelta(rule, scalars, {weights, {m, v}}, g);
       for (const float number : m) {
         ASSERT_NE(std::fpclassify(number), FP_SUBNORMAL) << kind << " " << t;
       }
     }
     EXPECT_EQ(m, std::vector<float>(5, 0.0F)) << kind;
-    if (StateCount(named.optimiser) < 2) continue;
+    if (StateCount(rule) < 2) continue;
     EXPECT_EQ(v, std::vector<float>(5, 0.0F)) << kind;
   }
 }
@@ -155,7 +158,7 @@ TEST(OptimiserTest, StateThatNoGradientFeedsFadesToZero) {
 std::vector<float> ScalarsOf(const std::string& name, float rate,
                              uint64_t age) {
   const Optimiser optimiser = OptimiserOf(name).optimiser;
-  std::vector<float> scalars(ScalarCount(optimiser));
+  std::vector<float> scalars(ScalarCount(RuleOf(optimiser)));
   StepScalars(optimiser, rate, age, scalars);
   return scalars;
 }
@@ -187,38 +190,64 @@ TEST(OptimiserTest, AdamsScalarsCorrectTheBias) {
   }
 }
 
+Rule RuleNamed(const std::string& name) {
+  return RuleOf(OptimiserOf(name).optimiser);
+}
+
 TEST(OptimiserTest, OnlyPlainDescentSendsTheDeltaItself) {
   for (const char* name : {"sgd", "sgd+max_norm"}) {
-    EXPECT_EQ(FactorKindOf(OptimiserOf(name).optimiser), FactorKind::kDelta);
-    EXPECT_EQ(ScalarCount(OptimiserOf(name).optimiser), 0u);
+    EXPECT_EQ(RuleNamed(name), rules::None::kRule);
+    EXPECT_EQ(ScalarCount(RuleNamed(name)), 0u);
   }
   for (const char* name : {"sgd+l2", "sgd+l1", "sgd+decay", "sgd+max_value",
                            "momentum", "adagrad", "rms_prop", "adam"}) {
-    EXPECT_EQ(FactorKindOf(OptimiserOf(name).optimiser), FactorKind::kGradient)
-        << name;
+    EXPECT_NE(RuleNamed(name), rules::None::kRule) << name;
   }
-  Optimiser optimiser;
-  optimiser.keeps_gradient = true;
-  EXPECT_EQ(FactorKindOf(optimiser), FactorKind::kGradient);
-  EXPECT_EQ(ScalarCount(optimiser), 6u);
-  EXPECT_EQ(StateCount(optimiser), 0u);
+  EXPECT_EQ(RuleNamed("sgd+l2"), rules::Sgd::kRule);
+  EXPECT_EQ(ScalarCount(rules::Sgd::kRule), 6u);
+  EXPECT_EQ(StateCount(rules::Sgd::kRule), 0u);
 }
 
 TEST(OptimiserTest, StateIsWhatTheContractSays) {
-  EXPECT_EQ(StateCount(OptimiserOf("sgd+l2").optimiser), 0u);
-  EXPECT_EQ(StateCount(OptimiserOf("nesterov").optimiser), 1u);
-  EXPECT_EQ(StateCount(OptimiserOf("adagrad").optimiser), 1u);
-  EXPECT_EQ(StateCount(OptimiserOf("rms_prop").optimiser), 1u);
-  EXPECT_EQ(StateCount(OptimiserOf("adam").optimiser), 2u);
+  EXPECT_EQ(StateCount(RuleNamed("sgd+l2")), 0u);
+  EXPECT_EQ(StateCount(RuleNamed("nesterov")), 1u);
+  EXPECT_EQ(StateCount(RuleNamed("adagrad")), 1u);
+  EXPECT_EQ(StateCount(RuleNamed("rms_prop")), 1u);
+  EXPECT_EQ(StateCount(RuleNamed("adam")), 2u);
+}
+
+TEST(OptimiserTest, OnlyNumbersOfTheListAreRules) {
+  EXPECT_FALSE(Rules::Has(0));
+  for (const char* name : {"sgd", "sgd+l2", "momentum", "nesterov", "adagrad",
+                           "rms_prop", "adam"}) {
+    EXPECT_TRUE(Rules::Has(static_cast<int>(RuleNamed(name)))) << name;
+  }
+  EXPECT_FALSE(Rules::Has(99));
+  EXPECT_FALSE(Rules::Has(256 + 7)) << "as a byte it would be one";
 }
 
 struct BadField {
   std::string field;
   std::string kind;
-  float Optimiser::*member;
+  std::function<void(Optimiser&, float)> set;
   std::vector<float> bad;
   std::vector<float> good;
 };
+
+// Sets a hyperparameter of one rule's own.
+template <class R>
+std::function<void(Optimiser&, float)> Of(float R::*member) {
+  return [member](Optimiser& optimiser, float value) {
+    std::get<R>(optimiser.rule).*member = value;
+  };
+}
+
+// Sets one that stands beside the rule.
+std::function<void(Optimiser&, float)> Beside(float Optimiser::*member) {
+  return [member](Optimiser& optimiser, float value) {
+    optimiser.*member = value;
+  };
+}
 
 std::vector<BadField> BadFields() {
   const float inf = std::numeric_limits<float>::infinity();
@@ -230,20 +259,25 @@ std::vector<BadField> BadFields() {
   const std::vector<float> no_amount{-1e-9F, inf, nan};
   const std::vector<float> amount{0, 1e-9F, 1e9F};
   return {
-      {"sgd.momentum", "sgd", &Optimiser::momentum, no_share, share},
-      {"adagrad.epsilon", "adagrad", &Optimiser::epsilon, no_epsilon, epsilon},
-      {"rms_prop.decay", "rms_prop", &Optimiser::decay, no_share, share},
-      {"rms_prop.epsilon", "rms_prop", &Optimiser::epsilon, no_epsilon,
+      {"sgd.momentum", "momentum", Of(&rules::Momentum::momentum), no_share,
+       share},
+      {"adagrad.epsilon", "adagrad", Of(&rules::Adagrad::epsilon), no_epsilon,
        epsilon},
-      {"adam.beta1", "adam", &Optimiser::beta1, no_share, share},
-      {"adam.beta2", "adam", &Optimiser::beta2, no_share, share},
-      {"adam.epsilon", "adam", &Optimiser::epsilon, no_epsilon, epsilon},
-      {"l2", "sgd", &Optimiser::l2, no_amount, amount},
-      {"l1", "adam", &Optimiser::l1, no_amount, amount},
-      {"decoupled_decay", "adam", &Optimiser::decoupled_decay, no_amount,
+      {"rms_prop.decay", "rms_prop", Of(&rules::RmsProp::decay), no_share,
+       share},
+      {"rms_prop.epsilon", "rms_prop", Of(&rules::RmsProp::epsilon), no_epsilon,
+       epsilon},
+      {"adam.beta1", "adam", Of(&rules::Adam::beta1), no_share, share},
+      {"adam.beta2", "adam", Of(&rules::Adam::beta2), no_share, share},
+      {"adam.epsilon", "adam", Of(&rules::Adam::epsilon), no_epsilon, epsilon},
+      {"l2", "sgd", Beside(&Optimiser::l2), no_amount, amount},
+      {"l1", "adam", Beside(&Optimiser::l1), no_amount, amount},
+      {"decoupled_decay", "adam", Beside(&Optimiser::decoupled_decay),
+       no_amount, amount},
+      {"clipping.max_norm", "sgd", Beside(&Optimiser::max_norm), no_amount,
        amount},
-      {"clipping.max_norm", "sgd", &Optimiser::max_norm, no_amount, amount},
-      {"clipping.max_value", "adam", &Optimiser::max_value, no_amount, amount}};
+      {"clipping.max_value", "adam", Beside(&Optimiser::max_value), no_amount,
+       amount}};
 }
 
 TEST(OptimiserTest, EveryFieldIsChecked) {
@@ -251,11 +285,11 @@ TEST(OptimiserTest, EveryFieldIsChecked) {
     Optimiser optimiser = OptimiserOf(field.kind).optimiser;
     EXPECT_THAT(Validate(optimiser), IsEmpty()) << field.kind;
     for (const float value : field.good) {
-      optimiser.*field.member = value;
+      field.set(optimiser, value);
       EXPECT_THAT(Validate(optimiser), IsEmpty()) << field.field << value;
     }
     for (const float value : field.bad) {
-      optimiser.*field.member = value;
+      field.set(optimiser, value);
       const auto violations = Validate(optimiser);
       ASSERT_EQ(violations.size(), 1u) << field.field << " " << value;
       EXPECT_EQ(violations[0].field, field.field);
@@ -265,18 +299,10 @@ TEST(OptimiserTest, EveryFieldIsChecked) {
 
 TEST(OptimiserTest, NesterovNeedsMomentum) {
   Optimiser optimiser;
-  optimiser.nesterov = true;
+  optimiser.rule = rules::Nesterov();
   const auto violations = Validate(optimiser);
   ASSERT_EQ(violations.size(), 1u);
   EXPECT_EQ(violations[0].field, "sgd.nesterov");
-}
-
-TEST(OptimiserTest, FieldsOfOtherKindsAreNotRead) {
-  Optimiser optimiser;
-  optimiser.beta1 = 7;
-  optimiser.decay = -1;
-  optimiser.epsilon = -1;
-  EXPECT_THAT(Validate(optimiser), IsEmpty());
 }
 
 }  // namespace

@@ -99,7 +99,7 @@ void CompareStep(const GoldenRun& run, const GoldenStep& golden,
   weights = results.weights;
   std::vector<float> before = problem.weights;
   const std::vector<float> delta =
-      ApplyReferenceStep(layout, {}, StepOf(problem, results, 0), before, {});
+      ApplyReferenceStep(layout, StepOf(problem, results, 0), before, {});
   Vector gradient;
   for (const float d : delta) gradient.push_back(-d / run.learning_rate);
   ExpectNear(Doubles(results.outputs), golden.outputs, kEngineBound, run.name);

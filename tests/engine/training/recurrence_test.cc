@@ -32,10 +32,13 @@ struct Weight {
   double m;
 
   void Step(const Optimiser& optimiser, double rate, double g) {
+    const bool plain = std::holds_alternative<rules::Sgd>(optimiser.rule);
+    const bool nesterov =
+        std::holds_alternative<rules::Nesterov>(optimiser.rule);
+    const double momentum = plain ? 0 : double{0.9F};  // OptimiserOf's
     g += optimiser.l2 * w;
-    m = optimiser.momentum * m + g;
-    const double p =
-        optimiser.nesterov ? g + double{optimiser.momentum} * m : m;
+    m = momentum * m + g;
+    const double p = nesterov ? g + momentum * m : m;
     w -= rate * p + rate * optimiser.decoupled_decay * w;
   }
 };
@@ -47,7 +50,8 @@ TEST(RecurrenceTest, IsTheOptimisersFormulaSteppedThrough) {
     for (const float decay : {0.0F, 0.1F}) {
       const Optimiser optimiser = Linear(name, decay).optimiser;
       ASSERT_TRUE(Recurrence::Covers(optimiser)) << name;
-      const size_t count = ScalarCount(optimiser);
+      const Rule rule = RuleOf(optimiser);
+      const size_t count = ScalarCount(rule);
       std::vector<float> scalars(kSteps * count);
       std::vector<float> rates = random.Uniforms(kSteps, 0.01F, 0.2F);
       for (size_t t = 0; t < kSteps; ++t) {
@@ -55,10 +59,10 @@ TEST(RecurrenceTest, IsTheOptimisersFormulaSteppedThrough) {
                     std::span(scalars).subspan(t * count, count));
       }
       Recurrence recurrence;
-      recurrence.Load(optimiser, scalars, kSteps);
+      recurrence.Load(rule, scalars, kSteps);
       const std::vector<float> g = random.Uniforms(kSteps, -1, 1);
       const double w = random.Uniform(-1, 1);
-      const double m = StateCount(optimiser) > 0 ? random.Uniform(-1, 1) : 0.0F;
+      const double m = StateCount(rule) > 0 ? random.Uniform(-1, 1) : 0.0F;
       Weight weight{w, m};
       for (size_t t = 0; t < kSteps; ++t) {
         double sum = recurrence.keep(t) * w + recurrence.push(t) * m;
@@ -74,11 +78,9 @@ TEST(RecurrenceTest, WhatIsNotLinearIsNotCovered) {
   EXPECT_FALSE(Recurrence::Covers({.l1 = 0.1F}));
   EXPECT_FALSE(Recurrence::Covers({.max_norm = 1}));
   EXPECT_FALSE(Recurrence::Covers({.max_value = 1}));
-  for (const OptimiserKind kind :
-       {OptimiserKind::kAdagrad, OptimiserKind::kRmsProp,
-        OptimiserKind::kAdam}) {
-    EXPECT_FALSE(Recurrence::Covers({.kind = kind}));
-  }
+  EXPECT_FALSE(Recurrence::Covers({.rule = rules::Adagrad()}));
+  EXPECT_FALSE(Recurrence::Covers({.rule = rules::RmsProp()}));
+  EXPECT_FALSE(Recurrence::Covers({.rule = rules::Adam()}));
 }
 
 // Networks that the block form takes.

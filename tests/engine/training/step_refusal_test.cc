@@ -65,7 +65,7 @@ TEST(StepRefusalTest, NonFiniteErrorsLeaveWeightsAndStateUnchanged) {
 
 TEST(StepRefusalTest, HugeGradientsLeaveWeightsAndStateUnchanged) {
   for (Problem problem : AllProblems()) {
-    if (FactorKindOf(problem.optimiser) == FactorKind::kDelta) continue;
+    if (problem.layout.is_plain()) continue;
     BadTarget(problem) = 0x1p55F;  // E is finite
     if (problem.optimiser.max_norm > 0 || problem.optimiser.max_value > 0) {
       StepTrainer trainer;
@@ -79,7 +79,7 @@ TEST(StepRefusalTest, HugeGradientsLeaveWeightsAndStateUnchanged) {
 TEST(StepRefusalTest, HugeDeltasLeaveWeightsAndStateUnchanged) {
   for (Problem problem : AllProblems()) {
     problem.schedule.learning_rate = 1e37F;
-    if (problem.optimiser.kind == OptimiserKind::kAdagrad) continue;
+    if (problem.layout.rule() == rules::Adagrad::kRule) continue;
     StepTrainer trainer;
     const Results results = Train(trainer, problem);
     EXPECT_EQ(results.applied, 0u);
@@ -128,41 +128,45 @@ TEST(StepRefusalTest, LongRunsAreNotRefused) {
 
 TEST(StepBoundsTest, PlainDescentNeedsNoWeights) {
   StepBounds bounds;
-  EXPECT_TRUE(bounds.Allow(Rule::kNone, {}, 0x1p96, {}, {}));
-  EXPECT_FALSE(bounds.Allow(Rule::kNone, {}, 0x1.1p96, {}, {}));
-  EXPECT_FALSE(bounds.Allow(Rule::kNone, {}, kNan, {}, {}));
-  EXPECT_FALSE(bounds.Allow(Rule::kNone, {}, kInfinity, {}, {}));
+  EXPECT_TRUE(bounds.Allow(rules::None::kRule, {}, 0x1p96, {}, {}));
+  EXPECT_FALSE(bounds.Allow(rules::None::kRule, {}, 0x1.1p96, {}, {}));
+  EXPECT_FALSE(bounds.Allow(rules::None::kRule, {}, kNan, {}, {}));
+  EXPECT_FALSE(bounds.Allow(rules::None::kRule, {}, kInfinity, {}, {}));
 }
 
 TEST(StepBoundsTest, WhetherAStepIsAllowedDoesNotDependOnTheRun) {
   const std::vector<float> weights{1, -2, 0.5F};
   const std::vector<float> state(6);
   const Optimiser optimiser = OptimiserOf("adam+l2+decay").optimiser;
-  std::vector<float> scalars(ScalarCount(optimiser));
+  std::vector<float> scalars(ScalarCount(RuleOf(optimiser)));
   StepScalars(optimiser, 0.1F, 1, scalars);
   StepBounds carried;
   for (int t = 0; t < 1000; ++t) {
-    ASSERT_TRUE(carried.Allow(Rule::kAdam, scalars, 1, weights, state)) << t;
+    ASSERT_TRUE(carried.Allow(rules::Adam::kRule, scalars, 1, weights, state))
+        << t;
   }
   for (const double gradient : {0x1p47, 0x1p49}) {
     StepBounds fresh;
-    EXPECT_EQ(carried.Allow(Rule::kAdam, scalars, gradient, weights, state),
-              fresh.Allow(Rule::kAdam, scalars, gradient, weights, state));
+    EXPECT_EQ(
+        carried.Allow(rules::Adam::kRule, scalars, gradient, weights, state),
+        fresh.Allow(rules::Adam::kRule, scalars, gradient, weights, state));
   }
 }
 
 TEST(StepBoundsTest, NumbersThatAreNoneAreFound) {
   const Optimiser optimiser = OptimiserOf("adam+l2").optimiser;
-  std::vector<float> scalars(ScalarCount(optimiser));
+  std::vector<float> scalars(ScalarCount(RuleOf(optimiser)));
   StepScalars(optimiser, 0.1F, 1, scalars);
   for (size_t bad = 0; bad < 40; ++bad) {
     std::vector<float> weights(40, 1.0F);
     std::vector<float> state(80);
     StepBounds bounds;
     weights[bad] = kNan;
-    EXPECT_FALSE(bounds.Allow(Rule::kAdam, scalars, 1, weights, state)) << bad;
+    EXPECT_FALSE(bounds.Allow(rules::Adam::kRule, scalars, 1, weights, state))
+        << bad;
     weights[bad] = -1;
-    EXPECT_TRUE(bounds.Allow(Rule::kAdam, scalars, 1, weights, state)) << bad;
+    EXPECT_TRUE(bounds.Allow(rules::Adam::kRule, scalars, 1, weights, state))
+        << bad;
   }
 }
 

@@ -136,7 +136,7 @@ TEST_P(StepTrainerTest, SampleWeightTwoDoublesErrorAndDelta) {
   for (const char* kind : {"sgd", "sgd+l2"}) {
     Problem problem = Make(kind, 1);
     problem.optimiser.l2 = 0;
-    problem.optimiser.keeps_gradient = kind != std::string("sgd");
+    ASSERT_EQ(problem.layout.is_plain(), kind == std::string("sgd"));
     const Results once = Run(problem);
     problem.sample_weights.assign(GetParam().batch_size, 2);
     const Results twice = Run(problem);
@@ -241,7 +241,7 @@ TEST_P(StepTrainerTest, DropoutsGradientIsTheErrorsDerivative) {
 
 TEST(TrainerFacadeTest, TrainsLikeTheStepTrainer) {
   for (const NamedOptimiser& named : AllOptimisers()) {
-    if (FactorKindOf(named.optimiser) == FactorKind::kDelta) continue;
+    if (RuleOf(named.optimiser) == rules::None::kRule) continue;
     const Problem problem =
         MakeOptimiserProblem({7, 5, 3}, 1, DeltaForm::kFactored, named, 10);
     StepTrainer steps;

@@ -115,8 +115,7 @@ class Driver : public std::enable_shared_from_this<Driver> {
                   kInputs * sizeof(float));
       const auto row = std::span(deltas).subspan(s * layout.delta_row_length(),
                                                  layout.delta_row_length());
-      ApplyDelta(layout, session_->spec()->optimiser, {row, x, {}}, replica_,
-                 {});
+      ApplyDelta(layout, {row, x, {}}, replica_, {});
     }
   }
 

@@ -266,6 +266,21 @@ def test_arithmetic_that_the_server_does_not_share_is_refused() -> None:
         Replica(twin.spec, twin.layout, twin.anchor())
 
 
+@pytest.mark.parametrize("rule", [pb.RULE_UNSPECIFIED, 99])
+def test_a_rule_that_this_client_does_not_know_is_refused(rule: Any) -> None:
+    twin = Twin(spec_of(OPTIMISERS["adam"]))
+    twin.layout.rule = rule
+    with pytest.raises(ValueError, match=f"rule is {rule}"):
+        Replica(twin.spec, twin.layout, twin.anchor())
+
+
+def test_factors_of_another_kind_than_the_rules_are_refused() -> None:
+    twin = Twin(spec_of(OPTIMISERS["adam"]))
+    twin.layout.factor_kind = pb.FACTOR_KIND_DELTA
+    with pytest.raises(ValueError, match="factor kind"):
+        Replica(twin.spec, twin.layout, twin.anchor())
+
+
 @pytest.mark.parametrize(
     ("activation", "expected"),
     [

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backpropd.replica.step_rules import move, rule_for
+from backpropd.replica.step_rules import RULES, move
 from backpropd.v1 import network_pb2 as pb
-from naive_contract import move_weight, scalars_of
+from naive_contract import move_weight, rule_of, scalars_of
 
 COUNT = 600
 RNG = np.random.default_rng(11)
@@ -49,16 +49,16 @@ def test_each_number_has_the_contracts_bits(
     # A rate near 2^−40 brings D = −rate·p near 2^−100 where p is near 2^−60.
     optimiser.learning_rate = 1.1 * 2.0**-40
     optimiser.l1, optimiser.l2, optimiser.clipping.max_value = l1, l2, clip
-    rule, _, states = rule_for(optimiser)
+    rule = RULES[rule_of(optimiser)]
     scalars = np.array(scalars_of(optimiser, 3), dtype="f4")
     scalars[3] = decay * 0.9
     w, g = sized(*w_size), sized(*g_size)
     state = np.stack([sized(-63, -58), sized(-123, -117, signed=False)])
     if kind in ("adagrad", "rmsprop"):
         state = state[1:]
-    state = np.ascontiguousarray(state[:states])
+    state = np.ascontiguousarray(state[: rule.state_count])
     due = [move_weight(optimiser, w[at], g[at], list(state[:, at]), list(scalars)) for at in range(COUNT)]
-    move(rule, w, g, state, scalars, np.empty(COUNT, dtype="f4"))
+    move(rule.direction, w, g, state, scalars, np.empty(COUNT, dtype="f4"))
     assert np.array_equal(w.view("u4"), np.array([moved for moved, _ in due], dtype="f4").view("u4"))
     for number, vector in enumerate(state):
         moved = np.array([new[number] for _, new in due], dtype="f4")

@@ -10,14 +10,14 @@ never contract two of them, which is all that the contract asks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from backpropd.replica.arrays import Float32
 from backpropd.v1 import network_pb2 as pb
 
-Rule: TypeAlias = Callable[[Float32, Float32, Float32, Float32], Float32]
+Direction: TypeAlias = Callable[[Float32, Float32, Float32, Float32], Float32]
 """(g (n,), state (state_count, n), scalars (scalar_count,), scratch (n,)) → p (n,), g or scratch."""
 
 # The bits of the largest number that is dropped, as an integer.
@@ -97,27 +97,52 @@ def _adam(g: Float32, state: Float32, scalars: Float32, scratch: Float32) -> Flo
     return _over_root(state[0], state[1], scalars[9], scratch)
 
 
-def rule_for(optimiser: pb.Optimiser) -> tuple[Rule, int, int]:
-    """The rule of an optimiser, with how many scalars and state vectors it needs."""
-    kind = optimiser.WhichOneof("kind")
-    if kind == "sgd" and optimiser.sgd.momentum == 0:
-        return _plain, 6, 0
-    if kind == "sgd":
-        return (_nesterov if optimiser.sgd.nesterov else _momentum), 6, 1
-    if kind == "adagrad":
-        return _adagrad, 6, 1
-    if kind == "rms_prop":
-        return _rms_prop, 8, 1
-    if kind == "adam":
-        return _adam, 10, 2
-    raise ValueError(f"This client knows no optimiser {kind!r}.")
+class Rule(NamedTuple):
+    """How gradients become weight deltas."""
+
+    direction: Direction
+    scalar_count: int
+    state_count: int
 
 
-def move(rule: Rule, w: Float32, g: Float32, state: Float32, scalars: Float32, scratch: Float32) -> None:
+RULES = {
+    pb.RULE_SGD: Rule(_plain, 6, 0),
+    pb.RULE_MOMENTUM: Rule(_momentum, 6, 1),
+    pb.RULE_NESTEROV: Rule(_nesterov, 6, 1),
+    pb.RULE_ADAGRAD: Rule(_adagrad, 6, 1),
+    pb.RULE_RMS_PROP: Rule(_rms_prop, 8, 1),
+    pb.RULE_ADAM: Rule(_adam, 10, 2),
+}
+"""All but RULE_NONE, with which the factors make the delta itself."""
+
+
+def rule_of(layout: pb.Layout) -> Rule | None:
+    """The layout's rule; None for RULE_NONE.
+
+    Raises:
+        ValueError: this client does not know it, or the layout's factor kind
+            or counts are not the rule's.
+
+    """
+    rule = RULES.get(layout.rule)
+    if rule is None and layout.rule != pb.RULE_NONE:
+        raise ValueError(f"The layout's rule is {layout.rule}, which this client does not know.")
+    if layout.factor_kind != (pb.FACTOR_KIND_DELTA if rule is None else pb.FACTOR_KIND_GRADIENT):
+        raise ValueError(f"The layout's factor kind is {layout.factor_kind}, which is not its rule's.")
+    scalars, states = (0, 0) if rule is None else (rule.scalar_count, rule.state_count)
+    if (layout.scalar_count, layout.state_count) != (scalars, states):
+        raise ValueError(
+            f"The layout has {layout.scalar_count} scalars and {layout.state_count} state vectors, where "
+            f"its rule has {scalars} and {states}."
+        )
+    return rule
+
+
+def move(direction: Direction, w: Float32, g: Float32, state: Float32, scalars: Float32, scratch: Float32) -> None:
     """One step of `w`, whose gradient is `g`: w ← fl(w + D).
 
     Args:
-        rule: the optimiser's, by rule_for.
+        direction: the rule's.
         w: the weights, (n,); moved.
         g: their gradient, (n,); used up.
         state: the optimiser's, (state_count, n); moved.
@@ -136,7 +161,7 @@ def move(rule: Rule, w: Float32, g: Float32, state: Float32, scalars: Float32, s
     if l1 != 0:
         np.add(g, l1, out=g, where=w > 0)
         np.subtract(g, l1, out=g, where=w < 0)
-    p = rule(g, state, scalars, scratch)
+    p = direction(g, state, scalars, scratch)
     delta = np.multiply(p, -rate, out=p)  # −fl(rate·p), rounding being symmetric
     if decay != 0:
         decayed = scratch if p is g else g

@@ -7,7 +7,7 @@ import numpy as np
 
 from backpropd.replica.arrays import Float32
 from backpropd.replica.layout import LayerPlace, places_of
-from backpropd.replica.step_rules import move, rule_for
+from backpropd.replica.step_rules import Direction, move, rule_of
 from backpropd.v1 import network_pb2 as pb
 
 _BLOCK = 16384
@@ -22,7 +22,7 @@ class WeightMover:
         layout: the session's.
 
     Raises:
-        ValueError: the layout is not what the spec's optimiser needs.
+        ValueError: the layout has gaps, or a rule that this client does not know.
 
     """
 
@@ -32,14 +32,10 @@ class WeightMover:
         factored = [place for place in self.places if not place.dense]
         self.needs_inputs = not self.places[0].dense
         """Whether the first layer's deltas are made from the samples' inputs."""
-        self.needs_scalars = layout.factor_kind == pb.FACTOR_KIND_GRADIENT and len(factored) > 0
-        """Whether an optimiser's formulas, and so its scalars, make the deltas."""
-        self._rule, scalars, states = rule_for(spec.optimiser)
-        if self.needs_scalars and (layout.scalar_count, layout.state_count) != (scalars, states):
-            raise ValueError(
-                f"The layout has {layout.scalar_count} scalars and {layout.state_count} state vectors, where "
-                f"this client's optimiser has {scalars} and {states}."
-            )
+        rule = rule_of(layout)
+        self._direction = rule.direction if rule is not None and factored else None
+        self.needs_scalars = self._direction is not None
+        """Whether a rule's formulas, and so its scalars, make the deltas."""
         largest = max((place.end - place.begin for place in factored), default=0)
         self._g = np.empty(largest, dtype=np.float32)
         self._product = np.empty(largest, dtype=np.float32)
@@ -69,8 +65,8 @@ class WeightMover:
             factors = part.reshape(steps, self.batch_size, -1)
             u = factors[:, :, : place.outputs]
             a = x if number == 0 and x is not None else factors[:, :, place.outputs :]
-            if self.needs_scalars:
-                self._descend(place, layer, state[:, place.begin : place.end], u, a, scalars)
+            if self._direction is not None:
+                self._descend(self._direction, place, layer, state[:, place.begin : place.end], u, a, scalars)
             elif self.batch_size == 1:
                 self._add_products(place, layer, u[:, 0], a[:, 0])
             else:
@@ -108,12 +104,19 @@ class WeightMover:
             np.add(layer, self._sum_products(place, step_u, step_a), out=layer)
 
     def _descend(
-        self, place: LayerPlace, layer: Float32, state: Float32, u: Float32, a: Float32, scalars: Float32
+        self,
+        direction: Direction,
+        place: LayerPlace,
+        layer: Float32,
+        state: Float32,
+        u: Float32,
+        a: Float32,
+        scalars: Float32,
     ) -> None:
-        """As _add_sums, by way of the optimiser: state (state_count, layer's size), scalars (steps, scalar_count)."""
+        """As _add_sums, by way of the rule: state (state_count, layer's size), scalars (steps, scalar_count)."""
         for step_u, step_a, row in zip(u, a, scalars, strict=True):
             g = self._sum_products(place, step_u, step_a)
             for begin in range(0, len(g), _BLOCK):
                 block = slice(begin, min(begin + _BLOCK, len(g)))
                 scratch = self._scratch[: block.stop - begin]
-                move(self._rule, layer[block], g[block], state[:, block], row, scratch)
+                move(direction, layer[block], g[block], state[:, block], row, scratch)
