@@ -141,6 +141,17 @@ HWY_INLINE V Direction(rules::Adam, D d, const float* own, V g,
   return OverRoot(d, state.first, state.second, own[4]);
 }
 
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Direction(rules::Lion, D d, const float* own, V g,
+                       State<V>& state) {
+  const V c = hn::Add(hn::Mul(hn::Set(d, own[0]), state.first),
+                      hn::Mul(hn::Set(d, own[1]), g));
+  const V share = hn::Mul(hn::Set(d, own[3]), g);
+  state.first = Decayed(d, own[2], state.first, share, kSmallestMoment);
+  const V sign = hn::CopySign(hn::Set(d, 1.0F), c);
+  return hn::IfThenElseZero(hn::Ne(c, hn::Zero(d)), sign);
+}
+
 // D of weights w with gradient g; moves the state on. regularise:
 // scalars.Regularise(), known to the compiler.
 template <class R, bool regularise, class D, class V = hn::Vec<D>>

@@ -209,6 +209,30 @@ struct Adam {
   }
 };
 
+struct Lion {
+  static constexpr Rule kRule{8};
+  static constexpr std::array kState{kMean};
+  static constexpr size_t kOwnScalars = 4;
+  static constexpr bool kBoundedByMoment = false;
+
+  float beta1 = 0.9F;
+  float beta2 = 0.99F;
+
+  void Check(FieldChecks& checks) const {
+    checks.Share("lion.beta1", beta1);
+    checks.Share("lion.beta2", beta2);
+  }
+  double Scalars(uint64_t, double* own) const {
+    own[0] = beta1;
+    own[1] = 1 - double{beta1};
+    own[2] = beta2;
+    own[3] = 1 - double{beta2};
+    return 1;
+  }
+  // p is a sign, whatever g and m are: c is finite, as m is within kMean.
+  static Reach Bound(const float*, double, double m) { return {m, 1}; }
+};
+
 }  // namespace rules
 
 namespace internal {
@@ -250,7 +274,7 @@ struct RuleList {
 
 using Rules =
     RuleList<rules::None, rules::Sgd, rules::Momentum, rules::Nesterov,
-             rules::Adagrad, rules::RmsProp, rules::Adam>;
+             rules::Adagrad, rules::RmsProp, rules::Adam, rules::Lion>;
 static_assert(Rules::IsInOrder());
 
 inline constexpr size_t kMostStates = Rules::kMostStates;

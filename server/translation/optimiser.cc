@@ -47,6 +47,13 @@ Rules::Choice FromProto(const v1::Adam& proto) {
   return rule;
 }
 
+Rules::Choice FromProto(const v1::Lion& proto) {
+  rules::Lion rule;
+  if (proto.has_beta1()) rule.beta1 = proto.beta1();
+  if (proto.has_beta2()) rule.beta2 = proto.beta2();
+  return rule;
+}
+
 // Returns nullopt if no kind is set.
 std::optional<Rules::Choice> KindFromProto(const v1::Optimiser& proto) {
   switch (proto.kind_case()) {
@@ -58,6 +65,8 @@ std::optional<Rules::Choice> KindFromProto(const v1::Optimiser& proto) {
       return FromProto(proto.rms_prop());
     case v1::Optimiser::kAdam:
       return FromProto(proto.adam());
+    case v1::Optimiser::kLion:
+      return FromProto(proto.lion());
     case v1::Optimiser::KIND_NOT_SET:
       break;
   }
@@ -88,6 +97,11 @@ void ToProto(const rules::Adam& rule, v1::Optimiser* proto) {
   proto->mutable_adam()->set_beta1(rule.beta1);
   proto->mutable_adam()->set_beta2(rule.beta2);
   proto->mutable_adam()->set_epsilon(rule.epsilon);
+}
+
+void ToProto(const rules::Lion& rule, v1::Optimiser* proto) {
+  proto->mutable_lion()->set_beta1(rule.beta1);
+  proto->mutable_lion()->set_beta2(rule.beta2);
 }
 
 // "sgd, adagrad": the kinds there are.

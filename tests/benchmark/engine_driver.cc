@@ -32,6 +32,7 @@ std::optional<Optimiser> OptimiserNamed(const std::string& name) {
   if (name == "adagrad") return Optimiser{.rule = rules::Adagrad()};
   if (name == "rmsprop") return Optimiser{.rule = rules::RmsProp()};
   if (name == "adam") return Optimiser{.rule = rules::Adam()};
+  if (name == "lion") return Optimiser{.rule = rules::Lion()};
   return std::nullopt;
 }
 

@@ -23,6 +23,9 @@ void Set(const std::string& word, NamedOptimiser& named) {
   } else if (word == "adam") {
     optimiser.rule = rules::Adam();
     named.rate = 0.01F;
+  } else if (word == "lion") {
+    optimiser.rule = rules::Lion();
+    named.rate = 0.01F;
   } else if (word == "l2") {
     optimiser.l2 = 0.01F;
   } else if (word == "l1") {
@@ -51,7 +54,7 @@ NamedOptimiser OptimiserOf(const std::string& name) {
 std::vector<NamedOptimiser> AllOptimisers() {
   std::vector<NamedOptimiser> all;
   for (const std::string kind :
-       {"sgd", "momentum", "nesterov", "adagrad", "rms_prop", "adam"}) {
+       {"sgd", "momentum", "nesterov", "adagrad", "rms_prop", "adam", "lion"}) {
     for (const char* beside : {"", "+max_norm", "+max_value", "+l2", "+l1",
                                "+decay", "+max_norm+max_value+l2+l1+decay"}) {
       all.push_back(OptimiserOf(kind + beside));

@@ -47,6 +47,13 @@ float Direction(TwinRule rule, const float* own, float g, float* state) {
       v = ZeroBelow(Fl(Fl(own[2] * v) + Fl(own[3] * Fl(g * g))), 0x1p-120F);
       return Fl(m / Fl(Root(v) + own[4]));
     }
+    case TwinRule::kLion: {
+      float& m = state[0];
+      const float c = Fl(Fl(own[0] * m) + Fl(own[1] * g));
+      m = ZeroBelow(Fl(Fl(own[2] * m) + Fl(own[3] * g)), 0x1p-60F);
+      if (c > 0) return 1;
+      return c < 0 ? -1.0F : 0.0F;
+    }
   }
   return g;
 }

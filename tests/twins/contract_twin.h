@@ -30,6 +30,7 @@ enum class TwinRule : uint8_t {
   kAdagrad,
   kRmsProp,
   kAdam,
+  kLion,
 };
 
 // One layer. Positions count floats.

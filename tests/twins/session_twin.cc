@@ -19,6 +19,8 @@ TwinRule RuleOf(const v1::Session& session) {
       return TwinRule::kRmsProp;
     case v1::Optimiser::kAdam:
       return TwinRule::kAdam;
+    case v1::Optimiser::kLion:
+      return TwinRule::kLion;
     case v1::Optimiser::KIND_NOT_SET:
       break;
   }

@@ -18,14 +18,19 @@ namespace {
 using Kind = v1::Optimiser::KindCase;
 
 constexpr Named<Kind> kOptimisers[] = {
-    {"sgd", Kind::kSgd},
-    {"adagrad", Kind::kAdagrad},
-    {"rmsprop", Kind::kRmsProp},
-    {"adam", Kind::kAdam},
+    {"sgd", Kind::kSgd},         {"adagrad", Kind::kAdagrad},
+    {"rmsprop", Kind::kRmsProp}, {"adam", Kind::kAdam},
+    {"lion", Kind::kLion},
 };
 constexpr char kAdamW[] = "adamw";
 constexpr float kAdamWDecay = 0.01F;  // PyTorch's
 constexpr float kSmallestEpsilon = 1e-20F;
+
+// Where none is given.
+float UsualRate(Kind kind) {
+  if (kind == Kind::kLion) return 0.0001F;
+  return kind == Kind::kAdam ? 0.001F : 0.01F;
+}
 
 // A setting that not every kind has: its flag, and the field of the kinds that
 // have it.
@@ -110,13 +115,14 @@ void AddOptimiserFlags(Command& app, FlagUse use, OptimiserFlags* flags) {
         ->group(kGroup);
   const NumberFlag numbers[] = {
       {"--learning-rate", &flags->learning_rate, AboveZero(),
-       use == FlagUse::kMake ? "How far each step moves [0.01; adam: 0.001]"
+       use == FlagUse::kMake ? "How far each step moves [0.01; adam: 0.001, "
+                               "lion: 0.0001]"
                              : "How far each step moves; a schedule begins "
                                "anew from it"},
       {"--momentum", &flags->momentum, ShareBelowOne(), "sgd: share [0]"},
       {"--rho", &flags->rho, ShareBelowOne(), "rmsprop: decay [0.99]"},
-      {"--beta1", &flags->beta1, ShareBelowOne(), "adam [0.9]"},
-      {"--beta2", &flags->beta2, ShareBelowOne(), "adam [0.999]"},
+      {"--beta1", &flags->beta1, ShareBelowOne(), "adam and lion [0.9]"},
+      {"--beta2", &flags->beta2, ShareBelowOne(), "adam [0.999], lion [0.99]"},
       {"--epsilon", &flags->epsilon, NumberFrom(kSmallestEpsilon),
        "adagrad [1e-10], rmsprop and adam [1e-8]"},
       {"--l2", &flags->l2, NumberFrom(0), "Adds this times w to gradients [0]"},
@@ -178,7 +184,7 @@ absl::StatusOr<v1::Optimiser> MakeOptimiser(const OptimiserFlags& flags) {
   if (!kind.ok()) return kind.status();
   v1::Optimiser optimiser;
   MutableKind(*kind, &optimiser);
-  optimiser.set_learning_rate(*kind == Kind::kAdam ? 0.001F : 0.01F);
+  optimiser.set_learning_rate(UsualRate(*kind));
   if (adamw) optimiser.set_decoupled_decay(kAdamWDecay);
   google::protobuf::FieldMask all_new;
   absl::Status status = ChangeOptimiser(flags, &optimiser, &all_new);

@@ -297,7 +297,7 @@ class LiveSessionTest(ServedTest):
 
     def test_what_an_update_cannot_do_is_named(self) -> None:
         session = self.keep(*self.idx_data, *QUICK)
-        self.assertIn("backprop: --beta1: is a setting of adam; this optimiser is sgd",
+        self.assertIn("backprop: --beta1: is a setting of adam and lion; this optimiser is sgd",
                       self.fails(2, "session", "update", session, "--beta1", "0.5"))
         self.assertIn("say what to change", self.fails(2, "session", "update", session))
         self.assertIn("backprop: --momentum: can't go from 0 to 0.5",

@@ -157,7 +157,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"Adagrad", "adagrad {}"},
         Case{"AdagradWithDecay", "adagrad {}", true},
         Case{"RmsPropWithDecay", "rms_prop {}", true}, Case{"Adam", "adam {}"},
-        Case{"AdamW", "adam {} decoupled_decay: 0.01", true}),
+        Case{"AdamW", "adam {} decoupled_decay: 0.01", true},
+        Case{"Lion", "lion {}"},
+        Case{"LionWithDecay", "lion {} decoupled_decay: 0.1", true}),
     [](const auto& test) { return test.param.name; });
 
 }  // namespace

@@ -117,6 +117,7 @@ TEST(LayoutOfTest, TheProtocolsRulesAreTheContracts) {
   EXPECT_EQ(number(rules::Adagrad::kRule), v1::RULE_ADAGRAD);
   EXPECT_EQ(number(rules::RmsProp::kRule), v1::RULE_RMS_PROP);
   EXPECT_EQ(number(rules::Adam::kRule), v1::RULE_ADAM);
+  EXPECT_EQ(number(rules::Lion::kRule), v1::RULE_LION);
 }
 
 TEST(LayoutOfTest, WhatDisagreesWithTheRuleIsRefusedByName) {

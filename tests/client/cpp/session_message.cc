@@ -64,6 +64,11 @@ v1::Session WithOptimiser(v1::Session session, const v1::Optimiser& optimiser) {
       layout->set_scalar_count(10);
       layout->set_state_count(2);
       break;
+    case v1::Optimiser::kLion:
+      layout->set_rule(v1::RULE_LION);
+      layout->set_scalar_count(9);
+      layout->set_state_count(1);
+      break;
     default:
       layout->set_rule(optimiser.sgd().momentum() == 0 ? v1::RULE_SGD
                        : optimiser.sgd().nesterov()    ? v1::RULE_NESTEROV

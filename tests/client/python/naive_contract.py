@@ -49,7 +49,7 @@ def layout_of(spec: pb.SessionSpec) -> pb.Layout:
     layout.factor_kind = pb.FACTOR_KIND_DELTA if plain and not extras else pb.FACTOR_KIND_GRADIENT
     layout.rule = pb.RULE_NONE if plain and not extras else rule_of(optimiser)
     if layout.factor_kind == pb.FACTOR_KIND_GRADIENT:
-        layout.scalar_count = {"sgd": 6, "adagrad": 6, "rms_prop": 8, "adam": 10}[str(kind)]
+        layout.scalar_count = {"sgd": 6, "adagrad": 6, "rms_prop": 8, "adam": 10, "lion": 9}[str(kind)]
     layout.state_count = 0 if plain else 2 if kind == "adam" else 1
     return layout
 
@@ -76,6 +76,10 @@ def scalars_of(optimiser: pb.Optimiser, age: int) -> list[float]:
     elif kind == "rms_prop":
         rho = optimiser.rms_prop.decay if optimiser.rms_prop.HasField("decay") else 0.99
         row += [rho, 1 - rho, optimiser.rms_prop.epsilon or 1e-8]
+    elif kind == "lion":
+        beta1 = optimiser.lion.beta1 if optimiser.lion.HasField("beta1") else 0.9
+        beta2 = optimiser.lion.beta2 if optimiser.lion.HasField("beta2") else 0.99
+        row += [beta1, 1 - beta1, beta2, 1 - beta2]
     elif kind == "adam":
         beta1 = optimiser.adam.beta1 if optimiser.adam.HasField("beta1") else 0.9
         beta2 = optimiser.adam.beta2 if optimiser.adam.HasField("beta2") else 0.999
@@ -114,6 +118,10 @@ def move_weight(optimiser: pb.Optimiser, w: F, g: F, state: list[F], s: list[F])
         v = zero_below(120, F(F(s[5] * state[0]) + F(s[6] * F(g * g))))
         p = F(g / F(F(np.sqrt(v)) + s[7]))
         state = [v]
+    elif kind == "lion":
+        c = F(F(s[5] * state[0]) + F(s[6] * g))
+        p = F(1 if c > 0 else -1 if c < 0 else 0)
+        state = [zero_below(60, F(F(s[7] * state[0]) + F(s[8] * g)))]
     else:
         m = zero_below(60, F(F(s[5] * state[0]) + F(s[6] * g)))
         v = zero_below(120, F(F(s[7] * state[1]) + F(s[8] * F(g * g))))

@@ -30,6 +30,7 @@ from backpropd import (
     adagrad,
     adam,
     layer,
+    lion,
     network,
     rms_prop,
     sgd,
@@ -87,6 +88,7 @@ OPTIMISERS = {
     "rmsprop": rms_prop(0.01),
     "adam": adam(0.01),
     "adamw": adam(0.01, decoupled_decay=0.01),
+    "lion": lion(0.001, decoupled_decay=0.1),
     "falling rate": adam(0.01, schedule=pb.Schedule(exponential=pb.ExponentialDecay(factor=0.99))),
 }
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from backpropd import TrainingClient, adagrad, adam, layer, network, rms_prop, sgd
+from backpropd import TrainingClient, adagrad, adam, layer, lion, network, rms_prop, sgd
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 from recorded_stream import FOLDER, SUFFIX, RecordedStream
@@ -178,11 +178,11 @@ class Recording:
         anchor = self.anchor()
         info = rpc.Session()
         info.CopyFrom(self.session.refresh().info)
+        request = rpc.WatchDeltasRequest(session_id=self.session.session_id, after_step=anchor.step)
+        call: Any = self.session.client.stub.WatchDeltas(request)
+        responses = [next(call)]  # It holds no steps: a session keeps deltas from then on.
         act(self)
         end = self.anchor()
-        request = rpc.WatchDeltasRequest(session_id=self.session.session_id, after_step=anchor.step)
-        responses = []
-        call: Any = self.session.client.stub.WatchDeltas(request)
         for response in call:
             responses.append(response)
             if response.step == end.step:
@@ -253,6 +253,12 @@ def recordings(client: TrainingClient) -> Iterator[tuple[str, Callable[[], Recor
     for name, batch in (("sgd", 1), ("adam", 1), ("momentum", 3)):
         wide = spec_of(OPTIMISERS[name], FORMS["factored"], batch, input_size=MANY_INPUTS)
         yield f"{name}-wide-factored-batch{batch}", recorded(wide)
+    # Last, as each session's seed is its place in this order.
+    for batch in (1, 3):
+        for form in ("factored", "dense", "mixed" if batch == 1 else "mixed-reversed"):
+            yield f"lion-{form}-batch{batch}", recorded(spec_of(lion(0.005), FORMS[form], batch))
+        everything = spec_of(lion(0.005, **EVERYTHING), FORMS["factored"], batch)
+        yield f"lion-everything-factored-batch{batch}", recorded(everything)
     both = FORMS["factored"]
     yield "sgd-zeros-factored-batch1", zeros(spec_of(OPTIMISERS["sgd"], both, 1), 101, zeros_of)
     yield "adagrad-zeros-factored-batch3", zeros(spec_of(OPTIMISERS["adagrad"], both, 3), 102, zeros_of)

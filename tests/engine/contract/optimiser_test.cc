@@ -132,7 +132,8 @@ TEST(OptimiserTest, ApplyDeltaIsTheContractsBitForBit) {
 
 // Subnormal numbers would slow every later step down.
 TEST(OptimiserTest, StateThatNoGradientFeedsFadesToZero) {
-  for (const std::string kind : {"momentum", "nesterov", "rms_prop", "adam"}) {
+  for (const std::string kind :
+       {"momentum", "nesterov", "rms_prop", "adam", "lion"}) {
     NamedOptimiser named = OptimiserOf(kind + "+l2+decay");
     if (kind == "adam") named.optimiser.rule = rules::Adam{.beta2 = 0.99F};
     const Rule rule = RuleOf(named.optimiser);
@@ -176,6 +177,27 @@ TEST(OptimiserTest, ScalarRowsAreTheContracts) {
                           static_cast<float>(1 - double{0.99F}), 1e-8F));
 }
 
+TEST(OptimiserTest, LionsScalarsAreTheContracts) {
+  EXPECT_THAT(ScalarsOf("lion+decay", 0.5F, 9),
+              ElementsAre(0.5F, 0, 0, 0.5F * 0.1F, 0, 0.9F,
+                          static_cast<float>(1 - double{0.9F}), 0.99F,
+                          static_cast<float>(1 - double{0.99F})));
+}
+
+// Whatever their sign and the sign of the zeros: D is a step of α or none.
+TEST(OptimiserTest, LionMovesByTheSignAndNotAtAllWithoutOne) {
+  const Optimiser optimiser{.rule = rules::Lion{.beta1 = 0.5F, .beta2 = 0.5F}};
+  std::vector<float> scalars(ScalarCount(rules::Lion::kRule));
+  StepScalars(optimiser, 0.25F, 1, scalars);
+  std::vector<float> m{0, -0.0F, 1, -1, 1, 0, 0x1p-60F};
+  std::vector<float> g{0, -0.0F, -1, 1, 1, -0x1p-149F, 0};
+  std::vector<float> weights(m.size(), -0.0F);
+  GradientToDelta(rules::Lion::kRule, scalars, {weights, {m}}, g);
+  EXPECT_THAT(g, ElementsAre(0, 0, 0, 0, -0.25F, 0, -0.25F));
+  EXPECT_TRUE(std::signbit(g[0])) << "so that −0.0 + D is −0.0";
+  EXPECT_THAT(m, ElementsAre(0, 0, 0, 0, 1, 0, 0));
+}
+
 TEST(OptimiserTest, AdamsScalarsCorrectTheBias) {
   const double b1 = 0.9F;
   const double b2 = 0.999F;
@@ -200,7 +222,7 @@ TEST(OptimiserTest, OnlyPlainDescentSendsTheDeltaItself) {
     EXPECT_EQ(ScalarCount(RuleNamed(name)), 0u);
   }
   for (const char* name : {"sgd+l2", "sgd+l1", "sgd+decay", "sgd+max_value",
-                           "momentum", "adagrad", "rms_prop", "adam"}) {
+                           "momentum", "adagrad", "rms_prop", "adam", "lion"}) {
     EXPECT_NE(RuleNamed(name), rules::None::kRule) << name;
   }
   EXPECT_EQ(RuleNamed("sgd+l2"), rules::Sgd::kRule);
@@ -214,12 +236,13 @@ TEST(OptimiserTest, StateIsWhatTheContractSays) {
   EXPECT_EQ(StateCount(RuleNamed("adagrad")), 1u);
   EXPECT_EQ(StateCount(RuleNamed("rms_prop")), 1u);
   EXPECT_EQ(StateCount(RuleNamed("adam")), 2u);
+  EXPECT_EQ(StateCount(RuleNamed("lion")), 1u);
 }
 
 TEST(OptimiserTest, OnlyNumbersOfTheListAreRules) {
   EXPECT_FALSE(Rules::Has(0));
   for (const char* name : {"sgd", "sgd+l2", "momentum", "nesterov", "adagrad",
-                           "rms_prop", "adam"}) {
+                           "rms_prop", "adam", "lion"}) {
     EXPECT_TRUE(Rules::Has(static_cast<int>(RuleNamed(name)))) << name;
   }
   EXPECT_FALSE(Rules::Has(99));
@@ -270,6 +293,8 @@ std::vector<BadField> BadFields() {
       {"adam.beta1", "adam", Of(&rules::Adam::beta1), no_share, share},
       {"adam.beta2", "adam", Of(&rules::Adam::beta2), no_share, share},
       {"adam.epsilon", "adam", Of(&rules::Adam::epsilon), no_epsilon, epsilon},
+      {"lion.beta1", "lion", Of(&rules::Lion::beta1), no_share, share},
+      {"lion.beta2", "lion", Of(&rules::Lion::beta2), no_share, share},
       {"l2", "sgd", Beside(&Optimiser::l2), no_amount, amount},
       {"l1", "adam", Beside(&Optimiser::l1), no_amount, amount},
       {"decoupled_decay", "adam", Beside(&Optimiser::decoupled_decay),

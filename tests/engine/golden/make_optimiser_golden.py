@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes optimiser_golden.txt: 100 steps of each optimiser by PyTorch.
 
+Lion, which PyTorch lacks, is written from Algorithm 2 of Chen et al. 2023.
+
 Double precision; hyperparameters, weights and samples are float32 numbers, as
 the protocol carries them. Needs PyTorch (Debian: python3-torch):
 
@@ -35,6 +37,7 @@ SMALL_RATE = f32(0.01)
 MOMENTUM = f32(0.9)
 RHO = f32(0.99)
 BETAS = (f32(0.9), f32(0.999))
+LION_BETAS = (f32(0.9), f32(0.99))
 EPSILON = f32(1e-8)
 L2 = f32(0.01)
 L1 = f32(0.003)
@@ -112,6 +115,27 @@ def run(problem: Problem, case: Case) -> Iterable[torch.Tensor]:
         yield torch.cat([p.detach().reshape(-1) for p in parameters])
 
 
+class Lion(torch.optim.Optimizer):
+    """Algorithm 2 of Chen et al. 2023, line by line; weight_decay is added to g, as PyTorch's Adam does."""
+
+    def __init__(
+        self, params: Parameters, *, weight_decay: float = 0, decoupled_decay: float = 0
+    ) -> None:
+        defaults = {"weight_decay": weight_decay, "decoupled_decay": decoupled_decay}
+        super().__init__(params, defaults)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        beta1, beta2 = LION_BETAS
+        for group in self.param_groups:
+            for p in group["params"]:
+                momentum = self.state[p].get("m", torch.zeros_like(p))
+                gradient = p.grad + group["weight_decay"] * p
+                update = torch.sign(beta1 * momentum + (1 - beta1) * gradient)
+                p -= SMALL_RATE * (update + group["decoupled_decay"] * p)
+                self.state[p]["m"] = beta2 * momentum + (1 - beta2) * gradient
+
+
 def optimisers(l2: float) -> dict[str, MakeOptimiser]:
     """Each kind, with weight_decay = l2."""
     optim = torch.optim
@@ -125,6 +149,7 @@ def optimisers(l2: float) -> dict[str, MakeOptimiser]:
         "adagrad": lambda p: optim.Adagrad(p, lr=RATE, eps=f32(1e-10), weight_decay=l2),
         "rms_prop": lambda p: optim.RMSprop(p, **rms_prop),
         "adam": lambda p: optim.Adam(p, **adam),
+        "lion": lambda p: Lion(p, weight_decay=l2),
     }
 
 
@@ -150,6 +175,7 @@ def main() -> None:
     cases = [
         Case("adam+decay", adamw),
         Case("adam+decay+max_norm", adamw, max_norm=True),
+        Case("lion+decay", lambda p: Lion(p, decoupled_decay=DECAY)),
     ]
     for name in plain:
         cases += [

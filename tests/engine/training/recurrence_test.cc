@@ -81,6 +81,7 @@ TEST(RecurrenceTest, WhatIsNotLinearIsNotCovered) {
   EXPECT_FALSE(Recurrence::Covers({.rule = rules::Adagrad()}));
   EXPECT_FALSE(Recurrence::Covers({.rule = rules::RmsProp()}));
   EXPECT_FALSE(Recurrence::Covers({.rule = rules::Adam()}));
+  EXPECT_FALSE(Recurrence::Covers({.rule = rules::Lion()}));
 }
 
 // Networks that the block form takes.

@@ -50,6 +50,18 @@ std::vector<Case> Cases() {
       {"Adagrad", [](auto& o) { o.mutable_adagrad(); }, 1, 6},
       {"RMSprop", [](auto& o) { o.mutable_rms_prop(); }, 1, 8},
       {"Adam", [](auto& o) { o.mutable_adam(); }, 2, 10},
+      {"Lion", [](auto& o) { o.mutable_lion(); }, 1, 9},
+      {"Lion with everything",
+       [](auto& o) {
+         o.mutable_lion()->set_beta1(0.8F);
+         o.mutable_lion()->set_beta2(0.95F);
+         o.set_l2(0.001F);
+         o.set_l1(0.0001F);
+         o.set_decoupled_decay(0.1F);
+         o.mutable_clipping()->set_max_norm(0.7F);
+         o.mutable_clipping()->set_max_value(0.05F);
+       },
+       1, 9},
       {"AdamW with everything",
        [](auto& o) {
          o.mutable_adam()->set_beta1(0.8F);

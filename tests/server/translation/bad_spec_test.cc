@@ -103,6 +103,8 @@ const BadSpec kBadSettings[] = {
     {"spec.optimiser.adam.beta1", "optimiser {adam {beta1: 1}}"},
     {"spec.optimiser.adam.beta2", "optimiser {adam {beta2: nan}}"},
     {"spec.optimiser.adam.epsilon", "optimiser {adam {epsilon: inf}}"},
+    {"spec.optimiser.lion.beta1", "optimiser {lion {beta1: -1}}"},
+    {"spec.optimiser.lion.beta2", "optimiser {lion {beta2: 1}}"},
     {"spec.optimiser.l2", "optimiser {l2: -1}"},
     {"spec.optimiser.l1", "optimiser {l1: nan}"},
     {"spec.optimiser.decoupled_decay", "optimiser {decoupled_decay: -0.1}"},

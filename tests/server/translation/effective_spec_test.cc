@@ -67,6 +67,8 @@ const Good kGood[] = {
     {"optimiser {adam {}}",
      "optimiser {adam {beta1: 0.9 beta2: 0.999 epsilon: 1e-8}}"},
     {"optimiser {adam {beta1: 0 beta2: 0 epsilon: 0.5}}"},
+    {"optimiser {lion {}}", "optimiser {lion {beta1: 0.9 beta2: 0.99}}"},
+    {"optimiser {lion {beta1: 0 beta2: 0}}"},
 
     {"optimiser {schedule {warmup_steps: 7}}"},
     {"optimiser {schedule {step {every: 3}}}",

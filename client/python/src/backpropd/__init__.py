@@ -42,7 +42,7 @@ from backpropd.errors import (
 )
 from backpropd.replica import Anchor, DeltaBatch, Difference, Replica
 from backpropd.requests import Evaluation, StepResult, TrainResult
-from backpropd.specs import adagrad, adam, layer, network, rms_prop, sgd
+from backpropd.specs import adagrad, adam, layer, lion, network, rms_prop, sgd
 from backpropd.sync.client import TrainingClient
 from backpropd.sync.session import Session
 from backpropd.sync.train_stream import TrainStream
@@ -94,6 +94,7 @@ __all__ = [
     "adagrad",
     "adam",
     "layer",
+    "lion",
     "network",
     "rms_prop",
     "sgd",

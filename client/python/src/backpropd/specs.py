@@ -64,6 +64,17 @@ def adam(
     return pb.Optimiser(adam=kind, learning_rate=learning_rate, **further)
 
 
+def lion(
+    learning_rate: float,
+    *,
+    beta1: float | None = None,
+    beta2: float | None = None,
+    **further: Any,  # noqa: ANN401
+) -> pb.Optimiser:
+    """Lion; its learning rate is 3 to 10 times as small as Adam's."""
+    return pb.Optimiser(lion=pb.Lion(beta1=beta1, beta2=beta2), learning_rate=learning_rate, **further)
+
+
 def network(
     input_size: int,
     layers: Sequence[LayerLike],

@@ -20,6 +20,7 @@ KINDS = {
     "adagrad": pb.Optimiser(adagrad=pb.Adagrad()),
     "rmsprop": pb.Optimiser(rms_prop=pb.RmsProp(decay=0.5)),
     "adam": pb.Optimiser(adam=pb.Adam(beta1=0.5, beta2=0.5)),
+    "lion": pb.Optimiser(lion=pb.Lion(beta1=0.5, beta2=0.5)),
 }
 
 

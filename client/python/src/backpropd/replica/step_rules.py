@@ -97,6 +97,16 @@ def _adam(g: Float32, state: Float32, scalars: Float32, scratch: Float32) -> Flo
     return _over_root(state[0], state[1], scalars[9], scratch)
 
 
+def _lion(g: Float32, state: Float32, scalars: Float32, scratch: Float32) -> Float32:
+    c = scratch
+    np.multiply(state[0], scalars[5], out=c)
+    np.add(c, g * scalars[6], out=c)
+    np.multiply(g, scalars[8], out=g)
+    _fade(state[0], scalars[7], g, _TINY_GRADIENT, g)
+    np.sign(c, out=c)
+    return c
+
+
 class Rule(NamedTuple):
     """How gradients become weight deltas."""
 
@@ -112,6 +122,7 @@ RULES = {
     pb.RULE_ADAGRAD: Rule(_adagrad, 6, 1),
     pb.RULE_RMS_PROP: Rule(_rms_prop, 8, 1),
     pb.RULE_ADAM: Rule(_adam, 10, 2),
+    pb.RULE_LION: Rule(_lion, 9, 1),
 }
 """All but RULE_NONE, with which the factors make the delta itself."""
 
