@@ -182,12 +182,16 @@ class TrainStream final : public StreamShell<Reactor, TrainFlow::Start> {
   // message: the one to begin, if that is what the part does.
   TrainFlow::Part BeginPart(grpc::ByteBuffer* message) {
     auto part = TrainFlow::Part::kNone;
-    Update([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    {
+      MutexLock lock(mutex_);
       part = flow_.BeginPart(inbox_.empty() ? 0 : inbox_.front().Length());
-      if (part != TrainFlow::Part::kNextMessage) return;
-      *message = std::move(inbox_.front());
-      inbox_.pop_front();
-    });
+      if (part == TrainFlow::Part::kNextMessage) {
+        *message = std::move(inbox_.front());
+        inbox_.pop_front();
+      }
+    }
+    // Only a turn that is over lets anything else begin.
+    if (part == TrainFlow::Part::kNone) Update([] {});
     return part;
   }
 

@@ -251,7 +251,7 @@ void ModelState::BeginPart() {
       ++part_;
       break;
   }
-  Settle();
+  if (running_ == Part::kNone) Settle();  // as the stream does
 }
 
 void ModelState::EndPart(bool message_done, bool late, bool merges) {
