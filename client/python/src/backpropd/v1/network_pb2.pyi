@@ -47,6 +47,15 @@ LOSS_MEAN_ABSOLUTE_ERROR: Loss
 LOSS_MEAN_SQUARED_ERROR: Loss
 LOSS_POISSON: Loss
 LOSS_UNSPECIFIED: Loss
+RULE_ADAGRAD: Rule
+RULE_ADAM: Rule
+RULE_LION: Rule
+RULE_MOMENTUM: Rule
+RULE_NESTEROV: Rule
+RULE_NONE: Rule
+RULE_RMS_PROP: Rule
+RULE_SGD: Rule
+RULE_UNSPECIFIED: Rule
 
 class Adagrad(_message.Message):
     __slots__ = ["epsilon"]
@@ -149,23 +158,33 @@ class LayerLayout(_message.Message):
     def __init__(self, inputs: _Optional[int] = ..., outputs: _Optional[int] = ..., weights_begin: _Optional[int] = ..., bias_begin: _Optional[int] = ..., delta_form: _Optional[_Union[DeltaForm, str]] = ..., delta_begin: _Optional[int] = ..., delta_length: _Optional[int] = ...) -> None: ...
 
 class Layout(_message.Message):
-    __slots__ = ["delta_row_length", "factor_kind", "layers", "scalar_count", "state_count", "weight_count"]
+    __slots__ = ["delta_row_length", "factor_kind", "layers", "rule", "scalar_count", "state_count", "weight_count"]
     DELTA_ROW_LENGTH_FIELD_NUMBER: _ClassVar[int]
     FACTOR_KIND_FIELD_NUMBER: _ClassVar[int]
     LAYERS_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
     SCALAR_COUNT_FIELD_NUMBER: _ClassVar[int]
     STATE_COUNT_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_COUNT_FIELD_NUMBER: _ClassVar[int]
     delta_row_length: int
     factor_kind: FactorKind
     layers: _containers.RepeatedCompositeFieldContainer[LayerLayout]
+    rule: Rule
     scalar_count: int
     state_count: int
     weight_count: int
-    def __init__(self, layers: _Optional[_Iterable[_Union[LayerLayout, _Mapping]]] = ..., weight_count: _Optional[int] = ..., delta_row_length: _Optional[int] = ..., factor_kind: _Optional[_Union[FactorKind, str]] = ..., scalar_count: _Optional[int] = ..., state_count: _Optional[int] = ...) -> None: ...
+    def __init__(self, layers: _Optional[_Iterable[_Union[LayerLayout, _Mapping]]] = ..., weight_count: _Optional[int] = ..., delta_row_length: _Optional[int] = ..., factor_kind: _Optional[_Union[FactorKind, str]] = ..., scalar_count: _Optional[int] = ..., state_count: _Optional[int] = ..., rule: _Optional[_Union[Rule, str]] = ...) -> None: ...
+
+class Lion(_message.Message):
+    __slots__ = ["beta1", "beta2"]
+    BETA1_FIELD_NUMBER: _ClassVar[int]
+    BETA2_FIELD_NUMBER: _ClassVar[int]
+    beta1: float
+    beta2: float
+    def __init__(self, beta1: _Optional[float] = ..., beta2: _Optional[float] = ...) -> None: ...
 
 class Optimiser(_message.Message):
-    __slots__ = ["adagrad", "adam", "clipping", "decoupled_decay", "l1", "l2", "learning_rate", "rms_prop", "schedule", "sgd"]
+    __slots__ = ["adagrad", "adam", "clipping", "decoupled_decay", "l1", "l2", "learning_rate", "lion", "rms_prop", "schedule", "sgd"]
     ADAGRAD_FIELD_NUMBER: _ClassVar[int]
     ADAM_FIELD_NUMBER: _ClassVar[int]
     CLIPPING_FIELD_NUMBER: _ClassVar[int]
@@ -173,6 +192,7 @@ class Optimiser(_message.Message):
     L1_FIELD_NUMBER: _ClassVar[int]
     L2_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
+    LION_FIELD_NUMBER: _ClassVar[int]
     RMS_PROP_FIELD_NUMBER: _ClassVar[int]
     SCHEDULE_FIELD_NUMBER: _ClassVar[int]
     SGD_FIELD_NUMBER: _ClassVar[int]
@@ -183,10 +203,11 @@ class Optimiser(_message.Message):
     l1: float
     l2: float
     learning_rate: float
+    lion: Lion
     rms_prop: RmsProp
     schedule: Schedule
     sgd: Sgd
-    def __init__(self, sgd: _Optional[_Union[Sgd, _Mapping]] = ..., adagrad: _Optional[_Union[Adagrad, _Mapping]] = ..., rms_prop: _Optional[_Union[RmsProp, _Mapping]] = ..., adam: _Optional[_Union[Adam, _Mapping]] = ..., learning_rate: _Optional[float] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., l2: _Optional[float] = ..., l1: _Optional[float] = ..., decoupled_decay: _Optional[float] = ..., clipping: _Optional[_Union[GradientClipping, _Mapping]] = ...) -> None: ...
+    def __init__(self, sgd: _Optional[_Union[Sgd, _Mapping]] = ..., adagrad: _Optional[_Union[Adagrad, _Mapping]] = ..., rms_prop: _Optional[_Union[RmsProp, _Mapping]] = ..., adam: _Optional[_Union[Adam, _Mapping]] = ..., lion: _Optional[_Union[Lion, _Mapping]] = ..., learning_rate: _Optional[float] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., l2: _Optional[float] = ..., l1: _Optional[float] = ..., decoupled_decay: _Optional[float] = ..., clipping: _Optional[_Union[GradientClipping, _Mapping]] = ...) -> None: ...
 
 class PolynomialDecay(_message.Message):
     __slots__ = ["end_rate", "power", "steps"]
@@ -307,6 +328,9 @@ class InitialiserKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class DeltaForm(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
+
+class Rule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class FactorKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
