@@ -24,10 +24,12 @@ namespace hn = hwy::HWY_NAMESPACE;
 template <class R, class D, class V = hn::Vec<D>>
 HWY_INLINE State<V> LoadState(D d, float* const* state, size_t at) {
   State<V> loaded{hn::Zero(d), hn::Zero(d)};
-  if constexpr (R::kState.size() > 0)
+  if constexpr (R::kState.size() > 0) {
     loaded.first = hn::LoadU(d, state[0] + at);
-  if constexpr (R::kState.size() > 1)
+  }
+  if constexpr (R::kState.size() > 1) {
     loaded.second = hn::LoadU(d, state[1] + at);
+  }
   return loaded;
 }
 

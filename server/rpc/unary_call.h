@@ -83,8 +83,9 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   absl::Status TryAnswer(Answer answer) {
     grpc::ByteBuffer bytes = bytes_;
     absl::Status status = ParseSmall(&bytes, &messages_->request);
-    if (status.ok())
+    if (status.ok()) {
       status = answer(context_, messages_->request, &messages_->response);
+    }
     if (!status.ok()) return status;
     answer_bytes_ = Serialize(messages_->response);
     return TakeRoom(answer_bytes_.Length(), "session_id");

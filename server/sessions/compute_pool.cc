@@ -16,8 +16,9 @@ ComputePool::ComputePool(size_t threads, std::function<void(double)> on_wait)
                         : std::max(1u, std::thread::hardware_concurrency())),
       on_wait_(std::move(on_wait)) {
   threads_.reserve(thread_count_);
-  for (size_t i = 0; i < thread_count_; ++i)
+  for (size_t i = 0; i < thread_count_; ++i) {
     threads_.emplace_back([this] { Run(); });
+  }
 }
 
 ComputePool::~ComputePool() {

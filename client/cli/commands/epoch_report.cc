@@ -89,10 +89,11 @@ void EpochReport::Tell(size_t epoch, const EpochResult& result,
   parts.push_back(Grouped(rate) + " samples/s");
   if (live_) line_.Show(Fitted(parts, line_.columns()));
   untold_.clear();
-  if (live_ || !thinning_.Tells(epoch))
+  if (live_ || !thinning_.Tells(epoch)) {
     untold_ = std::move(parts);
-  else
+  } else {
     Print(parts);
+  }
 }
 
 void EpochReport::End() {

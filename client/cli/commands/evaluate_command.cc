@@ -31,10 +31,12 @@ absl::Status Evaluate(const GlobalFlags& global, const EvaluateFlags& flags) {
   if (!session.ok()) return session.status();
   status = CheckFits(*data, session->spec(), flags.data.name());
   if (!status.ok()) return status;
-  if (flags.csv.classes.empty())
+  if (flags.csv.classes.empty()) {
     status = CheckClassNumbers(*data, session->spec());
-  if (!status.ok())
+  }
+  if (!status.ok()) {
     return UsageError("--classes", std::string(status.message()));
+  }
   auto result = EvaluateDataset(client, flags.session_id, *data);
   if (!result.ok()) return result.status();
   if (global.json) {
@@ -54,8 +56,9 @@ absl::Status Evaluate(const GlobalFlags& global, const EvaluateFlags& flags) {
         result->plain_error());
   }
   std::cout << "\n";
-  if (data->targets.empty())
+  if (data->targets.empty()) {
     std::cout << absl::StrFormat("accuracy: %.4f\n", result->accuracy());
+  }
   std::cout << "samples:  " << Grouped(result->samples()) << "\n"
             << "step:     " << Grouped(result->last_step()) << "\n";
   return absl::OkStatus();

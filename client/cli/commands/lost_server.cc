@@ -48,25 +48,27 @@ bool LeavesSessionInDoubt(const absl::Status& status) {
 
 absl::Status LostServer(TrainingClient& client, const LostTraining& training,
                         const absl::Status& status) {
-  if (ReasonOf(status) == kShuttingDown.name)
+  if (ReasonOf(status) == kShuttingDown.name) {
     return Lost(absl::StatusCode::kUnavailable,
                 absl::StrCat("the server at ", training.address,
                              " has shut down ", After(training.steps),
                              ", and its sessions are gone with it",
                              WhatIsLeft(training)),
                 status);
+  }
   const std::string broke = absl::StrCat(
       "the connection to the server at ", training.address, " broke ",
       After(training.steps), " (", status.message(), ")");
   absl::StatusOr<v1::Session> session = client.GetSession(training.session_id);
-  if (session.ok())
+  if (session.ok()) {
     return Lost(
         absl::StatusCode::kAborted,
         absl::StrCat(broke, ". Session ", training.session_id,
                      " is still there, at step ", Grouped(session->step()),
                      ": go on with --session ", training.session_id),
         status);
-  if (ReasonOf(session.status()) == kSessionNotFound.name)
+  }
+  if (ReasonOf(session.status()) == kSessionNotFound.name) {
     return WithReason(
         Lost(absl::StatusCode::kNotFound,
              absl::StrCat(broke,
@@ -75,6 +77,7 @@ absl::Status LostServer(TrainingClient& client, const LostTraining& training,
                           WhatIsLeft(training)),
              status),
         kSessionNotFound.name);
+  }
   return Lost(absl::StatusCode::kUnavailable,
               absl::StrCat(broke,
                            ", and cannot be made again. If the server has "

@@ -29,11 +29,12 @@ std::string InCommands(const absl::Status& status) {
 int Report(const absl::Status& status, const GlobalFlags& flags,
            const std::string& advice) {
   if (status.ok()) return 0;
-  if (flags.json)
+  if (flags.json) {
     PrintJson({{"event", "error"},
                {"code", absl::StatusCodeToString(status.code())},
                {"reason", ReasonOf(status)},
                {"message", std::string(status.message())}});
+  }
   std::cerr << "backprop: " << InCommands(status) << "\n" << advice;
   return IsUsageError(status) ? 2 : 1;
 }
@@ -44,14 +45,16 @@ absl::Status NotUnderstood(const Command& app, const absl::Status& parsed) {
   const std::string typed = app.typed_path();
   const std::vector<std::string> unknown = app.unknown();
   // May be what a secret with a space in it was torn into.
-  if (!unknown.empty() && app.count(kMetadataFlag) > 0)
+  if (!unknown.empty() && app.count(kMetadataFlag) > 0) {
     return UsageError(kMetadataFlag,
                       "takes one value, and " + typed +
                           " does not know what is left over, which is not "
                           "shown, as it may be a secret; quote KEY=VALUE if "
                           "there are spaces in it");
-  if (!unknown.empty())
+  }
+  if (!unknown.empty()) {
     return UsageError(unknown.front(), typed + " does not know this");
+  }
   if (!parsed.ok()) return UsageError("", std::string(parsed.message()));
   return UsageError("",
                     "say what to do: " + absl::StrJoin(app.choices(), ", "));
@@ -60,8 +63,9 @@ absl::Status NotUnderstood(const Command& app, const absl::Status& parsed) {
 // host:port, or what gRPC takes besides, such as unix:/path.
 absl::Status CheckAddress(const std::string& address) {
   const size_t colon = address.rfind(':');
-  if (colon != std::string::npos && colon + 1 < address.size())
+  if (colon != std::string::npos && colon + 1 < address.size()) {
     return absl::OkStatus();
+  }
   return UsageError("--address", "'" + address +
                                      "' has no port; write host:port, e.g. "
                                      "127.0.0.1:50051");
@@ -100,14 +104,17 @@ int Main(int argc, char** argv) {
   const absl::StatusOr<bool> go_on = app.Parse(argc, argv);
   if (go_on.ok() && !*go_on) return 0;
   absl::Status status;
-  if (!go_on.ok() || action == nullptr)
+  if (!go_on.ok() || action == nullptr) {
     status = NotUnderstood(app, go_on.status());
+  }
   if (status.ok()) status = CheckAddress(flags.address);
-  if (status.ok())
+  if (status.ok()) {
     status =
         SetConnection(connection, std::getenv("BACKPROP_METADATA"), &flags);
-  if (!status.ok())
+  }
+  if (!status.ok()) {
     return Report(status, flags, "See " + app.typed_path() + " --help.\n");
+  }
   std::cerr << PlainTextWarning(flags);
   status = InFlags(action(), app.typed_options());
   return Report(status, flags,

@@ -35,10 +35,12 @@ void PrintRow(size_t row, std::span<const float> outputs,
     PrintJson(object);
     return;
   }
-  if (outputs.size() > 1)
+  if (outputs.size() > 1) {
     std::cout << (named ? classes[best] : std::to_string(best)) << "\t";
-  for (size_t i = 0; i < outputs.size(); ++i)
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
     std::cout << (i == 0 ? "" : " ") << absl::StrFormat("%.6g", outputs[i]);
+  }
   std::cout << "\n";
 }
 
@@ -57,13 +59,15 @@ absl::Status PredictRows(TrainingClient& client, const std::string& session_id,
     const std::span<const float> outputs(
         response->outputs().data(),
         static_cast<size_t>(response->outputs_size()));
-    if (outputs.size() != count * output_size)
+    if (outputs.size() != count * output_size) {
       return absl::InternalError(
           absl::StrFormat("the server answered %d numbers for %d rows of %d",
                           outputs.size(), count, output_size));
-    for (size_t i = 0; i < count; ++i)
+    }
+    for (size_t i = 0; i < count; ++i) {
       PrintRow(at + i, outputs.subspan(i * output_size, output_size), classes,
                json);
+    }
   }
   return absl::OkStatus();
 }

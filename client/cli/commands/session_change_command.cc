@@ -33,10 +33,11 @@ absl::Status Update(const GlobalFlags& global, const UpdateFlags& flags) {
                                    request.mutable_update_mask());
   if (!status.ok()) return status;
   const auto& paths = request.update_mask().paths();
-  if (paths.empty())
+  if (paths.empty()) {
     return UsageError("",
                       "say what to change, e.g. --learning-rate 0.001; see "
                       "backprop session update --help");
+  }
   auto response = client.UpdateSession(request);
   if (!response.ok()) return response.status();
   if (global.json) {

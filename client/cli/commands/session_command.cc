@@ -53,10 +53,11 @@ absl::Status List(const GlobalFlags& global) {
         client.ListSessions(request);
     if (!page.ok()) return page.status();
     for (const v1::Session& session : page->sessions()) {
-      if (global.json)
+      if (global.json) {
         std::cout << SessionJson(session) << "\n";
-      else
+      } else {
         sessions.push_back(session);
+      }
     }
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
@@ -75,8 +76,9 @@ absl::Status Describe(const GlobalFlags& global, const std::string& id) {
 absl::Status Delete(const GlobalFlags& global, const std::string& id) {
   absl::Status status =
       TrainingClient(global.address, global.client).DeleteSession(id);
-  if (status.ok() && global.json)
+  if (status.ok() && global.json) {
     PrintJson({{"event", "deleted"}, {"session_id", id}});
+  }
   return status;
 }
 

@@ -47,9 +47,10 @@ absl::Status Download(const GlobalFlags& global, const DownloadFlags& flags) {
   *request.mutable_spec() = anchor->spec;
   *request.mutable_initial() = AnchorMessage(*anchor);
   std::string bytes;
-  if (!request.SerializeToString(&bytes))
+  if (!request.SerializeToString(&bytes)) {
     return absl::ResourceExhaustedError(
         "--output: the session has more than the 2 GiB that such a file holds");
+  }
   absl::Status status = WriteOutput(flags.output, bytes);
   if (!status.ok()) return status;
   Tell(global, flags, *anchor);
@@ -61,11 +62,12 @@ absl::Status Restore(const GlobalFlags& global, const std::string& path) {
   if (!bytes.ok()) return bytes.status();
   v1::CreateSessionRequest request;
   if (!request.ParseFromString(*bytes) || !request.has_spec() ||
-      request.initial().weights().empty())
+      request.initial().weights().empty()) {
     return absl::DataLossError(absl::StrCat(
         path,
         " holds no whole session: give it a file that backprop session "
         "download wrote"));
+  }
   auto session =
       TrainingClient(global.address, global.client).CreateSession(request);
   if (!session.ok()) return session.status();

@@ -28,8 +28,9 @@ std::string TimeText(const google::protobuf::Timestamp& time,
   std::tm parts{};
   std::array<char, 64> text{};
   if (gmtime_r(&seconds, &parts) == nullptr ||
-      std::strftime(text.data(), text.size(), format, &parts) == 0)
+      std::strftime(text.data(), text.size(), format, &parts) == 0) {
     return "?";
+  }
   return text.data();
 }
 
@@ -46,11 +47,13 @@ void AddSettings(const v1::Session& session, Rows* rows) {
   rows->push_back({"initialiser", InitialiserText(spec)});
   rows->push_back({"loss", LossNumbers(spec)});
   rows->push_back({"optimiser", OptimiserNumbers(optimiser)});
-  if (const std::string decay = DecayText(optimiser); !decay.empty())
+  if (const std::string decay = DecayText(optimiser); !decay.empty()) {
     rows->push_back({"decay", decay});
+  }
   if (const std::string clipping = ClippingText(optimiser.clipping());
-      !clipping.empty())
+      !clipping.empty()) {
     rows->push_back({"clipping", clipping});
+  }
   rows->push_back({"schedule", ScheduleNumbers(optimiser.schedule())});
   rows->push_back({"batch size",
                    absl::StrCat(Grouped(spec.batch_size()),
@@ -70,8 +73,9 @@ void AddState(const v1::Session& session, Rows* rows) {
                                                   : "none at the moment"});
   rows->push_back(
       {"created", TimeText(session.create_time(), "%Y-%m-%d %H:%M:%S UTC")});
-  if (!session.forked_from().empty())
+  if (!session.forked_from().empty()) {
     rows->push_back({"forked from", session.forked_from()});
+  }
 }
 
 // A line for each, and more where it is too long for one.
@@ -81,8 +85,9 @@ std::string SettingsText(const Rows& settings) {
     std::string label = setting[0];
     const std::vector<std::string> lines =
         absl::StrSplit(Wrapped(setting[1], kValueColumns), '\n');
-    for (const std::string& line : lines)
+    for (const std::string& line : lines) {
       rows.push_back({std::exchange(label, ""), line});
+    }
   }
   return TableText({{""}, {""}}, rows);
 }
@@ -117,11 +122,12 @@ std::string LayersText(const v1::Session& session) {
 
 std::string SessionListText(const std::vector<v1::Session>& sessions) {
   Rows rows;
-  for (const v1::Session& session : sessions)
+  for (const v1::Session& session : sessions) {
     rows.push_back({session.session_id(), Grouped(session.step()),
                     session.has_writer() ? "training" : "idle",
                     TimeText(session.create_time(), "%Y-%m-%d %H:%M"),
                     NetworkText(session.spec())});
+  }
   return TableText({{"SESSION"},
                     {"STEP", Align::kRight},
                     {"STATE"},
@@ -136,12 +142,13 @@ std::string SessionText(const v1::Session& session) {
                {"network", NetworkText(session.spec())},
                {"weights", absl::StrCat(Grouped(layout.weight_count()), ", ",
                                         SizeText(layout, 1))}};
-  if (layout.state_count() > 0)
+  if (layout.state_count() > 0) {
     rows.push_back(
         {"state",
          absl::StrCat(layout.state_count(),
                       layout.state_count() == 1 ? " number" : " numbers",
                       " a weight, ", SizeText(layout, layout.state_count()))});
+  }
   AddSettings(session, &rows);
   AddState(session, &rows);
   return absl::StrCat(SettingsText(rows), "\n", LayersText(session));

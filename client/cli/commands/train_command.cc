@@ -61,9 +61,10 @@ absl::Status TrainEpochs(TrainingClient& client, const TrainFlags& flags,
       outcome->test = *std::move(tested);
     }
     report.Tell(epoch, *result, outcome->test);
-    if (run.interrupted() ||
-        (flags.until_error.has_value() && result->error <= *flags.until_error))
+    if (run.interrupted() || (flags.until_error.has_value() &&
+                              result->error <= *flags.until_error)) {
       return absl::OkStatus();
+    }
   }
   return absl::OkStatus();
 }
@@ -71,17 +72,20 @@ absl::Status TrainEpochs(TrainingClient& client, const TrainFlags& flags,
 // What the flags ask of a training that went well.
 absl::Status CheckResult(const TrainFlags& flags, const Outcome& outcome,
                          const TrainingRun& run) {
-  if (run.interrupted())
+  if (run.interrupted()) {
     return absl::CancelledError(absl::StrFormat("interrupted after %s steps",
                                                 Grouped(run.totals().steps)));
-  if (outcome.replica.has_value() && !outcome.replica->verdict.ok())
+  }
+  if (outcome.replica.has_value() && !outcome.replica->verdict.ok()) {
     return outcome.replica->verdict;
+  }
   if (flags.require_accuracy.has_value() && outcome.test.has_value() &&
-      outcome.test->accuracy() < *flags.require_accuracy)
+      outcome.test->accuracy() < *flags.require_accuracy) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "test accuracy %.4f is below --require-accuracy %.4f: train more "
         "--epochs, or try another --learning-rate",
         outcome.test->accuracy(), *flags.require_accuracy));
+  }
   return absl::OkStatus();
 }
 
@@ -90,17 +94,19 @@ absl::Status TrainRun(TrainingClient& client, const TrainFlags& flags,
                       const TrainData& data, const v1::Session& session,
                       TrainReport& report, TrainingRun& run, Outcome* outcome) {
   absl::Status status = run.Learn(report.epochs().progress());
-  if (status.ok())
+  if (status.ok()) {
     status = TrainEpochs(client, flags, data, session.session_id(),
                          report.epochs(), run, outcome);
+  }
   report.epochs().End();
   if (!status.ok()) return status;
   if (flags.until_error.has_value() && !run.interrupted() &&
-      outcome->error > *flags.until_error)
+      outcome->error > *flags.until_error) {
     report.Note(absl::StrFormat(
         "the error did not fall to %g in %s epochs: raise --epochs, or try "
         "another --learning-rate",
         *flags.until_error, Grouped(flags.most_epochs())));
+  }
   if (run.replica() != nullptr) {
     // Before the stream is closed: until then nobody else can train.
     auto check = CheckReplica(client, session.session_id(), *run.replica());
@@ -114,8 +120,9 @@ absl::Status TrainRun(TrainingClient& client, const TrainFlags& flags,
 // may be all that is left of it. Says whether they were written.
 absl::StatusOr<bool> Save(const TrainFlags& flags, const Replica* replica,
                           const TrainReport& report) {
-  if (flags.output.empty() || replica == nullptr || !replica->sound())
+  if (flags.output.empty() || replica == nullptr || !replica->sound()) {
     return false;
+  }
   absl::Status status =
       WriteOutput(flags.output, WeightsBytes(flags.output, replica->weights()));
   if (!status.ok()) return status;

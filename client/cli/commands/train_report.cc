@@ -43,14 +43,15 @@ Json EndObject(const v1::Session& session, const TrainingTotals& totals,
 
 void PrintReplica(const std::optional<ReplicaCheck>& replica) {
   std::cout << "replica:       ";
-  if (!replica.has_value())
+  if (!replica.has_value()) {
     std::cout << "not kept\n";
-  else if (replica->verdict.ok())
+  } else if (replica->verdict.ok()) {
     std::cout << "identical (digest " << DigestText(replica->digest) << ")\n";
-  else
+  } else {
     std::cout << "DIFFERENT (digest " << DigestText(replica->digest)
               << ", the server's is " << DigestText(replica->server_digest)
               << ")\n";
+  }
 }
 
 }  // namespace
@@ -75,17 +76,20 @@ void TrainReport::Begin(const Dataset& dataset, bool created) const {
       OptimiserText(spec.optimiser()), spec.batch_size(),
       spec.batch_size() == 1 ? "" : "s",
       created ? "" : ", at step " + Grouped(session_.step()));
-  if (!dataset.class_names.empty())
+  if (!dataset.class_names.empty()) {
     std::cout << "classes: " << absl::StrJoin(dataset.class_names, ",") << "\n";
-  if (spec.input().standardisation().learn_samples() > 0)
+  }
+  if (spec.input().standardisation().learn_samples() > 0) {
     std::cout << "inputs are standardised as the first "
               << Grouped(spec.input().standardisation().learn_samples())
               << " samples were\n";
+  }
   std::cout << "training on " << Grouped(dataset.samples) << " samples";
-  if (flags_.until_error.has_value())
+  if (flags_.until_error.has_value()) {
     std::cout << absl::StrFormat(" until the error is %g, %s epochs at most",
                                  *flags_.until_error,
                                  Grouped(flags_.most_epochs()));
+  }
   std::cout << std::endl;
 }
 
@@ -96,50 +100,56 @@ void TrainReport::End(const TrainingTotals& totals, const TestResult& test,
     PrintJson(EndObject(session_, totals, test, replica, left_over));
     return;
   }
-  if (left_over > 0)
+  if (left_over > 0) {
     std::cout << absl::StrFormat(
         "note: %d samples were left over: a step takes %d\n", left_over,
         session_.spec().batch_size());
-  if (test.has_value() && IsClassifier(session_))
+  }
+  if (test.has_value() && IsClassifier(session_)) {
     std::cout << absl::StrFormat("test accuracy: %.4f (%s samples)\n",
                                  test->accuracy(), Grouped(test->samples()));
-  if (test.has_value() && !IsClassifier(session_))
+  }
+  if (test.has_value() && !IsClassifier(session_)) {
     std::cout << absl::StrFormat("test error:    %.6f (%s samples)\n",
                                  test->error(), Grouped(test->samples()));
+  }
   const auto dense = static_cast<double>(DenseBytes(session_, totals));
   std::cout << "steps:         " << Grouped(totals.steps) << "\n"
             << "samples/s:     "
             << Grouped(SamplesPerSecond(totals.samples, totals.seconds)) << "\n"
             << "deltas:        ";
-  if (totals.delta_bytes == 0)
+  if (totals.delta_bytes == 0) {
     std::cout << "none received; dense ones would have been " << ByteText(dense)
               << "\n";
-  else
+  } else {
     std::cout << ByteText(static_cast<double>(totals.delta_bytes))
               << " received; dense deltas would have been " << ByteText(dense)
               << absl::StrFormat(
                      " (1/%.0f)\n",
                      dense / static_cast<double>(totals.delta_bytes));
+  }
   PrintReplica(replica);
   std::cout << std::flush;
 }
 
 void TrainReport::Saved(const Replica& replica) const {
-  if (json_)
+  if (json_) {
     PrintJson({{"event", "saved"},
                {"output", flags_.output},
                {"step", replica.step()},
                {"digest", DigestText(replica.digest())}});
-  else
+  } else {
     std::cout << "weights:       those of step " << Grouped(replica.step())
               << " are in " << flags_.output << std::endl;
+  }
 }
 
 void TrainReport::Note(const std::string& text) const {
-  if (json_)
+  if (json_) {
     PrintJson({{"event", "note"}, {"message", text}});
-  else
+  } else {
     std::cout << "note: " << text << std::endl;
+  }
 }
 
 void TrainReport::Kept() const {

@@ -39,16 +39,17 @@ double MeanError(const WatchProgress& from, const WatchProgress& to) {
 }
 
 void PrintBegin(const v1::Session& session, bool json) {
-  if (json)
+  if (json) {
     PrintJson({{"event", "watching"},
                {"session_id", session.session_id()},
                {"step", session.step()},
                {"weights", session.layout().weight_count()}});
-  else
+  } else {
     std::cout << absl::StrFormat(
                      "watching %s: %s, at step %s", session.session_id(),
                      NetworkText(session.spec()), Grouped(session.step()))
               << std::endl;
+  }
 }
 
 // What happened between two looks.
@@ -64,11 +65,12 @@ void PrintSteps(const WatchProgress& before, const WatchProgress& now,
                {"resyncs", now.resyncs}});
     return;
   }
-  if (now.resyncs != before.resyncs)
+  if (now.resyncs != before.resyncs) {
     std::cout << absl::StrFormat(
         "note: fell behind, went on from %s new %s\n",
         Grouped(now.resyncs - before.resyncs),
         now.resyncs - before.resyncs == 1 ? "anchor" : "anchors");
+  }
   std::cout << absl::StrFormat(
                    "step %-12s error %.6f   %-9s in %s steps   digests %s",
                    Grouped(now.step), MeanError(before, now),
@@ -122,8 +124,9 @@ absl::Status Watch(const GlobalFlags& global, const WatchFlags& flags) {
     now = run.Wait(kGlance);
     if (Interrupted()) run.Stop();
     if (!now.ended && Clock::now() < due) continue;
-    if (now.steps != printed.steps || now.resyncs != printed.resyncs)
+    if (now.steps != printed.steps || now.resyncs != printed.resyncs) {
       PrintSteps(printed, now, global.json);
+    }
     printed = now;
     due = Clock::now() + interval;
   }

@@ -98,25 +98,29 @@ absl::StatusOr<CsvTable> ParseCsv(std::string_view text,
   CsvTable::Row row;
   while (!reader.AtEnd()) {
     const size_t line = reader.line();
-    if (!reader.Read(&row))
+    if (!reader.Read(&row)) {
       return absl::InvalidArgumentError(absl::StrFormat(
           "%s, line %d: a double quote is never closed", name, line));
+    }
     if (row.cells.size() == 1 && Trimmed(row.cells[0]).empty()) continue;
     if (table.columns.empty()) {
       const bool header = IsHeader(row);
-      for (size_t i = 0; i < row.cells.size(); ++i)
+      for (size_t i = 0; i < row.cells.size(); ++i) {
         table.columns.push_back(header ? std::string(Trimmed(row.cells[i]))
                                        : std::to_string(i));
+      }
       if (header) continue;
     }
-    if (row.cells.size() != table.columns.size())
+    if (row.cells.size() != table.columns.size()) {
       return absl::InvalidArgumentError(
           absl::StrFormat("%s, line %d: %d cells where the first line has %d",
                           name, line, row.cells.size(), table.columns.size()));
+    }
     table.rows.push_back(std::move(row));
   }
-  if (table.rows.empty())
+  if (table.rows.empty()) {
     return absl::InvalidArgumentError(name + " has no rows of data");
+  }
   return table;
 }
 
@@ -124,15 +128,17 @@ absl::StatusOr<size_t> FindColumn(const CsvTable& table,
                                   const std::string& column) {
   const auto& columns = table.columns;
   const auto named = std::find(columns.begin(), columns.end(), column);
-  if (named != columns.end())
+  if (named != columns.end()) {
     return static_cast<size_t>(named - columns.begin());
+  }
   long long number = 0;
   const char* last = column.data() + column.size();
   const auto [end, error] = std::from_chars(column.data(), last, number);
   const auto count = static_cast<long long>(columns.size());
   if (number < 0) number += count;
-  if (error == std::errc() && end == last && number >= 0 && number < count)
+  if (error == std::errc() && end == last && number >= 0 && number < count) {
     return static_cast<size_t>(number);
+  }
   const size_t listed = std::min(columns.size(), kColumnsListed);
   return absl::NotFoundError(absl::StrFormat(
       "%s has no column '%s'; it has: %s%s", table.name, column,

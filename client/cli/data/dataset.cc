@@ -39,10 +39,11 @@ absl::Status ReadClasses(const CsvTable& table, size_t column,
       ParseClass(cell, &number);
     } else {
       const auto name = std::find(names.begin(), names.end(), cell);
-      if (name == names.end())
+      if (name == names.end()) {
         return absl::InvalidArgumentError(absl::StrFormat(
             "%s, line %d: '%s' is not one of the %d known classes", table.name,
             row.line, cell, names.size()));
+      }
       number = static_cast<uint32_t>(name - names.begin());
     }
     dataset->classes.push_back(number);
@@ -73,16 +74,19 @@ absl::StatusOr<Dataset> DatasetFromIdx(IdxArray images,
   dataset.format.set_element_type(v1::ELEMENT_TYPE_UINT8);
   dataset.format.set_scale(1.0F / 255);
   if (labels.has_value()) {
-    if (labels->dimensions.size() != 1)
+    if (labels->dimensions.size() != 1) {
       return absl::InvalidArgumentError(
           "the labels have more than one dimension: are these images?");
-    if (labels->rows() != images.rows())
+    }
+    if (labels->rows() != images.rows()) {
       return absl::InvalidArgumentError(
           absl::StrFormat("there are %d images but %d labels: the files do not "
                           "belong together",
                           images.rows(), labels->rows()));
-    for (char label : labels->elements)
+    }
+    for (char label : labels->elements) {
       dataset.classes.push_back(static_cast<unsigned char>(label));
+    }
   }
   dataset.inputs = std::move(images.elements);
   return dataset;
@@ -105,20 +109,23 @@ absl::StatusOr<Dataset> DatasetFromCsv(const CsvTable& table,
     }
   }
   dataset.input_size = table.columns.size() - (target.column.empty() ? 0 : 1);
-  if (dataset.input_size == 0)
+  if (dataset.input_size == 0) {
     return absl::InvalidArgumentError(table.name +
                                       " has no columns but the target's");
+  }
   for (const CsvTable::Row& row : table.rows) {
     for (size_t i = 0; i < row.cells.size(); ++i) {
-      if (i == target_column && (target.left_out || !target.regression))
+      if (i == target_column && (target.left_out || !target.regression)) {
         continue;
+      }
       float number = 0;
       if (!ParseNumber(row.cells[i], &number)) return NotANumber(table, row, i);
-      if (i == target_column)
+      if (i == target_column) {
         dataset.targets.push_back(number);
-      else
+      } else {
         dataset.inputs.append(reinterpret_cast<const char*>(&number),
                               sizeof(number));
+      }
     }
   }
   return dataset;
@@ -131,8 +138,9 @@ uint32_t OutputSize(const v1::SessionSpec& spec) {
 absl::Status CheckClassNumbers(const Dataset& dataset,
                                const v1::SessionSpec& spec) {
   const uint32_t outputs = OutputSize(spec);
-  if (dataset.class_names.empty() || dataset.class_names.size() == outputs)
+  if (dataset.class_names.empty() || dataset.class_names.size() == outputs) {
     return absl::OkStatus();
+  }
   return absl::InvalidArgumentError(absl::StrFormat(
       "the data names %d classes, the network has %d outputs: name all classes "
       "in the order of their numbers",
@@ -141,26 +149,30 @@ absl::Status CheckClassNumbers(const Dataset& dataset,
 
 absl::Status CheckFits(const Dataset& dataset, const v1::SessionSpec& spec,
                        const std::string& name) {
-  if (dataset.input_size != spec.input_size())
+  if (dataset.input_size != spec.input_size()) {
     return absl::InvalidArgumentError(
         absl::StrFormat("%s has %d inputs a sample, the session takes %d", name,
                         dataset.input_size, spec.input_size()));
-  if (dataset.format.element_type() != spec.input().element_type())
+  }
+  if (dataset.format.element_type() != spec.input().element_type()) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s would be sent as %s, the session takes %s (IDX is sent as bytes, "
         "CSV as floats)",
         name, v1::ElementType_Name(dataset.format.element_type()),
         v1::ElementType_Name(spec.input().element_type())));
+  }
   const uint32_t outputs = OutputSize(spec);
-  if (!dataset.targets.empty() && outputs != 1)
+  if (!dataset.targets.empty() && outputs != 1) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s has one number as its target, the network has %d outputs", name,
         outputs));
-  if (!dataset.classes.empty() && dataset.output_size() > outputs)
+  }
+  if (!dataset.classes.empty() && dataset.output_size() > outputs) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s has %d classes, the network has %d outputs: one for each class is "
         "needed",
         name, dataset.output_size(), outputs));
+  }
   return absl::OkStatus();
 }
 

@@ -38,9 +38,10 @@ struct Dataset {
     request->mutable_inputs()->append(inputs, sample * row_bytes(),
                                       row_bytes());
     if (!classes.empty()) request->add_classes(classes[sample]);
-    if (!targets.empty())
+    if (!targets.empty()) {
       request->mutable_targets()->append(
           reinterpret_cast<const char*>(&targets[sample]), sizeof(float));
+    }
   }
 };
 

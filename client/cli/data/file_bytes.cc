@@ -24,9 +24,10 @@ constexpr unsigned kReadBytes = 1 << 20;
 absl::StatusOr<int> OpenForReading(const std::string& path) {
   const int file = path == "-" ? dup(STDIN_FILENO)
                                : open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0)
+  if (file < 0) {
     return absl::NotFoundError(
         absl::StrCat("cannot open ", path, ": ", std::strerror(errno)));
+  }
   struct stat state {};
   if (fstat(file, &state) == 0 && S_ISDIR(state.st_mode)) {
     close(file);
@@ -51,8 +52,9 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   size_t size = 0;
   int got = 0;
   do {
-    if (bytes.size() < size + kReadBytes)
+    if (bytes.size() < size + kReadBytes) {
       bytes.resize(2 * bytes.size() + kReadBytes);
+    }
     got = gzread(stream, bytes.data() + size, kReadBytes);
     if (got > 0) size += static_cast<size_t>(got);
   } while (got > 0);
@@ -61,9 +63,10 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   const std::string text = gzerror(stream, &error);
   gzclose(stream);
   // A file that was cut off reads as if it ended; only the error tells.
-  if (got < 0 || (error != Z_OK && error != Z_STREAM_END))
+  if (got < 0 || (error != Z_OK && error != Z_STREAM_END)) {
     return absl::DataLossError(absl::StrCat("cannot read ", path, ": ", text,
                                             ": is the file complete?"));
+  }
   return bytes;
 }
 

@@ -18,8 +18,9 @@ SampleFeed::SampleFeed(const Dataset& dataset, size_t batch_size,
       shuffle_seed_(shuffle_seed) {}
 
 std::vector<uint32_t> SampleFeed::NextOrder() const {
-  if (shuffle_seed_.has_value())
+  if (shuffle_seed_.has_value()) {
     return ShuffledOrder(dataset_.samples, *shuffle_seed_, epoch_);
+  }
   std::vector<uint32_t> order(dataset_.samples);
   std::iota(order.begin(), order.end(), 0U);
   return order;

@@ -54,8 +54,9 @@ Check WholeNumber(uint64_t smallest, uint64_t largest) {
     const char* last = text.data() + text.size();
     const auto [end, error] = std::from_chars(text.data(), last, number);
     if (error == std::errc() && end == last && number >= smallest &&
-        number <= largest)
+        number <= largest) {
       return "";
+    }
     return absl::StrCat("'", text, "' is not a whole number from ", smallest,
                         " to ", largest);
   };

@@ -24,8 +24,9 @@ std::string PathOf(const CLI::App& command) {
 
 std::vector<std::string> NamesOfOptions(const CLI::App& command) {
   std::vector<std::string> names;
-  for (const CLI::Option* option : command.get_options())
+  for (const CLI::Option* option : command.get_options()) {
     names.push_back(option->get_name());
+  }
   return names;
 }
 
@@ -35,8 +36,9 @@ absl::StatusOr<bool> ParseWith(CLI::App& app, const Line&... line) {
     app.parse(line...);
     return true;
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() != 0)
+    if (error.get_exit_code() != 0) {
       return absl::InvalidArgumentError(error.what());
+    }
     app.exit(error);
     return false;
   }
@@ -164,8 +166,9 @@ std::string Command::typed_path() const { return PathOf(Innermost(*app_)); }
 std::vector<std::string> Command::choices() const {
   std::vector<std::string> names;
   for (const CLI::App* choice :
-       Innermost(*app_).get_subcommands([](const CLI::App*) { return true; }))
+       Innermost(*app_).get_subcommands([](const CLI::App*) { return true; })) {
     names.push_back(choice->get_name());
+  }
   return names;
 }
 

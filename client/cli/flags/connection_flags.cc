@@ -24,10 +24,11 @@ absl::StatusOr<Metadata> AllMetadata(const ConnectionFlags& flags,
   if (!all.ok()) return all;
   if (!flags.metadata_file.empty()) {
     absl::StatusOr<std::string> text = ReadFile(flags.metadata_file);
-    if (!text.ok())
+    if (!text.ok()) {
       return absl::Status(text.status().code(),
                           absl::StrCat(kMetadataFile, ": ",
                                        std::string(text.status().message())));
+    }
     auto pairs = ParsePairs(kMetadataFile, *text);
     if (!pairs.ok()) return pairs;
     Override(&*all, *std::move(pairs));
@@ -50,22 +51,26 @@ absl::Status AboutFlags(const absl::Status& status) {
       {"tls.key_file: ", "--tls-key"},
       {"authority: ", "--authority"}};
   std::string fault(status.message());
-  for (const auto& [field, flag] : kFlags)
-    if (fault.starts_with(field))
+  for (const auto& [field, flag] : kFlags) {
+    if (fault.starts_with(field)) {
       return absl::Status(
           status.code(),
           absl::StrCat(flag, ": ", fault.substr(std::strlen(field))));
+    }
+  }
   return status;
 }
 
 // Where the server may want TLS, or more of it.
 std::string AdviceOnTls(const ClientOptions& client) {
-  if (!client.tls.has_value())
+  if (!client.tls.has_value()) {
     return "If the server expects TLS, add --tls, and --tls-ca FILE with its "
            "authority's\ncertificate if your system does not know that.\n";
-  if (client.tls->certificate_file.empty())
+  }
+  if (client.tls->certificate_file.empty()) {
     return "If the server asks for a client's certificate, add --tls-cert FILE "
            "and --tls-key FILE.\n";
+  }
   return "If the server asks for a client's certificate, its authority must "
          "have signed\nthe one in --tls-cert.\n";
 }
@@ -128,10 +133,11 @@ absl::Status SetConnection(const ConnectionFlags& flags,
   client.metadata = *std::move(metadata);
   client.authority = flags.authority;
   if (flags.tls || !flags.tls_ca.empty() || !flags.tls_cert.empty() ||
-      !flags.tls_key.empty())
+      !flags.tls_key.empty()) {
     client.tls = TlsOptions{.ca_file = flags.tls_ca,
                             .certificate_file = flags.tls_cert,
                             .key_file = flags.tls_key};
+  }
   absl::StatusOr<ClientOptions> read = ReadOptions(client);
   if (!read.ok()) return AboutFlags(read.status());
   client = *std::move(read);

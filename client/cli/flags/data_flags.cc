@@ -37,10 +37,11 @@ absl::StatusOr<Dataset> LoadCsv(const std::string& path, const CsvFlags& flags,
   if (!target.column.empty()) {
     absl::StatusOr<size_t> column = FindColumn(*table, target.column);
     // Data to be predicted may well come without its target.
-    if (!column.ok() && target.left_out)
+    if (!column.ok() && target.left_out) {
       target.column.clear();
-    else if (!column.ok())
+    } else if (!column.ok()) {
       return UsageError("--target", std::string(column.status().message()));
+    }
   }
   return DatasetFromCsv(*table, target);
 }
@@ -106,24 +107,30 @@ void AddCsvFlags(Command& app, CsvFlags* flags) {
 absl::Status CheckDataSource(const DataSource& source, const CsvFlags& flags,
                              Targets targets) {
   const std::string& prefix = source.prefix;
-  if (!source.images.empty() && !source.csv.empty())
+  if (!source.images.empty() && !source.csv.empty()) {
     return UsageError(prefix + "csv",
                       "give either this or " + prefix + "images, not both");
-  if (!source.labels.empty() && source.images.empty())
+  }
+  if (!source.labels.empty() && source.images.empty()) {
     return UsageError(prefix + "labels", "needs " + prefix + "images too");
-  if (!source.given())
+  }
+  if (!source.given()) {
     return UsageError(prefix + "images",
                       "name the data: " + prefix + "images with " + prefix +
                           "labels, or " + prefix + "csv with --target");
-  if (source.images == "-" && source.labels == "-")
+  }
+  if (source.images == "-" && source.labels == "-") {
     return UsageError(prefix + "labels",
                       "images and labels cannot both be standard input");
+  }
   if (targets == Targets::kLeftOut) return absl::OkStatus();
-  if (!source.images.empty() && source.labels.empty())
+  if (!source.images.empty() && source.labels.empty()) {
     return UsageError(prefix + "labels",
                       "name the IDX file with the images' classes");
-  if (!source.csv.empty() && flags.target.empty())
+  }
+  if (!source.csv.empty() && flags.target.empty()) {
     return UsageError("--target", "name the CSV column to be predicted");
+  }
   return absl::OkStatus();
 }
 

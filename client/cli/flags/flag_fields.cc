@@ -48,8 +48,9 @@ std::string WithoutIndex(std::string_view field, int* index) {
   const size_t close = field.find(']', open);
   if (close == std::string_view::npos) return std::string(field);
   if (!absl::SimpleAtoi(std::string(field.substr(open + 1, close - open - 1)),
-                        index))
+                        index)) {
     *index = -1;
+  }
   return absl::StrCat(std::string(field.substr(0, open)),
                       std::string(field.substr(close + 1)));
 }
@@ -88,11 +89,13 @@ std::string Described(const std::string& description) {
 std::string FlagOf(std::string_view field) {
   int index = 0;
   const std::string plain = WithoutIndex(field, &index);
-  for (const Row& row : kRows)
+  for (const Row& row : kRows) {
     if (plain == row.field) return std::string(row.flag);
+  }
   const std::string last = Dashed(plain.substr(plain.rfind('.') + 1));
-  if (absl::StartsWith(plain, "layers.") && last != "dropout")
+  if (absl::StartsWith(plain, "layers.") && last != "dropout") {
     return "--layers";
+  }
   const bool of_kind =
       absl::StartsWith(plain, kKindOfSchedule) &&
       plain.find('.', sizeof(kKindOfSchedule) - 1) != std::string::npos;

@@ -47,10 +47,11 @@ std::string HelpFormat::make_group(
     std::string group, bool is_positional,
     std::vector<const CLI::Option*> options) const {
   // What may be named instead is told where it stands without its name.
-  if (!is_positional)
+  if (!is_positional) {
     std::erase_if(options, [](const CLI::Option* option) {
       return option->get_positional();
     });
+  }
   return CLI::Formatter::make_group(std::move(group), is_positional, options);
 }
 

@@ -31,8 +31,9 @@ bool ParseSize(const std::string& text, v1::Layer* layer) {
 absl::Status SetDropout(const std::string& text, const std::string& value,
                         v1::Layer* layer) {
   float share = 0;
-  if (!absl::SimpleAtof(value, &share))
+  if (!absl::SimpleAtof(value, &share)) {
     return Refused(text, "has a dropout that is no number");
+  }
   layer->set_dropout(share);
   return absl::OkStatus();
 }
@@ -45,8 +46,9 @@ absl::Status SetActivation(const std::string& text, const std::string& name,
   layer->set_activation(*activation);
   if (constant == nullptr) return absl::OkStatus();
   float number = 0;
-  if (!absl::SimpleAtof(*constant, &number))
+  if (!absl::SimpleAtof(*constant, &number)) {
     return Refused(text, "has a constant that is no number");
+  }
   layer->set_negative_scale(number);
   return absl::OkStatus();
 }
@@ -65,22 +67,24 @@ std::string LayerHelp() {
 absl::StatusOr<v1::Layer> ParseLayer(const std::string& text) {
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
   v1::Layer layer;
-  if (!ParseSize(parts[0], &layer))
+  if (!ParseSize(parts[0], &layer)) {
     return Refused(text, "does not begin with a size");
+  }
   layer.set_activation(v1::ACTIVATION_IDENTITY);
   for (size_t i = 1; i < parts.size(); ++i) {
     const std::vector<std::string> pair =
         absl::StrSplit(parts[i], absl::MaxSplits('=', 1));
     const std::string* value = pair.size() > 1 ? &pair[1] : nullptr;
     absl::Status status;
-    if (pair[0] == "dropout" && value != nullptr)
+    if (pair[0] == "dropout" && value != nullptr) {
       status = SetDropout(text, *value, &layer);
-    else if (i == 1)
+    } else if (i == 1) {
       status = SetActivation(text, pair[0], value, &layer);
-    else
+    } else {
       status = Refused(text, absl::StrCat("has '", parts[i],
                                           "' where only dropout=SHARE can "
                                           "stand"));
+    }
     if (!status.ok()) return status;
   }
   return layer;
@@ -88,8 +92,9 @@ absl::StatusOr<v1::Layer> ParseLayer(const std::string& text) {
 
 std::string ActivationText(const v1::Layer& layer) {
   std::string text(NameOf(TableOf<v1::Activation>(), layer.activation()));
-  if (layer.has_negative_scale())
+  if (layer.has_negative_scale()) {
     absl::StrAppend(&text, "=", layer.negative_scale());
+  }
   return text;
 }
 
@@ -97,8 +102,9 @@ std::string NetworkText(const v1::SessionSpec& spec) {
   std::string text = absl::StrCat(spec.input_size());
   for (const v1::Layer& layer : spec.layers()) {
     absl::StrAppend(&text, "-", layer.size(), ":", ActivationText(layer));
-    if (layer.dropout() > 0)
+    if (layer.dropout() > 0) {
       absl::StrAppend(&text, ":dropout=", layer.dropout());
+    }
   }
   return text;
 }

@@ -13,15 +13,18 @@ absl::Status ChangeDropout(const std::vector<float>& dropout,
                            v1::SessionSpec* spec) {
   const int hidden = spec->layers_size() - 1;  // the output drops nothing
   const auto given = static_cast<int>(dropout.size());
-  if (hidden < 1)
+  if (hidden < 1) {
     return UsageError("--dropout", "the network has no layer to drop from");
-  if (given != 1 && given != hidden)
+  }
+  if (given != 1 && given != hidden) {
     return UsageError("--dropout",
                       absl::StrCat("names ", given, " shares for ", hidden,
                                    " layers before the output: give one, or "
                                    "one a layer"));
-  for (int k = 0; k < hidden; ++k)
+  }
+  for (int k = 0; k < hidden; ++k) {
     spec->mutable_layers(k)->set_dropout(dropout[given == 1 ? 0 : k]);
+  }
   return absl::OkStatus();
 }
 

@@ -17,11 +17,12 @@ absl::Status SetClassWeights(const std::string& text, v1::SessionSpec* spec) {
   const std::vector<std::string> parts = absl::StrSplit(text, ',');
   for (const std::string& part : parts) {
     float weight = 0;
-    if (!absl::SimpleAtof(part, &weight))
+    if (!absl::SimpleAtof(part, &weight)) {
       return UsageError("--class-weights",
                         absl::StrCat("'", part,
                                      "' is not a number; write one for each "
                                      "output, e.g. 1,2.5,1, or none"));
+    }
     spec->add_class_weights(weight);
   }
   return absl::OkStatus();
@@ -35,13 +36,14 @@ std::string LossName(v1::Loss loss) {
 
 void AddLossFlags(Command& app, FlagUse use, LossFlags* flags) {
   constexpr char kGroup[] = "Loss";
-  if (use == FlagUse::kMake)
+  if (use == FlagUse::kMake) {
     app.add_option("--loss", flags->loss,
                    Choices(TableOf<v1::Loss>()) +
                        " [cross-entropy after softmax, else "
                        "half-squared-error]")
         ->type_name("NAME")
         ->group(kGroup);
+  }
   app.add_option("--label-smoothing", flags->label_smoothing,
                  "cross-entropy: share of each target spread over all "
                  "classes [0]")
@@ -65,8 +67,9 @@ absl::Status ChooseLoss(const LossFlags& flags, v1::SessionSpec* spec) {
       spec->layers().rbegin()->activation() == v1::ACTIVATION_SOFTMAX
           ? v1::LOSS_CROSS_ENTROPY
           : v1::LOSS_HALF_SQUARED_ERROR;
-  if (!flags.loss.empty())
+  if (!flags.loss.empty()) {
     loss = Choose("--loss", TableOf<v1::Loss>(), flags.loss);
+  }
   if (!loss.ok()) return loss.status();
   spec->set_loss(*loss);
   return absl::OkStatus();
@@ -80,11 +83,12 @@ absl::Status ChangeLoss(const LossFlags& flags, v1::SessionSpec* spec,
   }
   if (flags.huber_delta.has_value()) {
     // The server reads it for this loss alone, and refuses it for none.
-    if (spec->loss() != v1::LOSS_HUBER)
+    if (spec->loss() != v1::LOSS_HUBER) {
       return UsageError("--huber-delta",
                         absl::StrCat("is a setting of the loss huber; this "
                                      "loss is ",
                                      LossName(spec->loss())));
+    }
     spec->set_huber_delta(*flags.huber_delta);
     mask->add_paths("huber_delta");
   }

@@ -16,18 +16,21 @@ namespace backprop::cli {
 absl::StatusOr<Metadata::value_type> ParsePair(const std::string& source,
                                                const std::string& text) {
   const size_t end = text.find('=');
-  if (end == std::string::npos)
+  if (end == std::string::npos) {
     return UsageError(source, "a pair has no '='; write KEY=VALUE");
+  }
   Metadata::value_type pair(absl::AsciiStrToLower(text.substr(0, end)),
                             text.substr(end + 1));
   absl::Status status = CheckMetadata({pair});
-  if (!status.ok())
+  if (!status.ok()) {
     return UsageError(
         source, std::string(absl::StripPrefix(status.message(), "metadata: ")));
-  if (pair.first.ends_with("-bin"))
+  }
+  if (pair.first.ends_with("-bin")) {
     return UsageError(source, "'" + pair.first +
                                   "' is a key for bytes, which text cannot "
                                   "give; use another, or the client library");
+  }
   return pair;
 }
 

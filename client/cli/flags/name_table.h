@@ -45,8 +45,9 @@ template <typename Table>
 absl::StatusOr<ValueOf<Table>> Choose(const std::string& flag,
                                       const Table& table,
                                       std::string_view name) {
-  for (const auto& entry : table)
+  for (const auto& entry : table) {
     if (entry.name == name) return entry.value;
+  }
   return UsageError(
       flag, absl::StrCat("'", std::string(name),
                          "' is not known; choose one of ", Choices(table)));
@@ -55,8 +56,9 @@ absl::StatusOr<ValueOf<Table>> Choose(const std::string& flag,
 // "?" for what this client does not know.
 template <typename Table>
 std::string_view NameOf(const Table& table, const ValueOf<Table>& value) {
-  for (const auto& entry : table)
+  for (const auto& entry : table) {
     if (entry.value == value) return entry.name;
+  }
   return "?";
 }
 
@@ -80,8 +82,9 @@ const auto& TableOf() {
   static const std::vector<Entry>& table = *[] {
     auto* const entries = new std::vector<Entry>;
     for (const EnumName& known :
-         EnumNames(*google::protobuf::GetEnumDescriptor<Enum>()))
+         EnumNames(*google::protobuf::GetEnumDescriptor<Enum>())) {
       entries->push_back({known.name, static_cast<Enum>(known.number)});
+    }
     return entries;
   }();
   return table;

@@ -66,8 +66,9 @@ google::protobuf::Message& MutableKind(Kind kind, v1::Optimiser* optimiser) {
 
 absl::Status NotOf(const OwnSetting& setting, const v1::Optimiser& optimiser) {
   std::vector<std::string> having;
-  for (const auto& [name, kind] : kOptimisers)
+  for (const auto& [name, kind] : kOptimisers) {
     if (FieldOf(kind, setting) != nullptr) having.emplace_back(name);
+  }
   const std::string last = having.back();
   having.pop_back();
   return UsageError(
@@ -107,12 +108,13 @@ struct NumberFlag {
 
 void AddOptimiserFlags(Command& app, FlagUse use, OptimiserFlags* flags) {
   constexpr char kGroup[] = "Optimiser";
-  if (use == FlagUse::kMake)
+  if (use == FlagUse::kMake) {
     app.add_option("--optimiser", flags->optimiser,
                    absl::StrCat(Choices(kOptimisers), ", or adamw: adam with ",
                                 "--decoupled-decay 0.01 [sgd]"))
         ->type_name("NAME")
         ->group(kGroup);
+  }
   const NumberFlag numbers[] = {
       {"--learning-rate", &flags->learning_rate, AboveZero(),
        use == FlagUse::kMake ? "How far each step moves [0.01; adam: 0.001, "
@@ -135,15 +137,17 @@ void AddOptimiserFlags(Command& app, FlagUse use, OptimiserFlags* flags) {
       {"--clip-value", &flags->clip_value, NumberFrom(0),
        "Largest number in a gradient; 0: any [0]"},
   };
-  for (const NumberFlag& flag : numbers)
+  for (const NumberFlag& flag : numbers) {
     app.add_option(flag.name, *flag.number, flag.help)
         ->check(flag.check)
         ->type_name("NUMBER")
         ->group(kGroup);
-  if (use == FlagUse::kMake)
+  }
+  if (use == FlagUse::kMake) {
     app.add_flag("--nesterov", flags->nesterov,
                  "sgd: momentum in Nesterov's form")
         ->group(kGroup);
+  }
 }
 
 absl::Status ChangeOptimiser(const OptimiserFlags& flags,
@@ -177,10 +181,11 @@ absl::Status ChangeOptimiser(const OptimiserFlags& flags,
 absl::StatusOr<v1::Optimiser> MakeOptimiser(const OptimiserFlags& flags) {
   const bool adamw = flags.optimiser == kAdamW;
   absl::StatusOr<Kind> kind = Kind::kSgd;
-  if (adamw)
+  if (adamw) {
     kind = Kind::kAdam;
-  else if (!flags.optimiser.empty())
+  } else if (!flags.optimiser.empty()) {
     kind = Choose("--optimiser", kOptimisers, flags.optimiser);
+  }
   if (!kind.ok()) return kind.status();
   v1::Optimiser optimiser;
   MutableKind(*kind, &optimiser);
@@ -190,8 +195,9 @@ absl::StatusOr<v1::Optimiser> MakeOptimiser(const OptimiserFlags& flags) {
   absl::Status status = ChangeOptimiser(flags, &optimiser, &all_new);
   if (!status.ok()) return status;
   if (!flags.nesterov) return optimiser;
-  if (!optimiser.has_sgd() || optimiser.sgd().momentum() == 0)
+  if (!optimiser.has_sgd() || optimiser.sgd().momentum() == 0) {
     return UsageError("--nesterov", "needs sgd with --momentum above 0");
+  }
   optimiser.mutable_sgd()->set_nesterov(true);
   return optimiser;
 }
@@ -211,8 +217,9 @@ std::string OwnNumbers(const v1::Optimiser& optimiser) {
     if (field == nullptr) continue;
     const float number = own.GetReflection()->GetFloat(own, field);
     // Where 0 and "not set" are the same, 0 means that it is not there.
-    if (number != 0 || field->has_presence())
+    if (number != 0 || field->has_presence()) {
       absl::StrAppend(&text, ", ", setting.name, " ", number);
+    }
   }
   if (optimiser.sgd().nesterov()) absl::StrAppend(&text, " (Nesterov's)");
   return text;

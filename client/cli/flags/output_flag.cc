@@ -19,10 +19,11 @@ absl::Status WriteOutput(const std::string& output, const std::string& bytes) {
 void TellOutput(const GlobalFlags& global, const std::string& output,
                 const Json& object, const std::string& words) {
   std::ostream& out = output == "-" ? std::cerr : std::cout;
-  if (global.json)
+  if (global.json) {
     PrintJson(object, out);
-  else
+  } else {
     out << words << std::endl;
+  }
 }
 
 }  // namespace backprop::cli

@@ -51,16 +51,17 @@ std::vector<Setting> Settings(const ScheduleFlags& flags) {
 
 std::string NamesOf(const std::vector<Kind>& kinds) {
   std::string names;
-  for (const Kind kind : kinds)
+  for (const Kind kind : kinds) {
     absl::StrAppend(&names, names.empty() ? "" : ", ",
                     std::string(NameOf(kSchedules, kind)));
+  }
   return names;
 }
 
 absl::Status CheckSettings(const ScheduleFlags& flags, Kind kind) {
-  for (const Setting& setting : Settings(flags))
+  for (const Setting& setting : Settings(flags)) {
     if (setting.given && std::find(setting.kinds.begin(), setting.kinds.end(),
-                                   kind) == setting.kinds.end())
+                                   kind) == setting.kinds.end()) {
       return UsageError(
           setting.flag,
           absl::StrCat(
@@ -68,9 +69,12 @@ absl::Status CheckSettings(const ScheduleFlags& flags, Kind kind) {
               flags.kind.empty()
                   ? "; name one"
                   : absl::StrCat("; ", flags.kind, " has no such setting")));
-  if (flags.restarts && !flags.steps.has_value())
+    }
+  }
+  if (flags.restarts && !flags.steps.has_value()) {
     return UsageError("--schedule-steps",
                       "restarts need it: the length of the first period");
+  }
   return absl::OkStatus();
 }
 
@@ -80,10 +84,11 @@ absl::StatusOr<uint64_t> Length(const ScheduleFlags& flags,
   if (flags.steps.has_value()) return *flags.steps;
   const uint64_t warmup = flags.warmup_steps.value_or(0);
   if (run_steps == 0) return 0;  // the server asks for it
-  if (run_steps <= warmup)
+  if (run_steps <= warmup) {
     return UsageError("--warmup-steps",
                       absl::StrCat("leaves no steps for the ", flags.kind,
                                    " schedule: training takes ", run_steps));
+  }
   return run_steps - warmup;
 }
 
@@ -156,8 +161,9 @@ absl::StatusOr<v1::Schedule> MakeSchedule(const ScheduleFlags& flags,
   v1::Schedule schedule;
   schedule.set_warmup_steps(flags.warmup_steps.value_or(0));
   absl::StatusOr<uint64_t> length = 0;
-  if (*kind == Kind::kPolynomial || *kind == Kind::kCosine)
+  if (*kind == Kind::kPolynomial || *kind == Kind::kCosine) {
     length = Length(flags, run_steps);
+  }
   if (!length.ok()) return length.status();
   switch (*kind) {
     case Kind::KIND_NOT_SET:
@@ -196,11 +202,13 @@ std::string ScheduleName(const v1::Schedule& schedule) {
 
 std::string ScheduleText(const v1::Schedule& schedule) {
   std::string text;
-  if (schedule.kind_case() != Kind::KIND_NOT_SET)
+  if (schedule.kind_case() != Kind::KIND_NOT_SET) {
     text = absl::StrCat(ScheduleName(schedule), " schedule");
-  if (schedule.warmup_steps() > 0)
+  }
+  if (schedule.warmup_steps() > 0) {
     absl::StrAppend(&text, text.empty() ? "" : ", ", "warm-up of ",
                     schedule.warmup_steps(), " steps");
+  }
   return text;
 }
 

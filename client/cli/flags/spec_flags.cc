@@ -27,8 +27,9 @@ std::vector<std::string> DefaultLayers(const DataShape& data) {
 
 absl::Status SetLayers(const SpecFlags& flags, const DataShape& data,
                        v1::SessionSpec* spec) {
-  if (flags.layers.empty() && data.output_size == 0)
+  if (flags.layers.empty() && data.output_size == 0) {
     return UsageError("--layers", "say what to make, e.g. 128:relu,10:softmax");
+  }
   for (const std::string& text :
        flags.layers.empty() ? DefaultLayers(data) : flags.layers) {
     absl::StatusOr<v1::Layer> layer = ParseLayer(text);
@@ -36,11 +37,12 @@ absl::Status SetLayers(const SpecFlags& flags, const DataShape& data,
     *spec->add_layers() = *layer;
   }
   const auto forms = static_cast<int>(flags.delta_form.size());
-  if (forms > 1 && forms != spec->layers_size())
+  if (forms > 1 && forms != spec->layers_size()) {
     return UsageError(
         "--delta-form",
         absl::StrCat("names ", forms, " forms for ", spec->layers_size(),
                      " layers: give one, or one a layer"));
+  }
   for (int k = 0; forms > 0 && k < spec->layers_size(); ++k) {
     absl::StatusOr<v1::DeltaForm> form = Choose(
         "--delta-form", kDeltaForms, flags.delta_form[forms == 1 ? 0 : k]);
@@ -63,9 +65,10 @@ v1::InitialiserKind DefaultInitialiser(const v1::SessionSpec& spec) {
 
 absl::Status SetInitialiser(const SpecFlags& flags, v1::SessionSpec* spec) {
   absl::StatusOr<v1::InitialiserKind> kind = DefaultInitialiser(*spec);
-  if (!flags.initialiser.empty())
+  if (!flags.initialiser.empty()) {
     kind = Choose("--initialiser", TableOf<v1::InitialiserKind>(),
                   flags.initialiser);
+  }
   if (!kind.ok()) return kind.status();
   spec->mutable_initialiser()->set_kind(*kind);
   spec->mutable_initialiser()->set_seed(flags.seed);
@@ -75,22 +78,25 @@ absl::Status SetInitialiser(const SpecFlags& flags, v1::SessionSpec* spec) {
 
 absl::Status SetStandardise(const SpecFlags& flags, const DataShape& data,
                             v1::SessionSpec* spec) {
-  if (flags.standardise.empty())
+  if (flags.standardise.empty()) {
     return flags.min_deviation.has_value()
                ? UsageError("--min-deviation", "is for --standardise")
                : absl::OkStatus();
+  }
   uint64_t samples = data.samples / flags.batch_size * flags.batch_size;
   const bool all = flags.standardise == "all";
-  if (all && data.samples == 0)
+  if (all && data.samples == 0) {
     return UsageError("--standardise",
                       "say how many samples to learn from, e.g. 1000");
+  }
   // Its validator has seen to it that it is a number.
   if (!all) samples = std::stoull(flags.standardise);
-  if (data.samples > 0 && samples > data.samples)
+  if (data.samples > 0 && samples > data.samples) {
     return UsageError("--standardise",
                       absl::StrCat("the data has ", data.samples,
                                    " samples to learn from: give that many at "
                                    "most"));
+  }
   v1::Standardisation* standardisation =
       spec->mutable_input()->mutable_standardisation();
   standardisation->set_learn_samples(samples);
@@ -106,8 +112,9 @@ absl::Status SetOptimiser(const SpecFlags& flags, const DataShape& data,
       MakeSchedule(flags.schedule, data.train_samples / flags.batch_size);
   if (!schedule.ok()) return schedule.status();
   *spec->mutable_optimiser() = *std::move(optimiser);
-  if (flags.schedule.given())
+  if (flags.schedule.given()) {
     *spec->mutable_optimiser()->mutable_schedule() = *std::move(schedule);
+  }
   return absl::OkStatus();
 }
 
@@ -199,8 +206,9 @@ std::string FirstSpecFlag(const Command& app) {
   AddSpecFlags(spec_flags, &flags);
   for (const std::string& name : spec_flags.option_names()) {
     if (name.starts_with("--") && name != "--help" && name != "--seed" &&
-        app.count(name) > 0)
+        app.count(name) > 0) {
       return name;
+    }
   }
   return "";
 }

@@ -25,9 +25,10 @@ std::string CosineText(const v1::CosineDecay& cosine) {
   std::string text = absl::StrCat(", period of ", Steps(cosine.period_steps()),
                                   ", down to ", cosine.min_rate());
   if (cosine.restarts()) absl::StrAppend(&text, ", with restarts");
-  if (cosine.restarts() && cosine.period_factor() > 1)
+  if (cosine.restarts() && cosine.period_factor() > 1) {
     absl::StrAppend(&text, ", each period ", cosine.period_factor(),
                     " times as long");
+  }
   return text;
 }
 
@@ -73,48 +74,56 @@ std::string DecayText(const v1::Optimiser& optimiser) {
   std::vector<std::string> parts;
   if (optimiser.l2() > 0) parts.push_back(absl::StrCat("l2 ", optimiser.l2()));
   if (optimiser.l1() > 0) parts.push_back(absl::StrCat("l1 ", optimiser.l1()));
-  if (optimiser.decoupled_decay() > 0)
+  if (optimiser.decoupled_decay() > 0) {
     parts.push_back(absl::StrCat("decoupled ", optimiser.decoupled_decay()));
+  }
   return absl::StrJoin(parts, ", ");
 }
 
 std::string ClippingText(const v1::GradientClipping& clipping) {
   std::vector<std::string> parts;
-  if (clipping.max_norm() > 0)
+  if (clipping.max_norm() > 0) {
     parts.push_back(absl::StrCat("norm ", clipping.max_norm()));
-  if (clipping.max_value() > 0)
+  }
+  if (clipping.max_value() > 0) {
     parts.push_back(absl::StrCat("each number ", clipping.max_value()));
+  }
   return absl::StrJoin(parts, ", ");
 }
 
 std::string ScheduleNumbers(const v1::Schedule& schedule) {
   std::string text =
       absl::StrCat(ScheduleName(schedule), KindNumbers(schedule));
-  if (schedule.warmup_steps() > 0)
+  if (schedule.warmup_steps() > 0) {
     absl::StrAppend(&text, "; warm-up of ", Steps(schedule.warmup_steps()));
+  }
   return text;
 }
 
 std::string LossNumbers(const v1::SessionSpec& spec) {
   std::string text = LossName(spec.loss());
-  if (spec.loss() == v1::LOSS_HUBER)
+  if (spec.loss() == v1::LOSS_HUBER) {
     absl::StrAppend(&text, ", delta ", spec.huber_delta());
-  if (spec.label_smoothing() > 0)
+  }
+  if (spec.label_smoothing() > 0) {
     absl::StrAppend(&text, ", label smoothing ", spec.label_smoothing());
+  }
   const int weights = spec.class_weights_size();
-  if (weights > kMostListed)
+  if (weights > kMostListed) {
     absl::StrAppend(&text, ", ", Grouped(weights), " class weights");
-  else if (weights > 0)
+  } else if (weights > 0) {
     absl::StrAppend(&text, ", class weights ",
                     absl::StrJoin(spec.class_weights(), ","));
+  }
   return text;
 }
 
 std::string InitialiserText(const v1::SessionSpec& spec) {
   if (!spec.has_initialiser()) return "given weights";
   std::string text = InitialiserName(spec.initialiser().kind());
-  if (spec.initialiser().value() != 0)
+  if (spec.initialiser().value() != 0) {
     absl::StrAppend(&text, " ", spec.initialiser().value());
+  }
   return absl::StrCat(text, ", seed ", spec.initialiser().seed());
 }
 
@@ -123,8 +132,9 @@ std::string InputText(const v1::SessionSpec& spec) {
   std::string text = absl::StrCat(
       Grouped(spec.input_size()),
       format.element_type() == v1::ELEMENT_TYPE_UINT8 ? " bytes" : " floats");
-  if (format.scale() != 0 && format.scale() != 1)
+  if (format.scale() != 0 && format.scale() != 1) {
     absl::StrAppend(&text, " times ", format.scale());
+  }
   if (!format.has_standardisation()) return text;
   const v1::Standardisation& standardisation = format.standardisation();
   const uint64_t learn = standardisation.learn_samples();

@@ -26,9 +26,10 @@ absl::Status CheckSources(const TrainFlags& flags) {
   const auto from_stdin = [](const DataSource& source) {
     return source.images == "-" || source.labels == "-" || source.csv == "-";
   };
-  if (from_stdin(flags.training) && from_stdin(flags.test))
+  if (from_stdin(flags.training) && from_stdin(flags.test)) {
     return UsageError(flags.test.name(),
                       "standard input holds the training data already");
+  }
   return absl::OkStatus();
 }
 
@@ -100,31 +101,37 @@ absl::Status CheckTrainFlags(const Command& command, const TrainFlags& flags) {
   absl::Status status = CheckSources(flags);
   if (!status.ok()) return status;
   if (flags.require_accuracy.has_value()) {
-    if (!flags.test_given())
+    if (!flags.test_given()) {
       return UsageError("--require-accuracy",
                         "needs test data: name --test-images and "
                         "--test-labels, or --test-csv");
-    if (!(*flags.require_accuracy >= 0 && *flags.require_accuracy <= 1))
+    }
+    if (!(*flags.require_accuracy >= 0 && *flags.require_accuracy <= 1)) {
       return UsageError("--require-accuracy",
                         "must be a share from 0 to 1, e.g. 0.85");
-    if (flags.csv.regression)
+    }
+    if (flags.csv.regression) {
       return UsageError("--require-accuracy",
                         "is for classes; of a number to be met only the error "
                         "says how well it is met");
+    }
   }
-  if (!flags.output.empty() && flags.no_replica)
+  if (!flags.output.empty() && flags.no_replica) {
     return UsageError("--output",
                       "writes the replica's weights; leave --no-replica out");
-  if (flags.output == "-")
+  }
+  if (flags.output == "-") {
     return UsageError("--output",
                       "name a file: standard output tells of the training");
+  }
   if (flags.session_id.empty()) return absl::OkStatus();
   const std::string flag = FirstSpecFlag(command);
-  if (!flag.empty())
+  if (!flag.empty()) {
     return UsageError(flag,
                       "a session keeps the spec that it was made with; leave "
                       "this out, or leave --session out to make another. What "
                       "can change: backprop session update --help");
+  }
   return absl::OkStatus();
 }
 
@@ -138,10 +145,11 @@ absl::StatusOr<TrainData> LoadTrainData(const TrainFlags& flags) {
     csv.classes = data.training.class_names;
     absl::StatusOr<Dataset> test = LoadData(flags.test, csv, Targets::kRead);
     if (!test.ok()) return test.status();
-    if (test->class_names != data.training.class_names)
+    if (test->class_names != data.training.class_names) {
       return absl::InvalidArgumentError(
           flags.test.name() +
           " has class names where the training data has class numbers");
+    }
     data.test = *std::move(test);
   }
   return data;
@@ -150,16 +158,19 @@ absl::StatusOr<TrainData> LoadTrainData(const TrainFlags& flags) {
 absl::Status CheckTrainData(const TrainFlags& flags, const TrainData& data,
                             const v1::SessionSpec& spec) {
   absl::Status status = CheckFits(data.training, spec, flags.training.name());
-  if (status.ok() && data.test.has_value())
+  if (status.ok() && data.test.has_value()) {
     status = CheckFits(*data.test, spec, flags.test.name());
+  }
   if (!status.ok()) return status;
-  if (data.training.samples < spec.batch_size())
+  if (data.training.samples < spec.batch_size()) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s has %d samples, fewer than the %d of one step: give more, or make "
         "a session of a smaller --batch-size",
         flags.training.name(), data.training.samples, spec.batch_size()));
-  if (flags.session_id.empty() || !flags.csv.classes.empty())
+  }
+  if (flags.session_id.empty() || !flags.csv.classes.empty()) {
     return absl::OkStatus();
+  }
   status = CheckClassNumbers(data.training, spec);
   if (status.ok()) return status;
   return UsageError("--classes", std::string(status.message()));

@@ -75,9 +75,10 @@ absl::Status TrainingRun::Take(const TrainAnswer& answer, double* error_sum,
   if (replica_.has_value()) {
     absl::Status status =
         replica_->Apply(response, answer.inputs, answer.detail);
-    if (!status.ok())
+    if (!status.ok()) {
       return absl::Status(status.code(),
                           absl::StrCat("replica: ", status.message()));
+    }
   }
   return response.has_rejection() ? Advised(FromRejection(response.rejection()))
                                   : absl::OkStatus();
@@ -94,8 +95,9 @@ absl::Status TrainingRun::ReadEpoch(EpochResult* result, Progress& progress) {
       finished_ = true;
       status = stream_->Finish();
       interrupted_ = status.ok() && Interrupted();
-      if (status.ok() && !interrupted_)
+      if (status.ok() && !interrupted_) {
         status = absl::UnavailableError("the server ended the stream");
+      }
       break;
     }
     status = Take(answer, &error_sum, &result->samples);
@@ -111,8 +113,9 @@ absl::Status TrainingRun::ReadEpoch(EpochResult* result, Progress& progress) {
     }
   }
   result->seconds = SecondsSince(begin);
-  if (totals_.steps != first_step)
+  if (totals_.steps != first_step) {
     result->error = error_sum / static_cast<double>(totals_.steps - first_step);
+  }
   return status;
 }
 
@@ -122,10 +125,11 @@ absl::Status TrainingRun::Learn(Progress& progress) {
     feed_.BeginLearning(before);
     absl::Status status = SendAndRead("standardisation", progress).status();
     if (!status.ok()) return status;
-    if (!interrupted_ && stream_->samples_to_learn() == before)
+    if (!interrupted_ && stream_->samples_to_learn() == before) {
       return absl::InternalError(
           "the server took samples for the inputs' standardisation and learnt "
           "nothing");
+    }
   }
   return absl::OkStatus();
 }

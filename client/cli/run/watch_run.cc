@@ -56,16 +56,18 @@ absl::Status WatchRun::TakeAnchor(Anchor anchor) {
 absl::Status WatchRun::Take(WatchStream& stream,
                             const v1::WatchDeltasResponse& response) {
   absl::Status status;
-  if (std::optional<Anchor> anchor = stream.TakeAnchor())
+  if (std::optional<Anchor> anchor = stream.TakeAnchor()) {
     status = TakeAnchor(*std::move(anchor));
-  else if (replica_.has_value())
+  } else if (replica_.has_value()) {
     status = replica_->Apply(response);
+  }
   client::MutexLock lock(mutex_);
   if (replica_.has_value()) progress_.step = replica_->step();
   progress_.bytes += response.ByteSizeLong();
-  if (!status.ok())
+  if (!status.ok()) {
     return absl::Status(status.code(),
                         absl::StrCat("replica: ", status.message()));
+  }
   progress_.steps += response.errors_size();
   for (const float error : response.errors()) progress_.error_sum += error;
   progress_.digests += response.digests_size();
@@ -84,8 +86,9 @@ absl::Status WatchRun::FollowToEnd() {
   absl::Status status;
   if (Begin(stream)) {
     v1::WatchDeltasResponse response;
-    while (status.ok() && !Arrived() && stream->Next(&response))
+    while (status.ok() && !Arrived() && stream->Next(&response)) {
       status = Take(*stream, response);
+    }
   }
   if (!status.ok() || Arrived()) stream->Cancel();
   absl::Status finished = stream->Finish();

@@ -31,8 +31,9 @@ LineThinning::LineThinning(uint64_t most, Spread spread)
 bool LineThinning::Tells(uint64_t number) const {
   if (number <= 1 || number >= most_ || most_ <= kLines) return true;
   const uint64_t step = (most_ + kLines - 1) / kLines;
-  if (spread_ == Spread::kEven)
+  if (spread_ == Spread::kEven) {
     return number % step == 0 || (number < step && IsRound(number));
+  }
   return PartOf(number, most_) != PartOf(number - 1, most_);
 }
 

@@ -20,8 +20,9 @@ constexpr char kEraseRest[] = "\x1b[K";
 
 size_t ColumnsOf(int descriptor) {
   winsize size{};
-  if (ioctl(descriptor, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+  if (ioctl(descriptor, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
     return kUsualColumns;
+  }
   return size.ws_col;
 }
 
@@ -29,8 +30,9 @@ Terminal TerminalAt(FILE* stream) {
   const int descriptor = fileno(stream);
   const char* term = std::getenv("TERM");
   if (isatty(descriptor) != 1 ||
-      (term != nullptr && std::string_view(term) == "dumb"))
+      (term != nullptr && std::string_view(term) == "dumb")) {
     return {};
+  }
   return {.write =
               [stream](std::string_view text) {
                 std::fwrite(text.data(), 1, text.size(), stream);

@@ -23,8 +23,9 @@ std::string BarText(const std::string& title, size_t done, size_t total,
                                                static_cast<double>(total));
   const std::string percent = absl::StrFormat("%3.0f %%", share * 100);
   const size_t fixed = title.size() + percent.size() + text.size() + 6;
-  if (fixed + kShortestBar > width)
+  if (fixed + kShortestBar > width) {
     return (title + " " + percent).substr(0, width);
+  }
   const std::string end = aside.empty() ? "" : absl::StrCat("   ", aside);
   const bool room = fixed + end.size() + kShortestBar <= width;
   const size_t taken = fixed + (room ? end.size() : 0);
@@ -46,8 +47,9 @@ bool Progress::Due() const {
 }
 
 void Progress::Show(size_t done, const std::string& text) {
-  if (Due())
+  if (Due()) {
     line_.Show(BarText(title_, done, total_, text, aside_, line_.columns()));
+  }
 }
 
 }  // namespace backprop::cli

@@ -29,15 +29,19 @@ std::string TableText(const std::vector<Column>& columns,
     titles.push_back(column.title);
     widths.push_back(column.title.size());
   }
-  for (const std::vector<std::string>& row : rows)
-    for (size_t i = 0; i < row.size(); ++i)
+  for (const std::vector<std::string>& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) {
       widths[i] = std::max(widths[i], row[i].size());
+    }
+  }
   std::string text;
   if (std::any_of(titles.begin(), titles.end(),
-                  [](const std::string& title) { return !title.empty(); }))
+                  [](const std::string& title) { return !title.empty(); })) {
     text = RowText(columns, widths, titles);
-  for (const std::vector<std::string>& row : rows)
+  }
+  for (const std::vector<std::string>& row : rows) {
     text += RowText(columns, widths, row);
+  }
   return text;
 }
 
