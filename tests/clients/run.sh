@@ -62,7 +62,7 @@ build_go() {
   export GOTOOLCHAIN=local GOBIN="${PWD}/bin"
   go install -buildvcs=false tool
   PATH="${GOBIN}:${PATH}" protoc -I "${proto}" --go_out=. --go-grpc_out=. \
-    backprop/v1/*.proto
+    "${proto}"/backprop/v1/*.proto
   go build -buildvcs=false -mod=readonly -o bin/xor .
 }
 run_go() { bin/xor "$1"; }

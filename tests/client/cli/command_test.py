@@ -176,7 +176,7 @@ class SessionTest(ServedTest):
             ("--huber-delta", "is -1; must be finite and greater than 0",
              (*create, "--layers", "1", "--loss", "huber", "--huber-delta=-1")),
             ("--standardise", "is 1; must be at least 2 and a multiple of --batch-size 1", (*ten, "--standardise", "1")),
-            ("--standardise", "a multiple of --batch-size 4", (*ten, "--standardise", "10", "--batch-size", "4")),
+            ("--standardise", "is 10; must be at least 2 and a multiple of --batch-size 4", (*ten, "--standardise", "10", "--batch-size", "4")),
             ("--schedule-steps", "is 0; must be at least 1",
              ("train", *self.idx_data, "--schedule", "cosine", "--until-error", "0.1")),
         ):
@@ -318,7 +318,7 @@ class LiveSessionTest(ServedTest):
                 self.assertIn("adam, learning rate 0.01" if "adam" in flags else "sgd", said)
         (origin,) = self.objects("evaluate", session, *self.csv_data)
         self.assertEqual(origin["last_step"], 1500)
-        self.assertIn("fork.with_state", self.fails(1, "session", "fork", session, "--with-state", "--optimiser", "adam"))
+        self.assertIn("fork.with_state", self.fails(2, "session", "fork", session, "--with-state", "--optimiser", "adam"))
 
     def test_a_downloaded_session_is_restored_and_goes_on(self) -> None:
         flags = ("--standardise", "--optimiser", "adam", "--schedule", "exponential", "--schedule-factor", "0.999")

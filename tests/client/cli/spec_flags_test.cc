@@ -82,8 +82,8 @@ TEST(SpecFlagsTest, EveryOptimiserTakesItsSettings) {
       {"--optimiser adam --beta1 0 --beta2 0.5 --epsilon 1e-6",
        "{ adam { beta1: 0 beta2: 0.5 epsilon: 1e-06 } learning_rate: 0.001 }"},
       {"--optimiser lion --beta1 0.5 --beta2 0 --decoupled-decay 1",
-       "{ lion { beta1: 0.5 beta2: 0 } learning_rate: 0.0001 decoupled_decay: "
-       "1 }"},
+       "{ learning_rate: 0.0001 decoupled_decay: 1 lion { beta1: 0.5 beta2: 0 } "
+       "}"},
       {"--optimiser adamw",
        "{ adam { } learning_rate: 0.001 decoupled_decay: 0.01 }"},
       {"--optimiser adamw --decoupled-decay 0.5 --learning-rate 2",

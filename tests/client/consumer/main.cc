@@ -16,6 +16,7 @@ int main() {
   backprop::v1::Layout* layout = session.mutable_layout();
   layout->set_weight_count(2);
   layout->set_delta_row_length(2);
+  layout->set_rule(backprop::v1::RULE_NONE);
   layout->set_factor_kind(backprop::v1::FACTOR_KIND_DELTA);
   backprop::v1::LayerLayout* layer = layout->add_layers();
   layer->set_inputs(1);

@@ -6,12 +6,18 @@ from typing import Any
 
 from backpropd.errors import BY_REASON
 from backpropd.requests import update_request
-from backpropd.specs import adagrad, adam, network, rms_prop, sgd
+from backpropd.specs import adagrad, adam, lion, network, rms_prop, sgd
 from backpropd.v1 import options_pb2 as options
 from backpropd.v1 import training_service_pb2 as rpc
 
 LIVE: Any = options.live
-OPTIMISERS = {"sgd": sgd(0.1), "adagrad": adagrad(0.1), "rms_prop": rms_prop(0.1), "adam": adam(0.1)}
+OPTIMISERS = {
+    "sgd": sgd(0.1),
+    "adagrad": adagrad(0.1),
+    "rms_prop": rms_prop(0.1),
+    "adam": adam(0.1),
+    "lion": lion(0.1),
+}
 
 
 def live_paths(message: Any, to: str = "") -> Iterator[str]:

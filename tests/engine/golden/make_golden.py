@@ -65,6 +65,7 @@ RUNS = (
     Run("gelu", 6, ((7, "gelu"), (3, "gelu")), loss="mean_absolute_error", batch_size=2),
     Run("softplus", 5, ((6, "softplus"), (4, "softplus"), (2, "sigmoid")), loss="binary_cross_entropy"),
     Run("binary_logits", 5, ((4, "gelu"), (3, "identity")), loss="binary_cross_entropy", batch_size=3),
+    Run("poisson", 5, ((6, "tanh"), (3, "identity")), loss="poisson", batch_size=2),
 )
 
 
@@ -105,6 +106,8 @@ def mean_error(run: Run, z: Tensor, y: Tensor, target: Tensor) -> Tensor:
         return functional.l1_loss(y, target)
     if run.loss == "huber":
         return functional.huber_loss(y, target, delta=SCALE)
+    if run.loss == "poisson":
+        return functional.poisson_nll_loss(y, target)
     return 0.5 * ((target - y) ** 2).sum(dim=1).mean()
 
 
