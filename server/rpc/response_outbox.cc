@@ -28,10 +28,17 @@ absl::Status ResponseOutbox::SendOrHold(size_t scalar_count,
       return absl::OkStatus();
     }
     if (held_ != nullptr) {
-      if (MergeResponse(*response, scalar_count, held_.get())) {
-        return absl::OkStatus();
+      bool merged = false;
+      absl::Status status = CatchOutOfMemory([&] {
+        merged = MergeResponse(*response, scalar_count, held_.get());
+      });
+      if (!status.ok()) {  // half of it may be merged
+        held_.reset();
+        flow_.HeldLost();
+        return status;
       }
-      absl::Status status = SendHeld();
+      if (merged) return absl::OkStatus();
+      status = SendHeld();
       if (!status.ok()) return status;
     }
     held_ = std::make_unique<v1::TrainResponse>();

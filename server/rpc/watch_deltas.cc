@@ -60,6 +60,7 @@ class WatchDeltasStream final : public StreamShell<Reactor, WatchFlow::Start>,
 
   void OnWriteDone(bool ok) noexcept override {
     Update([this, ok]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      outgoing_.Clear();  // it may hold an anchor's memory
       source_.Written();
       flow_.WriteDone(ok);
     });
@@ -210,8 +211,12 @@ class WatchDeltasStream final : public StreamShell<Reactor, WatchFlow::Start>,
 
   void WriteLast(WatchEnd why, WatchFlow::Start* start)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    flow_.End(absl::OkStatus());
-    Write(Serialize(source_.Last(why)), start);
+    const v1::WatchDeltasResponse last = source_.Last(why);
+    grpc::ByteBuffer message;
+    const absl::Status status =
+        CatchOutOfMemory([&] { message = Serialize(last); });
+    flow_.End(status);
+    if (status.ok()) Write(std::move(message), start);
   }
 
   void Write(grpc::ByteBuffer message, WatchFlow::Start* start)
