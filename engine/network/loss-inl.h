@@ -12,6 +12,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <span>
 
 #include "engine/network/activation.h"
@@ -121,6 +122,8 @@ struct Poisson {
     return std::exp(y) - d * y;
   }
   static float Slope(const NetworkSpec&, float y, float d) {
+    // Infinite where it is no float, as IEEE 754 has it.
+    static_assert(std::numeric_limits<float>::is_iec559);
     return static_cast<float>(std::exp(double{y}) - double{d});
   }
 };

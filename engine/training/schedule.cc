@@ -146,8 +146,10 @@ void LearningRate::EndWindow(const ReduceOnPlateau& plateau) {
   const double mean = at.window_sum / static_cast<double>(at.window_steps);
   at.window_sum = 0;
   at.window_steps = 0;
+  // An error may be negative (Loss::kPoisson).
+  const double sign = at.best.value_or(0) < 0 ? -1 : 1;
   if (!at.best.has_value() ||
-      mean < *at.best * (1 - double{plateau.threshold})) {
+      mean < *at.best * (1 - sign * double{plateau.threshold})) {
     at.best = mean;
     at.bad_windows = 0;
     return;

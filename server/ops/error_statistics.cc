@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/ops/error_statistics.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace backprop {
@@ -16,7 +17,7 @@ ErrorStatistics Summarise(std::span<const float> errors) {
     int32_t bucket = 0;
     for (const float bound : kErrorBounds) bucket += error > bound ? 1 : 0;
     ++counts[static_cast<size_t>(bucket)];
-    sum += error;
+    sum += std::max(error, 0.0F);
     decayed_sum = decayed_sum * decay + error;
   }
   for (size_t i = 0; i < counts.size(); ++i) statistics.buckets[i] = counts[i];

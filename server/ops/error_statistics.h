@@ -27,6 +27,8 @@ struct ErrorStatistics {
   // Steps whose error is at most kErrorBounds[i] and above the bound before;
   // the last entry holds those above all bounds.
   std::array<double, kErrorBounds.size() + 1> buckets{};
+  // Of the errors above 0, as a histogram's sum must never fall; those below,
+  // as poisson's may be, are in the lowest bucket.
   double sum = 0;
   // Σ d^(n−1−i)·error_i with d = exp(−1/kErrorAverageSteps), n = steps.
   double decayed_sum = 0;

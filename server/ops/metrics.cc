@@ -199,9 +199,12 @@ struct Metrics::State {
   Counter& steps = all.MakeCounter("backprop_steps_total", "Steps trained.");
   Counter& samples =
       all.MakeCounter("backprop_samples_total", "Samples trained.");
-  Histogram& step_error = all.MakeHistogram(
-      "backprop_step_error", "Error of each step, before its update.",
-      Buckets(kErrorBounds.begin(), kErrorBounds.end()));
+  Histogram& step_error =
+      all.MakeHistogram("backprop_step_error",
+                        "Error of each step, before its update; one below 0, "
+                        "as poisson's may be, "
+                        "counts as 0.",
+                        Buckets(kErrorBounds.begin(), kErrorBounds.end()));
   Gauge& error_average = all.MakeGauge(
       "backprop_step_error_average",
       "Exponential average of the steps' errors over about 1000 steps of all "

@@ -153,6 +153,19 @@ TEST(PlateauTest, ABetterWindowIsBetterByTheThreshold) {
   EXPECT_EQ(rate.Rate(0), 0.25F);
 }
 
+TEST(PlateauTest, NegativeErrorsMustFallByTheThresholdToo) {
+  const Schedule schedule = Base(ReduceOnPlateau{
+      .window_steps = 10, .factor = 0.5F, .patience = 0, .threshold = 0.25F});
+  LearningRate rate(schedule);
+  RecordWindows(rate, -8, 1);
+  RecordWindows(rate, -10, 1);  // exactly −8 − 0.25·8: not below it
+  EXPECT_EQ(rate.Rate(0), 0.25F);
+  RecordWindows(rate, -10.5F, 1);
+  EXPECT_EQ(rate.Rate(0), 0.25F);
+  RecordWindows(rate, -10.5F, 1);  // no better than itself
+  EXPECT_EQ(rate.Rate(0), 0.125F);
+}
+
 TEST(PlateauTest, TheRateNeverFallsBelowItsLeast) {
   const Schedule schedule = Base(ReduceOnPlateau{
       .window_steps = 10, .factor = 0.01F, .patience = 0, .min_rate = 0.125F});

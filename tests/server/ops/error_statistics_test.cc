@@ -24,6 +24,13 @@ TEST(ErrorStatisticsTest, ABoundBelongsToTheBucketBelowIt) {
             5);
 }
 
+TEST(ErrorStatisticsTest, NegativeErrorsLowerTheAverageAndNoCounter) {
+  const ErrorStatistics statistics = Summarise(std::vector<float>{-4, 2});
+  EXPECT_EQ(statistics.buckets[0], 1);
+  EXPECT_EQ(statistics.sum, 2);
+  EXPECT_NEAR(ErrorAverage().Add(statistics), -1, 0.01);
+}
+
 TEST(ErrorStatisticsTest, FirstStepsAreAveragedWithoutBiasToZero) {
   ErrorAverage average;
   EXPECT_NEAR(average.Add(Summarise(std::vector<float>{4})), 4, 1e-9);
