@@ -49,6 +49,10 @@ absl::Status CheckLayer(size_t number, const v1::LayerLayout& got,
 // stands there too.
 absl::StatusOr<Layout> WithRuleOf(const v1::Layout& message,
                                   const Layout& places) {
+  if (message.rule() == v1::RULE_UNSPECIFIED) {
+    return absl::InvalidArgumentError(
+        "layout.rule is not set: the server is older than this client");
+  }
   if (!Rules::Has(message.rule())) {
     return absl::InvalidArgumentError(
         absl::StrFormat("layout.rule is %d, which this client does not know: a "

@@ -7,14 +7,15 @@
 // does not compile.
 //
 // A rule's struct has
-//   kRule           its number in v1.Rule, the next one of the list
-//   kState          its state vectors, in order: the range of each one's
-//   numbers kOwnScalars     how many scalars follow the common ones in a scalar
-//   row kBoundedByMoment  whether Bound reads |m|, m being the first state
-//   vector Bound           what |m| and |p| are at most after a step
+//   - kRule: its number in v1.Rule, the next one of the list;
+//   - kState: its state vectors, in order: the range of each one's numbers;
+//   - kOwnScalars: how many scalars follow the common ones in a scalar row;
+//   - kBoundedByMoment: whether Bound reads |m|, m being the first state
+//   vector;
+//   - Bound: what |m| and |p| are at most after a step;
 // and, as members, the hyperparameters that are its own, with
-//   Check           what they must be; fields are named as in v1.Optimiser
-//   Scalars         its own scalars, in double; returns what α is multiplied by
+//   - Check: what they must be; fields are named as in v1.Optimiser;
+//   - Scalars: its own scalars, in double; returns what α is multiplied by.
 // Its Direction, which makes p, stands in engine/contract/rules-inl.h.
 #ifndef BACKPROP_ENGINE_CONTRACT_RULES_H_
 #define BACKPROP_ENGINE_CONTRACT_RULES_H_

@@ -61,10 +61,11 @@ absl::StatusOr<SessionSpec> ForkedSpec(const v1::CreateSessionRequest& request,
   if (!spec.ok()) return spec;
   Violations violations = CheckSizes(spec->network, original->network);
   if (request.fork().with_state() && !StateFits(spec->rule, original->rule)) {
-    violations.push_back({"spec.optimiser",
-                          "must be of the origin's kind, factor_kind and "
-                          "state_count to take over its state: leave "
-                          "fork.with_state out, or change it"});
+    violations.push_back(
+        {"spec.optimiser",
+         "must have the origin's rule (layout.rule) to take over "
+         "its state: leave fork.with_state out, or change "
+         "it"});
   }
   if (!violations.empty()) return InvalidFields(violations);
   if (AwaitsStandardisation(*spec)) {

@@ -23,7 +23,7 @@ absl::StatusOr<TrainOpening> OpenTraining(const v1::TrainRequest& first,
   }
   if (HoldsSamples(first)) {
     return InvalidField("inputs",
-                        "samples belong into the messages after the first, "
+                        "may be set in the messages after the first, "
                         "which sets session_id and options only");
   }
   auto session = sessions.Find(first.session_id());

@@ -82,7 +82,7 @@ class EvaluateStream final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
     if (evaluator_) {
       if (request_.session_id().empty()) return absl::OkStatus();
       return InvalidField("session_id",
-                          "belongs into the stream's first message only");
+                          "may be set in the stream's first message only");
     }
     auto session = FindSession(context_, request_.session_id());
     if (!session.ok()) return session.status();

@@ -71,25 +71,10 @@ Check NonZero() {
                     [](float number) { return number != 0; });
 }
 
-Check NumberFrom(float smallest) {
-  return NumberThat(absl::StrCat("a number from ", smallest, " on"),
-                    [=](float number) { return number >= smallest; });
-}
-
 Check NumberBetween(float smallest, float largest) {
   return NumberThat(
       absl::StrCat("a number from ", smallest, " to ", largest),
       [=](float number) { return number >= smallest && number <= largest; });
-}
-
-Check AboveZero() {
-  return NumberThat("a number greater than 0",
-                    [](float number) { return number > 0; });
-}
-
-Check ShareBelowOne() {
-  return NumberThat("a number from 0 to below 1",
-                    [](float number) { return number >= 0 && number < 1; });
 }
 
 void PrintJson(const Json& object, std::ostream& out) {

@@ -53,10 +53,7 @@ Check WholeNumber(uint64_t smallest, uint64_t largest);
 Check RealNumber();
 // Where the protocol takes 0 for a number that was not given.
 Check NonZero();
-Check NumberFrom(float smallest);
 Check NumberBetween(float smallest, float largest);
-Check AboveZero();
-Check ShareBelowOne();  // 0 ≤ x < 1
 
 // One line, flushed. On standard output, unless that has another use.
 void PrintJson(const Json& object, std::ostream& out = std::cout);

@@ -76,8 +76,13 @@ std::string PartOf(std::string_view field, int index) {
                             Dashed(field.substr(dot + 1)), " ");
 }
 
-// The server's words, with the fields that it names by their flags.
-std::string Described(const std::string& description) {
+// The server's words, with the fields that it names by their flags. A
+// schedule's number that was left out reached it as 0, which none is typed as.
+std::string Described(const std::string& flag, std::string description) {
+  constexpr std::string_view kZero = "is 0;";
+  if (absl::StartsWith(flag, "--schedule-") && description.starts_with(kZero)) {
+    description.replace(0, kZero.size(), "is not given;");
+  }
   return absl::StrReplaceAll(description,
                              {{"batch_size", "--batch-size"},
                               {"learn_samples", "--standardise"},
@@ -118,7 +123,7 @@ absl::Status InFlags(const absl::Status& status, const Options& options) {
       if (flag == "--dropout" && !Has(options, flag)) flag = "--layers";
       if (Has(options, flag)) {
         text = absl::StrCat(flag, ": ", PartOf(plain, index),
-                            Described(violation.description));
+                            Described(flag, violation.description));
         if (first.empty()) first = flag;
       }
     }

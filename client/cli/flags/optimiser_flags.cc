@@ -24,7 +24,6 @@ constexpr Named<Kind> kOptimisers[] = {
 };
 constexpr char kAdamW[] = "adamw";
 constexpr float kAdamWDecay = 0.01F;  // PyTorch's
-constexpr float kSmallestEpsilon = 1e-20F;
 
 // Where none is given.
 float UsualRate(Kind kind) {
@@ -116,25 +115,25 @@ void AddOptimiserFlags(Command& app, FlagUse use, OptimiserFlags* flags) {
         ->group(kGroup);
   }
   const NumberFlag numbers[] = {
-      {"--learning-rate", &flags->learning_rate, AboveZero(),
+      {"--learning-rate", &flags->learning_rate, NonZero(),
        use == FlagUse::kMake ? "How far each step moves [0.01; adam: 0.001, "
                                "lion: 0.0001]"
                              : "How far each step moves; a schedule begins "
                                "anew from it"},
-      {"--momentum", &flags->momentum, ShareBelowOne(), "sgd: share [0]"},
-      {"--rho", &flags->rho, ShareBelowOne(), "rmsprop: decay [0.99]"},
-      {"--beta1", &flags->beta1, ShareBelowOne(), "adam and lion [0.9]"},
-      {"--beta2", &flags->beta2, ShareBelowOne(), "adam [0.999], lion [0.99]"},
-      {"--epsilon", &flags->epsilon, NumberFrom(kSmallestEpsilon),
+      {"--momentum", &flags->momentum, RealNumber(), "sgd: share [0]"},
+      {"--rho", &flags->rho, RealNumber(), "rmsprop: decay [0.99]"},
+      {"--beta1", &flags->beta1, RealNumber(), "adam and lion [0.9]"},
+      {"--beta2", &flags->beta2, RealNumber(), "adam [0.999], lion [0.99]"},
+      {"--epsilon", &flags->epsilon, NonZero(),
        "adagrad [1e-10], rmsprop and adam [1e-8]"},
-      {"--l2", &flags->l2, NumberFrom(0), "Adds this times w to gradients [0]"},
-      {"--l1", &flags->l1, NumberFrom(0),
+      {"--l2", &flags->l2, RealNumber(), "Adds this times w to gradients [0]"},
+      {"--l1", &flags->l1, RealNumber(),
        "Adds this times w's sign to gradients [0]"},
-      {"--decoupled-decay", &flags->decoupled_decay, NumberFrom(0),
+      {"--decoupled-decay", &flags->decoupled_decay, RealNumber(),
        "Takes rate times this times w from each w [0; adamw: 0.01]"},
-      {"--clip-norm", &flags->clip_norm, NumberFrom(0),
+      {"--clip-norm", &flags->clip_norm, RealNumber(),
        "Longest gradient of a step; 0: any [0]"},
-      {"--clip-value", &flags->clip_value, NumberFrom(0),
+      {"--clip-value", &flags->clip_value, RealNumber(),
        "Largest number in a gradient; 0: any [0]"},
   };
   for (const NumberFlag& flag : numbers) {

@@ -3,7 +3,8 @@
 
 It knows the protocol's messages and arrays, and nothing of calls: whoever
 brings deltas in another way than this package's streams and watches (from a
-file, over a message queue) needs this alone.
+file, over a message queue) needs this room alone; the package around it still
+imports grpcio.
 """
 
 from backpropd.replica.anchor import Anchor

@@ -135,6 +135,8 @@ def rule_of(layout: pb.Layout) -> Rule | None:
             or counts are not the rule's.
 
     """
+    if layout.rule == pb.RULE_UNSPECIFIED:
+        raise ValueError("The layout has no rule: the server is older than this client.")
     rule = RULES.get(layout.rule)
     if rule is None and layout.rule != pb.RULE_NONE:
         raise ValueError(f"The layout's rule is {layout.rule}, which this client does not know.")
