@@ -8,13 +8,13 @@
 
 namespace backprop::testing {
 
-std::vector<float> GoldenCase::floats(const std::string &word) const {
+std::vector<float> GoldenCase::floats(const std::string& word) const {
   const auto found = lines.find(word);
   if (found == lines.end()) return {};
   return {found->second.begin(), found->second.end()};
 }
 
-std::vector<GoldenCase> ReadGoldenCases(const std::string &file_name) {
+std::vector<GoldenCase> ReadGoldenCases(const std::string& file_name) {
   std::ifstream file(std::string(BACKPROP_GOLDEN_FOLDER) + "/" + file_name);
   std::vector<GoldenCase> cases;
   for (std::string line; std::getline(file, line);) {
@@ -27,7 +27,7 @@ std::vector<GoldenCase> ReadGoldenCases(const std::string &file_name) {
       while (words >> word) cases.back().names.push_back(word);
       continue;
     }
-    std::vector<double> &numbers = cases.back().lines[word];
+    std::vector<double>& numbers = cases.back().lines[word];
     for (double number = 0; words >> number;) numbers.push_back(number);
     EXPECT_TRUE(words.eof()) << file_name << " has no number in: " << line;
   }

@@ -15,12 +15,12 @@ struct GoldenCase {
   std::map<std::string, std::vector<double>> lines;  // by their first word
 
   // A line's numbers; none where the case has no such line.
-  std::vector<float> floats(const std::string &word) const;
+  std::vector<float> floats(const std::string& word) const;
 };
 
 // The cases of a file of the golden folder, in its order. Fails the test if it
 // cannot be understood.
-std::vector<GoldenCase> ReadGoldenCases(const std::string &file_name);
+std::vector<GoldenCase> ReadGoldenCases(const std::string& file_name);
 
 }  // namespace backprop::testing
 

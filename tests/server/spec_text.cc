@@ -6,7 +6,7 @@
 
 namespace backprop::testing {
 
-v1::SessionSpec With(v1::SessionSpec spec, const std::string &text) {
+v1::SessionSpec With(v1::SessionSpec spec, const std::string& text) {
   const auto layers = spec.layers();
   spec.clear_layers();
   EXPECT_TRUE(google::protobuf::TextFormat::MergeFromString(text, &spec))

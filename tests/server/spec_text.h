@@ -13,7 +13,7 @@ namespace backprop::testing {
 // merged into the spec's n-th, so that fields of a layer can be set but not
 // cleared; its other repeated fields are appended. Adds a failure to the test
 // if the text cannot be parsed.
-v1::SessionSpec With(v1::SessionSpec spec, const std::string &text);
+v1::SessionSpec With(v1::SessionSpec spec, const std::string& text);
 
 }  // namespace backprop::testing
 

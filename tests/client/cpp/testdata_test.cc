@@ -123,7 +123,7 @@ TEST(TestdataTest, FlippedBitIsNoticedAtItsStep) {
     const size_t at = largest - row.begin();
     if (stream.session.layout().rule() == v1::RULE_LION) {
       // Of a gradient all that moves Lion's weights is the sign.
-      deltas[at * sizeof(float) + 3] ^= 1 << 7;
+      deltas[at * sizeof(float) + 3] ^= '\x80';
     } else {
       deltas[at * sizeof(float) + 2] ^= 1 << 4;  // bit 20 of the number
     }

@@ -10,12 +10,17 @@ import sys
 
 import backpropd
 import pytest
-from backpropd.v1 import delta_pb2, network_pb2, training_service_pb2
+from backpropd.v1 import delta_pb2, network_pb2, options_pb2, training_service_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PROTO = ROOT / "proto"
-MODULES = {"delta": delta_pb2, "network": network_pb2, "training_service": training_service_pb2}
+MODULES = {
+    "delta": delta_pb2,
+    "network": network_pb2,
+    "options": options_pb2,
+    "training_service": training_service_pb2,
+}
 
 
 @pytest.fixture(scope="module")

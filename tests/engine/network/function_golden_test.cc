@@ -18,7 +18,7 @@
 namespace backprop::testing {
 namespace {
 
-NetworkSpec NetworkOf(const GoldenCase &golden) {
+NetworkSpec NetworkOf(const GoldenCase& golden) {
   NetworkSpec network;
   network.input_size = 1;
   network.layers = {{.size = golden.floats("z").size(),
@@ -33,8 +33,8 @@ NetworkSpec NetworkOf(const GoldenCase &golden) {
   return network;
 }
 
-void ExpectNear(const std::vector<float> &numbers,
-                const std::vector<double> &golden, const std::string &name) {
+void ExpectNear(const std::vector<float>& numbers,
+                const std::vector<double>& golden, const std::string& name) {
   ASSERT_EQ(numbers.size(), golden.size()) << name;
   for (size_t i = 0; i < golden.size(); ++i) {
     EXPECT_NEAR(numbers[i], golden[i], 1e-6 * (1 + std::fabs(golden[i])))
@@ -43,7 +43,7 @@ void ExpectNear(const std::vector<float> &numbers,
 }
 
 TEST(FunctionGoldenTest, OutputsErrorsAndSignalsArePyTorchs) {
-  for (const GoldenCase &golden : ReadGoldenCases("functions.txt")) {
+  for (const GoldenCase& golden : ReadGoldenCases("functions.txt")) {
     const std::string name = absl::StrJoin(golden.names, " ");
     const NetworkSpec network = NetworkOf(golden);
     ASSERT_TRUE(Validate(network).empty()) << name;
@@ -64,7 +64,7 @@ TEST(FunctionGoldenTest, OutputsErrorsAndSignalsArePyTorchs) {
 // A file that lost half its cases would prove half as much.
 TEST(FunctionGoldenTest, EveryPairThatIsAllowedIsThere) {
   std::set<std::string> golden;
-  for (const GoldenCase &known : ReadGoldenCases("functions.txt")) {
+  for (const GoldenCase& known : ReadGoldenCases("functions.txt")) {
     golden.insert(absl::StrJoin(known.names, " "));
   }
   std::set<std::string> allowed;

@@ -13,7 +13,7 @@ namespace {
 
 class EvaluateTest : public ServiceTest {
  protected:
-  v1::EvaluateResponse Evaluate(const v1::EvaluateRequest &request) {
+  v1::EvaluateResponse Evaluate(const v1::EvaluateRequest& request) {
     v1::EvaluateResponse response;
     const grpc::Status status = EvaluateAll({request}, &response);
     EXPECT_TRUE(status.ok()) << status.error_message();
@@ -22,9 +22,9 @@ class EvaluateTest : public ServiceTest {
 };
 
 // golden: of evaluations.txt; make_evaluation_golden.py says what it holds.
-v1::CreateSessionRequest SessionOf(const GoldenCase &golden) {
+v1::CreateSessionRequest SessionOf(const GoldenCase& golden) {
   v1::CreateSessionRequest request;
-  v1::SessionSpec &spec = *request.mutable_spec();
+  v1::SessionSpec& spec = *request.mutable_spec();
   spec = Spec(4, {3});
   spec.set_loss(golden.names[0] == "cross_entropy"
                     ? v1::LOSS_CROSS_ENTROPY
@@ -42,7 +42,7 @@ v1::CreateSessionRequest SessionOf(const GoldenCase &golden) {
 TEST_F(EvaluateTest, ErrorsArePyTorchs) {
   const std::vector<GoldenCase> cases = ReadGoldenCases("evaluations.txt");
   ASSERT_EQ(cases.size(), 7u);
-  for (const GoldenCase &golden : cases) {
+  for (const GoldenCase& golden : cases) {
     v1::CreateSessionResponse created;
     ASSERT_TRUE(Call(&Stub::CreateSession, SessionOf(golden), &created).ok());
     v1::EvaluateRequest request;
@@ -93,13 +93,13 @@ std::vector<v1::SessionSpec> EveryLoss(uint32_t batch_size) {
 TEST_F(EvaluateTest, OneSamplesErrorIsWhatAStepOnItReports) {
   const std::vector<v1::SessionSpec> specs = EveryLoss(1);
   ASSERT_GE(specs.size(), 8u);
-  for (const v1::SessionSpec &spec : specs) {
+  for (const v1::SessionSpec& spec : specs) {
     const std::string id = Create(spec).session_id();
     for (int step = 0; step < 5; ++step) {
       const auto x = static_cast<float>(step);
       v1::TrainStepRequest train;
       train.set_session_id(id);
-      v1::Sample *const sample = train.add_samples();
+      v1::Sample* const sample = train.add_samples();
       for (const float input : {x, 1 - x, 0.5F}) sample->add_inputs(input);
       for (const float target : {0.25F, 0.0F, 0.75F}) {
         sample->add_targets(target);
@@ -122,7 +122,7 @@ TEST_F(EvaluateTest, OneSamplesErrorIsWhatAStepOnItReports) {
 
 TEST_F(EvaluateTest, AStepsSamplesTogetherHaveItsError) {
   std::mt19937 random(3);
-  for (const v1::SessionSpec &spec : EveryLoss(4)) {
+  for (const v1::SessionSpec& spec : EveryLoss(4)) {
     const v1::Session session = Create(spec);
     v1::TrainRequest samples = RandomSamples(session, 4, random);
     samples.clear_targets();
@@ -150,7 +150,7 @@ TEST_F(EvaluateTest, ThePlainErrorKnowsNoSettings) {
     return spec;
   };
   std::mt19937 random(4);
-  for (const v1::SessionSpec &spec : EveryLoss(1)) {
+  for (const v1::SessionSpec& spec : EveryLoss(1)) {
     const v1::Session session = Create(spec);
     const std::string plain = Create(bare(spec)).session_id();
     v1::EvaluateRequest request;

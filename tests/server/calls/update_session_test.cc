@@ -23,16 +23,16 @@ constexpr char kAdam[] = "optimiser {adam {}}";
 class UpdateSessionTest : public ServiceTest {
  protected:
   static v1::UpdateSessionRequest Update(
-      const v1::Session &session, std::initializer_list<const char *> paths) {
+      const v1::Session& session, std::initializer_list<const char*> paths) {
     v1::UpdateSessionRequest request;
     request.set_session_id(session.session_id());
-    for (const char *path : paths)
+    for (const char* path : paths)
       request.mutable_update_mask()->add_paths(path);
     return request;
   }
 
-  grpc::Status Send(const v1::UpdateSessionRequest &request,
-                    v1::UpdateSessionResponse *response) {
+  grpc::Status Send(const v1::UpdateSessionRequest& request,
+                    v1::UpdateSessionResponse* response) {
     return Call(&Stub::UpdateSession, request, response);
   }
 
@@ -45,7 +45,7 @@ TEST_F(UpdateSessionTest, ChangesWhatTheMaskNamesAndNothingElse) {
   const v1::Session session = Create(AdamSpec());
   auto request = Update(session, {"optimiser.l2", "optimiser.adam.beta1",
                                   "digest_every", "layers.dropout"});
-  v1::Optimiser &optimiser = *request.mutable_spec()->mutable_optimiser();
+  v1::Optimiser& optimiser = *request.mutable_spec()->mutable_optimiser();
   optimiser.set_l2(0.5F);
   optimiser.set_l1(0.25F);  // not named
   optimiser.mutable_adam()->set_beta1(0.5F);
@@ -73,7 +73,7 @@ TEST_F(UpdateSessionTest, WhatNoPathNamesStaysAsItWas) {
   spec.set_batch_size(2);
   spec.set_dropout_seed(7);
   spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_DENSE);
-  v1::InputFormat &input = *spec.mutable_input();
+  v1::InputFormat& input = *spec.mutable_input();
   input.set_element_type(v1::ELEMENT_TYPE_UINT8);
   input.set_scale(0.5F);
   input.mutable_standardisation()->set_learn_samples(4);
@@ -90,9 +90,9 @@ TEST_F(UpdateSessionTest, WhatNoPathNamesStaysAsItWas) {
 }
 
 struct Path {
-  const char *spec;  // what the session has beside Spec(4, {6, 3})
-  const char *path;
-  const char *set;
+  const char* spec;  // what the session has beside Spec(4, {6, 3})
+  const char* path;
+  const char* set;
 };
 
 const Path kPaths[] = {
@@ -128,13 +128,13 @@ const Path kPaths[] = {
 };
 
 // Whether 0, what a path has that is named but not set, is no value for it.
-bool NeedsAValue(const std::string &path) {
+bool NeedsAValue(const std::string& path) {
   return path == "optimiser.learning_rate" ||
          path == "optimiser.sgd.momentum" || path == "layers.dropout";
 }
 
 TEST_F(UpdateSessionTest, EveryPathOfTheManualIsTaken) {
-  for (const Path &entry : kPaths) {
+  for (const Path& entry : kPaths) {
     SCOPED_TRACE(entry.path);
     const v1::Session session = Create(With(Spec(4, {6, 3}), entry.spec));
     auto request = Update(session, {entry.path});
@@ -156,9 +156,9 @@ TEST_F(UpdateSessionTest, EveryPathOfTheManualIsTaken) {
 }
 
 struct BadUpdate {
-  const char *spec;  // what the session has beside Spec(4, {6, 3})
-  std::vector<const char *> paths;
-  const char *set;
+  const char* spec;  // what the session has beside Spec(4, {6, 3})
+  std::vector<const char*> paths;
+  const char* set;
   std::vector<std::string> fields;
 };
 
@@ -216,11 +216,11 @@ std::vector<BadUpdate> BadUpdates() {
 }
 
 TEST_F(UpdateSessionTest, BadUpdatesNameTheFieldAndChangeNothing) {
-  for (const BadUpdate &entry : BadUpdates()) {
+  for (const BadUpdate& entry : BadUpdates()) {
     SCOPED_TRACE(entry.fields[0]);
     const v1::Session session = Create(With(Spec(4, {6, 3}), entry.spec));
     v1::UpdateSessionRequest request = Update(session, {});
-    for (const char *path : entry.paths) {
+    for (const char* path : entry.paths) {
       request.mutable_update_mask()->add_paths(path);
     }
     *request.mutable_spec() = With({}, entry.set);

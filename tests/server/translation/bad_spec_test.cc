@@ -16,8 +16,8 @@ using ::testing::Contains;
 class BadSpecTest : public ServiceTest {};
 
 struct BadSpec {
-  const char *field;
-  const char *text;  // what spoils the spec
+  const char* field;
+  const char* text;  // what spoils the spec
 };
 
 size_t PagesOf(int column) {
@@ -53,13 +53,13 @@ const BadSpec kBadFields[] = {
 };
 
 TEST_F(BadSpecTest, EveryBadFieldIsNamed) {
-  const auto refuse = [this](const v1::SessionSpec &spec, const char *field) {
+  const auto refuse = [this](const v1::SessionSpec& spec, const char* field) {
     const grpc::Status status = TryCreate(spec);
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << field;
     EXPECT_EQ(Reason(status), "INVALID_REQUEST");
     EXPECT_THAT(Fields(status), Contains(field));
   };
-  for (const BadSpec &entry : kBadFields) {
+  for (const BadSpec& entry : kBadFields) {
     refuse(With(Spec(3, {2, 1}), entry.text), entry.field);
   }
   // What a text can't take away.
@@ -174,7 +174,7 @@ const BadSpec kBadSettings[] = {
 };
 
 TEST_F(BadSpecTest, EveryBadSettingIsNamed) {
-  for (const BadSpec &entry : kBadSettings) {
+  for (const BadSpec& entry : kBadSettings) {
     const grpc::Status status = TryCreate(With(Spec(3, {2, 1}), entry.text));
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
         << entry.text;
@@ -212,7 +212,7 @@ TEST_F(BadSpecTest, ShapesWhoseProductOverflowsAreRefusedBeforeAllocating) {
   TryCreate(Spec(0, {1}));  // warms the transport up
   const size_t before = VirtualBytes();
   const uint32_t most = 0xffffffff;
-  for (const v1::SessionSpec &spec :
+  for (const v1::SessionSpec& spec :
        {Spec(most, {most}), Spec(most, {most, most, most}),
         Spec(0x80000000, {0x80000000, 2}), Spec(1, {most, 1}),
         Spec(0x10000, {0x10000, 0x10000})}) {

@@ -11,8 +11,8 @@ namespace {
 class EffectiveSpecTest : public ServiceTest {};
 
 struct Good {
-  const char *given;
-  const char *filled_in = "";  // beside what was given
+  const char* given;
+  const char* filled_in = "";  // beside what was given
 };
 
 const Good kGood[] = {
@@ -87,7 +87,7 @@ const Good kGood[] = {
 };
 
 TEST_F(EffectiveSpecTest, IsWhatWasGivenWithTheManualsDefaults) {
-  for (const Good &entry : kGood) {
+  for (const Good& entry : kGood) {
     const v1::SessionSpec spec = With(Spec(6, {4, 2}), entry.given);
     const v1::Session session = Create(spec);
     v1::SessionSpec expected = spec;
