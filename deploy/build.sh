@@ -9,8 +9,8 @@
 # BACKPROP_JOBS: how many compilers at a time; left out: one a core.
 set -euo pipefail
 
-# Of one core, from a cold cache; the mean over the release and the test build
-# on an AVX-512 machine of 2.5 GHz. What ccache has takes a twentieth.
+# Of one core, from a cold cache: an estimate, no measurement. What ccache has
+# takes much less.
 readonly seconds_a_step=2
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
