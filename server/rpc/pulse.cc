@@ -14,11 +14,6 @@
 namespace backprop {
 namespace {
 
-// How long a pulse that ends lets its last call be answered before it cancels
-// it: gRPC 1.51's in-process transport may abort the process where a
-// cancellation meets the answer ("prior > 0" in ref_counted.h).
-constexpr std::chrono::milliseconds kLastAnswer{200};
-
 using Clock = std::chrono::steady_clock;
 
 void LogLateAnswer(std::chrono::duration<double> waited, bool answered) {
@@ -118,9 +113,7 @@ void Pulse::CheckOnce() {
     }
     if (check->AwaitAnswer(Clock::now())) on_late_(Clock::now() - sent, true);
   }
-  if (!check->AwaitAnswer(Clock::now() + kLastAnswer)) {
-    check->context.TryCancel();  // may run the callback
-  }
+  check->AwaitAnswer(Clock::now() + options_.last_answer);
 }
 
 }  // namespace backprop

@@ -19,6 +19,8 @@ struct PulseOptions {
   std::chrono::milliseconds interval{400};
   // After so long without an answer it is called late.
   std::chrono::milliseconds patience{1000};
+  // How long a pulse that ends waits for the answer under way.
+  std::chrono::milliseconds last_answer{5000};
 };
 
 class Pulse {
@@ -35,7 +37,10 @@ class Pulse {
   // The same, and writes to the log what is late.
   explicit Pulse(std::shared_ptr<grpc::Channel> channel);
 
-  // Gives up the check under way, and joins.
+  // Joins when the check under way is answered, or late by last_answer. It is
+  // then left to the channel, never cancelled: where a cancellation meets the
+  // answer, gRPC 1.51's in-process transport may abort the process ("prior > 0"
+  // in ref_counted.h). For the same reason the server is shut down after this.
   ~Pulse();
 
   Pulse(const Pulse&) = delete;
