@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdlib>
 
+#include "absl/base/attributes.h"
 #include "engine/network/activation.h"
 #include "engine/network/loss-inl.h"
 
@@ -35,18 +36,26 @@ auto ForLoss(Loss loss, Function f) {
 template <class Of>
 constexpr bool kIsFused = Of::kTraits.fused_with.has_value();
 
+// Not inlined: all losses in one function share one stack frame, which a small
+// network's step feels (7 % of 8-16-1's, 5 % of 64-32-10's).
+template <class Of>
+ABSL_ATTRIBUTE_NOINLINE double ErrorBy(const NetworkSpec& network,
+                                       const LastLayer& sample, bool plain) {
+  if constexpr (kIsFused<Of>) {
+    return Of::Error(sample, ClassTerms(network, sample.targets, plain));
+  } else {
+    const size_t n = sample.targets.size();
+    const double sum = Sum(n, [&](size_t i) {
+      return Of::Value(network, sample.outputs[i], sample.targets[i]);
+    });
+    return Of::kMean ? sum / static_cast<double>(n) : sum;
+  }
+}
+
 double ErrorOf(const NetworkSpec& network, const LastLayer& sample,
                bool plain) {
   return ForLoss(network.loss, [&]<class Of>(Of) {
-    if constexpr (kIsFused<Of>) {
-      return Of::Error(sample, ClassTerms(network, sample.targets, plain));
-    } else {
-      const size_t n = sample.targets.size();
-      const double sum = Sum(n, [&](size_t i) {
-        return Of::Value(network, sample.outputs[i], sample.targets[i]);
-      });
-      return Of::kMean ? sum / static_cast<double>(n) : sum;
-    }
+    return ErrorBy<Of>(network, sample, plain);
   });
 }
 
