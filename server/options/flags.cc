@@ -214,9 +214,10 @@ absl::StatusOr<Invocation> ParseFlags(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForVersion&) {
-    return Invocation{Command::kPrintAndExit, {}, absl::StrCat(version, "\n")};
+    return Invocation{
+        Command::kPrintAndExit, {}, absl::StrCat(version, "\n"), {}};
   } catch (const CLI::CallForHelp&) {
-    return Invocation{Command::kPrintAndExit, {}, app.help()};
+    return Invocation{Command::kPrintAndExit, {}, app.help(), {}};
   } catch (const CLI::ParseError& error) {
     return absl::InvalidArgumentError(error.what());
   }

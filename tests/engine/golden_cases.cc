@@ -15,7 +15,7 @@ std::vector<float> GoldenCase::floats(const std::string& word) const {
 }
 
 std::vector<GoldenCase> ReadGoldenCases(const std::string& file_name) {
-  std::ifstream file(std::string(BACKPROP_GOLDEN_FOLDER) + "/" + file_name);
+  std::ifstream file("tests/engine/golden/" + file_name);
   std::vector<GoldenCase> cases;
   for (std::string line; std::getline(file, line);) {
     if (line.starts_with('#')) continue;

@@ -83,7 +83,7 @@ GoldenRun Read(const std::filesystem::path& path) {
 std::vector<GoldenRun> ReadGoldenRuns() {
   std::vector<GoldenRun> runs;
   for (const auto& entry :
-       std::filesystem::directory_iterator(BACKPROP_GOLDEN_FOLDER "/runs")) {
+       std::filesystem::directory_iterator("tests/engine/golden/runs")) {
     runs.push_back(Read(entry.path()));
   }
   std::ranges::sort(runs, {}, &GoldenRun::name);

@@ -7,9 +7,9 @@
 #include <memory>
 #include <string>
 
-#include "backprop/v1/training_service_mock.grpc.pb.h"
 #include "client/cpp/call_status.h"
 #include "google/rpc/error_details.pb.h"
+#include "tests/client/mock_stub.h"
 
 namespace backprop::cli {
 namespace {
@@ -18,7 +18,6 @@ using ::testing::_;
 using ::testing::AllOf;
 using ::testing::DoAll;
 using ::testing::HasSubstr;
-using ::testing::NiceMock;
 using ::testing::Not;
 using ::testing::Return;
 using ::testing::SetArgPointee;
@@ -44,8 +43,8 @@ class LostServerTest : public ::testing::Test {
     return std::string(status.message());
   }
 
-  std::shared_ptr<NiceMock<v1::MockTrainingServiceStub>> stub_ =
-      std::make_shared<NiceMock<v1::MockTrainingServiceStub>>();
+  std::shared_ptr<backprop::testing::MockStub> stub_ =
+      backprop::testing::NewMockStub();
 };
 
 TEST_F(LostServerTest, AServerThatShutDownHasNoSessionsAndIsNotAsked) {

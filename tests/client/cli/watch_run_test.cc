@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "backprop/v1/training_service_mock.grpc.pb.h"
 #include "engine/contract/digest.h"
 #include "tests/client/cpp/session_message.h"
+#include "tests/client/mock_stub.h"
 
 namespace backprop::cli {
 namespace {
@@ -88,8 +88,8 @@ class WatchRunTest : public ::testing::Test {
     return end;
   }
 
-  std::shared_ptr<NiceMock<v1::MockTrainingServiceStub>> stub_ =
-      std::make_shared<NiceMock<v1::MockTrainingServiceStub>>();
+  std::shared_ptr<backprop::testing::MockStub> stub_ =
+      backprop::testing::NewMockStub();
 };
 
 TEST_F(WatchRunTest, FollowsUntilTheServersLastWord) {

@@ -11,17 +11,16 @@
 #include <future>
 #include <memory>
 
-#include "backprop/v1/training_service_mock.grpc.pb.h"
 #include "client/cli/run/watch_run.h"
 #include "tests/client/cpp/http2_peer.h"
 #include "tests/client/cpp/session_message.h"
+#include "tests/client/mock_stub.h"
 
 namespace backprop::cli {
 namespace {
 
 using ::testing::_;
 using ::testing::Invoke;
-using ::testing::NiceMock;
 
 constexpr auto kPatience = std::chrono::seconds(30);
 
@@ -29,7 +28,7 @@ TEST(WatchStopTest, AWatchThatIsStoppedBeforeItsCallExistsEnds) {
   const backprop::testing::Http2Peer peer;  // answers no call
   const auto silent = v1::TrainingService::NewStub(
       grpc::CreateChannel(peer.address(), grpc::InsecureChannelCredentials()));
-  const auto stub = std::make_shared<NiceMock<v1::MockTrainingServiceStub>>();
+  const auto stub = backprop::testing::NewMockStub();
   std::promise<WatchRun*> made;
   EXPECT_CALL(*stub, WatchDeltasRaw(_, _))
       .WillOnce(Invoke([&](grpc::ClientContext* context,

@@ -63,7 +63,7 @@ RecordedStream Read(const std::filesystem::path& path) {
 std::vector<RecordedStream> AllStreams() {
   std::vector<RecordedStream> streams;
   for (const auto& entry :
-       std::filesystem::directory_iterator(BACKPROP_TESTDATA_FOLDER)) {
+       std::filesystem::directory_iterator("proto/testdata")) {
     if (entry.path().extension() == ".stream")
       streams.push_back(Read(entry.path()));
   }

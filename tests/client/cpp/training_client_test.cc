@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "backprop/v1/training_service_mock.grpc.pb.h"
 #include "engine/contract/digest.h"
 #include "tests/client/cpp/session_message.h"
+#include "tests/client/mock_stub.h"
 
 namespace backprop {
 namespace {
@@ -58,8 +58,7 @@ class TrainingClientTest : public ::testing::Test {
     return client_.DownloadWeights("s1", with_state);
   }
 
-  std::shared_ptr<NiceMock<v1::MockTrainingServiceStub>> stub_ =
-      std::make_shared<NiceMock<v1::MockTrainingServiceStub>>();
+  std::shared_ptr<testing::MockStub> stub_ = testing::NewMockStub();
   TrainingClient client_{stub_};
   const std::vector<float> all_ = {1, 2, 3};
 };

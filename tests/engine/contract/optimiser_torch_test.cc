@@ -43,7 +43,7 @@ std::vector<double> Numbers(std::istream& in) {
 }
 
 Golden ReadGolden() {
-  std::ifstream file(BACKPROP_GOLDEN_FOLDER "/optimiser_golden.txt");
+  std::ifstream file("tests/engine/golden/optimiser_golden.txt");
   Golden golden;
   std::string line;
   while (std::getline(file, line)) {

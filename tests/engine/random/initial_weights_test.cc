@@ -15,7 +15,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "engine/random/initialiser.h"
 #include "engine/random/normal_quantile.h"
@@ -58,8 +57,7 @@ struct GoldenNetwork {
 };
 
 std::vector<GoldenNetwork> ReadNetworks() {
-  std::ifstream file(
-      absl::StrCat(BACKPROP_GOLDEN_FOLDER, "/initial_weights.txt"));
+  std::ifstream file("tests/engine/golden/initial_weights.txt");
   std::vector<GoldenNetwork> networks;
   for (std::string line; std::getline(file, line);) {
     if (line.starts_with('#')) continue;
