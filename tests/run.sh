@@ -33,6 +33,7 @@ deploy/install_packages.sh build test
 install_envoy
 
 deploy/build.sh test
-ctest --test-dir build/test --output-on-failure --parallel "${jobs}" "$@"
+# One more at a time than there are cores: many only wait.
+ctest --test-dir build/test --output-on-failure --parallel "$((jobs + 1))" "$@"
 # CTest says which tests were skipped, but not why.
 grep '^skipped: ' build/test/Testing/Temporary/LastTest.log || true

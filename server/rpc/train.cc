@@ -24,11 +24,12 @@ namespace {
 // others don't wait long for theirs.
 constexpr std::chrono::milliseconds kLongestTurn{2};
 
-using Reactor = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
+using TrainReactor =
+    grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
 
 // Moves bytes between gRPC, the queues and the session's turns, in the order
 // that its flow says; parsing and training happen in the turn.
-class TrainStream final : public StreamShell<Reactor, TrainFlow::Start> {
+class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start> {
  public:
   TrainStream(ServiceContext& context, OpenStreams& streams,
               grpc::CallbackServerContext* rpc)
@@ -215,8 +216,8 @@ class TrainStream final : public StreamShell<Reactor, TrainFlow::Start> {
 
 }  // namespace
 
-Reactor* OpenTrain(ServiceContext& context, OpenStreams& streams,
-                   grpc::CallbackServerContext* rpc) {
+TrainReactor* OpenTrain(ServiceContext& context, OpenStreams& streams,
+                        grpc::CallbackServerContext* rpc) {
   const auto stream = std::make_shared<TrainStream>(context, streams, rpc);
   stream->Begin();
   return stream.get();

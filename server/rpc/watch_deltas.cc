@@ -19,7 +19,7 @@
 namespace backprop {
 namespace {
 
-using Reactor = grpc::ServerWriteReactor<grpc::ByteBuffer>;
+using WatchReactor = grpc::ServerWriteReactor<grpc::ByteBuffer>;
 // Shared, for turns are copyable functions.
 using Pending = std::shared_ptr<PendingCall>;
 
@@ -32,8 +32,9 @@ using Pending = std::shared_ptr<PendingCall>;
 // the deltas from exactly its step on are there when its last chunk has been
 // written, or have been dropped again: then the next anchor is due. So a slow
 // watcher costs a copy of the weights each time that it has read one whole.
-class WatchDeltasStream final : public StreamShell<Reactor, WatchFlow::Start>,
-                                public DeltaReader {
+class WatchDeltasStream final
+    : public StreamShell<WatchReactor, WatchFlow::Start>,
+      public DeltaReader {
  public:
   WatchDeltasStream(ServiceContext& context, OpenStreams& streams)
       : StreamShell(streams),
@@ -244,8 +245,8 @@ class WatchDeltasStream final : public StreamShell<Reactor, WatchFlow::Start>,
 
 }  // namespace
 
-Reactor* OpenWatchDeltas(ServiceContext& context, OpenStreams& streams,
-                         const grpc::ByteBuffer& request) {
+WatchReactor* OpenWatchDeltas(ServiceContext& context, OpenStreams& streams,
+                              const grpc::ByteBuffer& request) {
   const auto stream = std::make_shared<WatchDeltasStream>(context, streams);
   stream->Begin(request);
   return stream.get();
