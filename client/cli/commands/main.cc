@@ -13,8 +13,8 @@
 #include "absl/strings/str_replace.h"
 #include "client/cli/flags/command.h"
 #include "client/cli/flags/connection_flags.h"
-#include "client/cli/flags/flag_fields.h"
 #include "client/cli/flags/plain_text_warning.h"
+#include "client/cli/flags/refusal.h"
 #include "client/cpp/call_status.h"
 
 namespace backprop::cli {
@@ -22,20 +22,23 @@ namespace {
 
 // The server speaks of its calls; here people type commands.
 std::string InCommands(const absl::Status& status) {
-  return absl::StrReplaceAll(status.message(),
-                             {{"ListSessions", "backprop session list"}});
+  return absl::StrReplaceAll(
+      status.message(),
+      {{"ListSessions", "backprop session list"},
+       {"send them by Train", "send them by backprop train"}});
 }
 
 int Report(const absl::Status& status, const GlobalFlags& flags,
            const std::string& advice) {
   if (status.ok()) return 0;
+  const std::string message = InCommands(status);
   if (flags.json) {
     PrintJson({{"event", "error"},
                {"code", absl::StatusCodeToString(status.code())},
                {"reason", ReasonOf(status)},
-               {"message", std::string(status.message())}});
+               {"message", message}});
   }
-  std::cerr << "backprop: " << InCommands(status) << "\n" << advice;
+  std::cerr << "backprop: " << message << "\n" << advice;
   return IsUsageError(status) ? 2 : 1;
 }
 

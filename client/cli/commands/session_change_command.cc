@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -19,6 +20,7 @@ namespace {
 struct UpdateFlags {
   std::string session_id;
   LiveFlags live;
+  std::vector<std::string> given;  // "--learning-rate", …: those of `live`
 };
 
 absl::Status Update(const GlobalFlags& global, const UpdateFlags& flags) {
@@ -34,9 +36,7 @@ absl::Status Update(const GlobalFlags& global, const UpdateFlags& flags) {
   if (!status.ok()) return status;
   const auto& paths = request.update_mask().paths();
   if (paths.empty()) {
-    return UsageError("",
-                      "say what to change, e.g. --learning-rate 0.001; see "
-                      "backprop session update --help");
+    return UsageError("", "say what to change, e.g. --learning-rate 0.001");
   }
   auto response = client.UpdateSession(request);
   if (!response.ok()) return response.status();
@@ -51,7 +51,7 @@ absl::Status Update(const GlobalFlags& global, const UpdateFlags& flags) {
   }
   std::cout << "from step " << Grouped(response->first_step())
             << " on: " << OptimiserText(response->session().spec().optimiser())
-            << "\nchanged: " << absl::StrJoin(paths, ", ") << "\n";
+            << "\nchanged: " << absl::StrJoin(flags.given, ", ") << "\n";
   return absl::OkStatus();
 }
 
@@ -116,7 +116,8 @@ void AddSessionUpdate(Command& parent, const GlobalFlags& global,
       "What is not named stays as it is. --schedule constant takes a schedule\n"
       "away.\n"
       "Example: backprop session update ID --learning-rate 0.001");
-  command->callback([&global, &action, flags] {
+  command->callback([&global, &action, command, flags] {
+    flags->given = GivenLiveFlags(*command);
     action = [&global, flags] { return Update(global, *flags); };
   });
 }

@@ -100,7 +100,7 @@ void AddCreate(Command& parent, const GlobalFlags& global, Action& action) {
   command
       ->add_option("--scale", flags->scale,
                    "Factor applied to each input, e.g. 0.00392157 to bytes")
-      ->check(RealNumber())
+      ->check(NonZero())
       ->type_name("FACTOR")
       ->capture_default_str();
   command->callback([&global, &action, flags] {

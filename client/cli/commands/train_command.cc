@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_format.h"
 #include "client/cli/commands/lost_server.h"
+#include "client/cli/commands/train_advice.h"
 #include "client/cli/commands/train_report.h"
 #include "client/cli/commands/train_session.h"
 #include "client/cli/data/sample_feed.h"
@@ -83,8 +84,9 @@ absl::Status CheckResult(const TrainFlags& flags, const Outcome& outcome,
       outcome.test->accuracy() < *flags.require_accuracy) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "test accuracy %.4f is below --require-accuracy %.4f: train more "
-        "--epochs, or try another --learning-rate",
-        outcome.test->accuracy(), *flags.require_accuracy));
+        "--epochs, or %s",
+        outcome.test->accuracy(), *flags.require_accuracy,
+        ToChangeRate("change", flags)));
   }
   return absl::OkStatus();
 }
@@ -103,9 +105,9 @@ absl::Status TrainRun(TrainingClient& client, const TrainFlags& flags,
   if (flags.until_error.has_value() && !run.interrupted() &&
       outcome->error > *flags.until_error) {
     report.Note(absl::StrFormat(
-        "the error did not fall to %g in %s epochs: raise --epochs, or try "
-        "another --learning-rate",
-        *flags.until_error, Grouped(flags.most_epochs())));
+        "the error did not fall to %g in %s epochs: raise --epochs, or %s",
+        *flags.until_error, Grouped(flags.most_epochs()),
+        ToChangeRate("change", flags)));
   }
   if (run.replica() != nullptr) {
     // Before the stream is closed: until then nobody else can train.
@@ -149,7 +151,7 @@ absl::Status TrainOn(TrainingClient& client, const GlobalFlags& global,
     return status.ok() ? saved.status() : status;
   }
   if (!saved.ok()) report.Note(std::string(saved.status().message()));
-  if (!LeavesSessionInDoubt(status)) return status;
+  if (!LeavesSessionInDoubt(status)) return Advised(status, flags);
   return LostServer(client,
                     {.address = global.address,
                      .session_id = session.session_id(),

@@ -58,6 +58,10 @@ absl::Status NotANumber(const CsvTable& table, const CsvTable::Row& row,
       row.line, row.cells[column], table.columns[column]));
 }
 
+std::string ElementText(const v1::InputFormat& format) {
+  return format.element_type() == v1::ELEMENT_TYPE_UINT8 ? "bytes" : "floats";
+}
+
 }  // namespace
 
 size_t Dataset::output_size() const {
@@ -158,8 +162,7 @@ absl::Status CheckFits(const Dataset& dataset, const v1::SessionSpec& spec,
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s would be sent as %s, the session takes %s (IDX is sent as bytes, "
         "CSV as floats)",
-        name, v1::ElementType_Name(dataset.format.element_type()),
-        v1::ElementType_Name(spec.input().element_type())));
+        name, ElementText(dataset.format), ElementText(spec.input())));
   }
   const uint32_t outputs = OutputSize(spec);
   if (!dataset.targets.empty() && outputs != 1) {

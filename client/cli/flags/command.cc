@@ -38,14 +38,26 @@ void AddSessionId(Command& command, std::string* session_id) {
 }
 
 absl::Status UsageError(const std::string& flag, const std::string& text) {
-  absl::Status status = absl::InvalidArgumentError(
-      absl::StrCat(flag, flag.empty() ? "" : ": ", text));
-  status.SetPayload(kUsagePayload, absl::Cord(flag));
-  return status;
+  return AsUsageError(absl::InvalidArgumentError(
+      absl::StrCat(flag, flag.empty() ? "" : ": ", text)));
 }
 
 bool IsUsageError(const absl::Status& status) {
   return status.GetPayload(kUsagePayload).has_value();
+}
+
+absl::Status Retold(const absl::Status& status, const std::string& text) {
+  absl::Status retold(status.code(), text);
+  // Names of its types differ between versions of Abseil.
+  status.ForEachPayload([&](const auto& name, const absl::Cord& payload) {
+    retold.SetPayload(name, payload);
+  });
+  return retold;
+}
+
+absl::Status AsUsageError(absl::Status status) {
+  status.SetPayload(kUsagePayload, absl::Cord());
+  return status;
 }
 
 Check WholeNumber(uint64_t smallest, uint64_t largest) {

@@ -47,6 +47,12 @@ void AddSessionId(Command& command, std::string* session_id);
 absl::Status UsageError(const std::string& flag, const std::string& text);
 bool IsUsageError(const absl::Status& status);
 
+// The same failure in other words: its code stays, and what it carries besides,
+// such as the server's reason.
+absl::Status Retold(const absl::Status& status, const std::string& text);
+// The same failure, as one of the command line. status must not be OK.
+absl::Status AsUsageError(absl::Status status);
+
 // Checks for options that hold numbers. CLI11's own conversion takes -1 for a
 // very large whole number. Real numbers must be finite as float32.
 Check WholeNumber(uint64_t smallest, uint64_t largest);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <regex>
 
 #include "client/cli/flags/help_format.h"
 
@@ -22,12 +23,24 @@ std::string PathOf(const CLI::App& command) {
   return PathOf(*command.get_parent()) + " " + command.get_name();
 }
 
-std::vector<std::string> NamesOfOptions(const CLI::App& command) {
-  std::vector<std::string> names;
-  for (const CLI::Option* option : command.get_options()) {
-    names.push_back(option->get_name());
+// CLI11's reason in a sentence: for a missing value it says
+//   --until-error: 1 required ERROR missing
+// and for an option that is there twice
+//   --address: At Most 1 required but received 2
+std::string ReasonOf(const CLI::ParseError& error) {
+  static const std::regex& missing =
+      *new std::regex("(--[a-z0-9-]+): 1 required (.*) missing");
+  static const std::regex& repeated =
+      *new std::regex("(--[a-z0-9-]+): At Most 1 required but received .*");
+  const std::string text = error.what();
+  std::smatch parts;
+  if (std::regex_match(text, parts, missing)) {
+    return parts.str(1) + ": needs a value behind it: " + parts.str(2);
   }
-  return names;
+  if (std::regex_match(text, parts, repeated)) {
+    return parts.str(1) + ": is given more than once";
+  }
+  return text;
 }
 
 template <typename... Line>
@@ -37,7 +50,7 @@ absl::StatusOr<bool> ParseWith(CLI::App& app, const Line&... line) {
     return true;
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) {
-      return absl::InvalidArgumentError(error.what());
+      return absl::InvalidArgumentError(ReasonOf(error));
     }
     app.exit(error);
     return false;
@@ -176,16 +189,33 @@ std::vector<std::string> Command::unknown() const {
   return app_->remaining(/*recurse=*/true);
 }
 
+std::vector<std::string> Command::given_of(const Command& other) const {
+  std::vector<std::string> given;
+  for (const std::string& name : other.option_names()) {
+    const CLI::Option* const own = app_->get_option_no_throw(name);
+    if (own != nullptr && own->count() > 0) given.push_back(name);
+  }
+  return given;
+}
+
 size_t Command::count(const std::string& name) const {
   return app_->count(name);
 }
 
 std::vector<std::string> Command::option_names() const {
-  return NamesOfOptions(*app_);
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app_->get_options()) {
+    names.push_back(option->get_name());
+  }
+  return names;
 }
 
-std::vector<std::string> Command::typed_options() const {
-  return NamesOfOptions(Innermost(*app_));
+std::vector<OptionUse> Command::typed_options() const {
+  std::vector<OptionUse> uses;
+  for (const CLI::Option* option : Innermost(*app_).get_options()) {
+    uses.push_back({option->get_name(), option->count() > 0});
+  }
+  return uses;
 }
 
 template Option* Command::add_option(const std::string&, std::string&,

@@ -35,6 +35,12 @@ namespace backprop::cli {
 // What is wrong with the text that stands behind an option; empty: nothing.
 using Check = std::function<std::string(const std::string& text)>;
 
+// An option of a command, and whether it stood on the command line.
+struct OptionUse {
+  std::string name;  // "--layers"
+  bool given = false;
+};
+
 // One option or flag of a command, to be described in a chain of calls. Lives
 // as long as its command does.
 class Option {
@@ -106,11 +112,13 @@ class Command {
   // The command typed, as in "backprop session create".
   std::string typed_path() const;
   // The options that it takes.
-  std::vector<std::string> typed_options() const;
+  std::vector<OptionUse> typed_options() const;
   // What may be typed next, behind typed_path().
   std::vector<std::string> choices() const;
   // Words that no command on the line knows.
   std::vector<std::string> unknown() const;
+  // Those options of this command that were given and that `other` has as well.
+  std::vector<std::string> given_of(const Command& other) const;
   // How often an option of this command was given, by its name "--csv".
   size_t count(const std::string& name) const;
 

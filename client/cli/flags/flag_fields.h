@@ -7,9 +7,6 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
-
-#include "absl/status/status.h"
 
 namespace backprop::cli {
 
@@ -19,11 +16,17 @@ namespace backprop::cli {
 // flag.
 std::string FlagOf(std::string_view field);
 
-// A server's refusal as people have to hear it who typed a command with these
-// options: each violation with its flag in place of the field, where there is
-// that flag, and then as a usage error. Any other status comes back as it is.
-absl::Status InFlags(const absl::Status& status,
-                     const std::vector<std::string>& options);
+// The same for a field of a whole request, which is "spec." and a field of the
+// spec, or one of the few others that flags set, such as "session_id"; empty
+// for all that no flag is for.
+std::string FlagOfRequest(std::string_view field);
+
+// What the flag's value has at fault, if that is one of several things in it:
+// "layer 3's size ", "number 2 "; otherwise empty.
+std::string PartOf(std::string_view field);
+
+// "layers[2].size" without the index.
+std::string WithoutIndex(std::string_view field);
 
 }  // namespace backprop::cli
 

@@ -49,6 +49,13 @@ void AddLiveFlags(Command& app, LiveFlags* flags) {
       ->group("Network");
 }
 
+std::vector<std::string> GivenLiveFlags(const Command& app) {
+  LiveFlags flags;
+  Command live_flags;
+  AddLiveFlags(live_flags, &flags);
+  return app.given_of(live_flags);
+}
+
 absl::Status ChangeSpec(const LiveFlags& flags, v1::SessionSpec* spec,
                         google::protobuf::FieldMask* mask) {
   absl::Status status =

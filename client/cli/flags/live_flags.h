@@ -30,6 +30,9 @@ struct LiveFlags {
 
 void AddLiveFlags(Command& app, LiveFlags* flags);
 
+// Those of them that were given: "--learning-rate", …
+std::vector<std::string> GivenLiveFlags(const Command& app);
+
 // Changes a session's spec, and adds the paths of what it changes
 // (UpdateSessionRequest.update_mask). Errors are usage errors that name the
 // flag.

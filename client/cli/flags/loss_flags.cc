@@ -1,19 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cli/flags/loss_flags.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/flags/name_table.h"
 
 namespace backprop::cli {
 namespace {
 
+// Refuses a flag that means nothing to the spec's loss. Called where nothing
+// of it would be left in the request, so that the server could not refuse it.
+absl::Status CheckIsOf(const std::vector<v1::Loss>& losses, const char* flag,
+                       const v1::SessionSpec& spec) {
+  if (std::ranges::find(losses, spec.loss()) != losses.end()) {
+    return absl::OkStatus();
+  }
+  std::vector<std::string> names;
+  names.reserve(losses.size());
+  for (const v1::Loss loss : losses) names.push_back(LossName(loss));
+  return UsageError(
+      flag,
+      absl::StrCat("is a setting of the loss ", absl::StrJoin(names, " or "),
+                   "; this loss is ", LossName(spec.loss())));
+}
+
 absl::Status SetClassWeights(const std::string& text, v1::SessionSpec* spec) {
   spec->clear_class_weights();
-  if (text == "none") return absl::OkStatus();
+  if (text == "none") {
+    return CheckIsOf({v1::LOSS_CROSS_ENTROPY, v1::LOSS_BINARY_CROSS_ENTROPY},
+                     "--class-weights", *spec);
+  }
   const std::vector<std::string> parts = absl::StrSplit(text, ',');
   for (const std::string& part : parts) {
     float weight = 0;
@@ -77,22 +98,23 @@ absl::Status ChooseLoss(const LossFlags& flags, v1::SessionSpec* spec) {
 
 absl::Status ChangeLoss(const LossFlags& flags, v1::SessionSpec* spec,
                         google::protobuf::FieldMask* mask) {
+  absl::Status status;
   if (flags.label_smoothing.has_value()) {
+    if (*flags.label_smoothing == 0) {
+      status = CheckIsOf({v1::LOSS_CROSS_ENTROPY}, "--label-smoothing", *spec);
+    }
     spec->set_label_smoothing(*flags.label_smoothing);
     mask->add_paths("label_smoothing");
   }
   if (flags.huber_delta.has_value()) {
     // The server reads it for this loss alone, and refuses it for none.
-    if (spec->loss() != v1::LOSS_HUBER) {
-      return UsageError("--huber-delta",
-                        absl::StrCat("is a setting of the loss huber; this "
-                                     "loss is ",
-                                     LossName(spec->loss())));
+    if (status.ok()) {
+      status = CheckIsOf({v1::LOSS_HUBER}, "--huber-delta", *spec);
     }
     spec->set_huber_delta(*flags.huber_delta);
     mask->add_paths("huber_delta");
   }
-  if (flags.class_weights.empty()) return absl::OkStatus();
+  if (!status.ok() || flags.class_weights.empty()) return status;
   mask->add_paths("class_weights");
   return SetClassWeights(flags.class_weights, spec);
 }

@@ -6,6 +6,11 @@
 
 namespace backprop::cli {
 
+std::string FlagCase(std::string_view name) {
+  return absl::StrReplaceAll(absl::AsciiStrToLower(std::string(name)),
+                             {{"_", "-"}});
+}
+
 std::vector<EnumName> EnumNames(
     const google::protobuf::EnumDescriptor& descriptor) {
   // Each name begins with the enum's, as that of its value 0 shows.
@@ -13,10 +18,8 @@ std::vector<EnumName> EnumNames(
   const size_t prefix = descriptor.value(0)->name().size() - kNoValue.size();
   std::vector<EnumName> names;
   for (int i = 1; i < descriptor.value_count(); ++i) {
-    const std::string name(descriptor.value(i)->name().substr(prefix));
-    names.push_back(
-        {absl::StrReplaceAll(absl::AsciiStrToLower(name), {{"_", "-"}}),
-         descriptor.value(i)->number()});
+    const google::protobuf::EnumValueDescriptor& value = *descriptor.value(i);
+    names.push_back({FlagCase(value.name().substr(prefix)), value.number()});
   }
   return names;
 }

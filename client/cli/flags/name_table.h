@@ -62,6 +62,9 @@ std::string_view NameOf(const Table& table, const ValueOf<Table>& value) {
   return "?";
 }
 
+// A name of the protocol as flags write it: "leaky-relu" for "LEAKY_RELU".
+std::string FlagCase(std::string_view name);
+
 // A protocol's value by its name as a flag takes it: "he-uniform" for
 // INITIALISER_KIND_HE_UNIFORM.
 struct EnumName {

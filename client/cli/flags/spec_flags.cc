@@ -52,30 +52,6 @@ absl::Status SetLayers(const SpecFlags& flags, const DataShape& data,
   return absl::OkStatus();
 }
 
-// He's fits ReLU and its relations.
-v1::InitialiserKind DefaultInitialiser(const v1::SessionSpec& spec) {
-  const bool relu = std::any_of(
-      spec.layers().begin(), spec.layers().end(), [](const v1::Layer& layer) {
-        return layer.activation() == v1::ACTIVATION_RELU ||
-               layer.activation() == v1::ACTIVATION_LEAKY_RELU;
-      });
-  return relu ? v1::INITIALISER_KIND_HE_UNIFORM
-              : v1::INITIALISER_KIND_GLOROT_UNIFORM;
-}
-
-absl::Status SetInitialiser(const SpecFlags& flags, v1::SessionSpec* spec) {
-  absl::StatusOr<v1::InitialiserKind> kind = DefaultInitialiser(*spec);
-  if (!flags.initialiser.empty()) {
-    kind = Choose("--initialiser", TableOf<v1::InitialiserKind>(),
-                  flags.initialiser);
-  }
-  if (!kind.ok()) return kind.status();
-  spec->mutable_initialiser()->set_kind(*kind);
-  spec->mutable_initialiser()->set_seed(flags.seed);
-  spec->mutable_initialiser()->set_value(flags.initialiser_value.value_or(0));
-  return absl::OkStatus();
-}
-
 absl::Status SetStandardise(const SpecFlags& flags, const DataShape& data,
                             v1::SessionSpec* spec) {
   if (flags.standardise.empty()) {
@@ -135,17 +111,7 @@ void AddNetworkFlags(Command& app, SpecFlags* flags) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->group(kNetworkGroup);
-  app.add_option("--initialiser", flags->initialiser,
-                 Choices(TableOf<v1::InitialiserKind>()) +
-                     " [he-uniform with relu, else glorot-uniform]")
-      ->type_name("NAME")
-      ->group(kNetworkGroup);
-  app.add_option("--initialiser-value", flags->initialiser_value,
-                 "constant: the weight; uniform: the limit; normal: the "
-                 "deviation; orthogonal: the scale [1]")
-      ->check(RealNumber())
-      ->type_name("NUMBER")
-      ->group(kNetworkGroup);
+  AddInitialiserFlags(app, kNetworkGroup, &flags->initialiser);
   app.add_option("--standardise", flags->standardise,
                  "Bring each input to mean 0 and deviation 1, as learnt from "
                  "so many samples before training; without a number: from all "
@@ -171,10 +137,6 @@ void AddNetworkFlags(Command& app, SpecFlags* flags) {
 }
 
 }  // namespace
-
-std::string InitialiserName(v1::InitialiserKind kind) {
-  return std::string(NameOf(TableOf<v1::InitialiserKind>(), kind));
-}
 
 void AddSpecFlags(Command& app, SpecFlags* flags) {
   constexpr uint64_t kMost32 = std::numeric_limits<uint32_t>::max();
@@ -204,11 +166,8 @@ std::string FirstSpecFlag(const Command& app) {
   SpecFlags flags;
   Command spec_flags;
   AddSpecFlags(spec_flags, &flags);
-  for (const std::string& name : spec_flags.option_names()) {
-    if (name.starts_with("--") && name != "--help" && name != "--seed" &&
-        app.count(name) > 0) {
-      return name;
-    }
+  for (const std::string& name : app.given_of(spec_flags)) {
+    if (name != "--seed") return name;
   }
   return "";
 }
@@ -222,7 +181,8 @@ absl::StatusOr<v1::SessionSpec> MakeSpec(const SpecFlags& flags,
   spec.set_digest_every(flags.digest_every);
   spec.set_dropout_seed(flags.seed);
   absl::Status status = SetLayers(flags, data, &spec);
-  if (status.ok()) status = SetInitialiser(flags, &spec);
+  if (status.ok())
+    status = SetInitialiser(flags.initialiser, flags.seed, &spec);
   if (status.ok()) status = SetStandardise(flags, data, &spec);
   if (status.ok()) status = ChooseLoss(flags.loss, &spec);
   google::protobuf::FieldMask all_new;

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "backprop/v1/network.pb.h"
 #include "client/cli/flags/command_line.h"
+#include "client/cli/flags/initialiser_flags.h"
 #include "client/cli/flags/loss_flags.h"
 #include "client/cli/flags/optimiser_flags.h"
 #include "client/cli/flags/schedule_flags.h"
@@ -21,8 +22,7 @@ namespace backprop::cli {
 struct SpecFlags {
   std::vector<std::string> layers;      // ParseLayer; empty: by the data
   std::vector<std::string> delta_form;  // one, or one a layer
-  std::string initialiser;              // empty: by the layers
-  std::optional<float> initialiser_value;
+  InitialiserFlags initialiser;
   LossFlags loss;
   OptimiserFlags optimiser;
   ScheduleFlags schedule;
@@ -50,9 +50,6 @@ void AddSpecFlags(Command& app, SpecFlags* flags);
 // The first flag given that describes a session to be made, but for --seed,
 // which training uses too; empty if there is none.
 std::string FirstSpecFlag(const Command& app);
-
-// As --initialiser takes it: "he-uniform".
-std::string InitialiserName(v1::InitialiserKind kind);
 
 // Errors are usage errors that name the flag.
 absl::StatusOr<v1::SessionSpec> MakeSpec(const SpecFlags& flags,

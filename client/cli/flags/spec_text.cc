@@ -5,10 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "client/cli/flags/initialiser_flags.h"
 #include "client/cli/flags/loss_flags.h"
 #include "client/cli/flags/optimiser_flags.h"
 #include "client/cli/flags/schedule_flags.h"
-#include "client/cli/flags/spec_flags.h"
 #include "client/cli/text/number_text.h"
 
 namespace backprop::cli {

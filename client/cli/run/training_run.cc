@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "backprop/v1/error_reasons.h"
 #include "client/cli/run/interrupt.h"
 #include "client/cli/text/number_text.h"
 #include "client/cpp/call_status.h"
@@ -17,16 +16,6 @@ namespace {
 
 double SecondsSince(Progress::Clock::time_point begin) {
   return std::chrono::duration<double>(Progress::Clock::now() - begin).count();
-}
-
-// What a person can do about a refused message.
-absl::Status Advised(const absl::Status& status) {
-  if (ReasonOf(status) != kNonFiniteStep.name) return status;
-  return absl::Status(
-      status.code(),
-      absl::StrCat(status.message(),
-                   ": training diverged; lower --learning-rate, or bring the "
-                   "inputs to the same scale (--standardise)"));
 }
 
 }  // namespace
@@ -80,7 +69,7 @@ absl::Status TrainingRun::Take(const TrainAnswer& answer, double* error_sum,
                           absl::StrCat("replica: ", status.message()));
     }
   }
-  return response.has_rejection() ? Advised(FromRejection(response.rejection()))
+  return response.has_rejection() ? FromRejection(response.rejection())
                                   : absl::OkStatus();
 }
 

@@ -112,6 +112,15 @@ class TrainTest(ServedTest):
         self.assertIn("lower --learning-rate", said)
         self.assertIn("--standardise", said)
         self.assertEqual(self.sessions(), [])
+        error = json.loads(self.run_command("--json", "train", *self.csv_data, "--layers", "3",
+                                            "--learning-rate", "1e30").stdout.splitlines()[-1])
+        self.assertEqual(error["reason"], "NON_FINITE_STEP")
+        # A session that is there keeps its rate, whatever train is given.
+        session = self.succeeds("session", "create", "--input-size", "2", "--layers", "3", "--learning-rate",
+                                "1e30").strip()
+        self.addCleanup(self.run_command, "session", "delete", session)
+        self.assertIn(f"lower the learning rate with backprop session update {session} --learning-rate",
+                      self.fails(1, "train", *self.csv_data, "--session", session))
 
 
 class SessionTest(ServedTest):
@@ -126,6 +135,7 @@ class SessionTest(ServedTest):
         self.assertEqual(self.objects("session", "describe", "--session", session), [described])
         self.assertEqual(self.objects("session", "delete", session), [{"event": "deleted", "session_id": session}])
         self.assertIn(f"'{session}'", self.fails(1, "session", "describe", session))
+        self.assertIn("backprop: --session: is required", self.fails(2, "session", "describe", ""))
         self.assertEqual(self.sessions(), [])
         self.assertRegex(self.succeeds("session", "list"), r"^SESSION .*\n$")
 
@@ -150,13 +160,15 @@ class SessionTest(ServedTest):
         for flag, says, arguments in (
             ("--layers", "layer 1's activation softmax is for the last layer only", (*create, "--layers", "2:softmax,2")),
             ("--layers", "layer 1's size must be at least 1", (*create, "--layers", "0:relu,2")),
-            ("--layers", "layer 1's negative-scale is for LEAKY_RELU and ELU only", (*create, "--layers", "8:relu=1,2")),
-            ("--layers", "layer 1's negative-scale is -1; must be finite and not negative",
+            ("--layers", "layer 1's constant is for leaky-relu and elu only", (*create, "--layers", "8:relu=1,2")),
+            ("--layers", "layer 1's constant is -1; must be finite and not negative",
              (*create, "--layers", "8:elu=-1,2")),
             ("--layers", "layer 1's dropout is 1; must be at least 0 and less than 1",
              (*create, "--layers", "8:relu:dropout=1,2")),
-            ("--initialiser-value", "is 0; must be set for UNIFORM and NORMAL", (*ten, "--initialiser", "normal")),
-            ("--initialiser-value", "is 1; is for CONSTANT, UNIFORM, NORMAL and ORTHOGONAL only",
+            ("--initialiser-value", "is not given; must be set for uniform and normal", (*ten, "--initialiser", "normal")),
+            ("--initialiser-value", "is 0; must be set for constant: finite, not 0 (zeros is for that)",
+             (*ten, "--initialiser", "constant", "--initialiser-value", "0")),
+            ("--initialiser-value", "is 1; is for constant, uniform, normal and orthogonal only",
              (*ten, "--initialiser-value", "1")),
             ("--schedule-steps", "is not given; must be at least 1", (*ten, "--schedule", "step")),
             ("--schedule-steps", "is not given; must be at least 1", (*ten, "--schedule", "cosine")),
@@ -167,6 +179,16 @@ class SessionTest(ServedTest):
             ("--label-smoothing", "is for cross-entropy only",
              (*create, "--layers", "1", "--loss", "huber", "--label-smoothing", "0.1")),
             ("--label-smoothing", "is 1; must be at least 0 and less than 1", (*ten, "--label-smoothing", "1")),
+            ("--label-smoothing", "is a setting of the loss cross-entropy; this loss is huber",
+             (*create, "--layers", "1", "--loss", "huber", "--label-smoothing", "0")),
+            ("--class-weights", "is a setting of the loss cross-entropy or binary-cross-entropy; this loss is huber",
+             (*create, "--layers", "1", "--loss", "huber", "--class-weights", "none")),
+            ("--layers", "layer 1's activation must be softmax (outputs are probabilities) or identity (outputs are "
+             "logits) under cross-entropy", (*create, "--layers", "2:sigmoid", "--loss", "cross-entropy")),
+            ("--layers (not given)", "layer 2's activation softmax needs cross-entropy as the loss: set --loss",
+             ("train", *self.idx_data, "--loss", "huber")),
+            ("--layers", "with layer 1 the network has more than", (*create, "--layers", "4000000000")),
+            ("--scale", "'0' is not a number other than 0", (*ten, "--scale", "0")),
             ("--class-weights", "are for cross-entropy and binary cross-entropy only",
              (*create, "--layers", "1", "--class-weights", "1")),
             ("--class-weights", "holds 2 numbers; must hold one for each of the 10 outputs",
@@ -190,6 +212,13 @@ class SessionTest(ServedTest):
                 said = self.fails(2, *arguments)
                 self.assertIn(f"backprop: {flag}: {says}", said)
                 self.assertIn("--help.", said)
+
+    def test_all_that_is_wrong_is_told(self) -> None:
+        # The server's details end with the 16th; its message goes on.
+        said = self.fails(2, "session", "create", "--input-size", "784", "--layers", ",".join("0" * 18))
+        for layer in range(1, 19):
+            self.assertIn(f"--layers: layer {layer}'s size must be at least 1", said)
+        self.assertNotIn("spec.", said)
 
     def test_a_kept_session_goes_on(self) -> None:
         session = self.keep(*self.idx_data, *QUICK)
@@ -293,7 +322,7 @@ class LiveSessionTest(ServedTest):
         said = self.succeeds("session", "update", session, "--learning-rate", "0.25", "--beta1", "0.5",
                              "--schedule", "cosine", "--schedule-steps", "100")
         self.assertEqual(said, "from step 1,501 on: adam, learning rate 0.25, cosine schedule\n"
-                               "changed: optimiser.learning_rate, optimiser.adam.beta1, optimiser.schedule\n")
+                               "changed: --learning-rate, --beta1, --schedule, --schedule-steps\n")
         (updated,) = self.objects("session", "update", session, "--schedule", "constant")
         self.assertEqual((updated["first_step"], updated["changed"]), (1501, ["optimiser.schedule"]))
         (described,) = self.objects("session", "describe", session)
@@ -306,6 +335,11 @@ class LiveSessionTest(ServedTest):
         self.assertIn("backprop: --beta1: is a setting of adam and lion; this optimiser is sgd",
                       self.fails(2, "session", "update", session, "--beta1", "0.5"))
         self.assertIn("say what to change", self.fails(2, "session", "update", session))
+        # The session's own number is at fault, beside the one that was typed.
+        self.succeeds("session", "update", session, "--schedule", "cosine", "--schedule-steps", "9",
+                      "--schedule-min", "0.05")
+        self.assertIn("backprop: --schedule-min (not given): is 0.05; must be at least 0 and at most --learning-rate",
+                      self.fails(2, "session", "update", session, "--learning-rate", "0.01"))
         self.assertIn("backprop: --momentum: can't go from 0 to 0.5",
                       self.fails(2, "session", "update", session, "--momentum", "0.5"))
 
@@ -324,7 +358,7 @@ class LiveSessionTest(ServedTest):
                 self.assertIn("adam, learning rate 0.01" if "adam" in flags else "sgd", said)
         (origin,) = self.objects("evaluate", session, *self.csv_data)
         self.assertEqual(origin["last_step"], 1500)
-        self.assertIn("fork.with_state", self.fails(2, "session", "fork", session, "--with-state", "--optimiser", "adam"))
+        self.assertIn("leave --with-state out", self.fails(2, "session", "fork", session, "--with-state", "--optimiser", "adam"))
 
     def test_a_downloaded_session_is_restored_and_goes_on(self) -> None:
         flags = ("--standardise", "--optimiser", "adam", "--schedule", "exponential", "--schedule-factor", "0.999")

@@ -84,6 +84,12 @@ class UsageTest(CommandTest):
             with self.subTest(arguments=arguments):
                 self.assertRegex(self.refused(*arguments), rf"backprop: {flag}(: | is required)")
 
+    def test_a_flag_without_its_value_and_one_too_many_are_named(self) -> None:
+        self.assertIn("--until-error: needs a value behind it: ERROR",
+                      self.refused("train", *self.idx_data, "--until-error"))
+        self.assertIn("--epochs: is given more than once",
+                      self.refused("train", *self.idx_data, "--epochs", "1", "--epochs", "2"))
+
     def test_an_unknown_column_lists_those_there_are(self) -> None:
         said = self.refused("train", "--csv", self.csv, "--target", "spices")
         self.assertIn("--target: ", said)

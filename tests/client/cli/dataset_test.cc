@@ -127,7 +127,8 @@ TEST(CheckFitsTest, EachDifferenceIsNamed) {
               HasSubstr("--csv f has 3 classes, the network has 2 outputs"));
   spec.mutable_input()->set_element_type(v1::ELEMENT_TYPE_UINT8);
   EXPECT_THAT(std::string(CheckFits(data, spec, "--csv f").message()),
-              HasSubstr("ELEMENT_TYPE_UINT8"));
+              HasSubstr("--csv f would be sent as floats, the session takes "
+                        "bytes"));
   spec.set_input_size(4);
   EXPECT_THAT(std::string(CheckFits(data, spec, "--csv f").message()),
               HasSubstr("has 1 inputs a sample, the session takes 4"));

@@ -104,6 +104,30 @@ TEST_F(LiveFlagsTest, SettingsOfAnotherKindAreRefusedByName) {
   }
 }
 
+// Nothing of them would be left in the request for the server to refuse.
+TEST_F(LiveFlagsTest, SettingsOfAnotherLossAreRefusedAlsoWhenTheyTakeItAway) {
+  ASSERT_TRUE(Change("--label-smoothing 0 --class-weights none").ok());
+  spec_.set_loss(v1::LOSS_BINARY_CROSS_ENTROPY);
+  ASSERT_TRUE(Change("--class-weights none").ok());
+  EXPECT_EQ(Change("--label-smoothing 0").message(),
+            "--label-smoothing: is a setting of the loss cross-entropy; this "
+            "loss is binary-cross-entropy");
+  spec_.set_loss(v1::LOSS_HUBER);
+  EXPECT_EQ(Change("--class-weights none").message(),
+            "--class-weights: is a setting of the loss cross-entropy or "
+            "binary-cross-entropy; this loss is huber");
+}
+
+TEST(GivenLiveFlagsTest, AreThoseOnTheCommandLineInTheOrderOfHelp) {
+  Command app;
+  LiveFlags flags;
+  std::string session;
+  AddSessionId(app, &session);
+  AddLiveFlags(app, &flags);
+  ASSERT_TRUE(app.Parse("s --dropout 0 --clip-norm 1").ok());
+  EXPECT_THAT(GivenLiveFlags(app), ElementsAre("--clip-norm", "--dropout"));
+}
+
 // Every field that `message` holds, as a path that begins with `to`.
 void AddFields(const google::protobuf::Descriptor& message,
                const std::string& to, std::set<std::string>& all) {

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a person can do about training that does not go well.
+#ifndef BACKPROP_CLIENT_CLI_COMMANDS_TRAIN_ADVICE_H_
+#define BACKPROP_CLIENT_CLI_COMMANDS_TRAIN_ADVICE_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "client/cli/flags/train_flags.h"
+
+namespace backprop::cli {
+
+// How the learning rate is changed. change: "lower", "raise".
+//   lower --learning-rate
+//   lower the learning rate with backprop session update ID --learning-rate
+// the latter where training went on with a session, which train does not
+// change.
+std::string ToChangeRate(const std::string& change, const TrainFlags& flags);
+
+// The status, with advice if it is a step's whose numbers are not finite.
+absl::Status Advised(const absl::Status& status, const TrainFlags& flags);
+
+}  // namespace backprop::cli
+
+#endif  // BACKPROP_CLIENT_CLI_COMMANDS_TRAIN_ADVICE_H_
