@@ -11,17 +11,27 @@ It also keeps compilers out of `pip install`. A test compares the stubs with
 the protocol.
 """
 
+import argparse
 import pathlib
+import shutil
 import subprocess
-import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
+FOLDER = HERE / "src" / "backpropd" / "v1"
 PROTO = HERE.parents[1] / "proto"
 FILES = ["delta", "network", "options", "training_service"]
 SERVICE = "training_service"
 PROTOC_VERSION = "libprotoc 3.21.12"
 LICENCE = "# SPDX-License-Identifier: Apache-2.0\n"
+
+
+def program(name: str, package: str) -> str:
+    """Where the program is; ends this one where it is not."""
+    path = shutil.which(name)
+    if path is None:
+        raise SystemExit(f"There is no {name}: install Debian 12's package {package}.")
+    return path
 
 
 def run_protoc(out: pathlib.Path) -> None:
@@ -35,7 +45,7 @@ def run_protoc(out: pathlib.Path) -> None:
     subprocess.run(
         ["protoc", f"-I{PROTO}", f"--descriptor_set_out={descriptors}", "--include_imports", *protos], check=True
     )
-    plugin = subprocess.run(["which", "grpc_python_plugin"], check=True, capture_output=True, text=True).stdout.strip()
+    plugin = program("grpc_python_plugin", "protobuf-compiler-grpc")
     made = [f"--descriptor_set_in={descriptors}", f"--python_out={out}", f"--pyi_out={out}"]
     subprocess.run(["protoc", *made, *protos], check=True)
     service = [f"--descriptor_set_in={descriptors}", f"--grpc_out={out}", f"--plugin=protoc-gen-grpc={plugin}"]
@@ -101,7 +111,8 @@ def service_types(stub: str) -> str:
 
 def generate() -> dict[str, str]:
     """Every file of the package backpropd.v1: name to text."""
-    version = subprocess.run(["protoc", "--version"], check=True, capture_output=True, text=True).stdout.strip()
+    protoc = program("protoc", "protobuf-compiler")
+    version = subprocess.run([protoc, "--version"], check=True, capture_output=True, text=True).stdout.strip()
     if version != PROTOC_VERSION:
         raise SystemExit(f"protoc is {version}, not {PROTOC_VERSION}; its output would need newer runtimes.")
     with tempfile.TemporaryDirectory() as folder:
@@ -113,17 +124,31 @@ def generate() -> dict[str, str]:
     return texts
 
 
+def check(texts: dict[str, str], left: list[str]) -> None:
+    """Ends the program if the stubs are not what `texts` say, or some are `left` of files that are gone."""
+    held = {path.name: path.read_text() for path in FOLDER.glob("*_pb2*")}
+    stale = [name for name, text in texts.items() if held.get(name) != text]
+    stale += [f"{name} (of no file of the protocol)" for name in left]
+    if stale:
+        raise SystemExit(f"Stale in v1: {', '.join(stale)}. Run {pathlib.Path(__file__).name}.")
+
+
+def write(texts: dict[str, str], left: list[str]) -> None:
+    """Makes the stubs what `texts` say."""
+    for name in left:
+        (FOLDER / name).unlink()
+    for name, text in texts.items():
+        (FOLDER / name).write_text(text)
+
+
 def main() -> None:
     """Writes the stubs; with --check, only says whether they are up to date."""
-    folder = HERE / "src" / "backpropd" / "v1"
+    arguments = argparse.ArgumentParser(description="Makes src/backpropd/v1 from the protocol.")
+    arguments.add_argument("--check", action="store_true", help="only say whether the stubs are up to date")
+    only_check = arguments.parse_args().check
     texts = generate()
-    if sys.argv[1:] == ["--check"]:
-        stale = [name for name, text in texts.items() if (folder / name).read_text() != text]
-        if stale:
-            raise SystemExit(f"Stale: {', '.join(stale)}. Run {pathlib.Path(__file__).name}.")
-        return
-    for name, text in texts.items():
-        (folder / name).write_text(text)
+    left = sorted({path.name for path in FOLDER.glob("*_pb2*")} - {*texts})
+    (check if only_check else write)(texts, left)
 
 
 if __name__ == "__main__":

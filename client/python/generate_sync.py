@@ -5,13 +5,15 @@
 What a client does is written once, for asyncio. Without `async` and `await`,
 and with each name's counterpart, the same text is the client that blocks;
 docstrings are text too, which is why this goes by patterns and not, as PyPI's
-unasync does, by tokens. call, channel and feed are no copies of each other:
-these are written twice, and the modules made here rest on them. A test runs
-this with --check.
+unasync does, by tokens. Every module of aio is made into one of sync but those
+of BY_HAND, which are no copies of each other and on which the others rest. A
+test runs this with --check.
 """
 
 from __future__ import annotations
 
+import argparse
+import importlib.util
 import pathlib
 import re
 import subprocess
@@ -19,16 +21,10 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 PACKAGE = HERE / "src" / "backpropd"
-MODULES = (
-    "caller",
-    "client",
-    "session",
-    "session_calls",
-    "train_dialogue",
-    "train_stream",
-    "watch",
-    "watch_dialogue",
-)
+BY_HAND = {
+    "aio": ("__init__", "call", "channel", "feed"),
+    "sync": ("__init__", "call", "channel", "threads"),
+}
 NOTE = "# Generated from aio/{name}.py by generate_sync.py: change that.\n"
 
 # Pattern -> what stands for it, in this order. Each must be found somewhere.
@@ -53,6 +49,11 @@ PATTERNS = (
 LEFT_OVER = re.compile(r"(?i)async|await|\baio\b(?!/)")
 
 
+def modules(folder: str) -> list[str]:
+    """The modules of aio or of sync that are not written by hand, or that should not be."""
+    return sorted({path.stem for path in (PACKAGE / folder).glob("*.py")} - {*BY_HAND[folder]})
+
+
 def translate(text: str, found: set[str]) -> str:
     """`text` of a module of aio as it is in sync; adds the patterns that it has to `found`."""
     for pattern, instead in PATTERNS:
@@ -75,7 +76,7 @@ def generate() -> dict[pathlib.Path, str]:
     """Every file that is made, with its text."""
     found: set[str] = set()
     texts = {}
-    for name in MODULES:
+    for name in modules("aio"):
         text = translate((PACKAGE / "aio" / f"{name}.py").read_text(), found)
         licence, rest = text.split("\n", maxsplit=1)
         path = PACKAGE / "sync" / f"{name}.py"
@@ -89,16 +90,36 @@ def generate() -> dict[pathlib.Path, str]:
     return texts
 
 
-def main() -> None:
-    """Writes the modules; with --check, only says whether they are up to date."""
-    texts = generate()
-    if sys.argv[1:] == ["--check"]:
-        stale = [path.name for path, text in texts.items() if path.read_text() != text]
-        if stale:
-            raise SystemExit(f"Stale in sync: {', '.join(stale)}. Run {pathlib.Path(__file__).name}.")
-        return
+def check(texts: dict[pathlib.Path, str], left: list[pathlib.Path]) -> None:
+    """Ends the program if sync is not what `texts` say, or has what is `left` of modules that are gone."""
+    stale = [path.name for path, text in texts.items() if not path.exists() or path.read_text() != text]
+    stale += [f"{path.name} (has no counterpart in aio)" for path in left]
+    if stale:
+        raise SystemExit(f"Stale in sync: {', '.join(stale)}. Run {pathlib.Path(__file__).name}.")
+
+
+def write(texts: dict[pathlib.Path, str], left: list[pathlib.Path]) -> None:
+    """Makes sync what `texts` say; takes away what was made of modules that are gone, and nothing else."""
+    for path in left:
+        if NOTE.format(name=path.stem) not in path.read_text():
+            raise SystemExit(f"{path.name} in sync was not made here: name it in BY_HAND, or delete it.")
+    for path in left:
+        path.unlink()
     for path, text in texts.items():
         path.write_text(text)
+
+
+def main() -> None:
+    """Writes the modules; with --check, only says whether they are up to date."""
+    arguments = argparse.ArgumentParser(description="Makes src/backpropd/sync from src/backpropd/aio.")
+    arguments.add_argument("--check", action="store_true", help="only say whether sync is up to date")
+    only_check = arguments.parse_args().check
+    if importlib.util.find_spec("ruff") is None:
+        venv = "build/lint_venv"
+        raise SystemExit(f"{sys.executable} has no ruff: tests/client/python/lint.sh {venv} makes {venv}/bin/python.")
+    texts = generate()
+    left = [PACKAGE / "sync" / f"{name}.py" for name in modules("sync") if name not in {p.stem for p in texts}]
+    (check if only_check else write)(texts, left)
 
 
 if __name__ == "__main__":

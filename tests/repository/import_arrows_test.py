@@ -30,10 +30,11 @@ ROOMS: Mapping[str, str] = {
     "replica": "errors v1",
     "errors": "v1 grpc",
     "client": "errors replica v1 grpc",
+    "calls": "client errors replica v1 grpc",
     "backoff": "errors grpc asyncio",
-    "aio": "client errors backoff replica v1 grpc asyncio",
-    "sync": "client errors backoff replica v1 grpc threads",
-    "__init__": "client errors backoff replica sync",
+    "aio": "client calls errors backoff replica v1 grpc asyncio",
+    "sync": "client calls errors backoff replica v1 grpc threads",
+    "__init__": "client calls errors backoff replica sync",
 }
 
 
@@ -130,6 +131,8 @@ class PlantedViolationsTest(unittest.TestCase):
         ("backpropd.errors", "from backpropd.replica import Replica"),
         ("backpropd.feed", "from backpropd.aio.session import AsyncSession"),
         ("backpropd.feed", "import asyncio"),
+        ("backpropd.feed", "from backpropd.calls.evaluate import Evaluation"),
+        ("backpropd.calls.evaluate", "from backpropd.aio.channel import answer_to_stream"),
         ("backpropd.sync.call", "import asyncio"),
         ("backpropd.sync.call", "from backpropd.aio import call"),
         ("backpropd.aio.call", "from backpropd.sync.call import Call"),

@@ -4,8 +4,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from backpropd.calls.update_session import update_request
 from backpropd.errors import BY_REASON
-from backpropd.requests import update_request
 from backpropd.specs import adagrad, adam, lion, network, rms_prop, sgd
 from backpropd.v1 import options_pb2 as options
 from backpropd.v1 import training_service_pb2 as rpc

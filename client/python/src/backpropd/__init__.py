@@ -13,6 +13,8 @@ backpropd.aio holds the same for asyncio, backpropd.v1 the protocol's messages.
 """
 
 from backpropd.backoff import NO_RETRY, AsyncClock, Clock, RetryPolicy
+from backpropd.calls.evaluate import Evaluation
+from backpropd.calls.train_step import StepResult
 from backpropd.connection import Tls
 from backpropd.errors import (
     AccessDeniedError,
@@ -41,13 +43,13 @@ from backpropd.errors import (
     UnreachableError,
 )
 from backpropd.replica import Anchor, DeltaBatch, Difference, Replica
-from backpropd.requests import Evaluation, StepResult, TrainResult
 from backpropd.specs import adagrad, adam, layer, lion, network, rms_prop, sgd
 from backpropd.sync.client import TrainingClient
 from backpropd.sync.session import Session
 from backpropd.sync.train_stream import TrainStream
 from backpropd.sync.watch import Watch
 from backpropd.trained import Trained
+from backpropd.training_totals import TrainResult
 
 __all__ = [
     "NO_RETRY",

@@ -12,6 +12,10 @@ from backpropd.replica.arrays import AnyArray
 from backpropd.replica.input_rows import input_rows
 from backpropd.v1 import network_pb2 as pb
 
+MESSAGE_BYTES = 256 * 1024
+"""Samples travel in messages of about this size: large enough for matrix speed, small
+enough that answers come soon, and far below gRPC's limit of 4 MiB."""
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -89,3 +93,12 @@ def samples_of(
         if part is not None and len(part) != len(inputs):
             raise ValueError(f"{len(part)} {name} for {len(inputs)} inputs.")
     return Samples(inputs, targets, classes, weights)
+
+
+def rows_per_message(spec: pb.SessionSpec, layout: pb.Layout) -> int:
+    """So many samples make a message: a multiple of batch_size, at least that."""
+    batch = spec.batch_size or 1
+    element = 1 if spec.input.element_type == pb.ELEMENT_TYPE_UINT8 else 4
+    up = spec.input_size * element + 4 * spec.layers[-1].size
+    down = 4 * layout.delta_row_length // batch
+    return max(1, MESSAGE_BYTES // max(up, down, 1) // batch) * batch

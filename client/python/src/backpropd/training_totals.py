@@ -3,12 +3,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from backpropd.progress import Progress
 from backpropd.replica.arrays import Float32
-from backpropd.requests import TrainResult
 from backpropd.trained import Trained
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What train() did."""
+
+    step: int
+    """The last step's number."""
+    errors: Float32
+    """The error of each step answered, in order: (steps,)."""
+    samples: int
+    """So many samples were trained on."""
+    skipped_samples: int = 0
+    """Of those, applied although their answers were lost with a broken stream."""
+    left_over: int = 0
+    """So many samples at the end did not fill a step and were not sent."""
+    digests: dict[int, int] = field(default_factory=dict)
+    """Digests of the weights after some steps."""
 
 
 class TrainingTotals:

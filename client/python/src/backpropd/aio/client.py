@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from backpropd.aio.caller import AsyncCaller
 from backpropd.aio.session import AsyncSession, delete_session, fork_session
+from backpropd.calls.create_session import create_request, creation_error
 from backpropd.errors import BackpropdError
 from backpropd.replica import Anchor
-from backpropd.requests import create_request, creation_error
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 

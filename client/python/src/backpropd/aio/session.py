@@ -14,12 +14,13 @@ from backpropd.aio.feed import chunks_of
 from backpropd.aio.session_calls import AsyncSessionCalls
 from backpropd.aio.train_stream import AsyncTrainStream
 from backpropd.aio.watch import AsyncWatch
+from backpropd.calls.create_session import create_request
 from backpropd.errors import SessionNotFoundError
 from backpropd.feed import Rebatcher
 from backpropd.progress import Progress
 from backpropd.replica import Replica
-from backpropd.requests import TrainResult, create_request, rows_per_message
-from backpropd.training_totals import TrainingTotals
+from backpropd.samples import rows_per_message
+from backpropd.training_totals import TrainingTotals, TrainResult
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 

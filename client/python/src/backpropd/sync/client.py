@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import numpy.typing as npt
 
+from backpropd.calls.create_session import create_request, creation_error
 from backpropd.errors import BackpropdError
 from backpropd.replica import Anchor
-from backpropd.requests import create_request, creation_error
 from backpropd.sync.caller import Caller
 from backpropd.sync.session import Session, delete_session, fork_session
 from backpropd.v1 import network_pb2 as pb

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from backpropd.calls.create_session import create_request
 from backpropd.errors import SessionNotFoundError
 from backpropd.feed import Rebatcher, chunks_of
 from backpropd.progress import Progress
 from backpropd.replica import Replica
-from backpropd.requests import TrainResult, create_request, rows_per_message
+from backpropd.samples import rows_per_message
 from backpropd.sync.caller import Caller
 from backpropd.sync.session_calls import SessionCalls
 from backpropd.sync.train_stream import TrainStream
 from backpropd.sync.watch import Watch
-from backpropd.training_totals import TrainingTotals
+from backpropd.training_totals import TrainingTotals, TrainResult
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 

@@ -9,21 +9,14 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from backpropd.calls.evaluate import Evaluation, evaluate_requests, evaluation_of
+from backpropd.calls.train_step import HandTypedSamples, StepResult, step_result_of
+from backpropd.calls.update_session import update_request
 from backpropd.replica import Replica
 from backpropd.replica.anchor import Anchor, AnchorReader
 from backpropd.replica.arrays import Float32
-from backpropd.requests import (
-    Evaluation,
-    HandTypedSamples,
-    StepResult,
-    evaluate_requests,
-    evaluation_of,
-    predict_request,
-    rows_per_message,
-    step_result_of,
-    update_request,
-)
-from backpropd.samples import samples_of
+from backpropd.replica.input_rows import input_rows
+from backpropd.samples import rows_per_message, samples_of
 from backpropd.sync.call import Call
 from backpropd.sync.caller import Caller
 from backpropd.sync.channel import answer_to_stream
@@ -79,7 +72,7 @@ class SessionCalls:
     def update(self, **changes: Any) -> int:  # noqa: ANN401  each field has its type
         """Changes hyperparameters, all or nothing: learning_rate=0.01, momentum=0.5 and so on.
 
-        See requests.update_request for the names. Not repeated if the server
+        See calls.update_session for the names. Not repeated if the server
         can't be reached: a schedule's age would begin anew.
 
         Returns:
@@ -103,7 +96,8 @@ class SessionCalls:
 
     def predict(self, x: npt.ArrayLike) -> Float32:
         """The server's outputs for rows x, (n, input_size): (n, outputs)."""
-        answer = self.client.call(self.client.stub.Predict, predict_request(self.session_id, x, self.spec))
+        request = rpc.PredictRequest(session_id=self.session_id, inputs=input_rows(x, self.spec).tobytes())
+        answer = self.client.call(self.client.stub.Predict, request)
         return np.array(answer.outputs, dtype=np.float32).reshape(-1, self.spec.layers[-1].size)
 
     def evaluate(self, x: npt.ArrayLike, y: npt.ArrayLike) -> Evaluation:
