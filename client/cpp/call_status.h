@@ -4,7 +4,9 @@
 // says which fields were at fault, e.g.
 //   the request is not valid; spec.layers[1].size: must be at least 1
 // and what lies between a client and its server, as connection_fault.h tells
-// it.
+// it. A message is UTF-8 without control characters other than newlines and
+// tabs, and never empty, whatever came; it says so where the error's details
+// were damaged on their way, which then have neither reason nor fields.
 #ifndef BACKPROP_CLIENT_CPP_CALL_STATUS_H_
 #define BACKPROP_CLIENT_CPP_CALL_STATUS_H_
 

@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cpp/call_status.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "google/rpc/error_details.pb.h"
 
 namespace backprop {
 namespace {
+
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
 
 google::rpc::Status Refused() {
   google::rpc::Status status;
@@ -42,13 +51,86 @@ TEST(CallStatusTest, ViolationThatTheMessageHoldsIsNotRepeated) {
             "spec.layers[1].size: must be at least 1");
 }
 
-TEST(CallStatusTest, DetailsThatAreNoneAreIgnored) {
-  const absl::Status status =
-      FromGrpc(grpc::Status(grpc::StatusCode::UNAVAILABLE, "connection refused",
-                            "\xff\xff no proto"));
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(std::string(status.message()), "connection refused");
-  EXPECT_EQ(ReasonOf(status), "");
+constexpr char kDamaged[] = " (what else the server says of it came damaged)";
+
+TEST(CallStatusTest, OfDamagedDetailsCodeAndMessageAreLeft) {
+  const std::string whole = Refused().SerializeAsString();
+  for (const std::string& details :
+       {std::string("\xff\xff no proto"), whole.substr(0, whole.size() - 1)}) {
+    const absl::Status status = FromGrpc(grpc::Status(
+        grpc::StatusCode::UNAVAILABLE, "connection refused", details));
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(status.message(), absl::StrCat("connection refused", kDamaged));
+    EXPECT_EQ(ReasonOf(status), "");
+    EXPECT_THAT(ViolationsOf(status), IsEmpty());
+  }
+}
+
+// As protobuf judges it, which takes no string that is not.
+bool IsUtf8(const std::string& text) {
+  google::rpc::Status status;
+  status.set_message(text);
+  return status.ParseFromString(status.SerializeAsString());
+}
+
+// Every byte of a real status turned over, one after the other.
+TEST(CallStatusTest, WhateverIsDamagedTheErrorIsOneThatCanBeRead) {
+  ASSERT_FALSE(IsUtf8("\xff"));
+  const std::string whole = Refused().SerializeAsString();
+  for (size_t i = 0; i < whole.size(); ++i) {
+    std::string details = whole;
+    details[i] = static_cast<char>(~details[i]);
+    const absl::Status status = FromGrpc(
+        grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "not valid", details));
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), StartsWith("not valid"));
+    EXPECT_TRUE(IsUtf8(std::string(status.message()))) << i;
+  }
+}
+
+TEST(CallStatusTest, ADetailThatIsDamagedLeavesTheOthers) {
+  google::rpc::Status refused = Refused();
+  // The violation's field is no UTF-8.
+  refused.mutable_details(0)->mutable_value()->replace(4, 1, "\xff");
+  const absl::Status status = FromRejection(refused);
+  EXPECT_EQ(status.message(),
+            absl::StrCat("the request is not valid", kDamaged));
+  EXPECT_EQ(ReasonOf(status), "INVALID_REQUEST");
+  EXPECT_THAT(ViolationsOf(status), IsEmpty());
+}
+
+// Unicode's own examples of what ends a sequence (The Unicode Standard, 3.9,
+// tables 3-8 to 3-11), and what a terminal would obey.
+TEST(CallStatusTest, BytesThatAreNoTextAreReplacedOneByOne) {
+  const struct {
+    std::string said, told;
+  } rows[] = {
+      {"\xC0\xAF\xE0\x80\xBFx", "?????x"},
+      {"\xED\xA0\x80\xED\xBF\xBFx", "??????x"},
+      {"\xF4\x90\x80\x80\xF8\xFFx", "??????x"},
+      {"\xE1\x80 \xF0\x91\x92 \xF1\xBF", "?? ??? ??"},
+      {"\x1B[2Ja\x7F\r\n\tb", "?[2Ja??\n\tb"},
+      {"\xC2\x80 \xDF\xBF \xE0\xA0\x80 \xED\x9F\xBF \xEF\xBF\xBF "
+       "\xF0\x90\x80\x80 \xF4\x8F\xBF\xBF",
+       "\xC2\x80 \xDF\xBF \xE0\xA0\x80 \xED\x9F\xBF \xEF\xBF\xBF "
+       "\xF0\x90\x80\x80 \xF4\x8F\xBF\xBF"},
+  };
+  for (const auto& row : rows) {
+    const grpc::Status status(grpc::StatusCode::INTERNAL, row.said);
+    EXPECT_EQ(FromGrpc(status).message(),
+              absl::StrReplaceAll(row.told, {{"?", "\xEF\xBF\xBD"}}));
+  }
+  EXPECT_EQ(FromGrpc(grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "\xff"))
+                .message(),
+            "a proxy did not let the call pass (\xEF\xBF\xBD)");
+}
+
+TEST(CallStatusTest, AnErrorWithoutAMessageIsToldByItsCode) {
+  EXPECT_EQ(FromGrpc(grpc::Status(grpc::StatusCode::INTERNAL, "")).message(),
+            "INTERNAL");
+  EXPECT_EQ(
+      FromGrpc(grpc::Status(grpc::StatusCode::UNAUTHENTICATED, "")).message(),
+      "a proxy did not let the call pass (UNAUTHENTICATED)");
 }
 
 TEST(CallStatusTest, RejectionIsNeverOk) {
