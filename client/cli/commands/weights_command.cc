@@ -15,12 +15,13 @@
 namespace backprop::cli {
 namespace {
 
-struct DownloadFlags {
+struct WeightsFlags {
   std::string session_id;
   std::string output;
 };
 
-absl::Status Download(const GlobalFlags& global, const DownloadFlags& flags) {
+absl::Status WriteWeights(const GlobalFlags& global,
+                          const WeightsFlags& flags) {
   auto anchor = TrainingClient(global.address, global.client)
                     .DownloadWeights(flags.session_id);
   if (!anchor.ok()) return anchor.status();
@@ -48,7 +49,7 @@ void AddWeightsCommand(Command& app, const GlobalFlags& global,
   weights->fallthrough();
   Command* command = weights->add_subcommand(
       "download", "Write all weights to a file, in the order of the layout");
-  auto flags = std::make_shared<DownloadFlags>();
+  auto flags = std::make_shared<WeightsFlags>();
   AddSessionId(*command, &flags->session_id);
   command
       ->add_option("--output", flags->output,
@@ -57,7 +58,7 @@ void AddWeightsCommand(Command& app, const GlobalFlags& global,
       ->type_name("FILE")
       ->required();
   command->callback([&global, &action, flags] {
-    action = [&global, flags] { return Download(global, *flags); };
+    action = [&global, flags] { return WriteWeights(global, *flags); };
   });
 }
 

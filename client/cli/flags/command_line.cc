@@ -27,7 +27,7 @@ std::string PathOf(const CLI::App& command) {
 //   --until-error: 1 required ERROR missing
 // and for an option that is there twice
 //   --address: At Most 1 required but received 2
-std::string ReasonOf(const CLI::ParseError& error) {
+std::string TextOf(const CLI::ParseError& error) {
   static const std::regex& missing =
       *new std::regex("(--[a-z0-9-]+): 1 required (.*) missing");
   static const std::regex& repeated =
@@ -50,7 +50,7 @@ absl::StatusOr<bool> ParseWith(CLI::App& app, const Line&... line) {
     return true;
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) {
-      return absl::InvalidArgumentError(ReasonOf(error));
+      return absl::InvalidArgumentError(TextOf(error));
     }
     app.exit(error);
     return false;

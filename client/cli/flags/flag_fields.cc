@@ -40,7 +40,6 @@ constexpr Row kRows[] = {
 };
 constexpr char kKindOfSchedule[] = "optimiser.schedule.";
 
-constexpr std::string_view kSpec = "spec.";
 constexpr Row kRequestRows[] = {
     {"session_id", "--session"},
     {"fork.session_id", "--session"},
@@ -48,7 +47,7 @@ constexpr Row kRequestRows[] = {
 };
 
 // "layers[2].size" without the index; *index: 2, or -1 if there is none.
-std::string WithoutIndex(std::string_view field, int* index) {
+std::string TakeIndex(std::string_view field, int* index) {
   *index = -1;
   const size_t open = field.find('[');
   const size_t close = field.find(']', open);
@@ -73,7 +72,7 @@ const Row* FindRow(std::string_view field) {
 
 std::string WithoutIndex(std::string_view field) {
   int index = 0;
-  return WithoutIndex(field, &index);
+  return TakeIndex(field, &index);
 }
 
 std::string FlagOf(std::string_view field) {
@@ -88,7 +87,8 @@ std::string FlagOf(std::string_view field) {
 }
 
 std::string FlagOfRequest(std::string_view field) {
-  if (field.starts_with(kSpec)) return FlagOf(field.substr(kSpec.size()));
+  if (field.starts_with(kSpecPrefix))
+    return FlagOf(field.substr(kSpecPrefix.size()));
   for (const Row& row : kRequestRows) {
     if (field == row.field) return std::string(row.flag);
   }
@@ -96,9 +96,9 @@ std::string FlagOfRequest(std::string_view field) {
 }
 
 std::string PartOf(std::string_view field) {
-  if (field.starts_with(kSpec)) field.remove_prefix(kSpec.size());
+  if (field.starts_with(kSpecPrefix)) field.remove_prefix(kSpecPrefix.size());
   int index = 0;
-  const std::string plain = WithoutIndex(field, &index);
+  const std::string plain = TakeIndex(field, &index);
   if (index < 0) return "";
   const size_t dot = plain.rfind('.');
   if (dot == std::string::npos) return absl::StrCat("number ", index + 1, " ");

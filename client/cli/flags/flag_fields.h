@@ -10,6 +10,9 @@
 
 namespace backprop::cli {
 
+// Where a field of the session's spec stands in a request.
+inline constexpr std::string_view kSpecPrefix = "spec.";
+
 // The flag for a field of a session's spec: "--momentum" for
 // "optimiser.sgd.momentum", "--layers" for "layers[2].size". A field that no
 // row of the table is for has a flag of its own name, so there may be no such

@@ -22,9 +22,6 @@ namespace {
 
 using HasFlag = std::function<bool(const std::string& flag)>;
 
-// Where a field of the session's spec stands in a request.
-constexpr std::string_view kSpec = "spec.";
-
 // Words here are numbers, names, and paths of names.
 size_t WordLength(std::string_view text) {
   size_t length = 0;
@@ -58,7 +55,7 @@ std::string ValueName(const std::string& word) {
 // nearest around it that has such a field; empty if none has.
 std::string NearbyFlag(std::string_view field, const std::string& name) {
   std::vector<std::string> path =
-      absl::StrSplit(WithoutIndex(field.substr(kSpec.size())), '.');
+      absl::StrSplit(WithoutIndex(field.substr(kSpecPrefix.size())), '.');
   std::vector<const google::protobuf::Descriptor*> around = {
       v1::SessionSpec::descriptor()};
   for (size_t i = 0; i + 1 < path.size(); ++i) {
@@ -89,7 +86,8 @@ class Words {
     }
     if (const std::string value = ValueName(word); !value.empty()) return value;
     if (word.find('.') != std::string::npos) {
-      if (word.starts_with(kSpec)) return word;  // may have an index behind it
+      if (word.starts_with(kSpecPrefix))
+        return word;  // may have an index behind it
       // By its path in the request: "leave fork.with_state out".
       const std::string flag = FlagOfRequest(word);
       return has_flag_(flag) ? flag : word;
@@ -97,7 +95,7 @@ class Words {
     // Of fields whose names are everyday words only those to be set are meant.
     const bool is_field =
         word.find('_') != std::string::npos || before == "set";
-    if (is_field && field_.starts_with(kSpec)) {
+    if (is_field && field_.starts_with(kSpecPrefix)) {
       const std::string flag = NearbyFlag(field_, word);
       if (!flag.empty() && has_flag_(flag)) return flag;
     }

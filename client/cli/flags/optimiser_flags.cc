@@ -15,20 +15,20 @@
 namespace backprop::cli {
 namespace {
 
-using Kind = v1::Optimiser::KindCase;
+using OptimiserKind = v1::Optimiser::KindCase;
 
-constexpr Named<Kind> kOptimisers[] = {
-    {"sgd", Kind::kSgd},         {"adagrad", Kind::kAdagrad},
-    {"rmsprop", Kind::kRmsProp}, {"adam", Kind::kAdam},
-    {"lion", Kind::kLion},
+constexpr Named<OptimiserKind> kOptimisers[] = {
+    {"sgd", OptimiserKind::kSgd},         {"adagrad", OptimiserKind::kAdagrad},
+    {"rmsprop", OptimiserKind::kRmsProp}, {"adam", OptimiserKind::kAdam},
+    {"lion", OptimiserKind::kLion},
 };
 constexpr char kAdamW[] = "adamw";
 constexpr float kAdamWDecay = 0.01F;  // PyTorch's
 
 // Where none is given.
-float UsualRate(Kind kind) {
-  if (kind == Kind::kLion) return 0.0001F;
-  return kind == Kind::kAdam ? 0.001F : 0.01F;
+float UsualRate(OptimiserKind kind) {
+  if (kind == OptimiserKind::kLion) return 0.0001F;
+  return kind == OptimiserKind::kAdam ? 0.001F : 0.01F;
 }
 
 // A setting that not every kind has: its flag, and the field of the kinds that
@@ -47,19 +47,20 @@ constexpr OwnSetting kOwnSettings[] = {
 };
 
 // The field of v1.Optimiser that holds this kind. A KindCase is its number.
-const google::protobuf::FieldDescriptor& FieldOf(Kind kind) {
+const google::protobuf::FieldDescriptor& FieldOf(OptimiserKind kind) {
   return *v1::Optimiser::descriptor()->FindFieldByNumber(kind);
 }
 
 // Null if the kind has no such setting.
-const google::protobuf::FieldDescriptor* FieldOf(Kind kind,
+const google::protobuf::FieldDescriptor* FieldOf(OptimiserKind kind,
                                                  const OwnSetting& setting) {
-  if (kind == Kind::KIND_NOT_SET) return nullptr;  // a newer server's
+  if (kind == OptimiserKind::KIND_NOT_SET) return nullptr;  // a newer server's
   return FieldOf(kind).message_type()->FindFieldByName(setting.field);
 }
 
 // The kind's own message.
-google::protobuf::Message& MutableKind(Kind kind, v1::Optimiser* optimiser) {
+google::protobuf::Message& MutableKind(OptimiserKind kind,
+                                       v1::Optimiser* optimiser) {
   return *optimiser->GetReflection()->MutableMessage(optimiser, &FieldOf(kind));
 }
 
@@ -81,7 +82,7 @@ absl::Status NotOf(const OwnSetting& setting, const v1::Optimiser& optimiser) {
 absl::Status ChangeKindsOwn(const OptimiserFlags& flags,
                             v1::Optimiser* optimiser,
                             google::protobuf::FieldMask* mask) {
-  const Kind kind = optimiser->kind_case();
+  const OptimiserKind kind = optimiser->kind_case();
   for (const OwnSetting& setting : kOwnSettings) {
     const std::optional<float>& number = flags.*setting.number;
     if (!number.has_value()) continue;
@@ -179,9 +180,9 @@ absl::Status ChangeOptimiser(const OptimiserFlags& flags,
 
 absl::StatusOr<v1::Optimiser> MakeOptimiser(const OptimiserFlags& flags) {
   const bool adamw = flags.optimiser == kAdamW;
-  absl::StatusOr<Kind> kind = Kind::kSgd;
+  absl::StatusOr<OptimiserKind> kind = OptimiserKind::kSgd;
   if (adamw) {
-    kind = Kind::kAdam;
+    kind = OptimiserKind::kAdam;
   } else if (!flags.optimiser.empty()) {
     kind = Choose("--optimiser", kOptimisers, flags.optimiser);
   }
@@ -206,8 +207,8 @@ std::string OptimiserName(const v1::Optimiser& optimiser) {
 }
 
 std::string OwnNumbers(const v1::Optimiser& optimiser) {
-  const Kind kind = optimiser.kind_case();
-  if (kind == Kind::KIND_NOT_SET) return "";
+  const OptimiserKind kind = optimiser.kind_case();
+  if (kind == OptimiserKind::KIND_NOT_SET) return "";
   const auto& own =
       optimiser.GetReflection()->GetMessage(optimiser, &FieldOf(kind));
   std::string text;

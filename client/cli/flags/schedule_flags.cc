@@ -11,54 +11,66 @@
 namespace backprop::cli {
 namespace {
 
-using Kind = v1::Schedule::KindCase;
+using ScheduleKind = v1::Schedule::KindCase;
 
-constexpr Named<Kind> kSchedules[] = {
-    {"constant", Kind::KIND_NOT_SET},     {"step", Kind::kStep},
-    {"exponential", Kind::kExponential},  {"polynomial", Kind::kPolynomial},
-    {"inverse-time", Kind::kInverseTime}, {"cosine", Kind::kCosine},
-    {"plateau", Kind::kPlateau},
+constexpr Named<ScheduleKind> kSchedules[] = {
+    {"constant", ScheduleKind::KIND_NOT_SET},
+    {"step", ScheduleKind::kStep},
+    {"exponential", ScheduleKind::kExponential},
+    {"polynomial", ScheduleKind::kPolynomial},
+    {"inverse-time", ScheduleKind::kInverseTime},
+    {"cosine", ScheduleKind::kCosine},
+    {"plateau", ScheduleKind::kPlateau},
 };
 
 // A flag, and the schedules that it is a setting of.
 struct Setting {
   const char* flag;
   bool given;
-  std::vector<Kind> kinds;
+  std::vector<ScheduleKind> kinds;
 };
 
 std::vector<Setting> Settings(const ScheduleFlags& flags) {
   return {
       {"--schedule-steps",
        flags.steps.has_value(),
-       {Kind::kStep, Kind::kPolynomial, Kind::kCosine, Kind::kPlateau}},
+       {ScheduleKind::kStep, ScheduleKind::kPolynomial, ScheduleKind::kCosine,
+        ScheduleKind::kPlateau}},
       {"--schedule-factor",
        flags.factor.has_value(),
-       {Kind::kStep, Kind::kExponential, Kind::kPlateau}},
+       {ScheduleKind::kStep, ScheduleKind::kExponential,
+        ScheduleKind::kPlateau}},
       {"--schedule-min",
        flags.min_rate.has_value(),
-       {Kind::kPolynomial, Kind::kCosine, Kind::kPlateau}},
-      {"--schedule-power", flags.power.has_value(), {Kind::kPolynomial}},
-      {"--schedule-rate", flags.rate.has_value(), {Kind::kInverseTime}},
-      {"--schedule-restarts", flags.restarts, {Kind::kCosine}},
+       {ScheduleKind::kPolynomial, ScheduleKind::kCosine,
+        ScheduleKind::kPlateau}},
+      {"--schedule-power",
+       flags.power.has_value(),
+       {ScheduleKind::kPolynomial}},
+      {"--schedule-rate", flags.rate.has_value(), {ScheduleKind::kInverseTime}},
+      {"--schedule-restarts", flags.restarts, {ScheduleKind::kCosine}},
       {"--schedule-period-factor",
        flags.period_factor.has_value(),
-       {Kind::kCosine}},
-      {"--schedule-patience", flags.patience.has_value(), {Kind::kPlateau}},
-      {"--schedule-threshold", flags.threshold.has_value(), {Kind::kPlateau}},
+       {ScheduleKind::kCosine}},
+      {"--schedule-patience",
+       flags.patience.has_value(),
+       {ScheduleKind::kPlateau}},
+      {"--schedule-threshold",
+       flags.threshold.has_value(),
+       {ScheduleKind::kPlateau}},
   };
 }
 
-std::string NamesOf(const std::vector<Kind>& kinds) {
+std::string NamesOf(const std::vector<ScheduleKind>& kinds) {
   std::string names;
-  for (const Kind kind : kinds) {
+  for (const ScheduleKind kind : kinds) {
     absl::StrAppend(&names, names.empty() ? "" : ", ",
                     std::string(NameOf(kSchedules, kind)));
   }
   return names;
 }
 
-absl::Status CheckSettings(const ScheduleFlags& flags, Kind kind) {
+absl::Status CheckSettings(const ScheduleFlags& flags, ScheduleKind kind) {
   for (const Setting& setting : Settings(flags)) {
     if (setting.given && std::find(setting.kinds.begin(), setting.kinds.end(),
                                    kind) == setting.kinds.end()) {
@@ -153,7 +165,7 @@ void AddScheduleFlags(Command& app, ScheduleFlags* flags) {
 
 absl::StatusOr<v1::Schedule> MakeSchedule(const ScheduleFlags& flags,
                                           uint64_t run_steps) {
-  absl::StatusOr<Kind> kind = Kind::KIND_NOT_SET;
+  absl::StatusOr<ScheduleKind> kind = ScheduleKind::KIND_NOT_SET;
   if (!flags.kind.empty()) kind = Choose("--schedule", kSchedules, flags.kind);
   if (!kind.ok()) return kind.status();
   absl::Status status = CheckSettings(flags, *kind);
@@ -161,36 +173,36 @@ absl::StatusOr<v1::Schedule> MakeSchedule(const ScheduleFlags& flags,
   v1::Schedule schedule;
   schedule.set_warmup_steps(flags.warmup_steps.value_or(0));
   absl::StatusOr<uint64_t> length = 0;
-  if (*kind == Kind::kPolynomial || *kind == Kind::kCosine) {
+  if (*kind == ScheduleKind::kPolynomial || *kind == ScheduleKind::kCosine) {
     length = Length(flags, run_steps);
   }
   if (!length.ok()) return length.status();
   switch (*kind) {
-    case Kind::KIND_NOT_SET:
+    case ScheduleKind::KIND_NOT_SET:
       break;
-    case Kind::kStep:
+    case ScheduleKind::kStep:
       schedule.mutable_step()->set_every(flags.steps.value_or(0));
       schedule.mutable_step()->set_factor(flags.factor.value_or(0));
       break;
-    case Kind::kExponential:
+    case ScheduleKind::kExponential:
       schedule.mutable_exponential()->set_factor(flags.factor.value_or(0));
       break;
-    case Kind::kPolynomial:
+    case ScheduleKind::kPolynomial:
       schedule.mutable_polynomial()->set_steps(*length);
       schedule.mutable_polynomial()->set_end_rate(flags.min_rate.value_or(0));
       schedule.mutable_polynomial()->set_power(flags.power.value_or(0));
       break;
-    case Kind::kInverseTime:
+    case ScheduleKind::kInverseTime:
       schedule.mutable_inverse_time()->set_rate(flags.rate.value_or(0));
       break;
-    case Kind::kCosine:
+    case ScheduleKind::kCosine:
       schedule.mutable_cosine()->set_period_steps(*length);
       schedule.mutable_cosine()->set_min_rate(flags.min_rate.value_or(0));
       schedule.mutable_cosine()->set_restarts(flags.restarts);
       schedule.mutable_cosine()->set_period_factor(
           flags.period_factor.value_or(0));
       break;
-    case Kind::kPlateau:
+    case ScheduleKind::kPlateau:
       SetPlateau(flags, schedule.mutable_plateau());
   }
   return schedule;
@@ -202,7 +214,7 @@ std::string ScheduleName(const v1::Schedule& schedule) {
 
 std::string ScheduleText(const v1::Schedule& schedule) {
   std::string text;
-  if (schedule.kind_case() != Kind::KIND_NOT_SET) {
+  if (schedule.kind_case() != ScheduleKind::KIND_NOT_SET) {
     text = absl::StrCat(ScheduleName(schedule), " schedule");
   }
   if (schedule.warmup_steps() > 0) {
