@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "client/cli/flags/command.h"
 #include "client/cli/flags/connection_flags.h"
 #include "client/cli/flags/plain_text_warning.h"
 #include "client/cli/flags/refusal.h"
+#include "client/cli/text/near_name.h"
 #include "client/cpp/call_status.h"
 
 namespace backprop::cli {
@@ -42,6 +44,21 @@ int Report(const absl::Status& status, const GlobalFlags& flags,
   return IsUsageError(status) ? 2 : 1;
 }
 
+// A word that no command knows, with what may have been meant.
+absl::Status Unknown(const Command& app, const std::string& word) {
+  // Not what stands behind it, as in --optimizer=adam.
+  const std::string name = word.substr(0, word.find('='));
+  std::vector<std::string> known = app.choices();
+  for (const OptionUse& option : app.typed_options()) {
+    known.push_back(option.name);
+  }
+  for (const std::string& option : app.option_names()) known.push_back(option);
+  const std::string near = NearName(name, known);
+  return UsageError(
+      name, absl::StrCat(app.typed_path(), " does not know this",
+                         near.empty() ? "" : "; did you mean " + near + "?"));
+}
+
 // Why the command line cannot be understood; parsed: what reading it came to,
 // OK where nothing is wrong but that no command was typed.
 absl::Status NotUnderstood(const Command& app, const absl::Status& parsed) {
@@ -56,7 +73,12 @@ absl::Status NotUnderstood(const Command& app, const absl::Status& parsed) {
                           "there are spaces in it");
   }
   if (!unknown.empty()) {
-    return UsageError(unknown.front(), typed + " does not know this");
+    return Unknown(app, unknown.front());
+  }
+  if (parsed.message() == "--session is required") {
+    return UsageError("",
+                      "--session is required: the session's id, which backprop "
+                      "session list shows");
   }
   if (!parsed.ok()) return UsageError("", std::string(parsed.message()));
   return UsageError("",

@@ -113,8 +113,9 @@ void AddSessionUpdate(Command& parent, const GlobalFlags& global,
   AddSessionId(*command, &flags->session_id);
   AddLiveFlags(*command, &flags->live);
   command->footer(
-      "What is not named stays as it is. --schedule constant takes a schedule\n"
-      "away.\n"
+      "What is not named stays as it is: the defaults above are those of a "
+      "new\n"
+      "session. --schedule constant takes a schedule away.\n"
       "Example: backprop session update ID --learning-rate 0.001");
   command->callback([&global, &action, command, flags] {
     flags->given = GivenLiveFlags(*command);

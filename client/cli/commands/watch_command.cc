@@ -104,9 +104,10 @@ void PrintEnd(const WatchProgress& now, bool interrupted, bool json) {
     return;
   }
   std::cout << absl::StrFormat(
-      "%s at step %s: followed %s steps in %s, %s digests, all equal\n", reason,
-      Grouped(now.step), Grouped(now.steps),
-      ByteText(static_cast<double>(now.bytes)), Grouped(now.digests));
+      "%s at step %s: followed %s steps in %s, %s\n", reason, Grouped(now.step),
+      Grouped(now.steps), ByteText(static_cast<double>(now.bytes)),
+      now.digests == 0 ? "without a digest to compare"
+                       : Grouped(now.digests) + " digests, all equal");
 }
 
 absl::Status Watch(const GlobalFlags& global, const WatchFlags& flags) {

@@ -52,10 +52,12 @@ absl::Status ReadClasses(const CsvTable& table, size_t column,
 }
 
 absl::Status NotANumber(const CsvTable& table, const CsvTable::Row& row,
-                        size_t column) {
+                        size_t column, const CsvTarget& target) {
+  const bool may_be_target = target.left_out && target.column.empty();
   return absl::InvalidArgumentError(absl::StrFormat(
-      "%s, line %d: '%s' in column '%s' is not a finite number", table.name,
-      row.line, row.cells[column], table.columns[column]));
+      "%s, line %d: '%s' in column '%s' is not a finite number%s", table.name,
+      row.line, row.cells[column], table.columns[column],
+      may_be_target ? "; a column that is no input is named by --target" : ""));
 }
 
 std::string ElementText(const v1::InputFormat& format) {
@@ -123,7 +125,9 @@ absl::StatusOr<Dataset> DatasetFromCsv(const CsvTable& table,
         continue;
       }
       float number = 0;
-      if (!ParseNumber(row.cells[i], &number)) return NotANumber(table, row, i);
+      if (!ParseNumber(row.cells[i], &number)) {
+        return NotANumber(table, row, i, target);
+      }
       if (i == target_column) {
         dataset.targets.push_back(number);
       } else {

@@ -79,8 +79,13 @@ Check RealNumber() {
 }
 
 Check NonZero() {
-  return NumberThat("a number other than 0",
-                    [](float number) { return number != 0; });
+  return [](const std::string& text) {
+    const std::string fault = RealNumber()(text);
+    return fault.empty()
+               ? NumberThat("a number other than 0",
+                            [](float number) { return number != 0; })(text)
+               : fault;
+  };
 }
 
 Check NumberBetween(float smallest, float largest) {

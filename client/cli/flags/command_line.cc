@@ -130,8 +130,9 @@ Command::Command(const std::string& description, const std::string& name)
   app_->formatter(std::make_shared<HelpFormat>());
 }
 
-Command::Command(CLI::App* app)
-    : owned_(std::make_unique<Owned>()), app_(app) {}
+Command::Command(CLI::App* app) : owned_(std::make_unique<Owned>()), app_(app) {
+  app_->footer("");  // CLI11 gives it the one of the command above
+}
 
 Command::~Command() = default;
 

@@ -114,6 +114,10 @@ absl::Status CheckDataSource(const DataSource& source, const CsvFlags& flags,
   if (!source.labels.empty() && source.images.empty()) {
     return UsageError(prefix + "labels", "needs " + prefix + "images too");
   }
+  if (!source.given() && targets == Targets::kLeftOut) {
+    return UsageError(prefix + "images", "name the data: " + prefix +
+                                             "images or " + prefix + "csv");
+  }
   if (!source.given()) {
     return UsageError(prefix + "images",
                       "name the data: " + prefix + "images with " + prefix +

@@ -13,6 +13,10 @@ namespace {
 
 constexpr size_t kColumns = 80;
 
+// Under each command's own help.
+constexpr char kElsewhere[] =
+    "What every command takes, such as --address and --json: backprop --help\n";
+
 // "Usage: backprop …", "Options:" and the titles of other groups.
 bool BeginsPart(const std::string& line) {
   return std::isupper(static_cast<unsigned char>(line[0])) != 0 &&
@@ -38,7 +42,8 @@ std::string HelpFormat::make_help(const CLI::App* command, std::string name,
     text += line + '\n';
   }
   const std::string& footer = command->get_footer();
-  return footer.empty() ? text : text + '\n' + footer + '\n';
+  if (!footer.empty()) text += '\n' + footer + '\n';
+  return command->get_parent() == nullptr ? text : text + '\n' + kElsewhere;
 }
 
 std::string HelpFormat::make_footer(const CLI::App*) const { return ""; }

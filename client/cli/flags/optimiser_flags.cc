@@ -186,7 +186,11 @@ absl::StatusOr<v1::Optimiser> MakeOptimiser(const OptimiserFlags& flags) {
   } else if (!flags.optimiser.empty()) {
     kind = Choose("--optimiser", kOptimisers, flags.optimiser);
   }
-  if (!kind.ok()) return kind.status();
+  if (!kind.ok()) {
+    return Retold(
+        kind.status(),
+        absl::StrCat(std::string(kind.status().message()), ", ", kAdamW));
+  }
   v1::Optimiser optimiser;
   MutableKind(*kind, &optimiser);
   optimiser.set_learning_rate(UsualRate(*kind));

@@ -443,6 +443,10 @@ class LiveSessionTest(ServedTest):
         watcher.send_signal(signal.SIGINT)
         self.assertEqual(self.seen(watcher)[1]["reason"], "interrupted")
 
+    def test_a_watch_of_what_is_past_says_that_it_compared_nothing(self) -> None:
+        said = self.succeeds("watch", self.keep(*self.idx_data, *QUICK), "--until-step", "5")
+        self.assertRegex(said, r"\nstep reached at step 1,500: followed 0 steps in \d+ B, without a digest to compare\n$")
+
     def test_a_session_that_is_not_there_cannot_be_watched(self) -> None:
         self.assertIn("'nobody'", self.fails(1, "watch", "nobody"))
 

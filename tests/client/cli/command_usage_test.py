@@ -45,6 +45,31 @@ class UsageTest(CommandTest):
         self.assertIn("--imges: backprop train does not know this", said)
         self.assertIn("See backprop train --help.", said)
 
+    def test_a_slip_is_told_with_what_may_have_been_meant(self) -> None:
+        for meant, *typed in (("train", "trian"), ("list", "session", "lst"), ("--optimiser", "train", "--optimizer=adam"),
+                              ("--json", "session", "list", "--jsn"), ("--layers", "train", "--layer", "3")):
+            with self.subTest(typed=typed):
+                self.assertIn(f" does not know this; did you mean {meant}?\n", self.refused(*typed))
+        self.assertIn(" does not know this\n", self.refused("train", "--lr", "1"))
+
+    def test_every_command_tells_where_the_options_of_all_are(self) -> None:
+        for command in self.commands()[1:]:
+            said = self.succeeds(*command, "--help")
+            self.assertIn("such as --address and --json: backprop --help\n", said)
+            self.assertNotIn("These options", said)
+
+    def test_what_is_wrong_is_told_in_the_terms_of_the_command(self) -> None:
+        for says, *arguments in (
+            ("--session is required: the session's id, which backprop session list shows", "watch"),
+            ("--images: name the data: --images or --csv\n", "predict", "s"),
+            ("--images: name the data: --images with --labels, or --csv with --target", "evaluate", "s"),
+            ("--learning-rate: '0,1' is not a number\n", "train", *self.idx_data, "--learning-rate", "0,1"),
+            ("--learning-rate: '0' is not a number other than 0", "train", *self.idx_data, "--learning-rate", "0"),
+            ("adam, lion, adamw\n", "train", *self.idx_data, "--optimiser", "Adam"),
+        ):
+            with self.subTest(arguments=arguments):
+                self.assertIn(says, self.refused(*arguments))
+
     def test_numbers_that_are_none_are_named(self) -> None:
         for flag, value in (("--epochs", "0"), ("--epochs", "-1"), ("--epochs", "2x"), ("--batch-size", "0"),
                             ("--batch-size", "4294967296"), ("--learning-rate", "fast"), ("--learning-rate", "0"),
@@ -128,6 +153,12 @@ class DataTest(CommandTest):
                 said = self.refused("train", "--csv", "-", "--target", "y", stdin=text)
                 self.assertIn("--csv: standard input", said)
                 self.assertIn(says, said)
+                self.assertNotIn("is named by", said)
+
+    def test_a_column_that_is_no_input_of_predict_can_be_named(self) -> None:
+        hint = "in column 'species' is not a finite number; a column that is no input is named by --target"
+        self.assertIn(hint, self.refused("predict", "s", "--csv", self.csv))
+        self.assertIn(hint, self.refused("predict", "s", "--csv", self.csv, "--target", "spices"))
 
     def test_fewer_samples_than_a_step_takes(self) -> None:
         said = self.refused("train", *self.idx_data, "--batch-size", "301")

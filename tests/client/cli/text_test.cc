@@ -3,13 +3,45 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
+#include "client/cli/text/near_name.h"
 #include "client/cli/text/number_text.h"
 #include "client/cli/text/progress.h"
 #include "client/cli/text/wrapped.h"
 
 namespace backprop::cli {
 namespace {
+
+TEST(NearNameTest, IsTheOneWithTheFewestSlips) {
+  const std::vector<std::string> names = {"train", "--layers", "--optimiser",
+                                          "--l1", "--rho"};
+  const struct {
+    std::string word, near;
+  } rows[] = {
+      {"trian", "train"},
+      {"rtain", "train"},
+      {"tran", "train"},
+      {"traain", "train"},
+      {"trxin", "train"},
+      {"trxxn", ""},
+      {"--layer", "--layers"},
+      {"--optimizer", "--optimiser"},
+      {"--optimzer", "--optimiser"},
+      {"--optmzer", ""},
+      {"--optimazxr", ""},
+      {"--rhoo", "--rho"},
+      {"--lr", ""},
+      {"--rhp", "--rho"},
+      {"rho", ""},
+      {"", ""},
+      {"--", ""},
+  };
+  for (const auto& row : rows) EXPECT_EQ(NearName(row.word, names), row.near);
+  EXPECT_EQ(NearName("list", {"lists", "last", "list"}), "list");
+  EXPECT_EQ(NearName("lost", {"lists", "last", "list"}), "last");
+  EXPECT_EQ(NearName("word", {}), "");
+}
 
 TEST(NumberTextTest, ThousandsAreGrouped) {
   EXPECT_EQ(Grouped(0), "0");
