@@ -38,15 +38,6 @@ Violations CheckSizes(const NetworkSpec& fork, const NetworkSpec& origin) {
   return violations;
 }
 
-bool HasMomentum(Rule rule) {
-  return rule == rules::Momentum::kRule || rule == rules::Nesterov::kRule;
-}
-
-// Whether one rule's state means the same to the other.
-bool StateFits(Rule fork, Rule origin) {
-  return fork == origin || (HasMomentum(fork) && HasMomentum(origin));
-}
-
 }  // namespace
 
 absl::StatusOr<SessionSpec> ForkedSpec(const v1::CreateSessionRequest& request,

@@ -12,7 +12,15 @@ namespace {
 constexpr size_t kNumbersToStandardise = 2;
 constexpr size_t kNumbersToLearn = 6;
 
+bool HasMomentum(Rule rule) {
+  return rule == rules::Momentum::kRule || rule == rules::Nesterov::kRule;
+}
+
 }  // namespace
+
+bool StateFits(Rule rule, Rule origin) {
+  return rule == origin || (HasMomentum(rule) && HasMomentum(origin));
+}
 
 absl::Status CheckReady(const SessionSpec& spec) {
   if (!AwaitsStandardisation(spec)) return absl::OkStatus();

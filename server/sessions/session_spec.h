@@ -44,6 +44,9 @@ inline bool AwaitsStandardisation(const SessionSpec& spec) {
   return spec.learn_samples != 0 && spec.input.mean.empty();
 }
 
+// Whether the numbers of one rule's state mean the same to the other.
+bool StateFits(Rule rule, Rule origin);
+
 // NOT_READY while input standardisation has still to be learnt.
 absl::Status CheckReady(const SessionSpec& spec);
 

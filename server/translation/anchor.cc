@@ -14,7 +14,6 @@
 #include "engine/contract/digest.h"
 #include "server/sessions/rejection.h"
 #include "server/translation/continuation.h"
-#include "server/translation/enum_table.h"
 #include "server/translation/input.h"
 
 namespace backprop {
@@ -118,10 +117,55 @@ absl::Status CheckState(const v1::Anchor& anchor, const Layout& layout) {
   return CheckStateAge(anchor, ranges.size());
 }
 
-constexpr std::array<EnumPair<v1::FactorKind, Rule>, 2> kPlainRules = {{
-    {v1::FACTOR_KIND_DELTA, rules::None::kRule},
-    {v1::FACTOR_KIND_GRADIENT, rules::Sgd::kRule},
-}};
+bool IsPlainOrSgd(Rule rule) {
+  return rule == rules::None::kRule || rule == rules::Sgd::kRule;
+}
+
+// Whether a session of this rule can go on from an anchor of the other's. None
+// and Sgd have no state, and differ in the form of their factors only.
+bool GoesOnFrom(Rule rule, Rule anchors) {
+  return StateFits(rule, anchors) ||
+         (IsPlainOrSgd(rule) && IsPlainOrSgd(anchors));
+}
+
+std::string NameOf(Rule rule) {
+  return v1::Rule_Name(static_cast<v1::Rule>(rule));
+}
+
+// Of numbers alone nobody could tell which rule made them.
+void TakeOverRule(const v1::Anchor& anchor, SessionSpec* spec,
+                  Violations& violations) {
+  constexpr char kField[] = "initial.continuation.rule";
+  const int number = anchor.continuation().rule();
+  if (number == v1::RULE_UNSPECIFIED) {
+    if (anchor.state().empty()) return;
+    violations.push_back(
+        {kField,
+         "is not set, but initial.state is: give continuation as GetWeights "
+         "gave it, or leave state out too to begin with zero state"});
+    return;
+  }
+  if (!Rules::Has(number)) {
+    violations.push_back({kField, absl::StrCat("is ", number,
+                                               ", no rule that this server "
+                                               "knows")});
+    return;
+  }
+  const auto rule = static_cast<Rule>(number);
+  if (!GoesOnFrom(spec->rule, rule)) {
+    violations.push_back(
+        {kField,
+         absl::StrCat("is ", NameOf(rule), ", but spec.optimiser's is ",
+                      NameOf(spec->rule),
+                      ", which can't go on from it: give the spec that the "
+                      "anchor's session had, or leave state and continuation "
+                      "out to begin with zero state")});
+    return;
+  }
+  // Plain descent keeps its gradient factors when an update has taken away what
+  // it had them for.
+  if (spec->rule == rules::None::kRule) spec->rule = rule;
+}
 
 // Weights were trained on inputs that were standardised as the anchor says.
 void CheckStandardisation(const v1::Standardisation& anchors,
@@ -159,12 +203,7 @@ void CheckLearning(const v1::Anchor& anchor, const SessionSpec& spec,
 
 absl::Status TakeOverFromAnchor(const v1::Anchor& anchor, SessionSpec* spec) {
   Violations violations;
-  // Plain descent keeps its gradient factors when an update has taken away what
-  // it had them for.
-  const Rule rule =
-      FromProto(kPlainRules, anchor.continuation().factor_kind(),
-                "initial.continuation.factor_kind", "factor kind", violations);
-  if (spec->rule == rules::None::kRule) spec->rule = rule;
+  TakeOverRule(anchor, spec, violations);
   if (AwaitsStandardisation(*spec)) {
     KnownStandardisationFromProto(anchor.standardisation(),
                                   "initial.standardisation", spec, violations);

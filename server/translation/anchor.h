@@ -18,9 +18,10 @@
 namespace backprop {
 
 // What the anchor of a session adds to the spec that it is put back with: the
-// input standardisation that it has learnt, and its kind of factors. Fails with
-// INVALID_REQUEST, as all here do, with paths that begin with "initial.": here
-// also where the spec has another standardisation than the anchor.
+// input standardisation that it has learnt, and the rule of plain descent.
+// Fails with INVALID_REQUEST, as all here do, with paths that begin with
+// "initial.": here also where the spec has another standardisation than the
+// anchor, or a rule that can't go on from the anchor's.
 absl::Status TakeOverFromAnchor(const v1::Anchor& anchor, SessionSpec* spec);
 
 // Checks the whole anchor, every number of weights and state included, without

@@ -150,9 +150,7 @@ void ContinuationToProto(const Standing& standing, const SessionSpec& spec,
                          bool with_learning, v1::Continuation* proto) {
   proto->set_state_age(standing.state_age);
   proto->set_schedule_age(standing.schedule.age);
-  proto->set_factor_kind(spec.rule == rules::None::kRule
-                             ? v1::FACTOR_KIND_DELTA
-                             : v1::FACTOR_KIND_GRADIENT);
+  proto->set_rule(static_cast<v1::Rule>(spec.rule));
   if (standing.schedule.plateau.has_value()) {
     const PlateauPosition& from = *standing.schedule.plateau;
     v1::PlateauPosition& to = *proto->mutable_plateau();

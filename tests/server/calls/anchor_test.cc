@@ -27,6 +27,7 @@ const Kind kKinds[] = {
     {"adagrad", "optimiser {adagrad {}}"},
     {"rmsprop, l2", "optimiser {rms_prop {} learning_rate: 0.002 l2: 1e-3}"},
     {"adam", "optimiser {adam {} learning_rate: 0.002}"},
+    {"lion", "optimiser {lion {} learning_rate: 0.002}"},
     {"adamw, clipping, exponential",
      "optimiser {adam {} learning_rate: 0.01 decoupled_decay: 0.01 "
      "clipping {max_norm: 1} schedule {exponential {factor: 0.999}}}"},
@@ -198,6 +199,7 @@ TEST_F(AnchorTest, FactorsStayGradientsThoughTheirReasonWasTakenAway) {
   EXPECT_EQ(kept.spec.optimiser().l2(), 0);
   EXPECT_EQ(kept.anchor.continuation().schedule_age(), 10u);
   const v1::Session back = PutBack(kept);
+  EXPECT_EQ(back.layout().rule(), v1::RULE_SGD);
   EXPECT_EQ(back.layout().factor_kind(), v1::FACTOR_KIND_GRADIENT);
   const auto next = Messages(session, 30, 2);
   EXPECT_EQ(Train(back, next), Train(session, next));

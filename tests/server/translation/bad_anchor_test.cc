@@ -7,7 +7,10 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <set>
+#include <string>
 
+#include "absl/strings/str_cat.h"
 #include "tests/server/kept_session.h"
 #include "tests/server/service_fixture.h"
 #include "tests/server/spec_text.h"
@@ -28,7 +31,7 @@ void SetNumber(std::string* bytes, size_t index, float number) {
   bytes->replace(index * sizeof(float), sizeof(float), Bytes({number}));
 }
 
-v1::SessionSpec WithText(const char* text) {
+v1::SessionSpec WithText(const std::string& text) {
   return With(Spec(kInputs, {kOutputs}), text);
 }
 
@@ -154,8 +157,10 @@ TEST_F(BadAnchorTest, WeightsAndCountsAreRefusedByField) {
             "continuation {state_age: 9007199254740993}"),
        Text("initial.continuation.schedule_age",
             "continuation {schedule_age: 9007199254740993}"),
-       Text("initial.continuation.factor_kind",
-            "continuation {factor_kind: 77}"),
+       Text("initial.continuation.rule", "continuation {rule: 77}"),
+       // In a byte it would be RULE_NONE.
+       Text("initial.continuation.rule", "continuation {rule: 257}"),
+       Text("initial.continuation.rule", "continuation {rule: RULE_MOMENTUM}"),
        Text("initial.continuation.plateau", "continuation {plateau {}}"),
        Text("initial.continuation.learning", "continuation {learning {}}")});
 }
@@ -167,8 +172,7 @@ TEST_F(BadAnchorTest, MomentumsStateAndPlateauAreRefusedByField) {
        {"initial.state", [](auto& a) { a.mutable_state()->append(4, 0); }},
        {"initial.state", [](auto& a) { a.clear_state(); }},
        Text("initial.continuation.state_age", "continuation {state_age: 0}"),
-       {"initial.continuation.state_age",
-        [](auto& a) { a.clear_continuation(); }},
+       {"initial.continuation.rule", [](auto& a) { a.clear_continuation(); }},
        State(0, NAN),
        State(kWeights - 1, std::nextafter(0x1p72F, INFINITY)),
        State(kWeights - 1, -std::nextafter(0x1p72F, INFINITY)),
@@ -228,6 +232,64 @@ TEST_F(BadAnchorTest, OtherOptimisersStateIsRefusedByField) {
                        State(0, -1e-30F), State(0, NAN)});
 }
 
+// Of these kinds all but SGD without momentum and Adam have one vector of
+// state.
+TEST_F(BadAnchorTest, StateOfAnotherRuleIsRefusedThoughItIsAsLong) {
+  const struct {
+    const char* kind;
+    v1::Rule rule;
+  } kinds[] = {
+      {"sgd {}", v1::RULE_NONE},
+      {"sgd {} l2: 0.01", v1::RULE_SGD},
+      {"sgd {momentum: 0.9}", v1::RULE_MOMENTUM},
+      {"sgd {momentum: 0.9 nesterov: true}", v1::RULE_NESTEROV},
+      {"adagrad {}", v1::RULE_ADAGRAD},
+      {"rms_prop {}", v1::RULE_RMS_PROP},
+      {"adam {}", v1::RULE_ADAM},
+      {"lion {}", v1::RULE_LION},
+  };
+  const std::set<std::set<v1::Rule>> pairs = {
+      {v1::RULE_NONE, v1::RULE_SGD}, {v1::RULE_MOMENTUM, v1::RULE_NESTEROV}};
+  for (const auto& origin : kinds) {
+    const KeptSession kept =
+        Trained(WithText(absl::StrCat("optimiser {", origin.kind, "}")));
+    EXPECT_EQ(kept.anchor.continuation().rule(), origin.rule);
+    for (const auto& other : kinds) {
+      SCOPED_TRACE(absl::StrCat(origin.kind, " to ", other.kind));
+      v1::CreateSessionRequest request = kept.Request();
+      *request.mutable_spec() =
+          WithText(absl::StrCat("optimiser {", other.kind, "}"));
+      v1::Session session;
+      const grpc::Status status = TryPutBack(request, &session);
+      if (origin.rule == other.rule ||
+          pairs.contains({origin.rule, other.rule})) {
+        EXPECT_TRUE(status.ok()) << status.error_message();
+        continue;
+      }
+      EXPECT_THAT(Fields(status), ElementsAre("initial.continuation.rule"));
+      EXPECT_THAT(status.error_message(),
+                  ::testing::HasSubstr(v1::Rule_Name(origin.rule)));
+      EXPECT_THAT(status.error_message(),
+                  ::testing::HasSubstr(v1::Rule_Name(other.rule)));
+      request.mutable_initial()->clear_state();
+      request.mutable_initial()->clear_continuation();
+      EXPECT_TRUE(TryPutBack(request, &session).ok()) << "weights fit any rule";
+    }
+  }
+}
+
+// Nobody knows what the numbers are, be they as many as fit; without them there
+// is nothing to know.
+TEST_F(BadAnchorTest, StateOfNoRuleIsRefused) {
+  const auto forget = [](auto& a) { a.mutable_continuation()->clear_rule(); };
+  ExpectRefused(Adam(), {{"initial.continuation.rule", forget}});
+  v1::CreateSessionRequest request =
+      Trained(Spec(kInputs, {kOutputs})).Request();
+  forget(*request.mutable_initial());
+  v1::Session session;
+  EXPECT_TRUE(TryPutBack(request, &session).ok());
+}
+
 TEST_F(BadAnchorTest, LearningIsRefusedByField) {
   ExpectRefused(Learning(),
                 {Text("initial.continuation.learning.samples",
@@ -280,11 +342,14 @@ TEST_F(BadAnchorTest, WhatIsLetInNeverBecomesInfinite) {
   struct Extreme {
     v1::SessionSpec spec;
     std::vector<float> state;  // a number for each vector
+    v1::Rule rule = v1::RULE_ADAM;
   };
-  std::vector<Extreme> extremes = {
-      {Adam(), {0x1p48F, 0}},   {Adam(), {-0x1p48F, 0x1p96F}},
-      {Adam(), {0, 0x1p-149F}}, {Adam(), {0x1p72F}},
-      {Adam(), {0x1p121F}},     {Adam(), {0x1p96F}}};
+  std::vector<Extreme> extremes = {{Adam(), {0x1p48F, 0}},
+                                   {Adam(), {-0x1p48F, 0x1p96F}},
+                                   {Adam(), {0, 0x1p-149F}},
+                                   {Adam(), {0x1p72F}, v1::RULE_MOMENTUM},
+                                   {Adam(), {0x1p121F}, v1::RULE_ADAGRAD},
+                                   {Adam(), {0x1p96F}, v1::RULE_RMS_PROP}};
   extremes[3].spec.mutable_optimiser()->mutable_sgd()->set_momentum(1 -
                                                                     0x1p-24F);
   extremes[4].spec.mutable_optimiser()->mutable_adagrad();
@@ -302,6 +367,7 @@ TEST_F(BadAnchorTest, WhatIsLetInNeverBecomesInfinite) {
           *initial.mutable_state() +=
               Bytes(std::vector<float>(kWeights, number));
         }
+        initial.mutable_continuation()->set_rule(extremes[e].rule);
         for (const uint64_t age : {uint64_t{1}, kTooMany - 1}) {
           initial.mutable_continuation()->set_state_age(age);
           v1::Session session;

@@ -51,18 +51,18 @@ class Anchor(_message.Message):
     def __init__(self, step: _Optional[int] = ..., next_offset: _Optional[int] = ..., weights: _Optional[bytes] = ..., state: _Optional[bytes] = ..., digest: _Optional[int] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., continuation: _Optional[_Union[Continuation, _Mapping]] = ...) -> None: ...
 
 class Continuation(_message.Message):
-    __slots__ = ["factor_kind", "learning", "plateau", "schedule_age", "state_age"]
-    FACTOR_KIND_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ["learning", "plateau", "rule", "schedule_age", "state_age"]
     LEARNING_FIELD_NUMBER: _ClassVar[int]
     PLATEAU_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
     SCHEDULE_AGE_FIELD_NUMBER: _ClassVar[int]
     STATE_AGE_FIELD_NUMBER: _ClassVar[int]
-    factor_kind: _network_pb2.FactorKind
     learning: StandardisationSums
     plateau: PlateauPosition
+    rule: _network_pb2.Rule
     schedule_age: int
     state_age: int
-    def __init__(self, state_age: _Optional[int] = ..., schedule_age: _Optional[int] = ..., plateau: _Optional[_Union[PlateauPosition, _Mapping]] = ..., factor_kind: _Optional[_Union[_network_pb2.FactorKind, str]] = ..., learning: _Optional[_Union[StandardisationSums, _Mapping]] = ...) -> None: ...
+    def __init__(self, state_age: _Optional[int] = ..., schedule_age: _Optional[int] = ..., plateau: _Optional[_Union[PlateauPosition, _Mapping]] = ..., learning: _Optional[_Union[StandardisationSums, _Mapping]] = ..., rule: _Optional[_Union[_network_pb2.Rule, str]] = ...) -> None: ...
 
 class CreateSessionRequest(_message.Message):
     __slots__ = ["fork", "initial", "request_id", "spec"]
