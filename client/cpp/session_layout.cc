@@ -29,7 +29,6 @@ absl::Status CheckLayer(size_t number, const v1::LayerLayout& got,
     uint64_t got, want;
   } fields[] = {
       {"inputs", got.inputs(), want.inputs},
-      {"outputs", got.outputs(), want.outputs},
       {"weights_begin", got.weights_begin(), want.weights_begin},
       {"bias_begin", got.bias_begin(), want.bias_begin},
       {"delta_begin", got.delta_begin(), want.delta_begin},
@@ -43,6 +42,39 @@ absl::Status CheckLayer(size_t number, const v1::LayerLayout& got,
     }
   }
   return absl::OkStatus();
+}
+
+// Of the spec's sizes and the message's delta forms.
+absl::StatusOr<Layout> PlacesOf(const v1::SessionSpec& spec,
+                                const v1::Layout& message, size_t max_weights) {
+  if (message.layers_size() != spec.layers_size()) {
+    return Disagrees("the number of layout.layers",
+                     static_cast<uint64_t>(message.layers_size()),
+                     static_cast<uint64_t>(spec.layers_size()));
+  }
+  std::vector<size_t> sizes;
+  std::vector<DeltaForm> forms;
+  for (int i = 0; i < message.layers_size(); ++i) {
+    const v1::LayerLayout& layer = message.layers(i);
+    if (layer.outputs() != spec.layers(i).size()) {
+      return Disagrees(absl::StrFormat("layout.layers[%d].outputs", i),
+                       layer.outputs(), spec.layers(i).size());
+    }
+    sizes.push_back(layer.outputs());
+    if (layer.delta_form() == v1::DELTA_FORM_FACTORED) {
+      forms.push_back(DeltaForm::kFactored);
+    } else if (layer.delta_form() == v1::DELTA_FORM_DENSE) {
+      forms.push_back(DeltaForm::kDense);
+    } else {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "layout.layers[%d].delta_form is %d, which this client does not "
+          "know: a newer client is needed",
+          i, static_cast<int>(layer.delta_form())));
+    }
+  }
+  return Layout::Create(spec.input_size(), sizes,
+                        std::max<size_t>(1, spec.batch_size()), max_weights,
+                        forms);
 }
 
 // With the message's rule, if this client knows it and what follows from it
@@ -82,29 +114,9 @@ absl::StatusOr<Layout> WithRuleOf(const v1::Layout& message,
 
 absl::StatusOr<Layout> LayoutOf(const v1::SessionSpec& spec,
                                 const v1::Layout& message, size_t max_weights) {
-  std::vector<size_t> sizes;
-  std::vector<DeltaForm> forms;
-  for (const v1::LayerLayout& layer : message.layers()) {
-    sizes.push_back(layer.outputs());
-    if (layer.delta_form() == v1::DELTA_FORM_FACTORED) {
-      forms.push_back(DeltaForm::kFactored);
-    } else if (layer.delta_form() == v1::DELTA_FORM_DENSE) {
-      forms.push_back(DeltaForm::kDense);
-    } else {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "layout.layers[%d].delta_form is %d, which this client does not "
-          "know: a newer client is needed",
-          sizes.size() - 1, static_cast<int>(layer.delta_form())));
-    }
-  }
-  if (sizes.empty()) {
-    return absl::InvalidArgumentError("the server's layout has no layers");
-  }
-  absl::StatusOr<Layout> layout = Layout::Create(
-      spec.input_size(), sizes, std::max<size_t>(1, spec.batch_size()),
-      max_weights, forms);
+  absl::StatusOr<Layout> layout = PlacesOf(spec, message, max_weights);
   if (!layout.ok()) return layout.status();
-  for (size_t i = 0; i < sizes.size(); ++i) {
+  for (size_t i = 0; i < layout->layers().size(); ++i) {
     absl::Status status =
         CheckLayer(i, message.layers(static_cast<int>(i)), layout->layers()[i]);
     if (!status.ok()) return status;

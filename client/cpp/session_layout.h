@@ -14,12 +14,12 @@
 
 namespace backprop {
 
-// The layout that a session's answer describes, computed afresh from its
-// layers' sizes and delta forms and from its rule; every position and count in
-// `message`, and its factor kind, must agree with it. The message is not
-// trusted: INVALID_ARGUMENT names the first field that disagrees, or a form or
-// rule that this client does not know; RESOURCE_EXHAUSTED says that weights
-// exceed max_weights.
+// The layout that a session's answer describes, computed afresh from the spec's
+// sizes, from its layers' delta forms and from its rule; every position and
+// count in `message`, and its factor kind, must agree with it. The message is
+// not trusted: INVALID_ARGUMENT names the first field that disagrees, or a form
+// or rule that this client does not know; RESOURCE_EXHAUSTED says that weights
+// exceed max_weights. proto/testdata/layouts.txt has what every client refuses.
 absl::StatusOr<Layout> LayoutOf(const v1::SessionSpec& spec,
                                 const v1::Layout& message, size_t max_weights);
 

@@ -9,85 +9,40 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "client/cpp/anchor_download.h"
 #include "client/cpp/replica.h"
+#include "tests/client/cpp/recorded_stream.h"
 
 namespace backprop {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::RecordedStream;
 
 constexpr size_t kFewestStreams = 70;
-
-// One file; proto/testdata/README.md describes the container.
-struct RecordedStream {
-  std::string name;
-  v1::Session session;
-  v1::GetWeightsResponse anchor;
-  std::vector<v1::WatchDeltasResponse> responses;
-  v1::GetWeightsResponse end;
-};
-
-std::vector<std::string> MessagesOf(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string bytes(std::istreambuf_iterator<char>(file), {});
-  std::string_view rest = bytes;
-  std::vector<std::string> messages;
-  while (!rest.empty()) {
-    uint32_t length = 0;
-    std::memcpy(&length, rest.data(), sizeof length);
-    messages.emplace_back(rest.substr(sizeof length, length));
-    rest.remove_prefix(sizeof length + length);
-  }
-  return messages;
-}
-
-RecordedStream Read(const std::filesystem::path& path) {
-  const std::vector<std::string> messages = MessagesOf(path);
-  RecordedStream stream;
-  stream.name = path.stem();
-  EXPECT_TRUE(stream.session.ParseFromString(messages.at(0)));
-  EXPECT_TRUE(stream.anchor.ParseFromString(messages.at(1)));
-  EXPECT_TRUE(stream.end.ParseFromString(messages.back()));
-  for (size_t i = 2; i + 1 < messages.size(); ++i)
-    EXPECT_TRUE(stream.responses.emplace_back().ParseFromString(messages[i]));
-  return stream;
-}
 
 std::vector<RecordedStream> AllStreams() {
   std::vector<RecordedStream> streams;
   for (const auto& entry :
        std::filesystem::directory_iterator("proto/testdata")) {
     if (entry.path().extension() == ".stream")
-      streams.push_back(Read(entry.path()));
+      streams.push_back(testing::ReadStream(entry.path()));
   }
   return streams;
-}
-
-Anchor AnchorOf(const v1::GetWeightsResponse& chunk) {
-  AnchorDownload download(/*with_state=*/true);
-  EXPECT_TRUE(download.Add(chunk).ok());
-  absl::StatusOr<Anchor> anchor = std::move(download).Finish();
-  EXPECT_TRUE(anchor.ok()) << anchor.status();
-  return anchor.ok() ? *std::move(anchor) : Anchor();
 }
 
 // Applies all responses, then compares with the end's weights and state.
 absl::Status Replay(const RecordedStream& stream) {
   absl::StatusOr<Replica> replica =
-      Replica::Create(stream.session, AnchorOf(stream.anchor));
+      Replica::Create(stream.session, testing::AnchorOf(stream.anchor));
   if (!replica.ok()) return replica.status();
   for (const v1::WatchDeltasResponse& response : stream.responses) {
     absl::Status status = replica->Apply(response);
     if (!status.ok()) return status;
   }
-  return replica->Verify(AnchorOf(stream.end));
+  return replica->Verify(testing::AnchorOf(stream.end));
 }
 
 // So many steps have a digest that a replay compares.

@@ -169,6 +169,33 @@ def test_standardisation_must_be_known() -> None:
     assert same_bits(replica.weights, twin.weights)
 
 
+@pytest.mark.parametrize(
+    ("mean", "factor"),
+    [
+        ([0] * 5, []),
+        ([], [1] * 5),
+        ([0] * 6, [1] * 6),
+        ([0, 0, 0, 0, np.nan], [1] * 5),
+        ([0] * 5, [np.inf, 1, 1, 1, 1]),
+    ],
+)
+def test_standardisation_that_is_not_one_is_refused_and_changes_nothing(mean: list[float], factor: list[float]) -> None:
+    spec = spec_of(sgd(0.1))
+    twin = Twin(spec)
+    anchor, plain = twin.anchor(), twin.batch(1)
+    spec.input.standardisation.learn_samples = 10
+    replica = Replica(
+        spec, twin.layout, replace(anchor, standardisation=pb.Standardisation(mean=[0] * 5, factor=[1] * 5))
+    )
+    bad = pb.Standardisation(mean=mean, factor=factor)
+    with pytest.raises(ValueError, match="standardisation"):
+        replica.standardise(bad)
+    with pytest.raises(ValueError, match="standardisation"):
+        replica.reset(replace(anchor, standardisation=bad))
+    replica.apply(plain)
+    assert same_bits(replica.weights, twin.weights)
+
+
 def test_a_gap_is_refused_and_an_anchor_mends_it() -> None:
     twin = Twin(spec_of(OPTIMISERS["adam"]))
     twin.batch(2)
@@ -257,28 +284,6 @@ def test_an_anchor_without_the_state_is_refused() -> None:
     anchor = twin.anchor()
     with pytest.raises(ValueError, match="with_state"):
         Replica(twin.spec, twin.layout, Anchor(0, 0, anchor.digest, anchor.weights, anchor.state[:0]))
-
-
-def test_arithmetic_that_the_server_does_not_share_is_refused() -> None:
-    twin = Twin(spec_of(OPTIMISERS["adam"]))
-    twin.layout.scalar_count = 12
-    with pytest.raises(ValueError, match="12 scalars"):
-        Replica(twin.spec, twin.layout, twin.anchor())
-
-
-@pytest.mark.parametrize(("rule", "says"), [(pb.RULE_UNSPECIFIED, "has no rule"), (99, "rule is 99")])
-def test_a_rule_that_this_client_does_not_know_is_refused(rule: Any, says: str) -> None:
-    twin = Twin(spec_of(OPTIMISERS["adam"]))
-    twin.layout.rule = rule
-    with pytest.raises(ValueError, match=says):
-        Replica(twin.spec, twin.layout, twin.anchor())
-
-
-def test_factors_of_another_kind_than_the_rules_are_refused() -> None:
-    twin = Twin(spec_of(OPTIMISERS["adam"]))
-    twin.layout.factor_kind = pb.FACTOR_KIND_DELTA
-    with pytest.raises(ValueError, match="factor kind"):
-        Replica(twin.spec, twin.layout, twin.anchor())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +15,43 @@ from backpropd.v1 import network_pb2 as pb
 def element_dtype(spec: pb.SessionSpec) -> np.dtype[np.generic]:
     """How one number of an input row is written in messages."""
     return np.dtype("u1") if spec.input.element_type == pb.ELEMENT_TYPE_UINT8 else np.dtype("<f4")
+
+
+def check_input_format(spec: pb.SessionSpec) -> None:
+    """Refuses inputs that the network's can't be formed of.
+
+    Raises:
+        ValueError: an element type that this client does not know, a scale that
+            is not finite, or standardisation as in check_standardisation.
+
+    """
+    known = (pb.ELEMENT_TYPE_UNSPECIFIED, pb.ELEMENT_TYPE_FLOAT32, pb.ELEMENT_TYPE_UINT8)
+    if spec.input.element_type not in known:
+        raise ValueError(
+            f"spec.input.element_type is {spec.input.element_type}, which this client does not know: "
+            "a newer client is needed."
+        )
+    if not math.isfinite(spec.input.scale):
+        raise ValueError("spec.input.scale is not finite.")
+    check_standardisation(spec.input.standardisation, spec.input_size)
+
+
+def check_standardisation(standardisation: pb.Standardisation, input_size: int) -> None:
+    """Refuses numbers that are not one of each for every input.
+
+    Raises:
+        ValueError: there are some, but not input_size of each, or one is not finite.
+
+    """
+    mean, factor = standardisation.mean, standardisation.factor
+    if not mean and not factor:
+        return
+    if len(mean) != input_size or len(factor) != input_size:
+        raise ValueError(
+            f"The standardisation has {len(mean)} means and {len(factor)} factors for {input_size} inputs."
+        )
+    if not all(map(math.isfinite, (*mean, *factor))):
+        raise ValueError("A mean or factor of the standardisation is not finite.")
 
 
 def input_rows(x: npt.ArrayLike, spec: pb.SessionSpec) -> AnyArray:

@@ -13,7 +13,7 @@ from backpropd.replica.arrays import AnyArray, Float32
 from backpropd.replica.deltas import DeltaBatch
 from backpropd.replica.difference import Difference, difference_of
 from backpropd.replica.forward import network_inputs, outputs_of, without_tiny
-from backpropd.replica.input_rows import input_rows
+from backpropd.replica.input_rows import check_input_format, check_standardisation, input_rows
 from backpropd.replica.weight_mover import WeightMover
 from backpropd.v1 import network_pb2 as pb
 
@@ -36,8 +36,9 @@ class Replica:
         check_digests: whether to compare the digests that deltas carry.
 
     Raises:
-        ValueError: the layout is not what the spec makes, or the anchor does
-            not fit it or lacks the state.
+        ValueError: the layout is not what the spec makes, says something that
+            this client does not know, or the anchor does not fit it or lacks
+            the state.
 
     """
 
@@ -45,6 +46,7 @@ class Replica:
         self._spec = spec
         self._layout = layout
         self._mover = WeightMover(spec, layout)
+        check_input_format(spec)
         self._check_digests = check_digests
         self._lock = threading.RLock()
         self._interrupted = False
@@ -54,13 +56,16 @@ class Replica:
         """Begins anew from `anchor`.
 
         Raises:
-            ValueError: it does not fit the layout, or lacks the state.
+            ValueError: it does not fit the layout, or lacks the state, or its
+                standardisation is not one of such inputs.
 
         """
         if anchor.weights.shape != (self._layout.weight_count,):
             raise ValueError(f"The anchor has {anchor.weights.size} weights, not {self._layout.weight_count}.")
         if len(anchor.state) != self._layout.state_count:
             raise ValueError("The anchor lacks the optimiser's state: fetch it with_state.")
+        if anchor.standardisation is not None:
+            check_standardisation(anchor.standardisation, self._spec.input_size)
         with self._lock:
             self._interrupted = True
             self._weights: Float32 = anchor.weights.copy()
@@ -122,7 +127,13 @@ class Replica:
         )
 
     def standardise(self, standardisation: pb.Standardisation) -> None:
-        """Takes the input standardisation that the session has learnt."""
+        """Takes the input standardisation that the session has learnt.
+
+        Raises:
+            ValueError: its numbers are not finite, or not one of each for every input.
+
+        """
+        check_standardisation(standardisation, self._spec.input_size)
         self._standardisation = standardisation
 
     def predict(self, x: AnyArray) -> Float32:

@@ -136,18 +136,18 @@ def rule_of(layout: pb.Layout) -> Rule | None:
 
     """
     if layout.rule == pb.RULE_UNSPECIFIED:
-        raise ValueError("The layout has no rule: the server is older than this client.")
+        raise ValueError("layout.rule is not set: the server is older than this client.")
     rule = RULES.get(layout.rule)
     if rule is None and layout.rule != pb.RULE_NONE:
-        raise ValueError(f"The layout's rule is {layout.rule}, which this client does not know.")
-    if layout.factor_kind != (pb.FACTOR_KIND_DELTA if rule is None else pb.FACTOR_KIND_GRADIENT):
-        raise ValueError(f"The layout's factor kind is {layout.factor_kind}, which is not its rule's.")
+        raise ValueError(f"layout.rule is {layout.rule}, which this client does not know: a newer client is needed.")
     scalars, states = (0, 0) if rule is None else (rule.scalar_count, rule.state_count)
-    if (layout.scalar_count, layout.state_count) != (scalars, states):
-        raise ValueError(
-            f"The layout has {layout.scalar_count} scalars and {layout.state_count} state vectors, where "
-            f"its rule has {scalars} and {states}."
-        )
+    for field, got, want in (
+        ("factor_kind", layout.factor_kind, pb.FACTOR_KIND_DELTA if rule is None else pb.FACTOR_KIND_GRADIENT),
+        ("scalar_count", layout.scalar_count, scalars),
+        ("state_count", layout.state_count, states),
+    ):
+        if got != want:
+            raise ValueError(f"layout.{field} is {got} where {want} follows from layout.rule.")
     return rule
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from backpropd.replica.arrays import Float32
-from backpropd.replica.layout import LayerPlace, places_of
+from backpropd.replica.layout import LayerPlace, check_layout, places_of
 from backpropd.replica.step_rules import Direction, move, rule_of
 from backpropd.v1 import network_pb2 as pb
 
@@ -22,11 +22,13 @@ class WeightMover:
         layout: the session's.
 
     Raises:
-        ValueError: the layout has gaps, or a rule that this client does not know.
+        ValueError: the layout is not what the spec makes, or has a delta form or
+            a rule that this client does not know.
 
     """
 
     def __init__(self, spec: pb.SessionSpec, layout: pb.Layout) -> None:
+        check_layout(spec, layout)
         self.places = places_of(layout)
         self.batch_size = spec.batch_size or 1
         factored = [place for place in self.places if not place.dense]
