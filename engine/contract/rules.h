@@ -255,6 +255,7 @@ template <class None, class... Others>
 struct RuleList {
   // The hyperparameters of an optimiser: one of the others' structs.
   using Choice = std::variant<Others...>;
+  static constexpr int kCount = 1 + sizeof...(Others);
   static constexpr size_t kMostStates = std::max({Others::kState.size()...});
   static constexpr size_t kMostOwnScalars = std::max({Others::kOwnScalars...});
 

@@ -14,6 +14,21 @@ namespace {
 
 using Violations = std::vector<FieldViolation>;
 
+// The number of a rule is the protocol's: it is cast both ways. The client's
+// session_layout.cc says the same, as client and server share but proto and
+// engine/contract, neither of which may include the other.
+template <class R>
+constexpr auto kNumber = static_cast<v1::Rule>(R::kRule);
+static_assert(kNumber<rules::None> == v1::RULE_NONE);
+static_assert(kNumber<rules::Sgd> == v1::RULE_SGD);
+static_assert(kNumber<rules::Momentum> == v1::RULE_MOMENTUM);
+static_assert(kNumber<rules::Nesterov> == v1::RULE_NESTEROV);
+static_assert(kNumber<rules::Adagrad> == v1::RULE_ADAGRAD);
+static_assert(kNumber<rules::RmsProp> == v1::RULE_RMS_PROP);
+static_assert(kNumber<rules::Adam> == v1::RULE_ADAM);
+static_assert(kNumber<rules::Lion> == v1::RULE_LION);
+static_assert(Rules::kCount == v1::Rule_MAX, "a rule is missing above");
+
 // An ε of 0 means the rule's default.
 template <class Kind, class R>
 void SetEpsilon(const Kind& proto, R& rule) {

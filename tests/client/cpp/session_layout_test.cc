@@ -59,25 +59,6 @@ TEST(LayoutOfTest, PlainDescentMayHaveGradientFactors) {
   EXPECT_TRUE(LayoutOfSession(session).ok());
 }
 
-// The numbers by which the protocol and the contract name a rule are the same.
-TEST(LayoutOfTest, TheProtocolsRulesAreTheContracts) {
-  const google::protobuf::EnumDescriptor& all = *v1::Rule_descriptor();
-  for (int i = 0; i < all.value_count(); ++i) {
-    const int number = all.value(i)->number();
-    EXPECT_EQ(Rules::Has(number), number != v1::RULE_UNSPECIFIED)
-        << all.value(i)->name();
-  }
-  const auto number = [](Rule rule) { return static_cast<int>(rule); };
-  EXPECT_EQ(number(rules::None::kRule), v1::RULE_NONE);
-  EXPECT_EQ(number(rules::Sgd::kRule), v1::RULE_SGD);
-  EXPECT_EQ(number(rules::Momentum::kRule), v1::RULE_MOMENTUM);
-  EXPECT_EQ(number(rules::Nesterov::kRule), v1::RULE_NESTEROV);
-  EXPECT_EQ(number(rules::Adagrad::kRule), v1::RULE_ADAGRAD);
-  EXPECT_EQ(number(rules::RmsProp::kRule), v1::RULE_RMS_PROP);
-  EXPECT_EQ(number(rules::Adam::kRule), v1::RULE_ADAM);
-  EXPECT_EQ(number(rules::Lion::kRule), v1::RULE_LION);
-}
-
 TEST(InputFormatTest, StandardisationIsTakenWhereItIsKnown) {
   v1::SessionSpec spec;
   spec.set_input_size(2);
