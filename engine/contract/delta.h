@@ -40,6 +40,11 @@ struct StepDelta {
 // next: the first layer's product that the trainer wants from the new weights
 // (engine/contract/factors.h); only if that layer is FACTORED.
 // Threads: none but the caller's.
+// Two copies are faster for plain steps (the rule None), as they know more of
+// their caller: engine/kernels/rank_update.h keeps a tile of weights in
+// registers for a whole block of samples, UpdateLayer in
+// engine/training/direct_step-inl.h has weights that are padded to whole
+// vectors and stay in the first-level cache. Tests compare the bits.
 void ApplyDelta(const Layout& layout, const StepDelta& step,
                 std::span<float> weights, std::span<float> state,
                 std::span<float> delta = {}, const NextProduct& next = {});
