@@ -49,6 +49,9 @@ class AnswersOnTheirWay {
   // ... or merged with what is held back.
   void Merge() { held_->last = ++made_; }
 
+  // What is held back was never made.
+  void LoseHeld() { made_ = std::exchange(held_, std::nullopt)->first - 1; }
+
   void QueueHeld() { outbox_.push_back(*std::exchange(held_, std::nullopt)); }
   void QueueGoodbye() { outbox_.push_back({made_, made_, true}); }
 

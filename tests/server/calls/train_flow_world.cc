@@ -23,7 +23,7 @@ std::string ModelState::Key() const {
   std::string key = absl::StrCat(
       sent_, " ", received_, " ", begun_, " ", done_, " ", part_, " ",
       static_cast<int>(running_), " ", reads_over_, reading_, writing_, turn_,
-      gone_, cancel_told_, drained_, failed_, opened_, let_go_, " ",
+      gone_, cancel_told_, drained_, failed_, short_, opened_, let_go_, " ",
       answers_.Key(), " ", ended_ ? ended_->ToString() : "-");
   for (const Starter& starter : starters_) {
     absl::StrAppend(&key, " s", starter.turn, starter.write, starter.read);
@@ -65,6 +65,9 @@ std::vector<ModelState::Event> ModelState::Possible() const {
   if (world_->may_drain && !drained_) {
     events.emplace_back("drain", [](ModelState& s) { s.Drain(); });
   }
+  if (world_->failures && !failed_ && !short_) {
+    events.emplace_back("no memory", [](ModelState& s) { s.short_ = true; });
+  }
   return events;
 }
 
@@ -88,7 +91,9 @@ void ModelState::AddPartEnds(std::vector<Event>* events) const {
 }
 
 void ModelState::Settle() {
-  while (flow_.Due() != TrainFlow::Answer::kNone) QueueDue();
+  while (flow_.Due() != TrainFlow::Answer::kNone && broken_.empty()) {
+    QueueDue();
+  }
   const TrainFlow::Start start = flow_.Next(starters_.empty());
   if (ended_) Expect(!start.Anything() && !start.end, "life after the end");
   Begin(start);
@@ -101,11 +106,15 @@ void ModelState::QueueDue() {
   if (flow_.Due() == TrainFlow::Answer::kGoodbye) {
     Expect(drained_ && opened_ && done_ == begun_ && !answers_.held(),
            "goodbye before its time");
+    Expect(!failed_ && !bidden_, "goodbye after the end");
+    bidden_ = true;
+    if (short_) return FailForMemory();
     answers_.QueueGoodbye();
     return flow_.GoodbyeQueued(kGoodbyeLength);
   }
   Expect(answers_.held(), "what is due is not there");
   if (!answers_.held()) return flow_.HeldLost();
+  if (short_) return FailForMemory();
   answers_.QueueHeld();
   flow_.HeldQueued(kAnswerLength);
 }
@@ -144,6 +153,7 @@ void ModelState::End(const absl::Status& status) {
   }
   Expect(!answers_.queued() && !answers_.held(), "answers are left");
   Expect(answers_.all_written(), "answers were not written");
+  Expect(!failed_ || !status.ok(), "a failure was forgotten");
   if (status.ok()) return CheckWellEnded();
   Expect(failed_ || world_->refused || !opened_, "an error of no one");
 }
@@ -264,6 +274,7 @@ void ModelState::EndPart(bool message_done, bool late, bool merges) {
 }
 
 void ModelState::QueueOrHold(bool merges) {
+  if (short_) return FailForMemory();
   if (!world_->coalesce || !flow_.MayHold()) {
     // Where the client is gone nobody sees in which order.
     Expect(gone_ || !answers_.held(), "an answer overtakes the one held back");
@@ -277,6 +288,18 @@ void ModelState::QueueOrHold(bool merges) {
   }
   answers_.Hold();
   flow_.AnswerHeld();
+}
+
+// The answer that was to be made, merged or queued is lost, and with it what
+// was held back: half of it may have been merged.
+void ModelState::FailForMemory() {
+  short_ = false;
+  failed_ = true;
+  if (answers_.held()) {
+    answers_.LoseHeld();
+    flow_.HeldLost();
+  }
+  flow_.End(absl::ResourceExhaustedError("memory"));
 }
 
 void ModelState::FailPart() {

@@ -67,6 +67,7 @@ class ModelState {
   void BeginPart();
   void EndPart(bool message_done, bool late, bool merges);
   void QueueOrHold(bool merges);
+  void FailForMemory();
   void FailPart();
   void ToldOfCancel();
   void Drain();
@@ -90,7 +91,9 @@ class ModelState {
   bool gone_ = false;         // the client
   bool cancel_told_ = false;  // OnCancel
   bool drained_ = false;
+  bool bidden_ = false;  // goodbye
   bool failed_ = false;
+  bool short_ = false;  // of memory: the next answer finds none
   bool opened_ = false;
   bool let_go_ = false;
   std::optional<absl::Status> ended_;

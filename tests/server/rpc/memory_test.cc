@@ -10,6 +10,7 @@
 #include "tests/server/allocation_limit.h"
 #include "tests/server/service_fixture.h"
 #include "tests/server/train_call.h"
+#include "tests/server/watch_call.h"
 
 namespace backprop::testing {
 namespace {
@@ -108,6 +109,63 @@ TEST_F(MemoryTest, AnswersThatNobodyReadsAreBounded) {
   unread.clear();
   EXPECT_TRUE(Eventually([&] { return Predict(session, 24).ok(); }))
       << "clients that go give back what they had";
+}
+
+// A step's delta is 400 kB, more than all the room for watchers and more than
+// an unread call takes in.
+TEST_F(MemoryTest, AWatcherThatGoesGivesBackTheRoomOfWhatItIsSent) {
+  ServerOptions options = SmallLimits();
+  options.max_message_bytes = 8192;
+  StartServer(options);
+  v1::SessionSpec spec = Spec(100, {1000});
+  spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_DENSE);
+  const v1::Session session = Create(spec);
+  v1::TrainOptions no_deltas;
+  no_deltas.set_deltas(v1::DELTA_DETAIL_NONE);
+  TrainCall train(stub(), session, no_deltas);
+  const auto step = [&] {
+    EXPECT_FALSE(
+        train.Exchange(RandomSamples(session, 1, random_)).has_rejection());
+  };
+  v1::WatchDeltasResponse response;
+  {
+    const auto narrow = v1::TrainingService::NewStub(NarrowChannel());
+    WatchCall unread(*narrow, session.session_id());
+    ASSERT_TRUE(unread.Read(&response));
+    step();
+    EXPECT_TRUE(Eventually([&] {
+      return Metric("grpc_server_msg_sent_total{grpc_method=\"WatchDeltas\"") ==
+             2;
+    }));
+    WatchCall other(stub(), session.session_id());
+    ASSERT_TRUE(other.Read(&response));
+    step();
+    ASSERT_TRUE(other.Read(&response));
+    EXPECT_TRUE(response.resync()) << "there was room for two";
+  }
+  EXPECT_TRUE(
+      Eventually([&] { return Metric("backprop_watch_streams ") == 0; }));
+  WatchCall next(stub(), session.session_id());
+  ASSERT_TRUE(next.Read(&response));
+  step();
+  ASSERT_TRUE(next.Read(&response));
+  EXPECT_FALSE(response.resync());
+  EXPECT_EQ(response.step(), 3u);
+}
+
+TEST_F(MemoryTest, AWatcherThatHasReadItsAnchorHoldsNothingOfIt) {
+  ServerOptions options = SmallLimits();
+  options.max_total_weights = 1'500'000;  // also of all copies together
+  StartServer(options);
+  const v1::Session session = Create(Spec(999, {1000}));
+  WatchCall idle(stub(), WithAnchor(session));
+  AnchoredReplica follower(session);
+  ASSERT_TRUE(follower.ReadTo(0, idle));
+  EXPECT_TRUE(Eventually([&] {
+    WatchCall other(stub(), WithAnchor(session));
+    v1::WatchDeltasResponse response;
+    return other.Read(&response);
+  }));
 }
 
 TEST_F(MemoryTest, ADeletedSessionsRoomIsFreeWhenItsLastCallHasEnded) {

@@ -113,6 +113,29 @@ TEST_F(DeltaFeedTest, WhatNobodyWantsAnyMoreIsForgotten) {
   EXPECT_EQ(Add(5, 6), std::nullopt);
 }
 
+// Of the room of two pieces and a half.
+TEST_F(DeltaFeedTest, WhatIsHeldNoMoreTakesNoRoom) {
+  Add(0, 0);
+  Append(0, 1);
+  Append(1, 2);
+  feed_->RemoveReader(reader_.get(), kStart);
+  feed_->Expire(kStart + DeltaFeed::kInterest);
+  const auto forgotten = Add(2, 2);
+  ASSERT_TRUE(forgotten.has_value());
+  Append(2, 3);
+  Append(3, 4);
+  EXPECT_TRUE(feed_->At(*forgotten).held) << "after what was forgotten";
+  const auto gap = Add(4, 4);
+  Append(5, 6);
+  Append(6, 7);
+  EXPECT_EQ(feed_->At(*gap + 1).piece->step, 6) << "after a gap";
+  feed_->Lose(9);
+  const auto lost = Add(9, 9);
+  Append(9, 10);
+  Append(10, 11);
+  EXPECT_TRUE(feed_->At(*lost).held) << "after a loss";
+}
+
 TEST_F(DeltaFeedTest, AReaderKeepsWhatItReads) {
   const auto place = Add(0, 0);
   Append(0, 1);
