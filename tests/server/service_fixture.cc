@@ -11,6 +11,15 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 
 namespace backprop::testing {
+namespace {
+
+v1::CreateSessionRequest RequestFor(const v1::SessionSpec& spec) {
+  v1::CreateSessionRequest request;
+  *request.mutable_spec() = spec;
+  return request;
+}
+
+}  // namespace
 
 ServerOptions ServiceTest::SmallLimits() {
   ServerOptions options;
@@ -98,36 +107,32 @@ int ServiceTest::Health(const std::string& service, grpc::Status* status) {
   return status->ok() ? response.status() : -1;
 }
 
+v1::Session ServiceTest::Create(const v1::CreateSessionRequest& request) {
+  return Ask(&Stub::CreateSession, request).session();
+}
+
 v1::Session ServiceTest::Create(const v1::SessionSpec& spec) {
-  v1::CreateSessionRequest request;
-  *request.mutable_spec() = spec;
-  v1::CreateSessionResponse response;
-  const grpc::Status status = Call(&Stub::CreateSession, request, &response);
-  EXPECT_TRUE(status.ok()) << status.error_message();
-  return response.session();
+  return Create(RequestFor(spec));
+}
+
+grpc::Status ServiceTest::TryCreate(const v1::CreateSessionRequest& request) {
+  return Try(&Stub::CreateSession, request);
 }
 
 grpc::Status ServiceTest::TryCreate(const v1::SessionSpec& spec) {
-  v1::CreateSessionRequest request;
-  *request.mutable_spec() = spec;
-  v1::CreateSessionResponse response;
-  return Call(&Stub::CreateSession, request, &response);
+  return TryCreate(RequestFor(spec));
 }
 
 v1::Session ServiceTest::Get(const std::string& session_id) {
   v1::GetSessionRequest request;
   request.set_session_id(session_id);
-  v1::GetSessionResponse response;
-  const grpc::Status status = Call(&Stub::GetSession, request, &response);
-  EXPECT_TRUE(status.ok()) << status.error_message();
-  return response.session();
+  return Ask(&Stub::GetSession, request).session();
 }
 
 grpc::Status ServiceTest::Delete(const std::string& session_id) {
   v1::DeleteSessionRequest request;
   request.set_session_id(session_id);
-  v1::DeleteSessionResponse response;
-  return Call(&Stub::DeleteSession, request, &response);
+  return Try(&Stub::DeleteSession, request);
 }
 
 std::vector<float> ServiceTest::Anchor(const v1::GetWeightsRequest& request,
@@ -235,6 +240,32 @@ v1::SessionSpec Spec(uint32_t inputs, std::initializer_list<uint32_t> sizes) {
   spec.mutable_optimiser()->set_learning_rate(0.05F);
   spec.mutable_initialiser()->set_seed(7);
   return spec;
+}
+
+v1::EvaluateRequest EvaluationOf(const std::string& session_id,
+                                 const v1::TrainRequest& samples) {
+  v1::EvaluateRequest request;
+  request.set_session_id(session_id);
+  request.set_inputs(samples.inputs());
+  request.set_targets(samples.targets());
+  return request;
+}
+
+v1::CreateSessionRequest ForkOf(const v1::Session& origin, bool with_state) {
+  v1::CreateSessionRequest request;
+  request.mutable_fork()->set_session_id(origin.session_id());
+  request.mutable_fork()->set_with_state(with_state);
+  return request;
+}
+
+v1::UpdateSessionRequest UpdateOf(const v1::Session& session,
+                                  const std::vector<const char*>& paths,
+                                  const v1::SessionSpec& spec) {
+  v1::UpdateSessionRequest request;
+  request.set_session_id(session.session_id());
+  for (const char* path : paths) request.mutable_update_mask()->add_paths(path);
+  *request.mutable_spec() = spec;
+  return request;
 }
 
 std::string Bytes(const std::vector<float>& values) {

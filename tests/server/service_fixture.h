@@ -33,6 +33,13 @@ class ServiceTest : public ::testing::Test {
   static ServerOptions SmallLimits();
   // Replaces the server that runs, if any.
   void StartServer(const ServerOptions& options);
+  // The same with SmallLimits() but for what change(options) sets.
+  template <class Change>
+  void StartWith(Change change) {
+    ServerOptions options = SmallLimits();
+    change(options);
+    StartServer(options);
+  }
 
   Server& server() { return *server_; }
   Stub& stub() { return *stub_; }
@@ -65,7 +72,26 @@ class ServiceTest : public ::testing::Test {
     return (stub().*method)(&context, request, response);
   }
 
-  // The same by a method's path ("/package.Service/Method") and bytes, for what
+  // The call's status.
+  template <class Request, class Response>
+  grpc::Status Try(grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                const Request&, Response*),
+                   const Request& request) {
+    Response response;
+    return Call(method, request, &response);
+  }
+  // Its response. Adds a failure to the test unless the call is OK.
+  template <class Request, class Response>
+  Response Ask(grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                            const Request&, Response*),
+               const Request& request) {
+    Response response;
+    const grpc::Status status = Call(method, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
+  }
+
+  // A call by a method's path ("/package.Service/Method") and bytes, for what
   // no stub would send: one request message, at most one response.
   grpc::Status CallBytes(const std::string& path, const std::string& request,
                          std::string* response);
@@ -77,7 +103,9 @@ class ServiceTest : public ::testing::Test {
 
   // Adds a failure to the test if the session cannot be made.
   v1::Session Create(const v1::SessionSpec& spec);
+  v1::Session Create(const v1::CreateSessionRequest& request);
   grpc::Status TryCreate(const v1::SessionSpec& spec);
+  grpc::Status TryCreate(const v1::CreateSessionRequest& request);
   v1::Session Get(const std::string& session_id);
   grpc::Status Delete(const std::string& session_id);
   // All weights, from GetWeights; the last chunk's digest and step go to *end.
@@ -137,6 +165,19 @@ std::vector<std::string> Fields(const grpc::Status& status);
 // A network of dense layers `sizes`, tanh within and identity at the end, half
 // squared error, SGD at 0.05, FLOAT32 inputs.
 v1::SessionSpec Spec(uint32_t inputs, std::initializer_list<uint32_t> sizes);
+
+// A message of Evaluate with the samples of one of Train; the id in the first
+// only.
+v1::EvaluateRequest EvaluationOf(const std::string& session_id,
+                                 const v1::TrainRequest& samples);
+
+// A request for a fork of the session.
+v1::CreateSessionRequest ForkOf(const v1::Session& origin, bool with_state);
+
+// A request to set these fields of the session's spec to what spec has.
+v1::UpdateSessionRequest UpdateOf(const v1::Session& session,
+                                  const std::vector<const char*>& paths,
+                                  const v1::SessionSpec& spec = {});
 
 // Little-endian float32.
 std::string Bytes(const std::vector<float>& values);

@@ -99,19 +99,6 @@ class AnchorTest : public ServiceTest {
     return KeptSession::Of(stub(), id);
   }
 
-  v1::Session PutBack(const KeptSession& kept) {
-    v1::CreateSessionResponse response;
-    const grpc::Status status =
-        Call(&Stub::CreateSession, kept.Request(), &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response.session();
-  }
-
-  grpc::Status TryPutBack(const v1::CreateSessionRequest& request) {
-    v1::CreateSessionResponse response;
-    return Call(&Stub::CreateSession, request, &response);
-  }
-
   // A session of the kind after 20 steps.
   KeptSession Trained(const Kind& kind) {
     const v1::Session session = Create(SpecOf(kind));
@@ -144,7 +131,7 @@ TEST_F(AnchorTest, GoesOnOnANewServerAsTheSessionThatWentOn) {
     EXPECT_NE(end.anchor.digest(), kept.anchor.digest());
 
     StartServer(SmallLimits());
-    const v1::Session back = PutBack(kept);
+    const v1::Session back = Create(kept.Request());
     EXPECT_EQ(back.step(), then.step());
     EXPECT_EQ(back.next_offset(), then.next_offset());
     EXPECT_EQ(back.learning_rate(), then.learning_rate());
@@ -168,7 +155,7 @@ TEST_F(AnchorTest, AHalfLearntStandardisationGoesOnBeingLearnt) {
   EXPECT_EQ(kept.anchor.continuation().learning().samples(), 10u);
   const auto next = Messages(session, 10, 3);
   const auto expected = Train(session, next);
-  EXPECT_EQ(Train(PutBack(kept), next), expected);
+  EXPECT_EQ(Train(Create(kept.Request()), next), expected);
 }
 
 // The spec that the session was made with, not the one that answers show.
@@ -178,7 +165,7 @@ TEST_F(AnchorTest, WhatWasLearntComesWithTheAnchorToo) {
   ASSERT_EQ(kept.anchor.standardisation().mean_size(), 8);
   const v1::SessionSpec effective = WithoutInitialiser(kept.spec);
   kept.spec = SpecOf(kind);
-  const v1::Session back = PutBack(kept);
+  const v1::Session back = Create(kept.Request());
   EXPECT_EQ(back.spec().DebugString(), effective.DebugString());
 }
 
@@ -186,19 +173,15 @@ TEST_F(AnchorTest, FactorsStayGradientsThoughTheirReasonWasTakenAway) {
   v1::SessionSpec spec = SpecOf(Named("plain descent"));
   spec.mutable_optimiser()->set_l2(0.01F);
   const v1::Session session = Create(spec);
-  v1::UpdateSessionRequest update;
-  update.set_session_id(session.session_id());
-  update.mutable_update_mask()->add_paths("optimiser.l2");
-  update.mutable_update_mask()->add_paths("optimiser.learning_rate");
-  update.mutable_spec()->mutable_optimiser()->set_learning_rate(0.03F);
   Train(session, Messages(session, 0, 2));
-  v1::UpdateSessionResponse updated;
-  ASSERT_TRUE(Call(&Stub::UpdateSession, update, &updated).ok());
+  Ask(&Stub::UpdateSession,
+      UpdateOf(session, {"optimiser.l2", "optimiser.learning_rate"},
+               With({}, "optimiser {learning_rate: 0.03}")));
   Train(session, Messages(session, 20, 1));
   const KeptSession kept = Keep(session.session_id());
   EXPECT_EQ(kept.spec.optimiser().l2(), 0);
   EXPECT_EQ(kept.anchor.continuation().schedule_age(), 10u);
-  const v1::Session back = PutBack(kept);
+  const v1::Session back = Create(kept.Request());
   EXPECT_EQ(back.layout().rule(), v1::RULE_SGD);
   EXPECT_EQ(back.layout().factor_kind(), v1::FACTOR_KIND_GRADIENT);
   const auto next = Messages(session, 30, 2);
@@ -213,10 +196,8 @@ TEST_F(AnchorTest, WeightsAloneBeginAtZero) {
     v1::Anchor alone;
     alone.set_weights(kept.anchor.weights());
     *request.mutable_initial() = alone;
-    v1::CreateSessionResponse response;
-    const grpc::Status status = Call(&Stub::CreateSession, request, &response);
-    ASSERT_TRUE(status.ok()) << status.error_message();
-    const KeptSession begun = Keep(response.session().session_id());
+    const v1::Session session = Create(request);
+    const KeptSession begun = Keep(session.session_id());
     EXPECT_EQ(begun.anchor.weights(), kept.anchor.weights());
     EXPECT_EQ(begun.anchor.state(),
               std::string(kept.anchor.state().size(), '\0'));
@@ -224,7 +205,7 @@ TEST_F(AnchorTest, WeightsAloneBeginAtZero) {
     EXPECT_EQ(begun.anchor.next_offset(), 0u);
     EXPECT_EQ(begun.anchor.continuation().state_age(), 0u);
     EXPECT_EQ(begun.anchor.continuation().schedule_age(), 0u);
-    EXPECT_FALSE(response.session().spec().has_initialiser());
+    EXPECT_FALSE(session.spec().has_initialiser());
   }
 }
 
@@ -233,25 +214,22 @@ TEST_F(AnchorTest, CountsFromWhereItIsToldTo) {
   v1::CreateSessionRequest request = kept.Request();
   request.mutable_initial()->clear_step();
   request.mutable_initial()->clear_next_offset();
-  v1::CreateSessionResponse response;
-  ASSERT_TRUE(Call(&Stub::CreateSession, request, &response).ok());
-  EXPECT_EQ(response.session().step(), 0u);
-  EXPECT_EQ(response.session().next_offset(), 0u);
+  v1::Session session = Create(request);
+  EXPECT_EQ(session.step(), 0u);
+  EXPECT_EQ(session.next_offset(), 0u);
   const uint64_t most = uint64_t{1} << 53;
   request.mutable_initial()->set_step(most);
   request.mutable_initial()->set_next_offset(most);
   request.mutable_initial()->mutable_continuation()->set_state_age(most);
   request.mutable_initial()->mutable_continuation()->set_schedule_age(most);
-  ASSERT_TRUE(Call(&Stub::CreateSession, request, &response).ok());
-  EXPECT_EQ(
-      Train(response.session(), Messages(response.session(), most, 1)).size(),
-      1u);
-  EXPECT_EQ(Get(response.session().session_id()).step(), most + 10);
+  session = Create(request);
+  EXPECT_EQ(Train(session, Messages(session, most, 1)).size(), 1u);
+  EXPECT_EQ(Get(session.session_id()).step(), most + 10);
 }
 
 TEST_F(AnchorTest, IsWatchedAndForkedFromWhereItGoesOn) {
   const KeptSession kept = Trained(Named("adam"));
-  const v1::Session back = PutBack(kept);
+  const v1::Session back = Create(kept.Request());
   grpc::ClientContext context;
   v1::WatchDeltasRequest request;
   request.set_session_id(back.session_id());
@@ -266,31 +244,22 @@ TEST_F(AnchorTest, IsWatchedAndForkedFromWhereItGoesOn) {
   EXPECT_EQ(seen.base_step(), 20u);
   context.TryCancel();
 
-  v1::CreateSessionRequest fork;
-  fork.mutable_fork()->set_session_id(back.session_id());
-  fork.mutable_fork()->set_with_state(true);
-  v1::CreateSessionResponse forked;
-  ASSERT_TRUE(Call(&Stub::CreateSession, fork, &forked).ok());
-  EXPECT_EQ(forked.session().step(), 0u);
-  EXPECT_EQ(
-      Keep(forked.session().session_id()).anchor.continuation().DebugString(),
-      Keep(back.session_id()).anchor.continuation().DebugString());
+  const v1::Session fork = Create(ForkOf(back, true));
+  EXPECT_EQ(fork.step(), 0u);
+  EXPECT_EQ(Keep(fork.session_id()).anchor.continuation().DebugString(),
+            Keep(back.session_id()).anchor.continuation().DebugString());
 }
 
 TEST_F(AnchorTest, TheSameRequestIdMeansTheSameAnchor) {
   const KeptSession kept = Trained(Named("plateau"));
   v1::CreateSessionRequest request = kept.Request();
   request.set_request_id("again");
-  v1::CreateSessionResponse first;
-  ASSERT_TRUE(Call(&Stub::CreateSession, request, &first).ok());
-  v1::CreateSessionResponse second;
-  ASSERT_TRUE(Call(&Stub::CreateSession, request, &second).ok());
-  EXPECT_EQ(second.session().session_id(), first.session().session_id());
+  EXPECT_EQ(Create(request).session_id(), Create(request).session_id());
 
   const KeptSession adam = Trained(Named("adam"));
   request = adam.Request();
   request.set_request_id("adam");
-  ASSERT_TRUE(Call(&Stub::CreateSession, request, &first).ok());
+  Create(request);
   const std::vector<std::function<void(v1::Anchor&)>> others = {
       [](auto& a) { a.set_step(19); },
       [](auto& a) { a.set_next_offset(19); },
@@ -303,10 +272,10 @@ TEST_F(AnchorTest, TheSameRequestIdMeansTheSameAnchor) {
   for (size_t i = 0; i < others.size(); ++i) {
     v1::CreateSessionRequest other = request;
     others[i](*other.mutable_initial());
-    EXPECT_EQ(Reason(TryPutBack(other)), "REQUEST_ID_REUSED") << i;
+    EXPECT_EQ(Reason(TryCreate(other)), "REQUEST_ID_REUSED") << i;
   }
   request.clear_initial();
-  EXPECT_EQ(Reason(TryPutBack(request)), "REQUEST_ID_REUSED");
+  EXPECT_EQ(Reason(TryCreate(request)), "REQUEST_ID_REUSED");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "server/calls/response_merge.h"
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 #include "tests/twins/reference_replica.h"
 
@@ -90,14 +91,10 @@ class CoalesceTest : public ServiceTest {};
 
 TEST_F(CoalesceTest, MessagesSentAheadAreAnsweredToTheLastStep) {
   constexpr size_t kMessages = 400;
-  v1::SessionSpec spec = Spec(6, {9, 3});
-  spec.mutable_optimiser()->mutable_sgd()->set_momentum(0.9F);
-  spec.mutable_optimiser()->set_learning_rate(1e-3F);
-  spec.mutable_optimiser()
-      ->mutable_schedule()
-      ->mutable_exponential()
-      ->set_factor(0.999F);
-  const v1::Session session = Create(spec);
+  const v1::Session session =
+      Create(With(Spec(6, {9, 3}),
+                  "optimiser {sgd {momentum: 0.9} learning_rate: 1e-3 schedule "
+                  "{exponential {factor: 0.999}}}"));
   v1::GetWeightsResponse end;
   ReferenceReplica replica(session, Weights(session.session_id(), &end));
 

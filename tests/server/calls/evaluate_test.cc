@@ -43,8 +43,7 @@ TEST_F(EvaluateTest, ErrorsArePyTorchs) {
   const std::vector<GoldenCase> cases = ReadGoldenCases("evaluations.txt");
   ASSERT_EQ(cases.size(), 7u);
   for (const GoldenCase& golden : cases) {
-    v1::CreateSessionResponse created;
-    ASSERT_TRUE(Call(&Stub::CreateSession, SessionOf(golden), &created).ok());
+    const auto created = Ask(&Stub::CreateSession, SessionOf(golden));
     v1::EvaluateRequest request;
     request.set_session_id(created.session().session_id());
     request.set_inputs(Bytes(golden.floats("inputs")));
@@ -111,8 +110,7 @@ TEST_F(EvaluateTest, OneSamplesErrorIsWhatAStepOnItReports) {
       evaluate.set_targets(
           Bytes({sample->targets().begin(), sample->targets().end()}));
       const v1::EvaluateResponse evaluated = Evaluate(evaluate);
-      v1::TrainStepResponse trained;
-      ASSERT_TRUE(Call(&Stub::TrainStep, train, &trained).ok());
+      const auto trained = Ask(&Stub::TrainStep, train);
       EXPECT_NEAR(evaluated.error(), trained.error(),
                   1e-6 * (1 + trained.error()))
           << spec.ShortDebugString();

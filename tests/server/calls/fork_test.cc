@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 #include "tests/twins/reference_replica.h"
 
@@ -18,33 +19,9 @@ using ::testing::ElementsAre;
 class ForkTest : public ServiceTest {
  protected:
   static v1::SessionSpec AdamSpec() {
-    v1::SessionSpec spec = Spec(8, {10, 4});
-    spec.mutable_optimiser()->mutable_adam();
-    spec.mutable_optimiser()->set_learning_rate(0.01F);
-    auto* decay =
-        spec.mutable_optimiser()->mutable_schedule()->mutable_exponential();
-    decay->set_factor(0.99F);
-    return spec;
-  }
-
-  static v1::CreateSessionRequest Fork(const std::string& origin,
-                                       bool with_state) {
-    v1::CreateSessionRequest request;
-    request.mutable_fork()->set_session_id(origin);
-    request.mutable_fork()->set_with_state(with_state);
-    return request;
-  }
-
-  v1::Session Make(const v1::CreateSessionRequest& request) {
-    v1::CreateSessionResponse response;
-    const grpc::Status status = Call(&Stub::CreateSession, request, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response.session();
-  }
-
-  grpc::Status TryMake(const v1::CreateSessionRequest& request) {
-    v1::CreateSessionResponse response;
-    return Call(&Stub::CreateSession, request, &response);
+    return With(Spec(8, {10, 4}),
+                "optimiser {adam {} learning_rate: 0.01 "
+                "schedule {exponential {factor: 0.99}}}");
   }
 
   // An Adam session that has done 20 steps.
@@ -61,7 +38,7 @@ class ForkTest : public ServiceTest {
 
 TEST_F(ForkTest, WithStateGoesOnBitIdentically) {
   const v1::Session origin = Trained();
-  const v1::Session fork = Make(Fork(origin.session_id(), true));
+  const v1::Session fork = Create(ForkOf(origin, true));
   EXPECT_EQ(fork.forked_from(), origin.session_id());
   EXPECT_EQ(origin.forked_from(), "");
   EXPECT_EQ(fork.step(), 0u);
@@ -89,7 +66,7 @@ TEST_F(ForkTest, WithoutStateBeginsAtZeroAndLeavesItsOriginAlone) {
   const v1::Session origin = Trained();
   v1::GetWeightsResponse end;
   const std::vector<float> before = WeightsAndState(origin.session_id(), &end);
-  const v1::Session fork = Make(Fork(origin.session_id(), false));
+  const v1::Session fork = Create(ForkOf(origin, false));
   EXPECT_EQ(fork.learning_rate(), 0.01F);
   const std::vector<float> numbers = WeightsAndState(fork.session_id(), &end);
   const size_t count = fork.layout().weight_count();
@@ -106,14 +83,14 @@ TEST_F(ForkTest, WithoutStateBeginsAtZeroAndLeavesItsOriginAlone) {
 
 TEST_F(ForkTest, AnotherOptimiserAndOtherFormsMayBeChosen) {
   const v1::Session origin = Trained();
-  v1::CreateSessionRequest request = Fork(origin.session_id(), false);
+  v1::CreateSessionRequest request = ForkOf(origin, false);
   v1::SessionSpec& spec = *request.mutable_spec();
   spec = AdamSpec();
   spec.mutable_optimiser()->mutable_sgd()->set_momentum(0.9F);
   spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_DENSE);
   spec.mutable_layers(0)->set_activation(v1::ACTIVATION_RELU);
   spec.set_batch_size(2);
-  const v1::Session fork = Make(request);
+  const v1::Session fork = Create(request);
   EXPECT_EQ(fork.layout().layers(0).delta_form(), v1::DELTA_FORM_DENSE);
   EXPECT_EQ(fork.layout().state_count(), 1u);
   v1::GetWeightsResponse end;
@@ -127,13 +104,13 @@ TEST_F(ForkTest, AnotherOptimiserAndOtherFormsMayBeChosen) {
 
 TEST_F(ForkTest, AnotherScheduleTakesOverTheAgeWithTheState) {
   const v1::Session origin = Trained();
-  v1::CreateSessionRequest request = Fork(origin.session_id(), true);
+  v1::CreateSessionRequest request = ForkOf(origin, true);
   *request.mutable_spec() = AdamSpec();
   v1::Optimiser& optimiser = *request.mutable_spec()->mutable_optimiser();
   optimiser.mutable_schedule()->mutable_inverse_time()->set_rate(1);
-  EXPECT_FLOAT_EQ(Make(request).learning_rate(), 0.01F / 21);
+  EXPECT_FLOAT_EQ(Create(request).learning_rate(), 0.01F / 21);
   request.mutable_fork()->set_with_state(false);
-  EXPECT_FLOAT_EQ(Make(request).learning_rate(), 0.01F);
+  EXPECT_FLOAT_EQ(Create(request).learning_rate(), 0.01F);
 }
 
 TEST_F(ForkTest, WhatDoesNotSuitItsOriginIsRefusedByField) {
@@ -161,41 +138,42 @@ TEST_F(ForkTest, WhatDoesNotSuitItsOriginIsRefusedByField) {
        [](auto& r) { r.mutable_spec()->mutable_optimiser()->set_l2(-1); }},
   };
   for (const Bad& entry : bad) {
-    v1::CreateSessionRequest request = Fork(origin.session_id(), true);
+    v1::CreateSessionRequest request = ForkOf(origin, true);
     *request.mutable_spec() = AdamSpec();
     entry.spoil(request);
-    const grpc::Status status = TryMake(request);
+    const grpc::Status status = TryCreate(request);
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
         << entry.field;
     EXPECT_THAT(Fields(status), ElementsAre(entry.field));
   }
-  EXPECT_EQ(Reason(TryMake(Fork("s-0123456789abcdef", true))),
-            "SESSION_NOT_FOUND");
+  v1::Session nobody;
+  nobody.set_session_id("s-0123456789abcdef");
+  EXPECT_EQ(Reason(TryCreate(ForkOf(nobody, true))), "SESSION_NOT_FOUND");
 }
 
 // One state vector each, but m may be negative where v may not.
 TEST_F(ForkTest, StateOfAnotherKindOfOptimiserIsRefused) {
   v1::SessionSpec spec = AdamSpec();
   spec.mutable_optimiser()->mutable_sgd()->set_momentum(0.9F);
-  v1::CreateSessionRequest request = Fork(Create(spec).session_id(), true);
+  v1::CreateSessionRequest request = ForkOf(Create(spec), true);
   *request.mutable_spec() = AdamSpec();
   request.mutable_spec()->mutable_optimiser()->mutable_rms_prop();
-  EXPECT_THAT(Fields(TryMake(request)), ElementsAre("spec.optimiser"));
+  EXPECT_THAT(Fields(TryCreate(request)), ElementsAre("spec.optimiser"));
 }
 
 TEST_F(ForkTest, MayBeRepeatedByItsRequestIdThoughItsOriginChangedOrWent) {
   const v1::Session origin = Trained();
-  v1::CreateSessionRequest request = Fork(origin.session_id(), true);
+  v1::CreateSessionRequest request = ForkOf(origin, true);
   request.set_request_id("once");
-  const v1::Session fork = Make(request);
+  const v1::Session fork = Create(request);
   {
     TrainCall call(stub(), origin);
     call.Exchange(RandomSamples(origin, 3, random_));
-    EXPECT_EQ(Make(request).session_id(), fork.session_id());
+    EXPECT_EQ(Create(request).session_id(), fork.session_id());
     EXPECT_TRUE(call.Finish().ok());
   }
   ASSERT_TRUE(Delete(origin.session_id()).ok());
-  EXPECT_EQ(Make(request).session_id(), fork.session_id());
+  EXPECT_EQ(Create(request).session_id(), fork.session_id());
   EXPECT_EQ(Get(fork.session_id()).forked_from(), origin.session_id());
 }
 
@@ -204,15 +182,15 @@ TEST_F(ForkTest, TakesOverWhatStandardisationHasLearnt) {
   spec.mutable_input()->mutable_standardisation()->set_learn_samples(4);
   const v1::Session origin = Create(spec);
   // Before it is learnt, a fork learns by itself.
-  const v1::Session early = Make(Fork(origin.session_id(), true));
+  const v1::Session early = Create(ForkOf(origin, true));
   TrainCall call(stub(), origin);
   const v1::TrainRequest samples = RandomSamples(origin, 4, random_);
   const auto learnt = call.Exchange(samples).standardisation();
   ASSERT_EQ(learnt.mean_size(), 3);
-  v1::CreateSessionRequest with_spec = Fork(origin.session_id(), false);
+  v1::CreateSessionRequest with_spec = ForkOf(origin, false);
   *with_spec.mutable_spec() = spec;
-  for (const auto& request : {Fork(origin.session_id(), false), with_spec}) {
-    const v1::Session late = Make(request);
+  for (const auto& request : {ForkOf(origin, false), with_spec}) {
+    const v1::Session late = Create(request);
     EXPECT_EQ(late.spec().input().standardisation().DebugString(),
               learnt.DebugString());
     EXPECT_EQ(TrainCall(stub(), late).Exchange(samples).step(), 4u);
@@ -225,10 +203,8 @@ TEST_F(ForkTest, TakesOverWhatStandardisationHasLearnt) {
 }
 
 TEST_F(ForkTest, IsTakenOfOneStepWhileItsOriginTrains) {
-  v1::SessionSpec spec = Spec(100, {60, 4});
-  spec.set_digest_every(1);
-  spec.mutable_optimiser()->set_learning_rate(1e-4F);
-  const v1::Session origin = Create(spec);
+  const v1::Session origin = Create(With(
+      Spec(100, {60, 4}), "digest_every: 1 optimiser {learning_rate: 1e-4}"));
   std::atomic<bool> stop = false;
   std::set<uint64_t> digests;
   std::thread trainer([&] {
@@ -244,7 +220,7 @@ TEST_F(ForkTest, IsTakenOfOneStepWhileItsOriginTrains) {
   EXPECT_TRUE(Eventually([&] { return Get(origin.session_id()).step() > 0; }));
   std::vector<uint64_t> forks;
   for (int i = 0; i < 20; ++i) {
-    forks.push_back(Digest(Make(Fork(origin.session_id(), true)).session_id()));
+    forks.push_back(Digest(Create(ForkOf(origin, true)).session_id()));
   }
   stop = true;
   trainer.join();

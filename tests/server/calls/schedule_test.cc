@@ -158,12 +158,7 @@ TEST_F(ScheduleRpcTest, AnUpdateOfTheRateMakesAPlateauForget) {
     TrainCall call(stub(), session);
     EXPECT_EQ(Floats(call.Exchange(request).scalars()).at(9 * 6),
               kBaseRate / 2);
-    v1::UpdateSessionRequest update;
-    update.set_session_id(session.session_id());
-    update.mutable_update_mask()->add_paths(path);
-    *update.mutable_spec() = session.spec();
-    v1::UpdateSessionResponse updated;
-    ASSERT_TRUE(Call(&Stub::UpdateSession, update, &updated).ok());
+    Ask(&Stub::UpdateSession, UpdateOf(session, {path}, session.spec()));
     const std::vector<float> scalars = Floats(call.Exchange(request).scalars());
     for (size_t step = 0; step < 10; ++step) {
       const size_t since = forgets ? step : step + 10;
@@ -190,19 +185,16 @@ TEST_F(ScheduleRpcTest, AnUpdateOfRateOrScheduleBeginsTheAgeAnew) {
   const v1::Session session =
       CreateWith([](auto& s) { s.mutable_exponential()->set_factor(0.5F); });
   EXPECT_NEAR(Rates(session, 4).back(), kBase / 8, 1e-8);
-  v1::UpdateSessionRequest request;
-  request.set_session_id(session.session_id());
-  request.mutable_update_mask()->add_paths("digest_every");
-  v1::UpdateSessionResponse response;
-  ASSERT_TRUE(Call(&Stub::UpdateSession, request, &response).ok());
+  v1::UpdateSessionRequest request = UpdateOf(session, {"digest_every"});
+  auto response = Ask(&Stub::UpdateSession, request);
   EXPECT_NEAR(response.session().learning_rate(), kBase / 16, 1e-8);
   request.mutable_update_mask()->set_paths(0, "optimiser.learning_rate");
   request.mutable_spec()->mutable_optimiser()->set_learning_rate(0.25F);
-  ASSERT_TRUE(Call(&Stub::UpdateSession, request, &response).ok());
+  response = Ask(&Stub::UpdateSession, request);
   EXPECT_EQ(response.session().learning_rate(), 0.25F);
   EXPECT_NEAR(Rates(session, 2).back(), 0.125, 1e-8);
   request.mutable_update_mask()->set_paths(0, "optimiser.schedule");
-  ASSERT_TRUE(Call(&Stub::UpdateSession, request, &response).ok());
+  response = Ask(&Stub::UpdateSession, request);
   EXPECT_EQ(response.session().learning_rate(), 0.25F);
   EXPECT_FALSE(response.session().spec().optimiser().has_schedule());
 }

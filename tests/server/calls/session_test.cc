@@ -95,8 +95,7 @@ TEST_F(SessionRpcTest, GivenWeightsAreTaken) {
   v1::CreateSessionRequest request = Request("");
   const std::vector<float> given = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, -0x1p121F};
   request.mutable_initial()->set_weights(Bytes(given));
-  v1::CreateSessionResponse response;
-  ASSERT_TRUE(Call(&Stub::CreateSession, request, &response).ok());
+  const auto response = Ask(&Stub::CreateSession, request);
   EXPECT_FALSE(response.session().spec().has_initialiser());
   v1::GetWeightsResponse end;
   EXPECT_EQ(Weights(response.session().session_id(), &end), given);
@@ -208,8 +207,7 @@ TEST_F(SessionRpcTest, ATokenThatIsNoneIsRefused) {
   for (const char* token : {"x", "%%%", "\x01\x02"}) {
     v1::ListSessionsRequest request;
     request.set_page_token(token);
-    v1::ListSessionsResponse response;
-    const grpc::Status status = Call(&Stub::ListSessions, request, &response);
+    const grpc::Status status = Try(&Stub::ListSessions, request);
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
     EXPECT_THAT(Fields(status), ElementsAre("page_token"));
   }
@@ -218,8 +216,7 @@ TEST_F(SessionRpcTest, ATokenThatIsNoneIsRefused) {
 TEST_F(SessionRpcTest, APageAboveItsLimitIsRefused) {
   v1::ListSessionsRequest request;
   request.set_page_size(1001);
-  v1::ListSessionsResponse response;
-  const grpc::Status status = Call(&Stub::ListSessions, request, &response);
+  const grpc::Status status = Try(&Stub::ListSessions, request);
   EXPECT_THAT(Fields(status), ElementsAre("page_size"));
 }
 
@@ -237,35 +234,27 @@ TEST_F(SessionRpcTest, ADeletedSessionIsUnknownToEveryCall) {
   EXPECT_EQ(Reason(Delete(id)), "SESSION_NOT_FOUND");
   v1::GetSessionRequest get;
   get.set_session_id(id);
-  v1::GetSessionResponse got;
-  const grpc::Status status = Call(&Stub::GetSession, get, &got);
+  const grpc::Status status = Try(&Stub::GetSession, get);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(Reason(status), "SESSION_NOT_FOUND");
   v1::TrainStepRequest step;
   step.set_session_id(id);
   step.add_samples();
-  v1::TrainStepResponse stepped;
-  EXPECT_EQ(Reason(Call(&Stub::TrainStep, step, &stepped)),
-            "SESSION_NOT_FOUND");
+  EXPECT_EQ(Reason(Try(&Stub::TrainStep, step)), "SESSION_NOT_FOUND");
   v1::PredictRequest predict;
   predict.set_session_id(id);
   predict.add_values(0);
-  v1::PredictResponse predicted;
-  EXPECT_EQ(Reason(Call(&Stub::Predict, predict, &predicted)),
-            "SESSION_NOT_FOUND");
+  EXPECT_EQ(Reason(Try(&Stub::Predict, predict)), "SESSION_NOT_FOUND");
   EXPECT_EQ(Reason(TrainCall(stub(), id).Finish()), "SESSION_NOT_FOUND");
 }
 
 TEST_F(SessionRpcTest, MissingSessionIdNamesTheField) {
   EXPECT_THAT(Fields(Delete("")), ElementsAre("session_id"));
-  v1::GetSessionResponse got;
-  EXPECT_THAT(Fields(Call(&Stub::GetSession, v1::GetSessionRequest(), &got)),
+  EXPECT_THAT(Fields(Try(&Stub::GetSession, v1::GetSessionRequest())),
               ElementsAre("session_id"));
-  v1::TrainStepResponse stepped;
-  EXPECT_THAT(Fields(Call(&Stub::TrainStep, v1::TrainStepRequest(), &stepped)),
+  EXPECT_THAT(Fields(Try(&Stub::TrainStep, v1::TrainStepRequest())),
               ::testing::Contains("session_id"));
-  v1::PredictResponse predicted;
-  EXPECT_THAT(Fields(Call(&Stub::Predict, v1::PredictRequest(), &predicted)),
+  EXPECT_THAT(Fields(Try(&Stub::Predict, v1::PredictRequest())),
               ::testing::Contains("session_id"));
 }
 
@@ -283,9 +272,7 @@ TEST_F(SessionRpcTest, AnIdOfAnyBytesIsAnsweredReadably) {
 }
 
 TEST_F(SessionRpcTest, SessionsAboveTheLimitAreRefusedUntilOneIsDeleted) {
-  ServerOptions options = SmallLimits();
-  options.max_sessions = 3;
-  StartServer(options);
+  StartWith([](auto& o) { o.max_sessions = 3; });
   std::string last;
   for (int i = 0; i < 3; ++i) last = Create(Spec(2, {1})).session_id();
   const grpc::Status status = TryCreate(Spec(2, {1}));
@@ -296,10 +283,10 @@ TEST_F(SessionRpcTest, SessionsAboveTheLimitAreRefusedUntilOneIsDeleted) {
 }
 
 TEST_F(SessionRpcTest, OptimiserStateCountsTowardsTheWeightLimit) {
-  ServerOptions options = SmallLimits();
-  options.max_total_weights = 270;
-  options.max_session_weights = 90;  // of weights alone
-  StartServer(options);
+  StartWith([](auto& o) {
+    o.max_total_weights = 270;
+    o.max_session_weights = 90;  // of weights alone
+  });
   v1::SessionSpec adam = Spec(9, {9});  // 90 weights, 180 numbers of state
   adam.mutable_optimiser()->mutable_adam();
   const std::string id = Create(adam).session_id();
@@ -316,9 +303,7 @@ TEST_F(SessionRpcTest, OptimiserStateCountsTowardsTheWeightLimit) {
 }
 
 TEST_F(SessionRpcTest, AllSessionsTogetherStayWithinTheWeightLimit) {
-  ServerOptions options = SmallLimits();
-  options.max_total_weights = 100;
-  StartServer(options);
+  StartWith([](auto& o) { o.max_total_weights = 100; });
   EXPECT_TRUE(TryCreate(Spec(9, {9})).ok());  // 90 weights
   EXPECT_EQ(Reason(TryCreate(Spec(9, {9}))), "SESSION_LIMIT");
   EXPECT_TRUE(TryCreate(Spec(9, {1})).ok());  // 10 more

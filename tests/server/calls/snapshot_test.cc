@@ -99,9 +99,7 @@ TEST_F(SnapshotTest, ASessionMayBeDeletedWhileItsWeightsAreSent) {
 }
 
 TEST_F(SnapshotTest, CopiesAreLimitedAndFreedWhenTheirClientsGo) {
-  ServerOptions options = SmallLimits();
-  options.max_total_weights = 15'000'000;
-  StartServer(options);
+  StartWith([](auto& o) { o.max_total_weights = 15'000'000; });
   const std::string id = Create(LargeSpec()).session_id();
   {
     const auto reading = Begin(id);
@@ -118,9 +116,7 @@ TEST_F(SnapshotTest, CopiesAreLimitedAndFreedWhenTheirClientsGo) {
 }
 
 TEST_F(SnapshotTest, ClientsThatVanishLeaveNothingBehind) {
-  ServerOptions options = SmallLimits();
-  options.max_pending_calls = 50;
-  StartServer(options);
+  StartWith([](auto& o) { o.max_pending_calls = 50; });
   const std::string id = Create(LargeSpec()).session_id();
   for (int i = 0; i < 100; ++i) {
     grpc::ClientContext context;

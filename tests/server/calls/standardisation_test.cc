@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 #include "tests/twins/reference_replica.h"
 
@@ -18,8 +19,7 @@ constexpr size_t kColumns = 5;
 class StandardisationTest : public ServiceTest {
  protected:
   static v1::SessionSpec LearningSpec(uint64_t samples) {
-    v1::SessionSpec spec = Spec(kColumns, {4, 2});
-    spec.mutable_input()->set_scale(2);
+    v1::SessionSpec spec = With(Spec(kColumns, {4, 2}), "input {scale: 2}");
     spec.mutable_input()->mutable_standardisation()->set_learn_samples(samples);
     return spec;
   }
@@ -79,15 +79,7 @@ class StandardisationTest : public ServiceTest {
 
   grpc::Status Evaluate(const std::string& id, const v1::TrainRequest& samples,
                         v1::EvaluateResponse* response) {
-    grpc::ClientContext context;
-    const auto writer = stub().Evaluate(&context, response);
-    v1::EvaluateRequest request;
-    request.set_session_id(id);
-    request.set_inputs(samples.inputs());
-    request.set_targets(samples.targets());
-    writer->Write(request);
-    writer->WritesDone();
-    return writer->Finish();
+    return EvaluateAll({EvaluationOf(id, samples)}, response);
   }
 
   grpc::Status Step(const std::string& id) {
@@ -96,8 +88,7 @@ class StandardisationTest : public ServiceTest {
     v1::Sample* sample = request.add_samples();
     for (size_t j = 0; j < kColumns; ++j) sample->add_inputs(1);
     sample->set_class_number(0);
-    v1::TrainStepResponse response;
-    return Call(&Stub::TrainStep, request, &response);
+    return Try(&Stub::TrainStep, request);
   }
 
   std::mt19937 random_{7};
@@ -222,9 +213,8 @@ TEST_F(StandardisationTest, LearnsNothingFromARefusedMessage) {
 
 // What was learnt makes a later number of the same message infinite.
 TEST_F(StandardisationTest, WhatIsInfiniteOnceStandardisedIsRefused) {
-  v1::SessionSpec spec = Spec(1, {1});
-  spec.mutable_input()->mutable_standardisation()->set_learn_samples(2);
-  const v1::Session session = Create(spec);
+  const v1::Session session =
+      Create(With(Spec(1, {1}), "input {standardisation {learn_samples: 2}}"));
   TrainCall call(stub(), session);
   v1::TrainRequest request;
   request.set_inputs(Bytes({1, 1.0001F, 1, 3e38F}));
@@ -248,12 +238,12 @@ TEST_F(StandardisationTest, WhatIsInfiniteOnceStandardisedIsRefused) {
 // input of thousands, and threw the weights away.
 TEST_F(StandardisationTest, NearlyConstantPixelsDoNotMakeTrainingDiverge) {
   constexpr size_t kPixels = 16, kBorder = 4, kLearn = 500, kClasses = 4;
-  v1::SessionSpec spec = Spec(kPixels, {16, kClasses});
-  spec.mutable_layers(0)->set_activation(v1::ACTIVATION_RELU);
-  spec.mutable_layers(1)->set_activation(v1::ACTIVATION_SOFTMAX);
-  spec.set_loss(v1::LOSS_CROSS_ENTROPY);
-  spec.mutable_optimiser()->set_learning_rate(0.002F);
-  spec.mutable_input()->set_element_type(v1::ELEMENT_TYPE_UINT8);
+  v1::SessionSpec spec =
+      With(Spec(kPixels, {16, kClasses}),
+           "layers {activation: ACTIVATION_RELU} "
+           "layers {activation: ACTIVATION_SOFTMAX} loss: LOSS_CROSS_ENTROPY "
+           "optimiser {learning_rate: 0.002} "
+           "input {element_type: ELEMENT_TYPE_UINT8}");
   spec.mutable_input()->set_scale(1 / 255.0F);
   spec.mutable_input()->mutable_standardisation()->set_learn_samples(kLearn);
   const v1::Session session = Create(spec);
@@ -328,56 +318,47 @@ TEST_F(StandardisationTest, ALeastDeviationThatCannotBeIsRefused) {
 
 TEST_F(StandardisationTest, GivenOneStandardisesBytesButNotValues) {
   v1::CreateSessionRequest request;
-  *request.mutable_spec() = Spec(2, {1});
-  v1::InputFormat& input = *request.mutable_spec()->mutable_input();
-  input.set_element_type(v1::ELEMENT_TYPE_UINT8);
-  for (const float mean : {10.0F, 20.0F}) {
-    input.mutable_standardisation()->add_mean(mean);
-    input.mutable_standardisation()->add_factor(0.5F);
-  }
+  *request.mutable_spec() =
+      With(Spec(2, {1}),
+           "input {element_type: ELEMENT_TYPE_UINT8 "
+           "standardisation {mean: [10, 20] factor: [0.5, 0.5]}}");
   request.mutable_initial()->set_weights(Bytes({1, 100, 0}));
-  v1::CreateSessionResponse response;
-  ASSERT_TRUE(Call(&Stub::CreateSession, request, &response).ok());
+  const std::string id = Create(request).session_id();
   v1::PredictRequest predict;
-  predict.set_session_id(response.session().session_id());
+  predict.set_session_id(id);
   predict.set_inputs(std::string("\x0c\x18", 2));  // 12 and 24: x = (1, 2)
-  v1::PredictResponse predicted;
-  ASSERT_TRUE(Call(&Stub::Predict, predict, &predicted).ok());
+  auto predicted = Ask(&Stub::Predict, predict);
   EXPECT_THAT(predicted.outputs(), ElementsAre(201));
   predict.clear_inputs();
   predict.add_values(3);
   predict.add_values(4);
-  ASSERT_TRUE(Call(&Stub::Predict, predict, &predicted).ok());
+  predicted = Ask(&Stub::Predict, predict);
   EXPECT_THAT(predicted.outputs(), ElementsAre(403));
   v1::TrainStepRequest step;
-  step.set_session_id(response.session().session_id());
+  step.set_session_id(id);
   v1::Sample& sample = *step.add_samples();
   *sample.mutable_inputs() = predict.values();
   sample.add_targets(403);
-  v1::TrainStepResponse stepped;
-  ASSERT_TRUE(Call(&Stub::TrainStep, step, &stepped).ok());
+  const auto stepped = Ask(&Stub::TrainStep, step);
   EXPECT_THAT(stepped.outputs(), ElementsAre(403));
 }
 
 TEST_F(StandardisationTest, AnUpdateKeepsWhatWasLearntAndWhatIsStillToLearn) {
   const v1::Session session = Create(LearningSpec(4));
-  v1::UpdateSessionRequest update;
-  update.set_session_id(session.session_id());
-  update.mutable_update_mask()->add_paths("digest_every");
-  update.mutable_spec()->set_digest_every(3);
-  v1::UpdateSessionResponse updated;
+  const v1::UpdateSessionRequest update =
+      UpdateOf(session, {"digest_every"}, With({}, "digest_every: 3"));
   const v1::TrainRequest samples = Samples(session, 4);
   TrainCall call(stub(), session);
   v1::TrainRequest half = samples;
   half.mutable_inputs()->resize(half.inputs().size() / 2);
   half.mutable_targets()->resize(half.targets().size() / 2);
   EXPECT_FALSE(call.Exchange(half).has_standardisation());
-  ASSERT_TRUE(Call(&Stub::UpdateSession, update, &updated).ok());
+  Ask(&Stub::UpdateSession, update);
   half = samples;
   half.mutable_inputs()->erase(0, half.inputs().size() / 2);
   half.mutable_targets()->erase(0, half.targets().size() / 2);
   ExpectNear(call.Exchange(half).standardisation(), Expected(samples, 4));
-  ASSERT_TRUE(Call(&Stub::UpdateSession, update, &updated).ok());
+  const auto updated = Ask(&Stub::UpdateSession, update);
   ExpectNear(updated.session().spec().input().standardisation(),
              Expected(samples, 4));
 }

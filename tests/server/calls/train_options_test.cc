@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 #include "tests/twins/reference_replica.h"
 
@@ -25,9 +26,7 @@ class TrainOptionsTest : public ServiceTest {
   }
 
   static v1::SessionSpec AdamSpec() {
-    v1::SessionSpec spec = Spec(12, {20, 4});
-    spec.mutable_optimiser()->mutable_adam();
-    return spec;
+    return With(Spec(12, {20, 4}), "optimiser {adam {}}");
   }
 
   std::mt19937 random_{29};
@@ -54,16 +53,11 @@ TEST_F(TrainOptionsTest, DenseDeltasAreThoseOfTheFactors) {
     // The same D as the factors make.
     ReferenceReplica replica = ReferenceReplica::WithState(
         Get(session.session_id()), WeightsAndState(session.session_id(), &end));
-    v1::CreateSessionRequest fork;
-    fork.mutable_fork()->set_session_id(session.session_id());
-    fork.mutable_fork()->set_with_state(true);
-    v1::CreateSessionResponse forked;
-    ASSERT_TRUE(Call(&Stub::CreateSession, fork, &forked).ok());
+    const v1::Session fork = Create(ForkOf(session, true));
     const v1::TrainRequest one = RandomSamples(session, 1, random_);
     TrainCall factors(stub(), session);
     replica.Apply(one, factors.Exchange(one));
-    TrainCall twin(stub(), forked.session(),
-                   Options(v1::DELTA_DETAIL_DENSE, false));
+    TrainCall twin(stub(), fork, Options(v1::DELTA_DETAIL_DENSE, false));
     const std::vector<float> full = Floats(twin.Exchange(one).deltas());
     ASSERT_EQ(full.size(), count);
     for (size_t i = 0; i < count; ++i) {
@@ -88,17 +82,14 @@ TEST_F(TrainOptionsTest, NoneSendsErrorsAlone) {
 }
 
 TEST_F(TrainOptionsTest, OutputsAreThoseBeforeEachStep) {
-  v1::SessionSpec spec = AdamSpec();
-  spec.set_batch_size(2);
-  const v1::Session session = Create(spec);
+  const v1::Session session = Create(With(AdamSpec(), "batch_size: 2"));
   TrainCall call(stub(), session, Options(v1::DELTA_DETAIL_FACTORS, true));
   for (int i = 0; i < 3; ++i) {
     const v1::TrainRequest request = RandomSamples(session, 2, random_);
     v1::PredictRequest predict;
     predict.set_session_id(session.session_id());
     predict.set_inputs(request.inputs());
-    v1::PredictResponse predicted;
-    ASSERT_TRUE(Call(&Stub::Predict, predict, &predicted).ok());
+    const auto predicted = Ask(&Stub::Predict, predict);
     const std::vector<float> outputs = Floats(call.Exchange(request).outputs());
     ASSERT_EQ(outputs.size(), 8u);
     for (int j = 0; j < 8; ++j) {
@@ -131,12 +122,11 @@ TEST_F(TrainOptionsTest, SampleWeightsBelongIntoNoOpening) {
 
 // No response is larger than 2 MiB, unless a single step is.
 TEST_F(TrainOptionsTest, ResponsesAreBounded) {
-  v1::SessionSpec small = Spec(1, {1});
-  small.set_digest_every(1);
-  small.mutable_optimiser()->set_learning_rate(1e-4F);
-  v1::SessionSpec wide = Spec(4, {3000});
-  v1::SessionSpec clipped = AdamSpec();
-  clipped.mutable_optimiser()->mutable_clipping()->set_max_norm(1);
+  const v1::SessionSpec small =
+      With(Spec(1, {1}), "digest_every: 1 optimiser {learning_rate: 1e-4}");
+  const v1::SessionSpec wide = Spec(4, {3000});
+  const v1::SessionSpec clipped =
+      With(AdamSpec(), "optimiser {clipping {max_norm: 1}}");
   for (const auto& [spec, samples] :
        {std::pair(small, 200'000), std::pair(wide, 600),
         std::pair(clipped, 5000)}) {
@@ -222,9 +212,8 @@ TEST_F(TrainOptionsTest, BadSampleWeightsRefuseTheMessageWhole) {
 }
 
 TEST_F(TrainOptionsTest, TargetsBeyondAProbabilityAreRefused) {
-  v1::SessionSpec spec = Spec(3, {1});
-  spec.set_loss(v1::LOSS_BINARY_CROSS_ENTROPY);
-  const v1::Session session = Create(spec);
+  const v1::Session session =
+      Create(With(Spec(3, {1}), "loss: LOSS_BINARY_CROSS_ENTROPY"));
   TrainCall call(stub(), session);
   v1::TrainRequest request = RandomSamples(session, 2, random_);
   for (const float target : {-0.1F, 1.1F}) {
@@ -241,15 +230,12 @@ TEST_F(TrainOptionsTest, TargetsBeyondAProbabilityAreRefused) {
     if (i == 0) step.add_samples()->add_targets(2);
     step.mutable_samples(0)->add_inputs(1);
   }
-  v1::TrainStepResponse stepped;
-  EXPECT_THAT(Fields(Call(&Stub::TrainStep, step, &stepped)),
+  EXPECT_THAT(Fields(Try(&Stub::TrainStep, step)),
               ElementsAre("samples[0].targets[0]"));
 }
 
 TEST_F(TrainOptionsTest, CountsBelowZeroAndRatesBeyondFloatAreRefused) {
-  v1::SessionSpec spec = Spec(3, {1});
-  spec.set_loss(v1::LOSS_POISSON);
-  const v1::Session session = Create(spec);
+  const v1::Session session = Create(With(Spec(3, {1}), "loss: LOSS_POISSON"));
   TrainCall call(stub(), session);
   v1::TrainRequest request = RandomSamples(session, 2, random_);
   request.set_targets(Bytes({1, -0.5F}));
@@ -265,15 +251,14 @@ TEST_F(TrainOptionsTest, CountsBelowZeroAndRatesBeyondFloatAreRefused) {
   step.set_session_id(session.session_id());
   step.add_samples()->add_targets(-1);
   for (int i = 0; i < 3; ++i) step.mutable_samples(0)->add_inputs(1);
-  v1::TrainStepResponse stepped;
-  EXPECT_THAT(Fields(Call(&Stub::TrainStep, step, &stepped)),
+  EXPECT_THAT(Fields(Try(&Stub::TrainStep, step)),
               ElementsAre("samples[0].targets[0]"));
   // Either y is far above 0 already, or one step of so large an input takes it
   // there.
   step.mutable_samples(0)->set_targets(0, 1);
   step.mutable_samples(0)->set_inputs(0, 1e9F);
-  Call(&Stub::TrainStep, step, &stepped);
-  EXPECT_EQ(Reason(Call(&Stub::TrainStep, step, &stepped)), "NON_FINITE_STEP");
+  Try(&Stub::TrainStep, step);
+  EXPECT_EQ(Reason(Try(&Stub::TrainStep, step)), "NON_FINITE_STEP");
 }
 
 TEST_F(TrainOptionsTest, AGradientNormIsThatOfTheWholeGradient) {

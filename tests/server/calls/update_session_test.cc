@@ -22,20 +22,6 @@ constexpr char kAdam[] = "optimiser {adam {}}";
 
 class UpdateSessionTest : public ServiceTest {
  protected:
-  static v1::UpdateSessionRequest Update(
-      const v1::Session& session, std::initializer_list<const char*> paths) {
-    v1::UpdateSessionRequest request;
-    request.set_session_id(session.session_id());
-    for (const char* path : paths)
-      request.mutable_update_mask()->add_paths(path);
-    return request;
-  }
-
-  grpc::Status Send(const v1::UpdateSessionRequest& request,
-                    v1::UpdateSessionResponse* response) {
-    return Call(&Stub::UpdateSession, request, response);
-  }
-
   static v1::SessionSpec AdamSpec() { return With(Spec(4, {6, 3}), kAdam); }
 
   std::mt19937 random_{3};
@@ -43,23 +29,19 @@ class UpdateSessionTest : public ServiceTest {
 
 TEST_F(UpdateSessionTest, ChangesWhatTheMaskNamesAndNothingElse) {
   const v1::Session session = Create(AdamSpec());
-  auto request = Update(session, {"optimiser.l2", "optimiser.adam.beta1",
-                                  "digest_every", "layers.dropout"});
-  v1::Optimiser& optimiser = *request.mutable_spec()->mutable_optimiser();
-  optimiser.set_l2(0.5F);
-  optimiser.set_l1(0.25F);  // not named
-  optimiser.mutable_adam()->set_beta1(0.5F);
-  optimiser.mutable_adam()->set_beta2(0.25F);  // not named
-  request.mutable_spec()->set_digest_every(3);
-  request.mutable_spec()->add_layers()->set_dropout(0.5F);
-  request.mutable_spec()->add_layers();
-  v1::UpdateSessionResponse response;
-  ASSERT_TRUE(Send(request, &response).ok());
-  v1::SessionSpec expected = session.spec();
-  expected.mutable_optimiser()->set_l2(0.5F);
-  expected.mutable_optimiser()->mutable_adam()->set_beta1(0.5F);
-  expected.set_digest_every(3);
-  expected.mutable_layers(0)->set_dropout(0.5F);
+  const auto response =
+      Ask(&Stub::UpdateSession,
+          UpdateOf(session,
+                   {"optimiser.l2", "optimiser.adam.beta1", "digest_every",
+                    "layers.dropout"},
+                   With({},
+                        "layers {dropout: 0.5} layers {} digest_every: 3 "
+                        "optimiser {l2: 0.5 l1: 0.25 "  // not named: l1, beta2
+                        "adam {beta1: 0.5 beta2: 0.25}}")));
+  const v1::SessionSpec expected =
+      With(session.spec(),
+           "layers {dropout: 0.5} digest_every: 3 "
+           "optimiser {l2: 0.5 adam {beta1: 0.5}}");
   EXPECT_EQ(response.session().spec().DebugString(), expected.DebugString());
   EXPECT_EQ(response.first_step(), 1u);
   const v1::Session now = Get(session.session_id());
@@ -69,24 +51,18 @@ TEST_F(UpdateSessionTest, ChangesWhatTheMaskNamesAndNothingElse) {
 
 // Of a spec that sets whatever an update could lose.
 TEST_F(UpdateSessionTest, WhatNoPathNamesStaysAsItWas) {
-  v1::SessionSpec spec = AdamSpec();
-  spec.set_batch_size(2);
-  spec.set_dropout_seed(7);
-  spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_DENSE);
-  v1::InputFormat& input = *spec.mutable_input();
-  input.set_element_type(v1::ELEMENT_TYPE_UINT8);
-  input.set_scale(0.5F);
-  input.mutable_standardisation()->set_learn_samples(4);
-  input.mutable_standardisation()->set_min_deviation(0.25F);
-  const v1::Session session = Create(spec);
+  const v1::Session session =
+      Create(With(AdamSpec(),
+                  "layers {delta_form: DELTA_FORM_DENSE} batch_size: 2 "
+                  "dropout_seed: 7 input {element_type: ELEMENT_TYPE_UINT8 "
+                  "scale: 0.5 standardisation {learn_samples: 4 "
+                  "min_deviation: 0.25}}"));
   ASSERT_EQ(session.spec().input().standardisation().min_deviation(), 0.25F);
-  auto request = Update(session, {"digest_every"});
-  request.mutable_spec()->set_digest_every(3);
-  v1::UpdateSessionResponse response;
-  ASSERT_TRUE(Send(request, &response).ok());
-  v1::SessionSpec expected = session.spec();
-  expected.set_digest_every(3);
-  EXPECT_EQ(response.session().spec().DebugString(), expected.DebugString());
+  const auto response =
+      Ask(&Stub::UpdateSession,
+          UpdateOf(session, {"digest_every"}, With({}, "digest_every: 3")));
+  EXPECT_EQ(response.session().spec().DebugString(),
+            With(session.spec(), "digest_every: 3").DebugString());
 }
 
 struct Path {
@@ -137,17 +113,15 @@ TEST_F(UpdateSessionTest, EveryPathOfTheManualIsTaken) {
   for (const Path& entry : kPaths) {
     SCOPED_TRACE(entry.path);
     const v1::Session session = Create(With(Spec(4, {6, 3}), entry.spec));
-    auto request = Update(session, {entry.path});
-    *request.mutable_spec() = With({}, entry.set);
-    v1::UpdateSessionResponse response;
-    const grpc::Status status = Send(request, &response);
-    ASSERT_TRUE(status.ok()) << status.error_message();
+    auto request = UpdateOf(session, {entry.path}, With({}, entry.set));
+    auto response = Ask(&Stub::UpdateSession, request);
     const v1::SessionSpec expected = With(session.spec(), entry.set);
     EXPECT_EQ(response.session().spec().DebugString(), expected.DebugString());
     EXPECT_NE(expected.DebugString(), session.spec().DebugString());
     // Named but not set: back to the default.
     request.clear_spec();
-    EXPECT_EQ(Send(request, &response).ok(), !NeedsAValue(entry.path));
+    EXPECT_EQ(Call(&Stub::UpdateSession, request, &response).ok(),
+              !NeedsAValue(entry.path));
     if (!NeedsAValue(entry.path) && std::string_view(entry.spec) != kMomentum) {
       EXPECT_EQ(response.session().spec().DebugString(),
                 session.spec().DebugString());
@@ -219,14 +193,10 @@ TEST_F(UpdateSessionTest, BadUpdatesNameTheFieldAndChangeNothing) {
   for (const BadUpdate& entry : BadUpdates()) {
     SCOPED_TRACE(entry.fields[0]);
     const v1::Session session = Create(With(Spec(4, {6, 3}), entry.spec));
-    v1::UpdateSessionRequest request = Update(session, {});
-    for (const char* path : entry.paths) {
-      request.mutable_update_mask()->add_paths(path);
-    }
-    *request.mutable_spec() = With({}, entry.set);
-    request.mutable_spec()->set_digest_every(77);
-    v1::UpdateSessionResponse response;
-    const grpc::Status status = Send(request, &response);
+    const grpc::Status status =
+        Try(&Stub::UpdateSession,
+            UpdateOf(session, entry.paths,
+                     With(With({}, entry.set), "digest_every: 77")));
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
     EXPECT_EQ(Reason(status), "INVALID_REQUEST");
     EXPECT_THAT(Fields(status),
@@ -238,22 +208,18 @@ TEST_F(UpdateSessionTest, BadUpdatesNameTheFieldAndChangeNothing) {
 
 TEST_F(UpdateSessionTest, AMaskOfAMillionPathsIsOneViolation) {
   const v1::Session session = Create(AdamSpec());
-  v1::UpdateSessionRequest request = Update(session, {});
-  for (int i = 0; i < 1'000'000; ++i) {
-    request.mutable_update_mask()->add_paths(std::string("x"));
-  }
-  v1::UpdateSessionResponse response;
-  EXPECT_THAT(Fields(Send(request, &response)), ElementsAre("update_mask"));
+  const v1::UpdateSessionRequest request =
+      UpdateOf(session, std::vector<const char*>(1'000'000, "x"));
+  EXPECT_THAT(Fields(Try(&Stub::UpdateSession, request)),
+              ElementsAre("update_mask"));
 }
 
 TEST_F(UpdateSessionTest, DecayTakenFromASessionKeepsItsLayout) {
-  v1::SessionSpec spec = AdamSpec();
-  spec.mutable_optimiser()->mutable_sgd();
-  spec.mutable_optimiser()->set_l2(0.1F);
-  const v1::Session session = Create(spec);
+  const v1::Session session =
+      Create(With(AdamSpec(), "optimiser {sgd {} l2: 0.1}"));
   ASSERT_EQ(session.layout().factor_kind(), v1::FACTOR_KIND_GRADIENT);
-  v1::UpdateSessionResponse response;
-  ASSERT_TRUE(Send(Update(session, {"optimiser.l2"}), &response).ok());
+  const auto response =
+      Ask(&Stub::UpdateSession, UpdateOf(session, {"optimiser.l2"}));
   EXPECT_EQ(response.session().spec().optimiser().l2(), 0);
   EXPECT_EQ(response.session().layout().DebugString(),
             session.layout().DebugString());
@@ -262,9 +228,9 @@ TEST_F(UpdateSessionTest, DecayTakenFromASessionKeepsItsLayout) {
   ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
   TrainCall call(stub(), session);
   for (const float l2 : {0.0F, 0.5F, 0.0F}) {
-    auto update = Update(session, {"optimiser.l2"});
+    auto update = UpdateOf(session, {"optimiser.l2"});
     update.mutable_spec()->mutable_optimiser()->set_l2(l2);
-    ASSERT_TRUE(Send(update, &response).ok());
+    Ask(&Stub::UpdateSession, update);
     const v1::TrainRequest request = RandomSamples(session, 9, random_);
     replica.Apply(request, call.Exchange(request));
     EXPECT_EQ(replica.digest(), Digest(session.session_id()));
@@ -273,10 +239,8 @@ TEST_F(UpdateSessionTest, DecayTakenFromASessionKeepsItsLayout) {
 
 // The scalar rows on the stream show which step was the first.
 TEST_F(UpdateSessionTest, TakesEffectBetweenTwoResponsesOfAStreamThatTrains) {
-  v1::SessionSpec spec = AdamSpec();
-  spec.mutable_optimiser()->mutable_sgd()->set_momentum(0.5F);
-  spec.mutable_optimiser()->set_learning_rate(1e-3F);
-  const v1::Session session = Create(spec);
+  const v1::Session session = Create(
+      With(AdamSpec(), "optimiser {sgd {momentum: 0.5} learning_rate: 1e-3}"));
   v1::GetWeightsResponse anchor;
   ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
   TrainCall call(stub(), session);
@@ -299,11 +263,10 @@ TEST_F(UpdateSessionTest, TakesEffectBetweenTwoResponsesOfAStreamThatTrains) {
     const uint64_t before = Get(session.session_id()).step();
     EXPECT_TRUE(
         Eventually([&] { return Get(session.session_id()).step() > before; }));
-    auto request = Update(session, {"optimiser.learning_rate"});
+    auto request = UpdateOf(session, {"optimiser.learning_rate"});
     request.mutable_spec()->mutable_optimiser()->set_learning_rate(
         1e-3F + 1e-4F * static_cast<float>(i));
-    v1::UpdateSessionResponse response;
-    ASSERT_TRUE(Send(request, &response).ok());
+    const auto response = Ask(&Stub::UpdateSession, request);
     EXPECT_EQ(response.first_step(), response.session().step() + 1);
     EXPECT_TRUE(response.session().has_writer());
     first_steps.push_back(response.first_step());
@@ -328,11 +291,11 @@ TEST_F(UpdateSessionTest, TakesEffectBetweenTwoResponsesOfAStreamThatTrains) {
 }
 
 TEST_F(UpdateSessionTest, AnUnknownSessionIsNotFound) {
-  v1::UpdateSessionRequest request;
-  request.set_session_id("nobody");
-  request.mutable_update_mask()->add_paths("digest_every");
-  v1::UpdateSessionResponse response;
-  EXPECT_EQ(Reason(Send(request, &response)), "SESSION_NOT_FOUND");
+  v1::Session nobody;
+  nobody.set_session_id("nobody");
+  EXPECT_EQ(
+      Reason(Try(&Stub::UpdateSession, UpdateOf(nobody, {"digest_every"}))),
+      "SESSION_NOT_FOUND");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 #include "tests/server/watch_call.h"
 
@@ -125,10 +126,9 @@ TEST_F(WatchAnchorTest, WhereDeltasAreNotHeldAnAnchorComes) {
 // reader takes them: with GetWeights and then WatchDeltas, the step was
 // gone by the time that the anchor had been read.
 TEST_F(WatchAnchorTest, ALargeDenseLayerIsFollowedAtFullSpeed) {
-  v1::SessionSpec spec = Spec(999, {1000});
-  spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_DENSE);
-  spec.mutable_optimiser()->set_learning_rate(1e-6F);
-  const v1::Session session = Create(spec);
+  const v1::Session session = Create(With(
+      Spec(999, {1000}),
+      "layers {delta_form: DELTA_FORM_DENSE} optimiser {learning_rate: 1e-6}"));
   Trainer trainer(stub(), session);
   for (int i = 0; i < 3; ++i) {
     WatchCall watch(stub(), WithAnchor(session));
@@ -150,12 +150,9 @@ TEST_F(WatchAnchorTest, ALargeDenseLayerIsFollowedAtFullSpeed) {
 }
 
 TEST_F(WatchAnchorTest, ASlowWatcherGoesOnFromAnAnchorAndSlowsNobody) {
-  ServerOptions options = SmallLimits();
-  options.max_watched_bytes = 32 << 10;
-  StartServer(options);
-  v1::SessionSpec spec = Spec(200, {100, 10});
-  spec.mutable_optimiser()->set_learning_rate(1e-4F);
-  const v1::Session session = Create(spec);
+  StartWith([](auto& o) { o.max_watched_bytes = 32 << 10; });
+  const v1::Session session =
+      Create(With(Spec(200, {100, 10}), "optimiser {learning_rate: 1e-4}"));
   WatchCall watch(stub(), WithAnchor(session));
   AnchoredReplica follower(session);
   ASSERT_TRUE(follower.ReadTo(0, watch));
@@ -202,9 +199,7 @@ TEST_F(WatchAnchorTest, StateWithoutAnAnchorIsRefused) {
 }
 
 TEST_F(WatchAnchorTest, CopiesForWatchersAreBoundedAndGivenBack) {
-  ServerOptions options = SmallLimits();
-  options.max_total_weights = 15'000'000;
-  StartServer(options);
+  StartWith([](auto& o) { o.max_total_weights = 15'000'000; });
   const v1::Session session = Create(Spec(2999, {3000}));  // 9 M weights
   v1::WatchDeltasResponse response;
   {
@@ -221,9 +216,8 @@ TEST_F(WatchAnchorTest, CopiesForWatchersAreBoundedAndGivenBack) {
 }
 
 TEST_F(WatchAnchorTest, ALearntStandardisationComesWithTheAnchor) {
-  v1::SessionSpec spec = Spec(6, {9, 3});
-  spec.mutable_input()->mutable_standardisation()->set_learn_samples(8);
-  const v1::Session session = Create(spec);
+  const v1::Session session = Create(
+      With(Spec(6, {9, 3}), "input {standardisation {learn_samples: 8}}"));
   Train(session, {8, 3});
   WatchCall watch(stub(), WithAnchor(session));
   v1::WatchDeltasResponse response;
@@ -236,9 +230,8 @@ TEST_F(WatchAnchorTest, ALearntStandardisationComesWithTheAnchor) {
 // What was learnt is held as a piece of no steps, at the step where a later
 // watcher's anchor is; that has it already.
 TEST_F(WatchAnchorTest, ALearntStandardisationComesOnceOnly) {
-  v1::SessionSpec spec = Spec(6, {9, 3});
-  spec.mutable_input()->mutable_standardisation()->set_learn_samples(8);
-  const v1::Session session = Create(spec);
+  const v1::Session session = Create(
+      With(Spec(6, {9, 3}), "input {standardisation {learn_samples: 8}}"));
   WatchCall keeper(stub(), WithAnchor(session));  // so that pieces are held
   v1::WatchDeltasResponse response;
   ASSERT_TRUE(keeper.Read(&response));
@@ -257,12 +250,9 @@ TEST_F(WatchAnchorTest, ALearntStandardisationComesOnceOnly) {
 
 // A step's delta is 40 kB, more than the requests' bytes make room for.
 TEST_F(WatchAnchorTest, AServerOfSmallMessagesTellsLargeSteps) {
-  ServerOptions options = SmallLimits();
-  options.max_message_bytes = 2048;
-  StartServer(options);
-  v1::SessionSpec spec = Spec(100, {100});
-  spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_DENSE);
-  const v1::Session session = Create(spec);
+  StartWith([](auto& o) { o.max_message_bytes = 2048; });
+  const v1::Session session =
+      Create(With(Spec(100, {100}), "layers {delta_form: DELTA_FORM_DENSE}"));
   WatchCall watch(stub(), WithAnchor(session));
   AnchoredReplica follower(session);
   ASSERT_TRUE(follower.ReadTo(0, watch));

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 #include "tests/server/watch_call.h"
 #include "tests/twins/reference_replica.h"
@@ -132,8 +133,7 @@ TEST_P(WatchTest, StepTypedByHandComesWithItsValues) {
     sample->add_inputs(x);
   }
   sample->set_class_number(1);
-  v1::TrainStepResponse step;
-  ASSERT_TRUE(Call(&Stub::TrainStep, request, &step).ok());
+  const auto step = Ask(&Stub::TrainStep, request);
   ASSERT_TRUE(watch.Read(&response));
   EXPECT_TRUE(response.inputs_are_values());
   EXPECT_EQ(
@@ -145,12 +145,9 @@ TEST_P(WatchTest, StepTypedByHandComesWithItsValues) {
 }
 
 TEST_P(WatchTest, SlowWatcherIsToldToResyncAndSlowsNobody) {
-  ServerOptions options = SmallLimits();
-  options.max_watched_bytes = 32 << 10;
-  StartServer(options);
-  v1::SessionSpec spec = Spec(200, {100, 10});
-  spec.mutable_optimiser()->set_learning_rate(1e-4F);
-  const v1::Session session = Create(spec);
+  StartWith([](auto& o) { o.max_watched_bytes = 32 << 10; });
+  const v1::Session session =
+      Create(With(Spec(200, {100, 10}), "optimiser {learning_rate: 1e-4}"));
   WatchCall watch(stub(), session.session_id());
   v1::WatchDeltasResponse response;
   ASSERT_TRUE(watch.Read(&response));

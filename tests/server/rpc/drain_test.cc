@@ -19,9 +19,7 @@ class DrainTest : public ServiceTest {};
 
 TEST_F(DrainTest, InItsGraceAServerServesButReportsThatItDoesNot) {
   constexpr int kNotServing = 2;
-  ServerOptions options = SmallLimits();
-  options.drain_seconds = 2;
-  StartServer(options);
+  StartWith([](auto& o) { o.drain_seconds = 2; });
   EXPECT_TRUE(server().ready());
   std::thread drain([this] { server().Drain(); });
   EXPECT_TRUE(Eventually([this] { return !server().ready(); }));

@@ -29,28 +29,20 @@ class LimitsTest : public TransportTest {
   }
 
   grpc::Status Evaluate(const std::string& id, const v1::TrainRequest& samples,
-                        int messages, v1::EvaluateResponse* response) {
-    grpc::ClientContext context;
-    const auto writer = stub().Evaluate(&context, response);
-    v1::EvaluateRequest request;
-    request.set_session_id(id);
-    request.set_inputs(samples.inputs());
-    request.set_targets(samples.targets());
-    for (int i = 0; i < messages; ++i) {
-      writer->Write(request);
-      request.clear_session_id();
-    }
-    writer->WritesDone();
-    return writer->Finish();
+                        size_t messages, v1::EvaluateResponse* response) {
+    std::vector<v1::EvaluateRequest> requests(messages,
+                                              EvaluationOf("", samples));
+    requests.front().set_session_id(id);
+    return EvaluateAll(requests, response);
   }
 };
 BACKPROP_OVER_BOTH_TRANSPORTS(LimitsTest);
 
 TEST_P(LimitsTest, CallsBeyondTheQueueAreRefusedUntilThereIsRoom) {
-  ServerOptions options = SmallLimits();
-  options.compute_threads = 1;
-  options.max_pending_calls = 1;
-  StartServer(options);
+  StartWith([](auto& o) {
+    o.compute_threads = 1;
+    o.max_pending_calls = 1;
+  });
   const std::string heavy = Create(Bytes784({1024, 1024, 10})).session_id();
   const std::string light = Create(Spec(1, {1})).session_id();
   std::atomic<bool> done = false;
@@ -82,9 +74,7 @@ TEST_P(LimitsTest, CallsBeyondTheQueueAreRefusedUntilThereIsRoom) {
 }
 
 TEST_P(LimitsTest, ARequestAboveEveryLimitIsRefused) {
-  ServerOptions options = SmallLimits();
-  options.max_message_bytes = 100'000;
-  StartServer(options);
+  StartWith([](auto& o) { o.max_message_bytes = 100'000; });
   const std::string id = Create(Spec(1, {1})).session_id();
   v1::PredictResponse response;
   // On a socket gRPC refuses it, else the bytes that may wait are too few.
@@ -148,10 +138,7 @@ TEST_P(LimitsTest, EvaluationNamesTheStepsItSaw) {
   grpc::ClientContext context;
   v1::EvaluateResponse response;
   const auto writer = stub().Evaluate(&context, &response);
-  v1::EvaluateRequest request;
-  request.set_session_id(session.session_id());
-  request.set_inputs(samples.inputs());
-  request.set_targets(samples.targets());
+  v1::EvaluateRequest request = EvaluationOf(session.session_id(), samples);
   writer->Write(request);
   const std::string taken =
       "grpc_server_msg_received_total{grpc_method=\"Evaluate\"";
@@ -177,10 +164,7 @@ TEST_P(LimitsTest, EvaluationsThatBreakOffLeaveNothingBehind) {
     grpc::ClientContext context;
     v1::EvaluateResponse response;
     const auto writer = stub().Evaluate(&context, &response);
-    v1::EvaluateRequest request;
-    request.set_session_id(session.session_id());
-    request.set_inputs(samples.inputs());
-    request.set_targets(samples.targets());
+    v1::EvaluateRequest request = EvaluationOf(session.session_id(), samples);
     for (int j = 0; j < i % 4; ++j) {
       writer->Write(request);
       request.clear_session_id();
@@ -206,24 +190,20 @@ TEST_P(LimitsTest, GivenWeightsOfManyMegabytesArrive) {
     given[i] = static_cast<float>(i % 1000) / 1000;
   }
   request.mutable_initial()->set_weights(Bytes(given));
-  v1::CreateSessionResponse response;
-  const grpc::Status status = Call(&Stub::CreateSession, request, &response);
-  ASSERT_TRUE(status.ok()) << status.error_message();
   v1::GetWeightsResponse end;
-  EXPECT_EQ(Weights(response.session().session_id(), &end), given);
+  EXPECT_EQ(Weights(Create(request).session_id(), &end), given);
 }
 
 // It was refused because its answer would be long, as if waiting could help.
 TEST_P(LimitsTest, ANetOfTooManyLayersHearsTheirLimit) {
-  ServerOptions options = SmallLimits();
-  options.max_message_bytes = 1'000'000;
-  options.max_session_weights = 1000;
-  StartServer(options);  // room for 20 MB of answers
+  StartWith([](auto& o) {  // room for 20 MB of answers
+    o.max_message_bytes = 1'000'000;
+    o.max_session_weights = 1000;
+  });
   v1::CreateSessionRequest request;
   request.mutable_spec()->set_input_size(1);
   for (int i = 0; i < 400'000; ++i) request.mutable_spec()->add_layers();
-  v1::CreateSessionResponse response;
-  const grpc::Status status = Call(&Stub::CreateSession, request, &response);
+  const grpc::Status status = Try(&Stub::CreateSession, request);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(Fields(status), ::testing::Contains("spec.layers"));
   EXPECT_THAT(status.error_message(), ::testing::HasSubstr("at most 1024"));
@@ -239,8 +219,7 @@ TEST_P(LimitsTest, APageOfDeepNetsEndsEarly) {
   request.set_page_size(1000);
   int pages = 0;
   do {
-    v1::ListSessionsResponse response;
-    ASSERT_TRUE(Call(&Stub::ListSessions, request, &response).ok());
+    const auto response = Ask(&Stub::ListSessions, request);
     EXPECT_LT(response.ByteSizeLong(), size_t{4} << 20);
     for (const v1::Session& session : response.sessions()) {
       listed.push_back(session.session_id());

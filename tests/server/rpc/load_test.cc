@@ -81,9 +81,7 @@ TEST_F(LoadTest, AThousandSessionsTrainAtOnce) {
 }
 
 TEST_F(LoadTest, AHeavyStreamDoesNotStarveASmallOne) {
-  ServerOptions options = SmallLimits();
-  options.compute_threads = 1;
-  StartServer(options);
+  StartWith([](auto& o) { o.compute_threads = 1; });
   v1::SessionSpec large = Spec(784, {256, 10});
   large.mutable_input()->set_element_type(v1::ELEMENT_TYPE_UINT8);
   large.mutable_input()->set_scale(1.0F / 255);
@@ -113,9 +111,7 @@ TEST_F(LoadTest, AHeavyStreamDoesNotStarveASmallOne) {
 }
 
 TEST_F(LoadTest, AClientThatNeverReadsIsStopped) {
-  ServerOptions options = SmallLimits();
-  options.max_queued_bytes = 64 << 10;
-  StartServer(options);
+  StartWith([](auto& o) { o.max_queued_bytes = 64 << 10; });
   const v1::Session session = Create(Spec(64, {32, 10}));
   std::mt19937 random(1);
   const v1::TrainRequest message = RandomSamples(session, 4, random);
@@ -128,9 +124,7 @@ TEST_F(LoadTest, AClientThatNeverReadsIsStopped) {
 // A message without content costs memory too. (On a socket, gRPC's own window
 // takes in a lot of so small ones; what counts is how many the server accepts.)
 TEST_F(LoadTest, AClientThatNeverReadsIsStoppedSendingEmptyMessages) {
-  ServerOptions options = SmallLimits();
-  options.max_queued_bytes = 64 << 10;
-  StartServer(options);
+  StartWith([](auto& o) { o.max_queued_bytes = 64 << 10; });
   const v1::Session session = Create(Spec(64, {32, 10}));
   constexpr size_t kMost = 200'000;
   WritesUntilStalled(session.session_id(), v1::TrainRequest(), kMost);
@@ -138,9 +132,7 @@ TEST_F(LoadTest, AClientThatNeverReadsIsStoppedSendingEmptyMessages) {
 }
 
 TEST_F(LoadTest, AStreamGoesOnAfterMoreBytesThanItsQueueHolds) {
-  ServerOptions options = SmallLimits();
-  options.max_queued_bytes = 4096;
-  StartServer(options);
+  StartWith([](auto& o) { o.max_queued_bytes = 4096; });
   const v1::Session session = Create(Spec(64, {32, 10}));
   std::mt19937 random(1);
   TrainCall call(stub(), session.session_id());

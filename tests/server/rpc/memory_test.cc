@@ -9,6 +9,7 @@
 
 #include "tests/server/allocation_limit.h"
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 #include "tests/server/watch_call.h"
 
@@ -67,8 +68,7 @@ class MemoryTest : public ServiceTest {
   }
 
   grpc::Status Predict(const v1::Session& session, size_t rows) {
-    v1::PredictResponse response;
-    return Call(&Stub::Predict, PredictRows(session, rows), &response);
+    return Try(&Stub::Predict, PredictRows(session, rows));
   }
 
   // A connection that takes in 64 KiB a call unread.
@@ -85,10 +85,10 @@ class MemoryTest : public ServiceTest {
 };
 
 TEST_F(MemoryTest, AnswersThatNobodyReadsAreBounded) {
-  ServerOptions options = SmallLimits();
-  options.max_message_bytes = 1'000'000;
-  options.max_session_weights = 100'000;
-  StartServer(options);  // room for 21 MB of answers
+  StartWith([](auto& o) {  // room for 21 MB of answers
+    o.max_message_bytes = 1'000'000;
+    o.max_session_weights = 100'000;
+  });
   const v1::Session session = Create(Spec(1, {10'000}));
   ASSERT_TRUE(Predict(session, 24).ok());
   const auto narrow = NarrowChannel();
@@ -114,12 +114,9 @@ TEST_F(MemoryTest, AnswersThatNobodyReadsAreBounded) {
 // A step's delta is 400 kB, more than all the room for watchers and more than
 // an unread call takes in.
 TEST_F(MemoryTest, AWatcherThatGoesGivesBackTheRoomOfWhatItIsSent) {
-  ServerOptions options = SmallLimits();
-  options.max_message_bytes = 8192;
-  StartServer(options);
-  v1::SessionSpec spec = Spec(100, {1000});
-  spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_DENSE);
-  const v1::Session session = Create(spec);
+  StartWith([](auto& o) { o.max_message_bytes = 8192; });
+  const v1::Session session =
+      Create(With(Spec(100, {1000}), "layers {delta_form: DELTA_FORM_DENSE}"));
   v1::TrainOptions no_deltas;
   no_deltas.set_deltas(v1::DELTA_DETAIL_NONE);
   TrainCall train(stub(), session, no_deltas);
@@ -154,9 +151,8 @@ TEST_F(MemoryTest, AWatcherThatGoesGivesBackTheRoomOfWhatItIsSent) {
 }
 
 TEST_F(MemoryTest, AWatcherThatHasReadItsAnchorHoldsNothingOfIt) {
-  ServerOptions options = SmallLimits();
-  options.max_total_weights = 1'500'000;  // also of all copies together
-  StartServer(options);
+  // Of all copies together too.
+  StartWith([](auto& o) { o.max_total_weights = 1'500'000; });
   const v1::Session session = Create(Spec(999, {1000}));
   WatchCall idle(stub(), WithAnchor(session));
   AnchoredReplica follower(session);
@@ -169,9 +165,7 @@ TEST_F(MemoryTest, AWatcherThatHasReadItsAnchorHoldsNothingOfIt) {
 }
 
 TEST_F(MemoryTest, ADeletedSessionsRoomIsFreeWhenItsLastCallHasEnded) {
-  ServerOptions options = SmallLimits();
-  options.max_total_weights = 100;
-  StartServer(options);
+  StartWith([](auto& o) { o.max_total_weights = 100; });
   const v1::Session session = Create(Spec(9, {9}));  // 90 weights
   grpc::ClientContext context;
   v1::EvaluateResponse response;
@@ -187,10 +181,7 @@ TEST_F(MemoryTest, ADeletedSessionsRoomIsFreeWhenItsLastCallHasEnded) {
   ASSERT_TRUE(Delete(session.session_id()).ok());
   EXPECT_EQ(Reason(TryCreate(Spec(9, {9}))), "SESSION_LIMIT");
   const v1::TrainRequest samples = RandomSamples(session, 3, random_);
-  v1::EvaluateRequest request;
-  request.set_inputs(samples.inputs());
-  request.set_targets(samples.targets());
-  writer->Write(request);
+  writer->Write(EvaluationOf("", samples));
   writer->WritesDone();
   EXPECT_TRUE(writer->Finish().ok());
   EXPECT_EQ(response.samples(), 3u);
@@ -198,9 +189,8 @@ TEST_F(MemoryTest, ADeletedSessionsRoomIsFreeWhenItsLastCallHasEnded) {
 }
 
 TEST_F(MemoryTest, WithoutMemoryATrainStreamEndsAndNothingElse) {
-  v1::SessionSpec spec = Spec(500, {3});
-  spec.mutable_optimiser()->set_learning_rate(1e-5F);
-  const v1::Session session = Create(spec);
+  const v1::Session session =
+      Create(With(Spec(500, {3}), "optimiser {learning_rate: 1e-5}"));
   TrainCall call(stub(), session);
   const v1::TrainRequest large = RandomSamples(session, 1000, random_);
   const uint64_t digest = Digest(session.session_id());
@@ -219,10 +209,8 @@ TEST_F(MemoryTest, WithoutMemoryATrainStreamEndsAndNothingElse) {
 TEST_F(MemoryTest, WithoutMemoryAnEvaluationEndsAndNothingElse) {
   const v1::Session session = Create(Spec(500, {3}));
   const v1::TrainRequest samples = RandomSamples(session, 1000, random_);
-  v1::EvaluateRequest request;
-  request.set_session_id(session.session_id());
-  request.set_inputs(samples.inputs());
-  request.set_targets(samples.targets());
+  const v1::EvaluateRequest request =
+      EvaluationOf(session.session_id(), samples);
   v1::EvaluateResponse response;
   for (const bool limited : {true, false}) {
     grpc::ClientContext context;

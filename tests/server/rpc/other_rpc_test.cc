@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 
 namespace backprop::testing {
@@ -20,13 +21,10 @@ class OtherRpcTest : public ServiceTest {
   void SetUp() override {
     ServiceTest::SetUp();
     v1::CreateSessionRequest request;
-    *request.mutable_spec() = Spec(2, {1});
-    request.mutable_spec()->mutable_optimiser()->set_learning_rate(0.5F);
-    request.mutable_spec()->mutable_input()->set_scale(10);
+    *request.mutable_spec() =
+        With(Spec(2, {1}), "optimiser {learning_rate: 0.5} input {scale: 10}");
     request.mutable_initial()->set_weights(Bytes({2, -1, 0.5F}));
-    v1::CreateSessionResponse response;
-    ASSERT_TRUE(Call(&Stub::CreateSession, request, &response).ok());
-    id_ = response.session().session_id();
+    id_ = Create(request).session_id();
   }
 
   v1::TrainStepRequest Step(std::initializer_list<float> inputs,
@@ -53,8 +51,7 @@ class OtherRpcTest : public ServiceTest {
 };
 
 TEST_F(OtherRpcTest, TrainStepReturnsErrorOutputsAndTheWholeDelta) {
-  v1::TrainStepResponse response;
-  ASSERT_TRUE(Call(&Stub::TrainStep, Step({1, 3}, {1.5F}), &response).ok());
+  const auto response = Ask(&Stub::TrainStep, Step({1, 3}, {1.5F}));
   // y = 2 − 3 + ½ = −½; δ = y − d = −2; E = 2; ΔW = −½·(−2)·x = x.
   EXPECT_EQ(response.step(), 1u);
   EXPECT_FLOAT_EQ(response.error(), 2);
@@ -72,8 +69,7 @@ TEST_F(OtherRpcTest, TrainStepReturnsErrorOutputsAndTheWholeDelta) {
 TEST_F(OtherRpcTest, TrainStepTakesAClassInPlaceOfTargets) {
   v1::TrainStepRequest request = Step({1, 3}, {});
   request.mutable_samples(0)->set_class_number(0);
-  v1::TrainStepResponse response;
-  ASSERT_TRUE(Call(&Stub::TrainStep, request, &response).ok());
+  const auto response = Ask(&Stub::TrainStep, request);
   EXPECT_FLOAT_EQ(response.error(), 1.125F);  // ½·(1 + ½)²
 }
 
@@ -105,9 +101,7 @@ TEST_F(OtherRpcTest, BadStepsAreRefusedAndChangeNothing) {
   };
   const uint64_t digest = Digest(id_);
   for (const Bad& entry : bad) {
-    v1::TrainStepResponse response;
-    const grpc::Status status =
-        Call(&Stub::TrainStep, entry.request, &response);
+    const grpc::Status status = Try(&Stub::TrainStep, entry.request);
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
         << entry.field;
     EXPECT_THAT(Fields(status), ElementsAre(entry.field));
@@ -117,9 +111,7 @@ TEST_F(OtherRpcTest, BadStepsAreRefusedAndChangeNothing) {
 
 TEST_F(OtherRpcTest, ANonFiniteStepIsRefusedAndChangesNothing) {
   const uint64_t digest = Digest(id_);
-  v1::TrainStepResponse response;
-  const grpc::Status status =
-      Call(&Stub::TrainStep, Step({1, 3}, {3e38F}), &response);
+  const grpc::Status status = Try(&Stub::TrainStep, Step({1, 3}, {3e38F}));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_EQ(Reason(status), "NON_FINITE_STEP");
   EXPECT_EQ(Digest(id_), digest);
@@ -130,13 +122,12 @@ TEST_F(OtherRpcTest, PredictScalesBytesButNotValues) {
   v1::PredictRequest request;
   request.set_session_id(id_);
   request.set_inputs(Bytes({0.1F, 0.3F, 0.2F, 0.0F}));  // ·10: (1, 3), (2, 0)
-  v1::PredictResponse response;
-  ASSERT_TRUE(Call(&Stub::Predict, request, &response).ok());
+  auto response = Ask(&Stub::Predict, request);
   EXPECT_THAT(response.outputs(), ElementsAre(FloatEq(-0.5F), FloatEq(4.5F)));
   EXPECT_EQ(response.step(), 0u);
   request.clear_inputs();
   for (const float x : {1.0F, 3.0F}) request.add_values(x);
-  ASSERT_TRUE(Call(&Stub::Predict, request, &response).ok());
+  response = Ask(&Stub::Predict, request);
   EXPECT_THAT(response.outputs(), ElementsAre(FloatEq(-0.5F)));
 }
 
@@ -169,8 +160,7 @@ TEST_F(OtherRpcTest, BadPredictionsNameTheField) {
     v1::PredictRequest request;
     request.set_session_id(id_);
     entry.spoil(request);
-    v1::PredictResponse response;
-    const grpc::Status status = Call(&Stub::Predict, request, &response);
+    const grpc::Status status = Try(&Stub::Predict, request);
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
         << entry.field;
     EXPECT_THAT(Fields(status), Contains(entry.field));
@@ -260,14 +250,12 @@ TEST_F(OtherRpcTest, WeightsOfAnUnknownSessionAreNotFound) {
 
 // Small requests whose answers or scratch memory would be terabytes.
 TEST_F(OtherRpcTest, SmallRequestsForHugeWorkAreRefused) {
-  v1::SessionSpec spec = Spec(1, {1u << 20});
-  spec.mutable_input()->set_element_type(v1::ELEMENT_TYPE_UINT8);
-  const v1::Session wide = Create(spec);
+  const v1::Session wide = Create(
+      With(Spec(1, {1u << 20}), "input {element_type: ELEMENT_TYPE_UINT8}"));
   v1::PredictRequest predict;
   predict.set_session_id(wide.session_id());
   predict.set_inputs(std::string(1 << 20, 'x'));  // 2^40 outputs
-  v1::PredictResponse predicted;
-  const grpc::Status status = Call(&Stub::Predict, predict, &predicted);
+  const grpc::Status status = Try(&Stub::Predict, predict);
   EXPECT_FALSE(status.ok());
   EXPECT_NE(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_NE(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 #include "tests/twins/reference_replica.h"
 
@@ -52,9 +53,7 @@ TEST_P(TrainStreamTest, MessagesAreAnsweredInOrderWithTheirSteps) {
 }
 
 TEST_P(TrainStreamTest, ABatchMakesOneStepOfItsSamples) {
-  v1::SessionSpec spec = Spec(4, {3, 2});
-  spec.set_batch_size(4);
-  const v1::Session session = Create(spec);
+  const v1::Session session = Create(With(Spec(4, {3, 2}), "batch_size: 4"));
   TrainCall call(stub(), session.session_id());
   const auto answer = call.Exchange(RandomSamples(session, 12, random_));
   EXPECT_EQ(answer.step(), 3u);
@@ -83,9 +82,7 @@ TEST_P(TrainStreamTest, ClassesMeanTheirOneHotTargets) {
 }
 
 TEST_P(TrainStreamTest, DigestsComeWhenDueAndWhenAsked) {
-  v1::SessionSpec spec = Spec(4, {3, 2});
-  spec.set_digest_every(3);
-  const v1::Session session = Create(spec);
+  const v1::Session session = Create(With(Spec(4, {3, 2}), "digest_every: 3"));
   v1::GetWeightsResponse anchor;
   ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
   TrainCall call(stub(), session.session_id());
@@ -168,9 +165,7 @@ TEST_P(TrainStreamTest, BadMessagesAreRefusedWholeAndTheStreamGoesOn) {
 }
 
 TEST_P(TrainStreamTest, ScaledInputsThatOverflowAreRefused) {
-  v1::SessionSpec spec = Spec(1, {1});
-  spec.mutable_input()->set_scale(1e30F);
-  const v1::Session session = Create(spec);
+  const v1::Session session = Create(With(Spec(1, {1}), "input {scale: 1e30}"));
   v1::TrainRequest request;
   request.set_inputs(Bytes({1e30F}));
   request.set_targets(Bytes({0}));
@@ -240,9 +235,7 @@ TEST_P(TrainStreamTest, AGapIsRefusedAndNamesTheExpectedOffset) {
 }
 
 TEST_P(TrainStreamTest, AnOverlapWithinABatchIsRefused) {
-  v1::SessionSpec spec = Spec(3, {2});
-  spec.set_batch_size(2);
-  const v1::Session session = Create(spec);
+  const v1::Session session = Create(With(Spec(3, {2}), "batch_size: 2"));
   TrainCall call(stub(), session.session_id());
   v1::TrainRequest request = RandomSamples(session, 4, random_);
   EXPECT_EQ(call.Exchange(request).next_offset(), 4u);
@@ -272,14 +265,11 @@ TEST_P(TrainStreamTest, WhatWasSentAheadOfARefusalIsTakenUnlessItIsAGap) {
 // Weights 3 and 1, outputs ½ for both samples: (3·ln 2 + ln 2)/2, and not
 // divided by 3 + 1, as PyTorch would.
 TEST_P(TrainStreamTest, TheMeanIsOverSamplesWhateverTheirClassesWeigh) {
-  v1::SessionSpec spec = Spec(1, {2});
-  spec.set_batch_size(2);
-  spec.set_loss(v1::LOSS_CROSS_ENTROPY);
-  spec.add_class_weights(3);
-  spec.add_class_weights(1);
-  spec.mutable_optimiser()->set_learning_rate(1);
-  spec.mutable_initialiser()->set_kind(v1::INITIALISER_KIND_ZEROS);
-  const v1::Session session = Create(spec);
+  const v1::Session session =
+      Create(With(Spec(1, {2}),
+                  "batch_size: 2 loss: LOSS_CROSS_ENTROPY class_weights: 3 "
+                  "class_weights: 1 optimiser {learning_rate: 1} initialiser "
+                  "{kind: INITIALISER_KIND_ZEROS}"));
   TrainCall call(stub(), session.session_id());
   v1::TrainRequest request;
   request.set_inputs(Bytes({0, 0}));
@@ -295,9 +285,8 @@ TEST_P(TrainStreamTest, TheMeanIsOverSamplesWhateverTheirClassesWeigh) {
 }
 
 TEST_P(TrainStreamTest, ANonFiniteStepKeepsTheStepsBeforeIt) {
-  v1::SessionSpec spec = Spec(1, {1});
-  spec.mutable_initialiser()->set_kind(v1::INITIALISER_KIND_ZEROS);
-  const v1::Session session = Create(spec);
+  const v1::Session session =
+      Create(With(Spec(1, {1}), "initialiser {kind: INITIALISER_KIND_ZEROS}"));
   v1::GetWeightsResponse anchor;
   ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
   TrainCall call(stub(), session.session_id());
@@ -317,9 +306,8 @@ TEST_P(TrainStreamTest, ANonFiniteStepKeepsTheStepsBeforeIt) {
 }
 
 TEST_P(TrainStreamTest, ADeltaBeyondItsLimitIsANonFiniteStep) {
-  v1::SessionSpec spec = Spec(1, {1});
-  spec.mutable_optimiser()->set_learning_rate(1e30F);
-  const v1::Session session = Create(spec);
+  const v1::Session session =
+      Create(With(Spec(1, {1}), "optimiser {learning_rate: 1e30}"));
   TrainCall call(stub(), session.session_id());
   v1::TrainRequest request;
   request.set_inputs(Bytes({1}));
@@ -404,16 +392,14 @@ TEST_P(TrainStreamTest, AStepByHandWaitsForTheStreamsEnd) {
   EXPECT_EQ(Reason(status), "SESSION_HAS_WRITER");
   EXPECT_EQ(call.Exchange(RandomSamples(session, 1, random_)).base_step(), 1u);
   EXPECT_TRUE(call.Finish().ok());
-  ASSERT_TRUE(Call(&Stub::TrainStep, request, &stepped).ok());
+  stepped = Ask(&Stub::TrainStep, request);
   EXPECT_EQ(stepped.step(), 3u);
   TrainCall next(stub(), session.session_id());
   EXPECT_EQ(next.Exchange(RandomSamples(session, 1, random_)).base_step(), 3u);
 }
 
 TEST_P(TrainStreamTest, AMessageAboveTheSizeLimitEndsTheStream) {
-  ServerOptions options = SmallLimits();
-  options.max_message_bytes = 100'000;
-  StartServer(options);
+  StartWith([](auto& o) { o.max_message_bytes = 100'000; });
   const v1::Session session = Create(Spec(1000, {1}));
   TrainCall call(stub(), session.session_id());
   EXPECT_EQ(call.Exchange(RandomSamples(session, 20, random_)).step(), 20u);

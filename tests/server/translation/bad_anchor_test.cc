@@ -75,23 +75,14 @@ class BadAnchorTest : public ServiceTest {
     return KeptSession::Of(stub(), session.session_id());
   }
 
-  grpc::Status TryPutBack(const v1::CreateSessionRequest& request,
-                          v1::Session* session) {
-    v1::CreateSessionResponse response;
-    grpc::Status status = Call(&Stub::CreateSession, request, &response);
-    *session = response.session();
-    return status;
-  }
-
   void ExpectRefused(const v1::SessionSpec& spec, const std::vector<Bad>& bad) {
     const KeptSession kept = Trained(spec);
-    v1::Session session;
-    ASSERT_TRUE(TryPutBack(kept.Request(), &session).ok());
+    ASSERT_TRUE(TryCreate(kept.Request()).ok());
     for (size_t i = 0; i < bad.size(); ++i) {
       SCOPED_TRACE(i);
       v1::CreateSessionRequest request = kept.Request();
       bad[i].spoil(*request.mutable_initial());
-      const grpc::Status status = TryPutBack(request, &session);
+      const grpc::Status status = TryCreate(request);
       EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
           << bad[i].field;
       EXPECT_THAT(Fields(status), ElementsAre(bad[i].field));
@@ -214,8 +205,7 @@ TEST_F(BadAnchorTest, AnotherStandardisationThanTheSpecsIsRefused) {
   const KeptSession kept = Trained(Standardised());
   v1::CreateSessionRequest request = kept.Request();
   request.mutable_initial()->clear_standardisation();
-  v1::Session session;
-  EXPECT_TRUE(TryPutBack(request, &session).ok()) << "the spec's own holds";
+  EXPECT_TRUE(TryCreate(request).ok()) << "the spec's own holds";
 }
 
 TEST_F(BadAnchorTest, OtherOptimisersStateIsRefusedByField) {
@@ -370,9 +360,7 @@ TEST_F(BadAnchorTest, WhatIsLetInNeverBecomesInfinite) {
         initial.mutable_continuation()->set_rule(extremes[e].rule);
         for (const uint64_t age : {uint64_t{1}, kTooMany - 1}) {
           initial.mutable_continuation()->set_state_age(age);
-          v1::Session session;
-          const grpc::Status status = TryPutBack(request, &session);
-          ASSERT_TRUE(status.ok()) << status.error_message();
+          const v1::Session session = Create(request);
           TrainCall call(stub(), session);
           for (int i = 0; i < 3; ++i) {
             const auto answer =
@@ -395,29 +383,22 @@ TEST_F(BadAnchorTest, WhatIsLetInNeverBecomesInfinite) {
 
 TEST_F(BadAnchorTest, StateIsCountedBeforeItIsThere) {
   const KeptSession kept = Trained(Adam());
-  ServerOptions options = SmallLimits();
-  options.max_total_weights = 3 * kWeights - 1;
-  StartServer(options);
-  v1::Session session;
-  EXPECT_EQ(Fields(TryPutBack(kept.Request(), &session)),
+  StartWith([](auto& o) { o.max_total_weights = 3 * kWeights - 1; });
+  EXPECT_EQ(Fields(TryCreate(kept.Request())),
             std::vector<std::string>{"spec"});  // no deletion makes room
-  options.max_total_weights = 3 * kWeights;
-  StartServer(options);
-  EXPECT_TRUE(TryPutBack(kept.Request(), &session).ok());
+  StartWith([](auto& o) { o.max_total_weights = 3 * kWeights; });
+  EXPECT_TRUE(TryCreate(kept.Request()).ok());
 }
 
 TEST_F(BadAnchorTest, BeyondTheLargestMessageItIsRefusedAndTheLimitNamed) {
-  ServerOptions options = SmallLimits();
-  options.max_message_bytes = 5000;
-  StartServer(options);
+  StartWith([](auto& o) { o.max_message_bytes = 5000; });
   v1::CreateSessionRequest request;
   *request.mutable_spec() = Spec(100, {10});
   request.mutable_initial()->set_weights(std::string(1010 * 4, '\0'));
-  v1::Session session;
-  EXPECT_TRUE(TryPutBack(request, &session).ok());
+  EXPECT_TRUE(TryCreate(request).ok());
   request.mutable_spec()->mutable_optimiser()->mutable_adam();
   request.mutable_initial()->set_state(std::string(2 * 1010 * 4, '\0'));
-  const grpc::Status status = TryPutBack(request, &session);
+  const grpc::Status status = TryCreate(request);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(status.error_message(), ::testing::HasSubstr("5000"));
 }

@@ -183,18 +183,15 @@ TEST_F(BadSpecTest, EveryBadSettingIsNamed) {
 }
 
 TEST_F(BadSpecTest, ADeltaRowLargerThanAMessageIsRefused) {
-  ServerOptions options = SmallLimits();
-  options.max_session_weights = size_t{1} << 40;
-  StartServer(options);
+  StartWith([](auto& o) { o.max_session_weights = size_t{1} << 40; });
   v1::SessionSpec spec = Spec(1u << 15, {1u << 15});  // 2^30 numbers
   spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_DENSE);
   EXPECT_THAT(Fields(TryCreate(spec)), ::testing::ElementsAre("spec.layers"));
 }
 
 TEST_F(BadSpecTest, ARequestWithoutSpecIsRefused) {
-  v1::CreateSessionResponse response;
   const grpc::Status status =
-      Call(&Stub::CreateSession, v1::CreateSessionRequest(), &response);
+      Try(&Stub::CreateSession, v1::CreateSessionRequest());
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_FALSE(Fields(status).empty());
 }
@@ -247,9 +244,7 @@ TEST_F(BadSpecTest, AMillionEmptyLayersAreOneViolation) {
 }
 
 TEST_F(BadSpecTest, WeightsAboveTheSessionLimitAreRefused) {
-  ServerOptions options = SmallLimits();
-  options.max_session_weights = 90;
-  StartServer(options);
+  StartWith([](auto& o) { o.max_session_weights = 90; });
   EXPECT_TRUE(TryCreate(Spec(9, {9})).ok());
   const grpc::Status status = TryCreate(Spec(10, {9}));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
