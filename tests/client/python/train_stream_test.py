@@ -58,6 +58,14 @@ def send_all(session: Session, *replicas: Replica, size: int = 4, window: int = 
     return answers
 
 
+def check_all_arrived_once(session: Session, servicer: FakeServicer, answers: list[Trained], replica: Replica) -> None:
+    """All of X was trained, in order and once; the answers tell of each sample, and the replica is current."""
+    kept = servicer.sessions[session.session_id]
+    assert b"".join(step.inputs for step in kept.journal) == X.tobytes()
+    assert sum(len(answer.errors) + answer.skipped_samples for answer in answers) == 24
+    assert replica.verify(session.weights(with_state=True)) is None
+
+
 def test_a_replica_follows(session: Session) -> None:
     replica = session.replica()
     answers = send_all(session, replica)
@@ -85,15 +93,12 @@ def test_no_sample_is_lost_or_repeated(
     replica = session.replica()
     getattr(servicer.faults, fault).update({1, 3})
     answers = send_all(session, replica, window=window)
-    kept = servicer.sessions[session.session_id]
-    assert b"".join(step.inputs for step in kept.journal) == X.tobytes()
     assert [answer.offset for answer in answers] == [0, 4, 8, 12, 16, 20]
     assert sum(answer.samples for answer in answers) == 24
-    assert sum(len(answer.errors) + answer.skipped_samples for answer in answers) == 24
     assert servicer.openings == 3
     assert clock.waits == pytest.approx([0.1, 0.1])
     assert replica.step == 24
-    assert replica.verify(session.weights(with_state=True)) is None
+    check_all_arrived_once(session, servicer, answers, replica)
 
 
 def test_answers_that_were_lost_are_told_and_the_replica_fetches_an_anchor(
@@ -126,10 +131,7 @@ def test_a_stream_goes_on_after_an_anchor_could_not_be_had(session: Session, ser
             stream.send(X[begin : begin + 4], Y[begin : begin + 4])
         answers += stream.flush()
     assert servicer.openings == 3
-    kept = servicer.sessions[session.session_id]
-    assert b"".join(step.inputs for step in kept.journal) == X.tobytes()
-    assert sum(len(answer.errors) + answer.skipped_samples for answer in answers) == 24
-    assert replica.verify(session.weights(with_state=True)) is None
+    check_all_arrived_once(session, servicer, answers, replica)
 
 
 @pytest.mark.parametrize("fault", ["lose_answer_of", "half_answer_of"])
@@ -282,10 +284,7 @@ def test_a_stream_that_was_interrupted_while_it_waited_goes_on(
                 assert begin == after * 4
     answers += stream.flush()
     stream.close()
-    kept = servicer.sessions[session.session_id]
-    assert b"".join(step.inputs for step in kept.journal) == X.tobytes()
-    assert sum(len(answer.errors) + answer.skipped_samples for answer in answers) == 24
-    assert replica.verify(session.weights(with_state=True)) is None
+    check_all_arrived_once(session, servicer, answers, replica)
 
 
 @pytest.mark.parametrize("kind", ["plain"])

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from backpropd import ReplicaGapError, Session, SessionNotFoundError, TrainingClient, Watch
+from backpropd import DeltaBatch, ReplicaGapError, Session, SessionNotFoundError, TrainingClient, Watch
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 from backpropd.watch_state import WatchState
@@ -46,6 +46,15 @@ def training(session: Session) -> Iterator[None]:
     trainer.start()
     yield
     trainer.join()
+
+
+def follow_training(watch: Watch, session: Session) -> DeltaBatch:
+    """Trains, and iterates up to the session's step; the first batch of that."""
+    with training(session):
+        first = next(watch)
+    if first.step < session.refresh().step:
+        catch_up(watch, session)
+    return first
 
 
 def test_replicas_follow_from_their_step(session: Session, servicer: FakeServicer) -> None:
@@ -107,10 +116,7 @@ def test_a_watcher_that_falls_behind_goes_on_from_an_anchor_in_the_same_call(
 
 def test_a_watch_without_replicas_asks_for_no_anchor(session: Session, servicer: FakeServicer) -> None:
     with session.watch() as watch:
-        with training(session):
-            batch = next(watch)
-        if batch.step < 8:
-            catch_up(watch, session)
+        follow_training(watch, session)
         servicer.watch_end.append("resync")
         while servicer.watch_end:
             threading.Event().wait(0.001)
@@ -149,11 +155,7 @@ def test_steps_that_are_not_held_are_replaced_by_an_anchor(session: Session, ser
     session.train(X, Y)
     servicer.sessions[session.session_id].forgotten = 4
     with session.watch(replica) as watch:
-        with training(session):
-            batch = next(watch)
-        assert batch.resynced
-        if batch.step < 16:
-            catch_up(watch, session)
+        assert follow_training(watch, session).resynced
     assert replica.verify(session.weights(with_state=True)) is None
 
 
@@ -194,10 +196,7 @@ def test_replicas_at_different_steps_begin_at_one_anchor(session: Session) -> No
     session.train(X, Y)
     new = session.replica()
     with session.watch(old, new) as watch:
-        with training(session):
-            next(watch)
-        if old.step < 16:
-            catch_up(watch, session)
+        follow_training(watch, session)
     assert (old.step, old.digest()) == (new.step, new.digest())
 
 
@@ -288,11 +287,7 @@ def test_a_step_that_the_session_has_not_reached_is_replaced_by_an_anchor(
     fake = servicer.sessions[session.session_id]
     fake.info.step, fake.info.next_offset, fake.journal = 4, 4, fake.journal[:4]
     with session.watch(ahead) as watch:
-        with training(session):
-            batch = next(watch)
-        assert batch.resynced
-        if batch.step < 12:
-            catch_up(watch, session)
+        assert follow_training(watch, session).resynced
     assert ahead.verify(session.weights(with_state=True)) is None
 
 
