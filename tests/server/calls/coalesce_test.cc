@@ -87,7 +87,14 @@ TEST(MergeResponseTest, WhatOnlyOneMessageCouldHaveSaidStaysApart) {
   }
 }
 
-class CoalesceTest : public ServiceTest {};
+class CoalesceTest : public ServiceTest {
+ protected:
+  static v1::TrainOptions Coalesced() {
+    v1::TrainOptions options;
+    options.set_coalesce(true);
+    return options;
+  }
+};
 
 TEST_F(CoalesceTest, MessagesSentAheadAreAnsweredToTheLastStep) {
   constexpr size_t kMessages = 400;
@@ -98,12 +105,8 @@ TEST_F(CoalesceTest, MessagesSentAheadAreAnsweredToTheLastStep) {
   v1::GetWeightsResponse end;
   ReferenceReplica replica(session, Weights(session.session_id(), &end));
 
-  TrainCall call(stub());
-  v1::TrainRequest opening;
-  opening.set_session_id(session.session_id());
-  opening.mutable_options()->set_coalesce(true);
-  ASSERT_TRUE(call.Write(opening));
-  ASSERT_TRUE(call.ReadPart().has_value());
+  TrainCall call(stub(), session, Coalesced());
+  ASSERT_TRUE(call.opening().has_value());
   std::mt19937 random(8);
   std::vector<v1::TrainRequest> messages;
   for (size_t i = 0; i < kMessages; ++i) {
@@ -137,12 +140,8 @@ TEST_F(CoalesceTest, MessagesSentAheadAreAnsweredToTheLastStep) {
 
 TEST_F(CoalesceTest, RejectionComesByItself) {
   const v1::Session session = Create(Spec(6, {9, 3}));
-  TrainCall call(stub());
-  v1::TrainRequest opening;
-  opening.set_session_id(session.session_id());
-  opening.mutable_options()->set_coalesce(true);
-  ASSERT_TRUE(call.Write(opening));
-  ASSERT_TRUE(call.ReadPart().has_value());
+  TrainCall call(stub(), session, Coalesced());
+  ASSERT_TRUE(call.opening().has_value());
   std::mt19937 random(9);
   for (int i = 1; i <= 100; ++i) {
     v1::TrainRequest message = RandomSamples(session, 1, random);

@@ -23,12 +23,18 @@ class NonFiniteOutputTest : public ServiceTest {
     return Create(spec).session_id();
   }
 
-  grpc::Status Predict(const std::string& id, const std::vector<float>& inputs,
-                       v1::PredictResponse* response) {
+  // What is answered, where anything is, goes to predicted_.
+  grpc::Status Predict(const std::string& id,
+                       const std::vector<float>& inputs) {
     v1::PredictRequest request;
     request.set_session_id(id);
     request.set_inputs(Bytes(inputs));
-    return Call(&Stub::Predict, request, response);
+    return Call(&Stub::Predict, request, &predicted_);
+  }
+
+  // The same, to evaluated_.
+  grpc::Status Evaluate(const std::vector<v1::EvaluateRequest>& requests) {
+    return EvaluateAll(requests, &evaluated_);
   }
 
   static v1::EvaluateRequest Samples(const std::string& id,
@@ -49,24 +55,24 @@ class NonFiniteOutputTest : public ServiceTest {
     EXPECT_THAT(status.error_message(),
                 AllOf(HasSubstr(row), HasSubstr("scale them down")));
   }
+
+  v1::PredictResponse predicted_;
+  v1::EvaluateResponse evaluated_;
 };
 
 TEST_F(NonFiniteOutputTest, PredictNamesTheRowAndTheOutput) {
   const std::string id = Make(Spec(2, {1}));
-  v1::PredictResponse response;
-  ASSERT_TRUE(Predict(id, {1, 2, kHuge / 4, kHuge / 4}, &response).ok());
-  ExpectRefused(Predict(id, {1, 2, kHuge, 0}, &response), "inputs",
+  ASSERT_TRUE(Predict(id, {1, 2, kHuge / 4, kHuge / 4}).ok());
+  ExpectRefused(Predict(id, {1, 2, kHuge, 0}), "inputs",
                 "row 1: output 0 is inf");
-  ExpectRefused(Predict(id, {1, 2, 3, 4, 0, -kHuge}, &response), "inputs",
+  ExpectRefused(Predict(id, {1, 2, 3, 4, 0, -kHuge}), "inputs",
                 "row 2: output 0 is -inf");
-  ExpectRefused(Predict(id, {kHuge, -kHuge}, &response), "inputs",
-                "row 0: output 0 is");
+  ExpectRefused(Predict(id, {kHuge, -kHuge}), "inputs", "row 0: output 0 is");
 
   v1::PredictRequest typed;
   typed.set_session_id(id);
   for (const float value : {1.0F, 2.0F, kHuge, 0.0F}) typed.add_values(value);
-  ExpectRefused(Call(&Stub::Predict, typed, &response), "values",
-                "row 1: output 0 is inf");
+  ExpectRefused(Try(&Stub::Predict, typed), "values", "row 1: output 0 is inf");
 }
 
 // Rows are counted over the turns that a long request takes.
@@ -74,20 +80,16 @@ TEST_F(NonFiniteOutputTest, TheRowIsTheRequestsNotTheTurns) {
   const std::string id = Make(Spec(1, {1}));
   std::vector<float> rows(300'000, 1);
   rows[299'998] = kHuge;
-  v1::PredictResponse response;
-  ExpectRefused(Predict(id, rows, &response), "inputs", "row 299998:");
-  v1::EvaluateResponse evaluated;
+  ExpectRefused(Predict(id, rows), "inputs", "row 299998:");
   const std::vector<float> targets(300'000, 0);
-  ExpectRefused(EvaluateAll({Samples(id, rows, targets)}, &evaluated), "inputs",
+  ExpectRefused(Evaluate({Samples(id, rows, targets)}), "inputs",
                 "row 299998 (sample 299998 of the call)");
 }
 
 TEST_F(NonFiniteOutputTest, EvaluateCountsSamplesOverItsMessages) {
   const std::string id = Make(Spec(1, {1}));
-  v1::EvaluateResponse response;
-  ExpectRefused(EvaluateAll({Samples(id, {1, 2, 3}, {0, 0, 0}),
-                             Samples("", {4, kHuge, 5}, {0, 0, 0})},
-                            &response),
+  ExpectRefused(Evaluate({Samples(id, {1, 2, 3}, {0, 0, 0}),
+                          Samples("", {4, kHuge, 5}, {0, 0, 0})}),
                 "inputs", "row 1 (sample 4 of the call)");
 }
 
@@ -96,12 +98,8 @@ TEST_F(NonFiniteOutputTest, SoftmaxOfAnInfiniteLogitIsRefused) {
   spec.set_loss(v1::LOSS_CROSS_ENTROPY);
   spec.mutable_layers(0)->set_activation(v1::ACTIVATION_SOFTMAX);
   const std::string id = Make(spec);
-  v1::PredictResponse predicted;
-  ExpectRefused(Predict(id, {1, kHuge}, &predicted), "inputs",
-                "row 1: output 0 is nan");
-  v1::EvaluateResponse evaluated;
-  ExpectRefused(EvaluateAll({Samples(id, {kHuge}, {1, 0, 0})}, &evaluated),
-                "inputs", "row 0");
+  ExpectRefused(Predict(id, {1, kHuge}), "inputs", "row 1: output 0 is nan");
+  ExpectRefused(Evaluate({Samples(id, {kHuge}, {1, 0, 0})}), "inputs", "row 0");
 }
 
 // An error of its own: the output is a number, the loss of it is not.
@@ -110,14 +108,11 @@ TEST_F(NonFiniteOutputTest, ASaturatedOutputIsANumberWhoseErrorMayNotBe) {
   spec.set_loss(v1::LOSS_BINARY_CROSS_ENTROPY);
   spec.mutable_layers(0)->set_activation(v1::ACTIVATION_SIGMOID);
   const std::string id = Make(spec);
-  v1::PredictResponse predicted;
-  ASSERT_TRUE(Predict(id, {kHuge}, &predicted).ok());
-  EXPECT_THAT(predicted.outputs(), ElementsAre(1));
-  v1::EvaluateResponse response;
-  ASSERT_TRUE(EvaluateAll({Samples(id, {kHuge}, {1})}, &response).ok());
-  EXPECT_EQ(response.error(), 0);
-  ExpectRefused(EvaluateAll({Samples(id, {kHuge}, {0})}, &response), "inputs",
-                "row 0");
+  ASSERT_TRUE(Predict(id, {kHuge}).ok());
+  EXPECT_THAT(predicted_.outputs(), ElementsAre(1));
+  ASSERT_TRUE(Evaluate({Samples(id, {kHuge}, {1})}).ok());
+  EXPECT_EQ(evaluated_.error(), 0);
+  ExpectRefused(Evaluate({Samples(id, {kHuge}, {0})}), "inputs", "row 0");
 }
 
 // A class weight of 0 takes the class's error away, not its output.
@@ -126,21 +121,19 @@ TEST_F(NonFiniteOutputTest, AClassWeightOfZeroHidesNoOutput) {
   spec.set_loss(v1::LOSS_CROSS_ENTROPY);
   spec.add_class_weights(0);
   spec.add_class_weights(1);
-  v1::EvaluateResponse response;
-  ExpectRefused(EvaluateAll({Samples(Make(spec), {kHuge}, {1, 0})}, &response),
-                "inputs", "row 0");
+  ExpectRefused(Evaluate({Samples(Make(spec), {kHuge}, {1, 0})}), "inputs",
+                "row 0");
 }
 
 TEST_F(NonFiniteOutputTest, NothingChangesAndTheCallsAreCounted) {
   const std::string id = Make(Spec(1, {1}));
   const uint64_t digest = Digest(id);
-  v1::PredictResponse response;
-  ExpectRefused(Predict(id, {kHuge}, &response), "inputs", "row 0");
+  ExpectRefused(Predict(id, {kHuge}), "inputs", "row 0");
   EXPECT_EQ(Digest(id), digest);
   EXPECT_EQ(Metric("backprop_rejections_total{reason=\"NON_FINITE_OUTPUT\"}"),
             1);
-  ASSERT_TRUE(Predict(id, {1}, &response).ok());
-  EXPECT_THAT(response.outputs(), ElementsAre(2));
+  ASSERT_TRUE(Predict(id, {1}).ok());
+  EXPECT_THAT(predicted_.outputs(), ElementsAre(2));
 }
 
 }  // namespace

@@ -21,21 +21,16 @@ class SessionRpcTest : public ServiceTest {
     return request;
   }
 
-  // The id of the session that the request makes; the status goes to *status.
-  std::string IdOf(const v1::CreateSessionRequest& request,
-                   grpc::Status* status) {
-    v1::CreateSessionResponse response;
-    *status = Call(&Stub::CreateSession, request, &response);
-    return response.session().session_id();
+  // The id of the session that Request(request_id) makes.
+  std::string IdOf(const std::string& request_id) {
+    return Create(Request(request_id)).session_id();
   }
 
   std::vector<std::string> List(uint32_t page_size, std::string* token) {
     v1::ListSessionsRequest request;
     request.set_page_size(page_size);
     request.set_page_token(*token);
-    v1::ListSessionsResponse response;
-    const grpc::Status status = Call(&Stub::ListSessions, request, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
+    const auto response = Ask(&Stub::ListSessions, request);
     *token = response.next_page_token();
     std::vector<std::string> ids;
     for (const v1::Session& session : response.sessions()) {
@@ -95,10 +90,10 @@ TEST_F(SessionRpcTest, GivenWeightsAreTaken) {
   v1::CreateSessionRequest request = Request("");
   const std::vector<float> given = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, -0x1p121F};
   request.mutable_initial()->set_weights(Bytes(given));
-  const auto response = Ask(&Stub::CreateSession, request);
-  EXPECT_FALSE(response.session().spec().has_initialiser());
+  const v1::Session session = Create(request);
+  EXPECT_FALSE(session.spec().has_initialiser());
   v1::GetWeightsResponse end;
-  EXPECT_EQ(Weights(response.session().session_id(), &end), given);
+  EXPECT_EQ(Weights(session.session_id(), &end), given);
 }
 
 TEST_F(SessionRpcTest, GivenWeightsOfAnyWrongKindAreRefused) {
@@ -111,59 +106,45 @@ TEST_F(SessionRpcTest, GivenWeightsOfAnyWrongKindAreRefused) {
   for (const auto& weights : wrong) {
     v1::CreateSessionRequest request = Request("");
     request.mutable_initial()->set_weights(Bytes(weights));
-    grpc::Status status;
-    IdOf(request, &status);
+    const grpc::Status status = TryCreate(request);
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
     EXPECT_THAT(Fields(status), ElementsAre("initial.weights"));
   }
   v1::CreateSessionRequest request = Request("");
   request.mutable_initial()->set_weights(std::string(43, 'x'));
-  grpc::Status status;
-  IdOf(request, &status);
-  EXPECT_THAT(Fields(status), ElementsAre("initial.weights"));
+  EXPECT_THAT(Fields(TryCreate(request)), ElementsAre("initial.weights"));
 }
 
 TEST_F(SessionRpcTest, RepeatedRequestIdReturnsTheFirstSession) {
-  grpc::Status status;
-  const std::string first = IdOf(Request("a"), &status);
-  EXPECT_EQ(IdOf(Request("a"), &status), first);
-  EXPECT_TRUE(status.ok());
-  EXPECT_NE(IdOf(Request("b"), &status), first);
-  EXPECT_NE(IdOf(Request(""), &status), IdOf(Request(""), &status));
+  const std::string first = IdOf("a");
+  EXPECT_EQ(IdOf("a"), first);
+  EXPECT_NE(IdOf("b"), first);
+  EXPECT_NE(IdOf(""), IdOf(""));
 }
 
 TEST_F(SessionRpcTest, RequestIdWithAnotherSpecIsRefused) {
-  grpc::Status status;
-  IdOf(Request("a"), &status);
+  Create(Request("a"));
   v1::CreateSessionRequest other = Request("a");
   other.mutable_spec()->mutable_initialiser()->set_seed(99);
-  IdOf(other, &status);
+  const grpc::Status status = TryCreate(other);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::ALREADY_EXISTS);
   EXPECT_EQ(Reason(status), "REQUEST_ID_REUSED");
   v1::CreateSessionRequest weights = Request("a");
   weights.mutable_initial()->set_weights(Bytes(std::vector<float>(11, 1)));
-  IdOf(weights, &status);
-  EXPECT_EQ(Reason(status), "REQUEST_ID_REUSED");
+  EXPECT_EQ(Reason(TryCreate(weights)), "REQUEST_ID_REUSED");
 }
 
 TEST_F(SessionRpcTest, RequestIdIsFreeAgainAfterDelete) {
-  grpc::Status status;
-  const std::string first = IdOf(Request("a"), &status);
+  const std::string first = IdOf("a");
   ASSERT_TRUE(Delete(first).ok());
-  const std::string second = IdOf(Request("a"), &status);
-  EXPECT_TRUE(status.ok());
-  EXPECT_NE(second, first);
+  EXPECT_NE(IdOf("a"), first);
 }
 
 TEST_F(SessionRpcTest, ParallelRequestsWithOneIdMakeOneSession) {
   std::vector<std::string> ids(16);
   std::vector<std::thread> callers;
   for (std::string& id : ids) {
-    callers.emplace_back([this, &id] {
-      grpc::Status status;
-      id = IdOf(Request("same"), &status);
-      EXPECT_TRUE(status.ok()) << status.error_message();
-    });
+    callers.emplace_back([this, &id] { id = IdOf("same"); });
   }
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(std::set<std::string>(ids.begin(), ids.end()).size(), 1u);
@@ -172,11 +153,9 @@ TEST_F(SessionRpcTest, ParallelRequestsWithOneIdMakeOneSession) {
 }
 
 TEST_F(SessionRpcTest, RequestIdAboveItsLengthIsRefused) {
-  grpc::Status status;
-  IdOf(Request(std::string(128, 'x')), &status);
-  EXPECT_TRUE(status.ok());
-  IdOf(Request(std::string(129, 'x')), &status);
-  EXPECT_THAT(Fields(status), ElementsAre("request_id"));
+  EXPECT_TRUE(TryCreate(Request(std::string(128, 'x'))).ok());
+  EXPECT_THAT(Fields(TryCreate(Request(std::string(129, 'x')))),
+              ElementsAre("request_id"));
 }
 
 TEST_F(SessionRpcTest, PagesHoldEverySessionOnceInOrder) {
@@ -216,8 +195,8 @@ TEST_F(SessionRpcTest, ATokenThatIsNoneIsRefused) {
 TEST_F(SessionRpcTest, APageAboveItsLimitIsRefused) {
   v1::ListSessionsRequest request;
   request.set_page_size(1001);
-  const grpc::Status status = Try(&Stub::ListSessions, request);
-  EXPECT_THAT(Fields(status), ElementsAre("page_size"));
+  EXPECT_THAT(Fields(Try(&Stub::ListSessions, request)),
+              ElementsAre("page_size"));
 }
 
 TEST_F(SessionRpcTest, PagingGoesOnWhenTheTokensSessionIsGone) {

@@ -24,21 +24,27 @@ class WatchTest : public TransportTest {
     return session;
   }
 
+  // That the watch is refused for this reason.
+  void ExpectRefused(WatchCall& watch, const char* reason) {
+    EXPECT_FALSE(watch.Read(&response_));
+    EXPECT_EQ(Reason(watch.Finish()), reason);
+  }
+
   std::vector<float> anchor_;
+  v1::WatchDeltasResponse response_;  // the last that was read
+  std::mt19937 random_{1};
 };
 
 TEST_P(WatchTest, FirstResponseNamesThePresentStep) {
   const v1::Session session = Begin();
-  std::mt19937 random(1);
   TrainCall train(stub(), session.session_id());
-  train.Exchange(RandomSamples(session, 5, random));
+  train.Exchange(RandomSamples(session, 5, random_));
   WatchCall watch(stub(), session.session_id());
-  v1::WatchDeltasResponse response;
-  ASSERT_TRUE(watch.Read(&response));
-  EXPECT_EQ(response.base_step(), 5);
-  EXPECT_EQ(response.step(), 5);
-  EXPECT_EQ(response.next_offset(), 5);
-  EXPECT_TRUE(response.deltas().empty());
+  ASSERT_TRUE(watch.Read(&response_));
+  EXPECT_EQ(response_.base_step(), 5);
+  EXPECT_EQ(response_.step(), 5);
+  EXPECT_EQ(response_.next_offset(), 5);
+  EXPECT_TRUE(response_.deltas().empty());
 }
 
 TEST_P(WatchTest, EveryWatcherHoldsTheSessionsWeights) {
@@ -46,20 +52,18 @@ TEST_P(WatchTest, EveryWatcherHoldsTheSessionsWeights) {
   WatchCall first(stub(), session.session_id());
   WatchCall second(stub(), session.session_id(), 0);
   ReferenceReplica replicas[] = {{session, anchor_}, {session, anchor_}};
-  v1::WatchDeltasResponse response;
-  ASSERT_TRUE(first.Read(&response));
-  ASSERT_TRUE(second.Read(&response));
-  std::mt19937 random(2);
+  ASSERT_TRUE(first.Read(&response_));
+  ASSERT_TRUE(second.Read(&response_));
   TrainCall train(stub(), session.session_id());
   for (const size_t n : {1, 7, 40, 3}) {
-    train.Exchange(RandomSamples(session, n, random));
+    train.Exchange(RandomSamples(session, n, random_));
   }
   const uint64_t digest = Digest(session.session_id());
   WatchCall* watchers[] = {&first, &second};
   for (int i = 0; i < 2; ++i) {
     while (replicas[i].step() < 51) {
-      ASSERT_TRUE(watchers[i]->Read(&response));
-      ApplyTo(replicas[i], response);
+      ASSERT_TRUE(watchers[i]->Read(&response_));
+      ApplyTo(replicas[i], response_);
     }
     EXPECT_EQ(replicas[i].digest(), digest);
   }
@@ -68,64 +72,53 @@ TEST_P(WatchTest, EveryWatcherHoldsTheSessionsWeights) {
 // Recording costs every step; whoever only looks at weights doesn't cause it.
 TEST_P(WatchTest, AnAnchorAloneHoldsNothing) {
   const v1::Session session = Begin();
-  std::mt19937 random(3);
   TrainCall train(stub(), session.session_id());
-  train.Exchange(RandomSamples(session, 4, random));
+  train.Exchange(RandomSamples(session, 4, random_));
   v1::GetWeightsResponse end;
   Weights(session.session_id(), &end);
   ASSERT_EQ(end.step(), 4);
-  train.Exchange(RandomSamples(session, 6, random));
+  train.Exchange(RandomSamples(session, 6, random_));
   WatchCall watch(stub(), session.session_id(), end.step());
-  v1::WatchDeltasResponse response;
-  EXPECT_FALSE(watch.Read(&response));
-  EXPECT_EQ(Reason(watch.Finish()), "STEP_NOT_HELD");
+  ExpectRefused(watch, "STEP_NOT_HELD");
 }
 
 TEST_P(WatchTest, WhoWatchedMayGoOnWhereItWas) {
   const v1::Session session = Begin();
-  v1::WatchDeltasResponse response;
   {
     WatchCall watch(stub(), session.session_id());
-    ASSERT_TRUE(watch.Read(&response));
+    ASSERT_TRUE(watch.Read(&response_));
   }
   EXPECT_TRUE(
       Eventually([&] { return Metric("backprop_watch_streams ") == 0; }));
-  std::mt19937 random(3);
   TrainCall train(stub(), session.session_id());
-  train.Exchange(RandomSamples(session, 4, random));
-  train.Exchange(RandomSamples(session, 6, random));
+  train.Exchange(RandomSamples(session, 4, random_));
+  train.Exchange(RandomSamples(session, 6, random_));
   WatchCall again(stub(), session.session_id(), 4);
-  ASSERT_TRUE(again.Read(&response));
-  EXPECT_EQ(response.step(), 4);
-  EXPECT_EQ(response.next_offset(), 4);
-  ASSERT_TRUE(again.Read(&response));
-  EXPECT_EQ(response.base_step(), 4);
-  EXPECT_EQ(response.step(), 10);
-  EXPECT_EQ(response.errors_size(), 6);
+  ASSERT_TRUE(again.Read(&response_));
+  EXPECT_EQ(response_.step(), 4);
+  EXPECT_EQ(response_.next_offset(), 4);
+  ASSERT_TRUE(again.Read(&response_));
+  EXPECT_EQ(response_.base_step(), 4);
+  EXPECT_EQ(response_.step(), 10);
+  EXPECT_EQ(response_.errors_size(), 6);
 }
 
 TEST_P(WatchTest, StepsThatAreNotHeldAreRefused) {
   const v1::Session session = Create(Spec(6, {9, 3}));
-  std::mt19937 random(4);
   TrainCall train(stub(), session.session_id());
-  train.Exchange(RandomSamples(session, 5, random));
-  v1::WatchDeltasResponse response;
+  train.Exchange(RandomSamples(session, 5, random_));
   WatchCall behind(stub(), session.session_id(), 2);
-  EXPECT_FALSE(behind.Read(&response));
-  EXPECT_EQ(Reason(behind.Finish()), "STEP_NOT_HELD");
+  ExpectRefused(behind, "STEP_NOT_HELD");
   WatchCall ahead(stub(), session.session_id(), 6);
-  EXPECT_FALSE(ahead.Read(&response));
-  EXPECT_EQ(Reason(ahead.Finish()), "STEP_NOT_REACHED");
+  ExpectRefused(ahead, "STEP_NOT_REACHED");
   WatchCall nobody(stub(), "s-0123456789abcdef");
-  EXPECT_FALSE(nobody.Read(&response));
-  EXPECT_EQ(Reason(nobody.Finish()), "SESSION_NOT_FOUND");
+  ExpectRefused(nobody, "SESSION_NOT_FOUND");
 }
 
 TEST_P(WatchTest, StepTypedByHandComesWithItsValues) {
   const v1::Session session = Begin();
   WatchCall watch(stub(), session.session_id());
-  v1::WatchDeltasResponse response;
-  ASSERT_TRUE(watch.Read(&response));
+  ASSERT_TRUE(watch.Read(&response_));
   v1::TrainStepRequest request;
   request.set_session_id(session.session_id());
   v1::Sample* sample = request.add_samples();
@@ -134,13 +127,13 @@ TEST_P(WatchTest, StepTypedByHandComesWithItsValues) {
   }
   sample->set_class_number(1);
   const auto step = Ask(&Stub::TrainStep, request);
-  ASSERT_TRUE(watch.Read(&response));
-  EXPECT_TRUE(response.inputs_are_values());
+  ASSERT_TRUE(watch.Read(&response_));
+  EXPECT_TRUE(response_.inputs_are_values());
   EXPECT_EQ(
-      Floats(response.inputs()),
+      Floats(response_.inputs()),
       std::vector<float>(sample->inputs().begin(), sample->inputs().end()));
   ReferenceReplica replica(session, anchor_);
-  ApplyTo(replica, response);
+  ApplyTo(replica, response_);
   EXPECT_EQ(replica.digest(), step.digest());
 }
 
@@ -149,22 +142,20 @@ TEST_P(WatchTest, SlowWatcherIsToldToResyncAndSlowsNobody) {
   const v1::Session session =
       Create(With(Spec(200, {100, 10}), "optimiser {learning_rate: 1e-4}"));
   WatchCall watch(stub(), session.session_id());
-  v1::WatchDeltasResponse response;
-  ASSERT_TRUE(watch.Read(&response));
-  std::mt19937 random(5);
+  ASSERT_TRUE(watch.Read(&response_));
   TrainCall train(stub(), session.session_id());
   for (int i = 0; i < 400; ++i) {  // far more than transport and feed hold
     ASSERT_FALSE(
-        train.Exchange(RandomSamples(session, 32, random)).has_rejection());
+        train.Exchange(RandomSamples(session, 32, random_)).has_rejection());
   }
   uint64_t at = 0;
-  while (watch.Read(&response) && !response.resync()) {
-    EXPECT_EQ(response.base_step(), at);
-    at = response.step();
+  while (watch.Read(&response_) && !response_.resync()) {
+    EXPECT_EQ(response_.base_step(), at);
+    at = response_.step();
   }
-  EXPECT_TRUE(response.resync());
-  EXPECT_EQ(response.base_step(), at);
-  EXPECT_LT(at, response.step());
+  EXPECT_TRUE(response_.resync());
+  EXPECT_EQ(response_.base_step(), at);
+  EXPECT_LT(at, response_.step());
   EXPECT_EQ(Get(session.session_id()).step(), 400 * 32);
   EXPECT_TRUE(watch.Finish().ok());
 }
@@ -172,24 +163,22 @@ TEST_P(WatchTest, SlowWatcherIsToldToResyncAndSlowsNobody) {
 TEST_P(WatchTest, DeletionIsTheLastWord) {
   const v1::Session session = Begin();
   WatchCall watch(stub(), session.session_id());
-  v1::WatchDeltasResponse response;
-  ASSERT_TRUE(watch.Read(&response));
+  ASSERT_TRUE(watch.Read(&response_));
   ASSERT_TRUE(Delete(session.session_id()).ok());
-  ASSERT_TRUE(watch.Read(&response));
-  EXPECT_TRUE(response.session_deleted());
-  EXPECT_FALSE(watch.Read(&response));
+  ASSERT_TRUE(watch.Read(&response_));
+  EXPECT_TRUE(response_.session_deleted());
+  EXPECT_FALSE(watch.Read(&response_));
   EXPECT_TRUE(watch.Finish().ok());
 }
 
 TEST_P(WatchTest, DrainSaysGoodbye) {
   const v1::Session session = Begin();
   WatchCall watch(stub(), session.session_id());
-  v1::WatchDeltasResponse response;
-  ASSERT_TRUE(watch.Read(&response));
+  ASSERT_TRUE(watch.Read(&response_));
   std::thread drain([this] { server().Drain(); });
-  ASSERT_TRUE(watch.Read(&response));
-  EXPECT_TRUE(response.goodbye());
-  EXPECT_FALSE(watch.Read(&response));
+  ASSERT_TRUE(watch.Read(&response_));
+  EXPECT_TRUE(response_.goodbye());
+  EXPECT_FALSE(watch.Read(&response_));
   EXPECT_TRUE(IsGoodEndOfDrain(watch.Finish()));
   drain.join();
 }
@@ -198,19 +187,17 @@ TEST_P(WatchTest, WatchersComeAndGoWhileASessionTrains) {
   const v1::Session session = Begin();
   std::atomic<bool> stop = false;
   std::thread trainer([&] {
-    std::mt19937 random(6);
     TrainCall train(stub(), session.session_id());
-    while (!stop) train.Exchange(RandomSamples(session, 3, random));
+    while (!stop) train.Exchange(RandomSamples(session, 3, random_));
   });
   for (int i = 0; i < 30; ++i) {
     WatchCall watch(stub(), session.session_id());
-    v1::WatchDeltasResponse response;
-    ASSERT_TRUE(watch.Read(&response));
-    uint64_t at = response.step();
+    ASSERT_TRUE(watch.Read(&response_));
+    uint64_t at = response_.step();
     for (int k = 0; k < i % 4; ++k) {
-      ASSERT_TRUE(watch.Read(&response));
-      EXPECT_EQ(response.base_step(), at);
-      at = response.step();
+      ASSERT_TRUE(watch.Read(&response_));
+      EXPECT_EQ(response_.base_step(), at);
+      at = response_.step();
     }
   }
   stop = true;
