@@ -77,8 +77,7 @@ Problem MakeOptimiserProblem(const std::vector<size_t>& sizes,
   const NetworkSpec network = MakeNetwork(
       {sizes.front(), {sizes.begin() + 1, sizes.end()}},
       {Activation::kTanh, Activation::kIdentity, Loss::kHalfSquaredError});
-  const std::vector<DeltaForm> forms(network.layers.size(), form);
-  const Layout layout = MakeLayout(network, batch_size, forms);
+  const Layout layout = MakeLayout(network, batch_size, form);
   Random random(5);
   Problem problem{network, layout, {}};
   problem.weights = random.Uniforms(layout.weight_count(), -1, 1);

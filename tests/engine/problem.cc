@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/engine/problem.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -159,6 +161,12 @@ Layout MakeLayout(const NetworkSpec& network, size_t batch_size,
   return *std::move(layout);
 }
 
+Layout MakeLayout(const NetworkSpec& network, size_t batch_size,
+                  DeltaForm form) {
+  return MakeLayout(network, batch_size,
+                    std::vector<DeltaForm>(network.layers.size(), form));
+}
+
 std::vector<std::vector<DeltaForm>> AllForms(size_t depth) {
   std::vector<std::vector<DeltaForm>> all;
   all.emplace_back(depth, DeltaForm::kFactored);
@@ -230,6 +238,15 @@ StepDelta StepOf(const Problem& problem, const Results& results, size_t t) {
   return {std::span(results.deltas).subspan(t * row, row),
           std::span(problem.inputs).subspan(t * inputs, inputs),
           std::span(results.scalars).subspan(t * scalars, scalars)};
+}
+
+std::vector<std::string> Fields(const std::vector<FieldViolation>& violations) {
+  std::vector<std::string> fields;
+  for (const FieldViolation& violation : violations) {
+    fields.push_back(violation.field);
+    EXPECT_FALSE(violation.description.empty()) << violation.field;
+  }
+  return fields;
 }
 
 std::vector<uint32_t> Bits(std::span<const float> numbers) {

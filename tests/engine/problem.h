@@ -89,6 +89,9 @@ NetworkSpec MakeNetwork(const Shape& shape, const Functions& functions);
 // Layout::Create without a limit.
 Layout MakeLayout(const NetworkSpec& network, size_t batch_size,
                   std::span<const DeltaForm> forms = {});
+// The same with all layers in one form.
+Layout MakeLayout(const NetworkSpec& network, size_t batch_size,
+                  DeltaForm form);
 
 // All layers FACTORED, all DENSE, and one after the other.
 std::vector<std::vector<DeltaForm>> AllForms(size_t depth);
@@ -142,6 +145,10 @@ Training TrainingOf(const Problem& problem, const LearningRate& rate);
 
 // What step t, from 0, brought.
 StepDelta StepOf(const Problem& problem, const Results& results, size_t t);
+
+// The fields that Validate complains of, in order. Adds a failure to the test
+// where it does not say what to do.
+std::vector<std::string> Fields(const std::vector<FieldViolation>& violations);
 
 // The numbers' bits: == on them tells +0 from −0, and NaN is equal to itself.
 std::vector<uint32_t> Bits(std::span<const float> numbers);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/network/network.h"
+#include "tests/engine/problem.h"
 
 namespace backprop::testing {
 namespace {
@@ -21,12 +22,7 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Names of the fields that Validate complains about.
 std::vector<std::string> Refused(const NetworkSpec& network) {
-  std::vector<std::string> fields;
-  for (const FieldViolation& violation : Validate(network)) {
-    fields.push_back(violation.field);
-    EXPECT_FALSE(violation.description.empty());
-  }
-  return fields;
+  return Fields(Validate(network));
 }
 
 NetworkSpec Network(Activation output, Loss loss) {

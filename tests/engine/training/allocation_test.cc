@@ -58,10 +58,9 @@ std::vector<Problem> Problems() {
     for (const Functions& functions : EachFunction()) {
       const NetworkSpec network = MakeNetwork(shape, functions);
       for (const DeltaForm form : {DeltaForm::kFactored, DeltaForm::kDense}) {
-        const std::vector<DeltaForm> forms(3, form);
         for (const size_t batch_size : {1, 4}) {
           problems.push_back(MakeProblem(network,
-                                         MakeLayout(network, batch_size, forms),
+                                         MakeLayout(network, batch_size, form),
                                          0.01F, kSteps, 1));
         }
       }

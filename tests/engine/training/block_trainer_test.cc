@@ -9,8 +9,7 @@
 
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "tests/engine/parameters.h"
 #include "tests/engine/problem.h"
 #include "tests/twins/replay.h"
 #include "tests/twins/twin_comparison.h"
@@ -63,11 +62,7 @@ Results TrainInBlocks(const Problem& problem) {
 class BlockTrainerTest : public ::testing::TestWithParam<Shape> {};
 
 INSTANTIATE_TEST_SUITE_P(Shapes, BlockTrainerTest, ::testing::ValuesIn(kShapes),
-                         [](const auto& instance) {
-                           return absl::StrCat(
-                               instance.param.input_size, "_",
-                               absl::StrJoin(instance.param.sizes, "_"));
-                         });
+                         ShapeName);
 
 TEST_P(BlockTrainerTest, TakesStepsOfOneSampleOnly) {
   const NetworkSpec network = MakeNetwork(

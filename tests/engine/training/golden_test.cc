@@ -111,8 +111,7 @@ void CompareStep(const GoldenRun& run, const GoldenStep& golden,
 TEST(GoldenTest, TheEngineAgreesInBothDeltaForms) {
   for (const GoldenRun& run : ReadGoldenRuns()) {
     for (const DeltaForm form : {DeltaForm::kFactored, DeltaForm::kDense}) {
-      const std::vector<DeltaForm> forms(run.network.layers.size(), form);
-      const Layout layout = MakeLayout(run.network, run.batch_size, forms);
+      const Layout layout = MakeLayout(run.network, run.batch_size, form);
       Trainer trainer;
       std::vector<float> weights = Floats(run.weights);
       for (const GoldenStep& golden : run.steps) {

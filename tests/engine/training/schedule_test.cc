@@ -14,6 +14,8 @@
 #include <variant>
 #include <vector>
 
+#include "tests/engine/problem.h"
+
 namespace backprop::testing {
 namespace {
 
@@ -142,10 +144,12 @@ TEST(PlateauTest, PatienceIsHowManyWindowsMayPass) {
   EXPECT_EQ(rate.Rate(0), 0.125F);
 }
 
+// Halves the rate after each window that is not better by a quarter.
+const Schedule kQuarterBetter = Base(ReduceOnPlateau{
+    .window_steps = 10, .factor = 0.5F, .patience = 0, .threshold = 0.25F});
+
 TEST(PlateauTest, ABetterWindowIsBetterByTheThreshold) {
-  const Schedule schedule = Base(ReduceOnPlateau{
-      .window_steps = 10, .factor = 0.5F, .patience = 0, .threshold = 0.25F});
-  LearningRate rate(schedule);
+  LearningRate rate(kQuarterBetter);
   RecordWindows(rate, 8, 1);
   RecordWindows(rate, 5.5F, 1);
   EXPECT_EQ(rate.Rate(0), 0.5F);
@@ -154,9 +158,7 @@ TEST(PlateauTest, ABetterWindowIsBetterByTheThreshold) {
 }
 
 TEST(PlateauTest, NegativeErrorsMustFallByTheThresholdToo) {
-  const Schedule schedule = Base(ReduceOnPlateau{
-      .window_steps = 10, .factor = 0.5F, .patience = 0, .threshold = 0.25F});
-  LearningRate rate(schedule);
+  LearningRate rate(kQuarterBetter);
   RecordWindows(rate, -8, 1);
   RecordWindows(rate, -10, 1);  // exactly −8 − 0.25·8: not below it
   EXPECT_EQ(rate.Rate(0), 0.25F);
@@ -249,13 +251,8 @@ TEST(SchedulePositionTest, OneThatNoScheduleComesToIsRefusedByField) {
                              .bad_windows = 2,
                              .rate = 0.1F};
   const auto refused = [&](const PlateauPosition& plateau) {
-    std::vector<std::string> fields;
-    for (const FieldViolation& violation :
-         Validate(SchedulePosition{.age = 9, .plateau = plateau}, schedule)) {
-      fields.push_back(violation.field);
-      EXPECT_FALSE(violation.description.empty());
-    }
-    return fields;
+    return Fields(
+        Validate(SchedulePosition{.age = 9, .plateau = plateau}, schedule));
   };
   EXPECT_THAT(refused(good), IsEmpty());
   const double infinite = std::numeric_limits<double>::infinity();
@@ -282,14 +279,9 @@ TEST(SchedulePositionTest, OneThatIsTooManyPeriodsAwayIsRefused) {
                      .restarts = true,
                      .period_factor = 1 + 0x1p-23F};
   const auto refused = [&](uint64_t age) {
-    std::vector<std::string> fields;
     Schedule schedule = Base(cosine);
     schedule.warmup_steps = 5;
-    for (const FieldViolation& violation :
-         Validate(SchedulePosition{.age = age}, schedule)) {
-      fields.push_back(violation.field);
-    }
-    return fields;
+    return Fields(Validate(SchedulePosition{.age = age}, schedule));
   };
   // The steps of the first 2^21 periods, and the warm-up's.
   const uint64_t periods = uint64_t{1} << 21;
@@ -309,12 +301,7 @@ TEST(SchedulePositionTest, OneThatIsTooManyPeriodsAwayIsRefused) {
 }
 
 std::vector<std::string> Refused(const Schedule& schedule) {
-  std::vector<std::string> fields;
-  for (const FieldViolation& violation : Validate(schedule)) {
-    fields.push_back(violation.field);
-    EXPECT_FALSE(violation.description.empty());
-  }
-  return fields;
+  return Fields(Validate(schedule));
 }
 
 TEST(ScheduleValidationTest, TheBaseRateIsPositiveAndFinite) {

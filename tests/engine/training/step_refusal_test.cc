@@ -11,6 +11,7 @@
 #include "engine/training/step_bounds.h"
 #include "engine/training/step_trainer.h"
 #include "tests/engine/named_optimiser.h"
+#include "tests/engine/parameters.h"
 
 namespace backprop::testing {
 namespace {
@@ -23,11 +24,9 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 std::vector<Problem> AllProblems() {
   std::vector<Problem> all;
   for (const NamedOptimiser& named : AllOptimisers()) {
-    for (const DeltaForm form : {DeltaForm::kFactored, DeltaForm::kDense}) {
-      for (const size_t batch_size : {1, 3}) {
-        all.push_back(
-            MakeOptimiserProblem({7, 5, 3}, batch_size, form, named, kSteps));
-      }
+    for (const auto& [form, batch_size] : kEveryForm) {
+      all.push_back(
+          MakeOptimiserProblem({7, 5, 3}, batch_size, form, named, kSteps));
     }
   }
   return all;
@@ -49,6 +48,15 @@ void ExpectRefusal(const Problem& problem) {
   EXPECT_EQ(results.applied, kBadStep);
   EXPECT_EQ(Bits(results.weights), Bits(expected.weights));
   EXPECT_EQ(Bits(results.state), Bits(expected.state));
+}
+
+// That not even the first step is applied.
+void ExpectRefusedAtOnce(const Problem& problem) {
+  StepTrainer trainer;
+  const Results results = Train(trainer, problem);
+  EXPECT_EQ(results.applied, 0u) << problem.name();
+  EXPECT_EQ(Bits(results.weights), Bits(problem.weights)) << problem.name();
+  EXPECT_EQ(Bits(results.state), Bits(problem.state)) << problem.name();
 }
 
 // The last target of the bad step.
@@ -80,11 +88,7 @@ TEST(StepRefusalTest, HugeDeltasLeaveWeightsAndStateUnchanged) {
   for (Problem problem : AllProblems()) {
     problem.schedule.learning_rate = 1e37F;
     if (problem.layout.rule() == rules::Adagrad::kRule) continue;
-    StepTrainer trainer;
-    const Results results = Train(trainer, problem);
-    EXPECT_EQ(results.applied, 0u);
-    EXPECT_EQ(Bits(results.weights), Bits(problem.weights));
-    EXPECT_EQ(Bits(results.state), Bits(problem.state));
+    ExpectRefusedAtOnce(problem);
   }
 }
 
@@ -92,11 +96,7 @@ TEST(StepRefusalTest, RatesThatAreNoNumbersAreRefused) {
   for (Problem problem : AllProblems()) {
     for (const float rate : {kNan, kInfinity}) {
       problem.schedule.learning_rate = rate;
-      StepTrainer trainer;
-      const Results results = Train(trainer, problem);
-      EXPECT_EQ(results.applied, 0u);
-      EXPECT_EQ(Bits(results.weights), Bits(problem.weights));
-      EXPECT_EQ(Bits(results.state), Bits(problem.state));
+      ExpectRefusedAtOnce(problem);
     }
   }
 }
@@ -108,10 +108,8 @@ TEST(StepRefusalTest, HugeWeightsAreRefusedWhereDecayReadsThem) {
         MakeOptimiserProblem({2, 1}, 1, DeltaForm::kFactored, named, kSteps);
     problem.inputs.assign(problem.inputs.size(), 0.0F);  // E sees no weight
     problem.weights[0] = 0x1p120F;
-    StepTrainer trainer;
-    const Results results = Train(trainer, problem);
-    EXPECT_EQ(results.applied, 0u) << name;
-    EXPECT_EQ(Bits(results.weights), Bits(problem.weights)) << name;
+    SCOPED_TRACE(name);
+    ExpectRefusedAtOnce(problem);
   }
 }
 

@@ -12,17 +12,13 @@
 
 #include "engine/random/dropout.h"
 #include "tests/engine/named_optimiser.h"
+#include "tests/engine/parameters.h"
 #include "tests/twins/replay.h"
 
 namespace backprop::testing {
 namespace {
 
 constexpr size_t kSteps = 30;
-
-struct Form {
-  DeltaForm form;
-  size_t batch_size;
-};
 
 class StepTrainerTest : public ::testing::TestWithParam<Form> {
  protected:
@@ -42,16 +38,7 @@ class StepTrainerTest : public ::testing::TestWithParam<Form> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Forms, StepTrainerTest,
-                         ::testing::Values(Form{DeltaForm::kFactored, 1},
-                                           Form{DeltaForm::kFactored, 3},
-                                           Form{DeltaForm::kDense, 1},
-                                           Form{DeltaForm::kDense, 3}),
-                         [](const auto& test) {
-                           const bool dense =
-                               test.param.form == DeltaForm::kDense;
-                           return std::string(dense ? "Dense" : "Factored") +
-                                  std::to_string(test.param.batch_size);
-                         });
+                         ::testing::ValuesIn(kEveryForm), FormName);
 
 TEST_P(StepTrainerTest, AReplicaOfRowsAndScalarsHasTheSameBits) {
   for (const NamedOptimiser& named : AllOptimisers()) {

@@ -9,6 +9,7 @@
 
 #include "engine/training/step_trainer.h"
 #include "engine/training/trainer.h"
+#include "tests/engine/parameters.h"
 #include "tests/engine/problem.h"
 #include "tests/twins/twin_comparison.h"
 
@@ -20,8 +21,7 @@ constexpr size_t kSteps = 100;
 const DeltaForm kForms[] = {DeltaForm::kFactored, DeltaForm::kDense};
 
 Problem Make(const NetworkSpec& network, DeltaForm form, size_t batch_size) {
-  const std::vector<DeltaForm> forms(network.layers.size(), form);
-  return MakeProblem(network, MakeLayout(network, batch_size, forms), 0.05F,
+  return MakeProblem(network, MakeLayout(network, batch_size, form), 0.05F,
                      kSteps, 11);
 }
 
@@ -32,27 +32,25 @@ std::span<float> Biases(Problem& problem, size_t k) {
 }
 
 TEST(TrainerExtremesTest, DeadRelusStayAsTheyAreAndTheRestLearns) {
-  for (const DeltaForm form : kForms) {
-    for (const size_t batch_size : {1, 3}) {
-      Problem problem = Make(
-          MakeNetwork({4, {5, 2}}, {Activation::kRelu, Activation::kIdentity,
-                                    Loss::kHalfSquaredError}),
-          form, batch_size);
-      std::ranges::fill(Biases(problem, 0), -100.0F);
-      Trainer trainer;
-      const Results results = Train(trainer, problem);
-      ASSERT_EQ(results.applied, kSteps);
-      const size_t output_bias = problem.layout.layers()[1].bias_begin;
-      for (size_t i = 0; i < results.weights.size(); ++i) {
-        if (i < output_bias) {
-          EXPECT_EQ(results.weights[i], problem.weights[i]) << i;
-        } else {
-          EXPECT_NE(results.weights[i], problem.weights[i]) << i;
-        }
+  for (const auto& [form, batch_size] : kEveryForm) {
+    Problem problem =
+        Make(MakeNetwork({4, {5, 2}}, {Activation::kRelu, Activation::kIdentity,
+                                       Loss::kHalfSquaredError}),
+             form, batch_size);
+    std::ranges::fill(Biases(problem, 0), -100.0F);
+    Trainer trainer;
+    const Results results = Train(trainer, problem);
+    ASSERT_EQ(results.applied, kSteps);
+    const size_t output_bias = problem.layout.layers()[1].bias_begin;
+    for (size_t i = 0; i < results.weights.size(); ++i) {
+      if (i < output_bias) {
+        EXPECT_EQ(results.weights[i], problem.weights[i]) << i;
+      } else {
+        EXPECT_NE(results.weights[i], problem.weights[i]) << i;
       }
-      ExpectNearTwin({problem}, Weights::kSame,
-                     {.difference = 0x1p-17, .kink = 1e-5});
     }
+    ExpectNearTwin({problem}, Weights::kSame,
+                   {.difference = 0x1p-17, .kink = 1e-5});
   }
 }
 
@@ -108,28 +106,25 @@ TEST(TrainerExtremesTest, CertainSoftmaxIsFlatNotBroken) {
 }
 
 TEST(TrainerExtremesTest, InputsOfAllSizesMeet) {
-  for (const DeltaForm form : kForms) {
-    for (const size_t batch_size : {1, 3}) {
-      Problem problem = Make(
-          MakeNetwork({16, {8, 3}}, {Activation::kTanh, Activation::kSoftmax,
-                                     Loss::kCrossEntropy}),
-          form, batch_size);
-      // Input j is of order 10^(j mod 8 − 4), its weights of 10^−(j mod 8 − 4).
-      const auto size = [](size_t j) {
-        return std::pow(10.0F, static_cast<float>(j % 8) - 4.0F);
-      };
-      for (size_t i = 0; i < problem.inputs.size(); ++i) {
-        problem.inputs[i] *= size(i % 16);
-      }
-      for (size_t i = 0; i < 8 * size_t{16}; ++i) {
-        problem.weights[i] /= size(i % 16);
-      }
-      problem.schedule.learning_rate =
-          1e-9F;  // the largest inputs allow no more
-      // D of the first layer is of order 10^3·α.
-      ExpectNearTwin({problem}, Weights::kSame,
-                     {.difference = 0x1p-17 * 1e3, .kink = 1e-5});
+  for (const auto& [form, batch_size] : kEveryForm) {
+    Problem problem =
+        Make(MakeNetwork({16, {8, 3}}, {Activation::kTanh, Activation::kSoftmax,
+                                        Loss::kCrossEntropy}),
+             form, batch_size);
+    // Input j is of order 10^(j mod 8 − 4), its weights of 10^−(j mod 8 − 4).
+    const auto size = [](size_t j) {
+      return std::pow(10.0F, static_cast<float>(j % 8) - 4.0F);
+    };
+    for (size_t i = 0; i < problem.inputs.size(); ++i) {
+      problem.inputs[i] *= size(i % 16);
     }
+    for (size_t i = 0; i < 8 * size_t{16}; ++i) {
+      problem.weights[i] /= size(i % 16);
+    }
+    problem.schedule.learning_rate = 1e-9F;  // the largest inputs allow no more
+    // D of the first layer is of order 10^3·α.
+    ExpectNearTwin({problem}, Weights::kSame,
+                   {.difference = 0x1p-17 * 1e3, .kink = 1e-5});
   }
 }
 

@@ -7,8 +7,7 @@
 
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "tests/engine/parameters.h"
 #include "tests/engine/problem.h"
 #include "tests/twins/twin_comparison.h"
 
@@ -49,11 +48,7 @@ std::vector<Problem> ProblemsOf(const Shape& shape, float learning_rate) {
 class LargeTrainerTest : public ::testing::TestWithParam<Shape> {};
 
 INSTANTIATE_TEST_SUITE_P(Shapes, LargeTrainerTest, ::testing::ValuesIn(kShapes),
-                         [](const auto& instance) {
-                           return absl::StrCat(
-                               instance.param.input_size, "_",
-                               absl::StrJoin(instance.param.sizes, "_"));
-                         });
+                         ShapeName);
 
 TEST_P(LargeTrainerTest, EveryStepIsTheTwinsStepFromTheSameWeights) {
   ExpectNearTwin(ProblemsOf(GetParam(), kLearningRate), Weights::kSame,

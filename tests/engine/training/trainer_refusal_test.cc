@@ -10,6 +10,7 @@
 
 #include "engine/contract/delta.h"
 #include "engine/training/trainer.h"
+#include "tests/engine/parameters.h"
 #include "tests/engine/problem.h"
 #include "tests/twins/replay.h"
 
@@ -26,18 +27,12 @@ constexpr size_t kBadStep = 6;
 const Shape kDeepShapes[] = {
     {5, {6, 4, 3}}, {20, {120, 100, 3}}, {4, {100, 95}}};
 
-struct Form {
-  DeltaForm form;
-  size_t batch_size;
-};
-
 class TrainerRefusalTest : public ::testing::TestWithParam<Form> {
  protected:
   Problem Make(const NetworkSpec& network, size_t steps) const {
-    const std::vector<DeltaForm> forms(network.layers.size(), GetParam().form);
-    return MakeProblem(network,
-                       MakeLayout(network, GetParam().batch_size, forms), 0.05F,
-                       steps, 7);
+    return MakeProblem(
+        network, MakeLayout(network, GetParam().batch_size, GetParam().form),
+        0.05F, steps, 7);
   }
 
   Problem MakeDeep(const Shape& shape) const {
@@ -46,12 +41,17 @@ class TrainerRefusalTest : public ::testing::TestWithParam<Form> {
                 kSteps);
   }
 
+  // One step.
+  Problem MakeSmall(const Shape& shape, Activation hidden,
+                    Activation output) const {
+    return Make(MakeNetwork(shape, {hidden, output, Loss::kHalfSquaredError}),
+                1);
+  }
+
   // One weight, one bias, identity, all numbers 0.
   Problem MakeTiny() const {
-    Problem problem = Make(
-        MakeNetwork({1, {1}}, {Activation::kIdentity, Activation::kIdentity,
-                               Loss::kHalfSquaredError}),
-        1);
+    Problem problem =
+        MakeSmall({1, {1}}, Activation::kIdentity, Activation::kIdentity);
     problem.weights = {0, 0};
     problem.inputs.assign(GetParam().batch_size, 0.0F);
     problem.targets.assign(GetParam().batch_size, 0.0F);
@@ -93,16 +93,7 @@ class TrainerRefusalTest : public ::testing::TestWithParam<Form> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Forms, TrainerRefusalTest,
-                         ::testing::Values(Form{DeltaForm::kFactored, 1},
-                                           Form{DeltaForm::kFactored, 3},
-                                           Form{DeltaForm::kDense, 1},
-                                           Form{DeltaForm::kDense, 3}),
-                         [](const auto& instance) {
-                           const bool dense =
-                               instance.param.form == DeltaForm::kDense;
-                           return std::string(dense ? "Dense" : "Factored") +
-                                  std::to_string(instance.param.batch_size);
-                         });
+                         ::testing::ValuesIn(kEveryForm), FormName);
 
 TEST_P(TrainerRefusalTest, LearningRatesThatAreNoNumbersOrHugeAreRefused) {
   for (const Shape& shape : kDeepShapes) {
@@ -202,9 +193,7 @@ TEST_P(TrainerRefusalTest, OverflowInAHiddenLayerIsNotLostInRelu) {
   // z of the hidden unit is +∞ − ∞ = NaN. Taken for 0, it would leave every
   // other number of the step finite.
   Problem problem =
-      Make(MakeNetwork({2, {1, 1}}, {Activation::kRelu, Activation::kIdentity,
-                                     Loss::kHalfSquaredError}),
-           1);
+      MakeSmall({2, {1, 1}}, Activation::kRelu, Activation::kIdentity);
   problem.weights = {0x1p96F, -0x1p96F, 0, 1, 0};
   problem.inputs.assign(2 * GetParam().batch_size, 0x1p40F);
   ExpectRefusedAtOnce(problem);
@@ -215,9 +204,7 @@ TEST_P(TrainerRefusalTest,
   // The hidden unit's a is +∞, the output sigmoid(+∞) = 1 without any slope: δ
   // is 0, but D = 0·∞ would be NaN.
   Problem problem =
-      Make(MakeNetwork({1, {1, 1}}, {Activation::kRelu, Activation::kSigmoid,
-                                     Loss::kHalfSquaredError}),
-           1);
+      MakeSmall({1, {1, 1}}, Activation::kRelu, Activation::kSigmoid);
   problem.weights = {0x1p96F, 0, 1, 0};
   problem.inputs.assign(GetParam().batch_size, 0x1p40F);
   ExpectRefusedAtOnce(problem);
@@ -226,10 +213,8 @@ TEST_P(TrainerRefusalTest,
 TEST_P(TrainerRefusalTest, AnOverflowingSignalIsRefused) {
   // δ of the output is about 2^60, and through two weights of 2^90 it
   // overflows, though outputs, error and the upper layers' deltas do not.
-  Problem problem = Make(
-      MakeNetwork({1, {1, 1, 1}}, {Activation::kIdentity, Activation::kIdentity,
-                                   Loss::kHalfSquaredError}),
-      1);
+  Problem problem =
+      MakeSmall({1, {1, 1, 1}}, Activation::kIdentity, Activation::kIdentity);
   problem.schedule.learning_rate = 0x1p-100F;
   problem.weights = {0, 0, 0x1p90F, 0, 0x1p90F, 0};
   problem.inputs.assign(GetParam().batch_size, 1.0F);

@@ -9,8 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "tests/engine/parameters.h"
 #include "tests/engine/problem.h"
 #include "tests/twins/twin_comparison.h"
 
@@ -62,11 +61,7 @@ std::vector<Problem> ProblemsOf(const Shape& shape, float learning_rate,
 class TrainerTest : public ::testing::TestWithParam<Shape> {};
 
 INSTANTIATE_TEST_SUITE_P(Shapes, TrainerTest, ::testing::ValuesIn(kShapes),
-                         [](const auto& instance) {
-                           return absl::StrCat(
-                               instance.param.input_size, "_",
-                               absl::StrJoin(instance.param.sizes, "_"));
-                         });
+                         ShapeName);
 
 TEST_P(TrainerTest, EveryStepIsTheTwinsStepFromTheSameWeights) {
   ExpectNearTwin(ProblemsOf(GetParam(), kLearningRate, 60), Weights::kSame,
