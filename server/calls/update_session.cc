@@ -106,22 +106,17 @@ absl::StatusOr<SessionSpec> Updated(const v1::UpdateSessionRequest& request,
                                     const Layout& layout) {
   const v1::SessionSpec present = SpecToProto(before, layout);
   v1::SessionSpec proto = present;
-  proto.clear_input();
-  proto.clear_initialiser();
   Violations violations = CheckMask(request.update_mask(), proto);
   if (!violations.empty()) return InvalidFields(violations);
   absl::Status status = Merge(request, &proto);
   if (!status.ok()) return status;
-  auto given = SpecFromProto(proto, /*weights_given=*/true);
-  if (!given.ok()) return given;
-  SessionSpec after = before;
-  after.network = std::move(given->network);
-  after.optimiser = given->optimiser;
-  after.schedule = given->schedule;
-  after.digest_every = given->digest_every;
+  auto after = SpecFromProto(proto, /*weights_given=*/!before.initialiser);
+  if (!after.ok()) return after;
   violations = CheckLayout(present.optimiser(), before.rule, proto.optimiser(),
-                           given->rule);
+                           after->rule);
   if (!violations.empty()) return InvalidFields(violations);
+  // The one thing that a spec has and no message of it: for good.
+  after->rule = before.rule;
   return after;
 }
 

@@ -56,6 +56,8 @@ void Change(Message& message, const FieldDescriptor& field) {
     reflection.SetUInt32(&message, &field, 9);
   } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_UINT64) {
     reflection.SetUInt64(&message, &field, 9);
+  } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
+    reflection.SetString(&message, &field, "another");
   } else {
     FAIL() << field.full_name() << ": say here how to change it";
   }
@@ -118,6 +120,8 @@ TEST_F(LiveFieldsTest, WhatIsMarkedIsWhatUpdateSessionChanges) {
               request.spec().DebugString());
     EXPECT_NE(response.session().spec().DebugString(),
               session.spec().DebugString());
+    EXPECT_EQ(Get(session.session_id()).spec().DebugString(),
+              request.spec().DebugString());
   }
   EXPECT_GE(live, 18);
   EXPECT_GE(ways.size(), 60u);
