@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/translation/spec.h"
 
-#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -12,6 +11,7 @@
 #include "server/translation/message_limits.h"
 #include "server/translation/network.h"
 #include "server/translation/optimiser.h"
+#include "server/translation/timestamp.h"
 
 namespace backprop {
 namespace {
@@ -125,13 +125,7 @@ void SessionToProto(const Session& session, v1::Session* proto) {
   proto->set_learning_rate(moment.learning_rate);
   proto->set_has_writer(moment.has_writer);
   proto->set_forked_from(session.forked_from());
-  using std::chrono::nanoseconds;
-  using std::chrono::seconds;
-  const auto since_epoch = session.created().time_since_epoch();
-  const auto whole = std::chrono::duration_cast<seconds>(since_epoch);
-  proto->mutable_create_time()->set_seconds(whole.count());
-  proto->mutable_create_time()->set_nanos(static_cast<int32_t>(
-      std::chrono::duration_cast<nanoseconds>(since_epoch - whole).count()));
+  TimeToProto(session.created(), proto->mutable_create_time());
 }
 
 }  // namespace backprop

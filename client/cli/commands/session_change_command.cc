@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "client/cli/commands/session_json.h"
+#include "client/cli/commands/message_json.h"
 #include "client/cli/flags/live_flags.h"
 #include "client/cli/text/number_text.h"
 #include "client/cpp/training_client.h"
@@ -98,7 +98,7 @@ absl::Status Fork(const GlobalFlags& global, const ForkFlags& flags) {
   if (!status.ok()) return status;
   absl::StatusOr<v1::Session> session = client.CreateSession(request);
   if (!session.ok()) return session.status();
-  std::cout << (global.json ? SessionJson(*session) : session->session_id())
+  std::cout << (global.json ? MessageJson(*session) : session->session_id())
             << "\n";
   return absl::OkStatus();
 }

@@ -8,9 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "client/cli/commands/message_json.h"
 #include "client/cli/commands/session_change_command.h"
 #include "client/cli/commands/session_file_command.h"
-#include "client/cli/commands/session_json.h"
 #include "client/cli/commands/session_text.h"
 #include "client/cli/flags/command.h"
 #include "client/cli/flags/spec_flags.h"
@@ -39,7 +39,7 @@ absl::Status Create(const GlobalFlags& global, const CreateFlags& flags) {
   auto session =
       TrainingClient(global.address, global.client).CreateSession(request);
   if (!session.ok()) return session.status();
-  std::cout << (global.json ? SessionJson(*session) : session->session_id())
+  std::cout << (global.json ? MessageJson(*session) : session->session_id())
             << "\n";
   return absl::OkStatus();
 }
@@ -54,7 +54,7 @@ absl::Status List(const GlobalFlags& global) {
     if (!page.ok()) return page.status();
     for (const v1::Session& session : page->sessions()) {
       if (global.json) {
-        std::cout << SessionJson(session) << "\n";
+        std::cout << MessageJson(session) << "\n";
       } else {
         sessions.push_back(session);
       }
@@ -68,7 +68,7 @@ absl::Status List(const GlobalFlags& global) {
 absl::Status Describe(const GlobalFlags& global, const std::string& id) {
   auto session = TrainingClient(global.address, global.client).GetSession(id);
   if (!session.ok()) return session.status();
-  std::cout << (global.json ? SessionJson(*session) + "\n"
+  std::cout << (global.json ? MessageJson(*session) + "\n"
                             : SessionText(*session));
   return absl::OkStatus();
 }

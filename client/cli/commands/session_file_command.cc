@@ -7,7 +7,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "client/cli/commands/session_json.h"
+#include "client/cli/commands/message_json.h"
 #include "client/cli/data/file_bytes.h"
 #include "client/cli/flags/output_flag.h"
 #include "client/cli/text/number_text.h"
@@ -71,7 +71,7 @@ absl::Status Restore(const GlobalFlags& global, const std::string& path) {
   auto session =
       TrainingClient(global.address, global.client).CreateSession(request);
   if (!session.ok()) return session.status();
-  std::cout << (global.json ? SessionJson(*session) : session->session_id())
+  std::cout << (global.json ? MessageJson(*session) : session->session_id())
             << "\n";
   return absl::OkStatus();
 }

@@ -1,38 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cli/commands/session_text.h"
 
-#include <array>
-#include <ctime>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "client/cli/flags/layer_text.h"
 #include "client/cli/flags/spec_text.h"
 #include "client/cli/text/number_text.h"
+#include "client/cli/text/settings_text.h"
 #include "client/cli/text/table.h"
-#include "client/cli/text/wrapped.h"
+#include "client/cli/text/time_text.h"
 
 namespace backprop::cli {
 namespace {
 
+using Settings = std::vector<std::pair<std::string, std::string>>;
 using Rows = std::vector<std::vector<std::string>>;
-
-// What 80 columns leave beside the longest label, "learning rate".
-constexpr size_t kValueColumns = 65;
-
-// format: strftime's. UTC, so that it reads the same wherever it is typed.
-std::string TimeText(const google::protobuf::Timestamp& time,
-                     const char* format) {
-  const auto seconds = static_cast<std::time_t>(time.seconds());
-  std::tm parts{};
-  std::array<char, 64> text{};
-  if (gmtime_r(&seconds, &parts) == nullptr ||
-      std::strftime(text.data(), text.size(), format, &parts) == 0) {
-    return "?";
-  }
-  return text.data();
-}
 
 // How much room so many vectors as long as the weights take.
 std::string SizeText(const v1::Layout& layout, uint64_t vectors) {
@@ -40,56 +23,43 @@ std::string SizeText(const v1::Layout& layout, uint64_t vectors) {
                   static_cast<double>(vectors * sizeof(float)));
 }
 
-void AddSettings(const v1::Session& session, Rows* rows) {
+void AddSettings(const v1::Session& session, Settings* settings) {
   const v1::SessionSpec& spec = session.spec();
   const v1::Optimiser& optimiser = spec.optimiser();
-  rows->push_back({"input", InputText(spec)});
-  rows->push_back({"initialiser", InitialiserText(spec)});
-  rows->push_back({"loss", LossNumbers(spec)});
-  rows->push_back({"optimiser", OptimiserNumbers(optimiser)});
+  settings->push_back({"input", InputText(spec)});
+  settings->push_back({"initialiser", InitialiserText(spec)});
+  settings->push_back({"loss", LossNumbers(spec)});
+  settings->push_back({"optimiser", OptimiserNumbers(optimiser)});
   if (const std::string decay = DecayText(optimiser); !decay.empty()) {
-    rows->push_back({"decay", decay});
+    settings->push_back({"decay", decay});
   }
   if (const std::string clipping = ClippingText(optimiser.clipping());
       !clipping.empty()) {
-    rows->push_back({"clipping", clipping});
+    settings->push_back({"clipping", clipping});
   }
-  rows->push_back({"schedule", ScheduleNumbers(optimiser.schedule())});
-  rows->push_back({"batch size",
-                   absl::StrCat(Grouped(spec.batch_size()),
-                                spec.batch_size() == 1 ? " sample" : " samples",
-                                " a step")});
-  rows->push_back(
+  settings->push_back({"schedule", ScheduleNumbers(optimiser.schedule())});
+  settings->push_back(
+      {"batch size",
+       absl::StrCat(Grouped(spec.batch_size()),
+                    spec.batch_size() == 1 ? " sample" : " samples",
+                    " a step")});
+  settings->push_back(
       {"digests", absl::StrCat("every ", Grouped(spec.digest_every()),
                                spec.digest_every() == 1 ? " step" : " steps")});
 }
 
-void AddState(const v1::Session& session, Rows* rows) {
-  rows->push_back({"step", Grouped(session.step())});
-  rows->push_back({"next offset", Grouped(session.next_offset())});
-  rows->push_back({"learning rate",
-                   absl::StrCat(session.learning_rate(), " in the next step")});
-  rows->push_back({"writer", session.has_writer() ? "a client trains it now"
-                                                  : "none at the moment"});
-  rows->push_back(
-      {"created", TimeText(session.create_time(), "%Y-%m-%d %H:%M:%S UTC")});
+void AddState(const v1::Session& session, Settings* settings) {
+  settings->push_back({"step", Grouped(session.step())});
+  settings->push_back({"next offset", Grouped(session.next_offset())});
+  settings->push_back({"learning rate", absl::StrCat(session.learning_rate(),
+                                                     " in the next step")});
+  settings->push_back({"writer", session.has_writer() ? "a client trains it now"
+                                                      : "none at the moment"});
+  settings->push_back({"created", TimeText(session.create_time().seconds(),
+                                           "%Y-%m-%d %H:%M:%S UTC")});
   if (!session.forked_from().empty()) {
-    rows->push_back({"forked from", session.forked_from()});
+    settings->push_back({"forked from", session.forked_from()});
   }
-}
-
-// A line for each, and more where it is too long for one.
-std::string SettingsText(const Rows& settings) {
-  Rows rows;
-  for (const std::vector<std::string>& setting : settings) {
-    std::string label = setting[0];
-    const std::vector<std::string> lines =
-        absl::StrSplit(Wrapped(setting[1], kValueColumns), '\n');
-    for (const std::string& line : lines) {
-      rows.push_back({std::exchange(label, ""), line});
-    }
-  }
-  return TableText({{""}, {""}}, rows);
 }
 
 std::string LayersText(const v1::Session& session) {
@@ -125,7 +95,7 @@ std::string SessionListText(const std::vector<v1::Session>& sessions) {
   for (const v1::Session& session : sessions) {
     rows.push_back({session.session_id(), Grouped(session.step()),
                     session.has_writer() ? "training" : "idle",
-                    TimeText(session.create_time(), "%Y-%m-%d %H:%M"),
+                    TimeText(session.create_time().seconds(), "%Y-%m-%d %H:%M"),
                     NetworkText(session.spec())});
   }
   return TableText({{"SESSION"},
@@ -138,20 +108,20 @@ std::string SessionListText(const std::vector<v1::Session>& sessions) {
 
 std::string SessionText(const v1::Session& session) {
   const v1::Layout& layout = session.layout();
-  Rows rows = {{"session", session.session_id()},
-               {"network", NetworkText(session.spec())},
-               {"weights", absl::StrCat(Grouped(layout.weight_count()), ", ",
-                                        SizeText(layout, 1))}};
+  Settings settings = {{"session", session.session_id()},
+                       {"network", NetworkText(session.spec())},
+                       {"weights", absl::StrCat(Grouped(layout.weight_count()),
+                                                ", ", SizeText(layout, 1))}};
   if (layout.state_count() > 0) {
-    rows.push_back(
+    settings.push_back(
         {"state",
          absl::StrCat(layout.state_count(),
                       layout.state_count() == 1 ? " number" : " numbers",
                       " a weight, ", SizeText(layout, layout.state_count()))});
   }
-  AddSettings(session, &rows);
-  AddState(session, &rows);
-  return absl::StrCat(SettingsText(rows), "\n", LayersText(session));
+  AddSettings(session, &settings);
+  AddState(session, &settings);
+  return absl::StrCat(SettingsText(settings), "\n", LayersText(session));
 }
 
 }  // namespace backprop::cli

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sessions as people read them; for programs there is session_json.h.
+// Sessions as people read them; for programs there is message_json.h.
 #ifndef BACKPROP_CLIENT_CLI_COMMANDS_SESSION_TEXT_H_
 #define BACKPROP_CLIENT_CLI_COMMANDS_SESSION_TEXT_H_
 

@@ -8,6 +8,8 @@
 #include "client/cli/text/near_name.h"
 #include "client/cli/text/number_text.h"
 #include "client/cli/text/progress.h"
+#include "client/cli/text/settings_text.h"
+#include "client/cli/text/time_text.h"
 #include "client/cli/text/wrapped.h"
 
 namespace backprop::cli {
@@ -58,6 +60,20 @@ TEST(NumberTextTest, BytesHaveUnits) {
 
 TEST(NumberTextTest, DigestsHaveAllTheirDigits) {
   EXPECT_EQ(DigestText(0x123456789abcdef), "0123456789abcdef");
+}
+
+TEST(TimeTextTest, SaysWhenInUtc) {
+  EXPECT_EQ(TimeText(0, "%Y-%m-%d %H:%M:%S"), "1970-01-01 00:00:00");
+  EXPECT_EQ(TimeText(1'795'882'812, "%Y-%m-%d %H:%M"), "2026-11-28 16:20");
+  EXPECT_EQ(TimeText(int64_t{1} << 62, "%Y"), "?");
+}
+
+TEST(SettingsTextTest, LongValuesGoOnUnderThemselves) {
+  const std::string word(30, 'x');
+  EXPECT_EQ(SettingsText({{"a", "1"}, {"label", word + " " + word + " y"}}),
+            "a      1\nlabel  " + word + " " + word + " y\n");
+  EXPECT_EQ(SettingsText({{"a", word + " " + word + " " + word}}),
+            "a  " + word + " " + word + "\n   " + word + "\n");
 }
 
 TEST(WrappedTest, LinesBreakBetweenWords) {

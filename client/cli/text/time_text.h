@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef BACKPROP_CLIENT_CLI_TEXT_TIME_TEXT_H_
+#define BACKPROP_CLIENT_CLI_TEXT_TIME_TEXT_H_
+
+#include <cstdint>
+#include <string>
+
+namespace backprop::cli {
+
+// A moment in UTC, so that it reads the same wherever it is typed. seconds:
+// since 1970; format: strftime's.
+std::string TimeText(int64_t seconds, const char* format);
+
+}  // namespace backprop::cli
+
+#endif  // BACKPROP_CLIENT_CLI_TEXT_TIME_TEXT_H_
