@@ -3,8 +3,6 @@
 
 #include <cblas.h>
 
-#include <string_view>
-
 namespace backprop::blas {
 namespace {
 
@@ -35,9 +33,13 @@ void Multiply(size_t m, size_t n, size_t k, float alpha, Operand a, Operand b,
               Int(b.stride), beta, c, Int(c_stride));
 }
 
+std::string_view Config() { return openblas_get_config(); }
+
+std::string_view CoreName() { return openblas_get_corename(); }
+
 bool TakesSmallAsTheyLie() {
   static const bool takes = [] {
-    const std::string_view core = openblas_get_corename();
+    const std::string_view core = CoreName();
     return core == "SkylakeX" || core == "Cooperlake" ||
            core == "SapphireRapids";
   }();

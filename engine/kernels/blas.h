@@ -7,6 +7,7 @@
 #define BACKPROP_ENGINE_KERNELS_BLAS_H_
 
 #include <cstddef>
+#include <string_view>
 
 namespace backprop::blas {
 
@@ -29,6 +30,13 @@ void MultiplyVector(Operand a, size_t rows, size_t cols, const float* x,
 // c_stride numbers from row to row.
 void Multiply(size_t m, size_t n, size_t k, float alpha, Operand a, Operand b,
               float beta, float* c, size_t c_stride);
+
+// OpenBLAS's version and how it was built, in its own words. For people.
+std::string_view Config();
+
+// The type of CPU whose kernels OpenBLAS has chosen at start-up: "SkylakeX".
+// What products round to depends on it.
+std::string_view CoreName();
 
 // Some of OpenBLAS' kernels (those for AVX-512) take small products as they
 // lie, where others repack both matrices first. Small is: m·n·k up to
