@@ -209,4 +209,12 @@ std::unique_ptr<WatchStream> TrainingClient::Watch(
                                        options.with_state);
 }
 
+absl::StatusOr<v1::GetServerInfoResponse> TrainingClient::GetServerInfo() {
+  v1::GetServerInfoResponse response;
+  absl::Status status =
+      FromGrpc(stub_->GetServerInfo(WithDeadline().get(), {}, &response));
+  if (!status.ok()) return status;
+  return response;
+}
+
 }  // namespace backprop

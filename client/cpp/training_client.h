@@ -87,6 +87,9 @@ class TrainingClient {
   std::unique_ptr<WatchStream> Watch(const std::string& session_id,
                                      const WatchOptions& options);
 
+  // What the server is, how it computes, and its limits.
+  absl::StatusOr<v1::GetServerInfoResponse> GetServerInfo();
+
  private:
   // A context that carries the metadata.
   std::unique_ptr<grpc::ClientContext> NewContext() const;

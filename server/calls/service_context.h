@@ -5,6 +5,7 @@
 #define BACKPROP_SERVER_CALLS_SERVICE_CONTEXT_H_
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,6 +31,8 @@ struct ServiceContext {
   Metrics& metrics;
   SessionTable& sessions;
   ComputePool& pool;
+  const std::chrono::system_clock::time_point start_time =
+      std::chrono::system_clock::now();
   std::atomic<bool> draining = false;
   Budget pending_calls;     // waiting for or in a turn
   Budget pending_bytes;     // of those calls' requests

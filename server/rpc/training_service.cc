@@ -9,6 +9,7 @@
 #include "backprop/v1/training_service.grpc.pb.h"
 #include "server/calls/create_session.h"
 #include "server/calls/delete_session.h"
+#include "server/calls/get_server_info.h"
 #include "server/calls/get_session.h"
 #include "server/calls/list_sessions.h"
 #include "server/calls/predict.h"
@@ -79,6 +80,7 @@ class TrainingService final : public v1::TrainingService::Service {
                   [this](Rpc*, const ByteBuffer* request) noexcept {
                     return OpenWatchDeltas(context_, streams_, *request);
                   });
+    AtOnce("GetServerInfo", AnswerGetServerInfo);
   }
 
  private:

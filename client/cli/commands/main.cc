@@ -126,6 +126,7 @@ int Main(int argc, char** argv) {
   AddSessionCommand(app, flags, action);
   AddWatchCommand(app, flags, action);
   AddWeightsCommand(app, flags, action);
+  AddServerCommand(app, flags, action);
   const absl::StatusOr<bool> go_on = app.Parse(argc, argv);
   if (go_on.ok() && !*go_on) return 0;
   absl::Status status;

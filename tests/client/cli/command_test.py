@@ -123,6 +123,25 @@ class TrainTest(ServedTest):
                       self.fails(1, "train", *self.csv_data, "--session", session))
 
 
+class ServerTest(ServedTest):
+    def test_people_read_what_the_server_is(self) -> None:
+        said = self.succeeds("server")
+        self.assertLessEqual(max(map(len, said.splitlines())), 80, said)
+        column = said.index(self.address)  # of all values
+        rows = {line[:column].strip(): line[column:] for line in said.splitlines()}
+        self.assertRegex(rows["version"], r"^\d+\.\d+\.\d+$")
+        self.assertRegex(rows["started"], r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$")
+        self.assertRegex(rows["matrix products"], r"^OpenBLAS ")
+        self.assertEqual(rows["max-message-bytes"], "16,777,216 B")
+        self.assertEqual(rows["max-pending-calls"], "4,096")
+
+    def test_programs_read_an_object(self) -> None:
+        (server,) = self.objects("server")
+        self.assertEqual(server["limits"]["max_sessions"], "10000")
+        self.assertGreaterEqual(server["compute"]["threads"], 1)
+        self.assertRegex(server["start_time"], r"^\d{4}-\d\d-\d\dT")
+
+
 class SessionTest(ServedTest):
     def test_a_session_is_made_listed_described_and_deleted(self) -> None:
         session = self.succeeds("session", "create", "--input-size", "2", "--layers", "3:relu,1").strip()

@@ -146,6 +146,22 @@ TEST_F(TrainingClientTest, UnaryCallsHaveADeadline) {
   EXPECT_EQ(session->session_id(), "abc");
 }
 
+TEST_F(TrainingClientTest, TheServerIsAskedAboutItselfWithADeadline) {
+  EXPECT_CALL(*stub_, GetServerInfo(_, _, _))
+      .WillOnce(Invoke([](grpc::ClientContext* context,
+                          const v1::GetServerInfoRequest&,
+                          v1::GetServerInfoResponse* response) {
+        EXPECT_LT(context->deadline(),
+                  std::chrono::system_clock::now() + std::chrono::minutes(2));
+        response->mutable_limits()->set_max_message_bytes(7);
+        return grpc::Status();
+      }))
+      .WillOnce(Return(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "old")));
+  EXPECT_EQ(client_.GetServerInfo()->limits().max_message_bytes(), 7U);
+  EXPECT_EQ(client_.GetServerInfo().status().code(),
+            absl::StatusCode::kUnimplemented);
+}
+
 TEST_F(TrainingClientTest, UpdateAndForkPassOnWhatIsAskedFor) {
   EXPECT_CALL(*stub_, UpdateSession(_, _, _))
       .WillOnce(Invoke([](auto*, const v1::UpdateSessionRequest& request,

@@ -95,6 +95,14 @@ class FakeServicer(FakeTraining, FakeWatching):
             info.spec.optimiser.learning_rate = request.spec.optimiser.learning_rate
         return rpc.UpdateSessionResponse(session=info, first_step=info.step + 1)
 
+    def GetServerInfo(
+        self, request: rpc.GetServerInfoRequest, context: grpc.ServicerContext
+    ) -> rpc.GetServerInfoResponse:
+        """Some numbers."""
+        self.unary(context)
+        limits = rpc.ServerLimits(max_message_bytes=4_000_000)
+        return rpc.GetServerInfoResponse(version="0.0.1", compute=rpc.ComputeInfo(threads=2), limits=limits)
+
     def TrainStep(self, request: rpc.TrainStepRequest, context: grpc.ServicerContext) -> rpc.TrainStepResponse:
         """ΔW is the difference of the weights."""
         self.unary(context)

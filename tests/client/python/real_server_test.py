@@ -8,6 +8,7 @@ import pathlib
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -115,6 +116,15 @@ def test_every_delta_form_is_followed(client: TrainingClient, optimiser: pb.Opti
     session = client.create(spec_of(optimiser, layers=layers))
     assert [place.delta_form for place in session.layout.layers] == list(forms)
     assert_replica_holds(session)
+
+
+@both_kinds
+def test_the_server_tells_what_it_is(client: TrainingClient) -> None:
+    info = client.server_info()
+    assert info.version.count(".") == 2
+    assert info.compute.blas.startswith("OpenBLAS")
+    assert info.limits.max_message_bytes == 16 << 20
+    assert 0 <= time.time() - info.start_time.seconds < 3600
 
 
 def test_dropout_and_sample_weights(client: TrainingClient) -> None:

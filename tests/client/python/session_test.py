@@ -34,6 +34,13 @@ def test_sessions_are_made_found_listed_and_deleted(client: TrainingClient, spec
     assert [session.session_id for session in client.list()] == ["s0", "s2"]
 
 
+def test_the_server_tells_what_it_is(client: TrainingClient, servicer: FakeServicer, clock: FakeClock) -> None:
+    servicer.faults.fail_unary = 1
+    info = client.server_info()
+    assert clock.waits == pytest.approx([0.1])
+    assert (info.version, info.compute.threads, info.limits.max_message_bytes) == ("0.0.1", 2, 4_000_000)
+
+
 def test_creating_is_safe_to_repeat(
     client: TrainingClient, servicer: FakeServicer, clock: FakeClock, spec: pb.SessionSpec
 ) -> None:

@@ -112,3 +112,7 @@ class AsyncTrainingClient(AsyncCaller):
     async def delete(self, session_id: str) -> None:
         """Forgets a session."""
         await delete_session(self, session_id)
+
+    async def server_info(self) -> rpc.GetServerInfoResponse:
+        """What the server is: version, start_time, compute (threads, instructions, kernels), limits."""
+        return await self.call(self.stub.GetServerInfo, rpc.GetServerInfoRequest())

@@ -113,3 +113,7 @@ class TrainingClient(Caller):
     def delete(self, session_id: str) -> None:
         """Forgets a session."""
         delete_session(self, session_id)
+
+    def server_info(self) -> rpc.GetServerInfoResponse:
+        """What the server is: version, start_time, compute (threads, instructions, kernels), limits."""
+        return self.call(self.stub.GetServerInfo, rpc.GetServerInfoRequest())

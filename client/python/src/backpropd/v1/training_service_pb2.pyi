@@ -50,6 +50,18 @@ class Anchor(_message.Message):
     weights: bytes
     def __init__(self, step: _Optional[int] = ..., next_offset: _Optional[int] = ..., weights: _Optional[bytes] = ..., state: _Optional[bytes] = ..., digest: _Optional[int] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., continuation: _Optional[_Union[Continuation, _Mapping]] = ...) -> None: ...
 
+class ComputeInfo(_message.Message):
+    __slots__ = ["blas", "blas_kernels", "instruction_set", "threads"]
+    BLAS_FIELD_NUMBER: _ClassVar[int]
+    BLAS_KERNELS_FIELD_NUMBER: _ClassVar[int]
+    INSTRUCTION_SET_FIELD_NUMBER: _ClassVar[int]
+    THREADS_FIELD_NUMBER: _ClassVar[int]
+    blas: str
+    blas_kernels: str
+    instruction_set: str
+    threads: int
+    def __init__(self, threads: _Optional[int] = ..., instruction_set: _Optional[str] = ..., blas: _Optional[str] = ..., blas_kernels: _Optional[str] = ...) -> None: ...
+
 class Continuation(_message.Message):
     __slots__ = ["learning", "plateau", "rule", "schedule_age", "state_age"]
     LEARNING_FIELD_NUMBER: _ClassVar[int]
@@ -127,6 +139,24 @@ class Fork(_message.Message):
     session_id: str
     with_state: bool
     def __init__(self, session_id: _Optional[str] = ..., with_state: bool = ...) -> None: ...
+
+class GetServerInfoRequest(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class GetServerInfoResponse(_message.Message):
+    __slots__ = ["compute", "grpc_version", "limits", "start_time", "version"]
+    COMPUTE_FIELD_NUMBER: _ClassVar[int]
+    GRPC_VERSION_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    compute: ComputeInfo
+    grpc_version: str
+    limits: ServerLimits
+    start_time: _timestamp_pb2.Timestamp
+    version: str
+    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., compute: _Optional[_Union[ComputeInfo, _Mapping]] = ..., limits: _Optional[_Union[ServerLimits, _Mapping]] = ..., grpc_version: _Optional[str] = ...) -> None: ...
 
 class GetSessionRequest(_message.Message):
     __slots__ = ["session_id"]
@@ -227,6 +257,24 @@ class Sample(_message.Message):
     inputs: _containers.RepeatedScalarFieldContainer[float]
     targets: _containers.RepeatedScalarFieldContainer[float]
     def __init__(self, inputs: _Optional[_Iterable[float]] = ..., targets: _Optional[_Iterable[float]] = ..., class_number: _Optional[int] = ...) -> None: ...
+
+class ServerLimits(_message.Message):
+    __slots__ = ["max_message_bytes", "max_pending_calls", "max_queued_bytes", "max_session_weights", "max_sessions", "max_total_weights", "max_watched_bytes"]
+    MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_PENDING_CALLS_FIELD_NUMBER: _ClassVar[int]
+    MAX_QUEUED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    MAX_SESSION_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOTAL_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    MAX_WATCHED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    max_message_bytes: int
+    max_pending_calls: int
+    max_queued_bytes: int
+    max_session_weights: int
+    max_sessions: int
+    max_total_weights: int
+    max_watched_bytes: int
+    def __init__(self, max_message_bytes: _Optional[int] = ..., max_sessions: _Optional[int] = ..., max_session_weights: _Optional[int] = ..., max_total_weights: _Optional[int] = ..., max_queued_bytes: _Optional[int] = ..., max_watched_bytes: _Optional[int] = ..., max_pending_calls: _Optional[int] = ...) -> None: ...
 
 class Session(_message.Message):
     __slots__ = ["create_time", "forked_from", "has_writer", "layout", "learning_rate", "next_offset", "session_id", "spec", "step"]

@@ -70,6 +70,11 @@ class TrainingServiceStub(object):
                 request_serializer=backprop_dot_v1_dot_training__service__pb2.WatchDeltasRequest.SerializeToString,
                 response_deserializer=backprop_dot_v1_dot_training__service__pb2.WatchDeltasResponse.FromString,
                 )
+        self.GetServerInfo = channel.unary_unary(
+                '/backprop.v1.TrainingService/GetServerInfo',
+                request_serializer=backprop_dot_v1_dot_training__service__pb2.GetServerInfoRequest.SerializeToString,
+                response_deserializer=backprop_dot_v1_dot_training__service__pb2.GetServerInfoResponse.FromString,
+                )
 
 
 class TrainingServiceServicer(object):
@@ -141,6 +146,12 @@ class TrainingServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetServerInfo(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrainingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -198,6 +209,11 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.WatchDeltas,
                     request_deserializer=backprop_dot_v1_dot_training__service__pb2.WatchDeltasRequest.FromString,
                     response_serializer=backprop_dot_v1_dot_training__service__pb2.WatchDeltasResponse.SerializeToString,
+            ),
+            'GetServerInfo': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetServerInfo,
+                    request_deserializer=backprop_dot_v1_dot_training__service__pb2.GetServerInfoRequest.FromString,
+                    response_serializer=backprop_dot_v1_dot_training__service__pb2.GetServerInfoResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -393,5 +409,22 @@ class TrainingService(object):
         return grpc.experimental.unary_stream(request, target, '/backprop.v1.TrainingService/WatchDeltas',
             backprop_dot_v1_dot_training__service__pb2.WatchDeltasRequest.SerializeToString,
             backprop_dot_v1_dot_training__service__pb2.WatchDeltasResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def GetServerInfo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/backprop.v1.TrainingService/GetServerInfo',
+            backprop_dot_v1_dot_training__service__pb2.GetServerInfoRequest.SerializeToString,
+            backprop_dot_v1_dot_training__service__pb2.GetServerInfoResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

@@ -18,6 +18,7 @@ class TrainingServiceStub:
     Evaluate: grpc.StreamUnaryMultiCallable[_pb2.EvaluateRequest, _pb2.EvaluateResponse]
     GetWeights: grpc.UnaryStreamMultiCallable[_pb2.GetWeightsRequest, _pb2.GetWeightsResponse]
     WatchDeltas: grpc.UnaryStreamMultiCallable[_pb2.WatchDeltasRequest, _pb2.WatchDeltasResponse]
+    GetServerInfo: grpc.UnaryUnaryMultiCallable[_pb2.GetServerInfoRequest, _pb2.GetServerInfoResponse]
 
 class TrainingServiceAsyncStub:
     """What TrainingServiceStub(grpc.aio.Channel) makes."""
@@ -33,6 +34,7 @@ class TrainingServiceAsyncStub:
     Evaluate: grpc.aio.StreamUnaryMultiCallable[_pb2.EvaluateRequest, _pb2.EvaluateResponse]
     GetWeights: grpc.aio.UnaryStreamMultiCallable[_pb2.GetWeightsRequest, _pb2.GetWeightsResponse]
     WatchDeltas: grpc.aio.UnaryStreamMultiCallable[_pb2.WatchDeltasRequest, _pb2.WatchDeltasResponse]
+    GetServerInfo: grpc.aio.UnaryUnaryMultiCallable[_pb2.GetServerInfoRequest, _pb2.GetServerInfoResponse]
 
 class TrainingServiceServicer:
     def CreateSession(self, request: _pb2.CreateSessionRequest, context: grpc.ServicerContext) -> _pb2.CreateSessionResponse: ...
@@ -46,5 +48,6 @@ class TrainingServiceServicer:
     def Evaluate(self, request_iterator: Iterator[_pb2.EvaluateRequest], context: grpc.ServicerContext) -> _pb2.EvaluateResponse: ...
     def GetWeights(self, request: _pb2.GetWeightsRequest, context: grpc.ServicerContext) -> Iterator[_pb2.GetWeightsResponse]: ...
     def WatchDeltas(self, request: _pb2.WatchDeltasRequest, context: grpc.ServicerContext) -> Iterator[_pb2.WatchDeltasResponse]: ...
+    def GetServerInfo(self, request: _pb2.GetServerInfoRequest, context: grpc.ServicerContext) -> _pb2.GetServerInfoResponse: ...
 
 def add_TrainingServiceServicer_to_server(servicer: TrainingServiceServicer, server: grpc.Server) -> None: ...
