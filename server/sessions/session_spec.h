@@ -8,9 +8,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "engine/contract/field_violation.h"
 #include "engine/contract/input.h"
 #include "engine/contract/layout.h"
 #include "engine/contract/optimiser.h"
@@ -37,7 +40,11 @@ struct SessionSpec {
   float min_deviation = 0;     // learnt at least; 0: as LeastDeviation says
   uint32_t digest_every = 1024;
   uint64_t dropout_seed = 0;
+  std::string display_name;  // UTF-8; what people call it, maybe nothing
 };
+
+// Empty if a session may be called so. name: UTF-8.
+std::vector<FieldViolation> ValidateDisplayName(std::string_view name);
 
 // Whether input standardisation has still to be learnt.
 inline bool AwaitsStandardisation(const SessionSpec& spec) {

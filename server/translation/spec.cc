@@ -2,6 +2,7 @@
 #include "server/translation/spec.h"
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -70,6 +71,11 @@ absl::StatusOr<SessionSpec> SpecFromProto(const v1::SessionSpec& proto,
   InputFromProto(proto.input(), &spec, violations);
   if (proto.digest_every() != 0) spec.digest_every = proto.digest_every();
   spec.dropout_seed = proto.dropout_seed();
+  for (FieldViolation& violation : ValidateDisplayName(proto.display_name())) {
+    violation.field.insert(0, "spec.");
+    violations.push_back(std::move(violation));
+  }
+  spec.display_name = proto.display_name();
   if (!violations.empty()) return InvalidFields(violations);
   return spec;
 }
@@ -85,6 +91,7 @@ v1::SessionSpec SpecToProto(const SessionSpec& spec, const Layout& layout) {
   InputToProto(spec, proto.mutable_input());
   proto.set_digest_every(spec.digest_every);
   proto.set_dropout_seed(spec.dropout_seed);
+  proto.set_display_name(spec.display_name);
   return proto;
 }
 

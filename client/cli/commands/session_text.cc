@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cli/commands/session_text.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -91,6 +92,11 @@ std::string LayersText(const v1::Session& session) {
 }  // namespace
 
 std::string SessionListText(const std::vector<v1::Session>& sessions) {
+  std::vector<Column> columns = {{"SESSION"},
+                                 {"STEP", Align::kRight},
+                                 {"STATE"},
+                                 {"CREATED (UTC)"},
+                                 {"NETWORK"}};
   Rows rows;
   for (const v1::Session& session : sessions) {
     rows.push_back({session.session_id(), Grouped(session.step()),
@@ -98,12 +104,16 @@ std::string SessionListText(const std::vector<v1::Session>& sessions) {
                     TimeText(session.create_time().seconds(), "%Y-%m-%d %H:%M"),
                     NetworkText(session.spec())});
   }
-  return TableText({{"SESSION"},
-                    {"STEP", Align::kRight},
-                    {"STATE"},
-                    {"CREATED (UTC)"},
-                    {"NETWORK"}},
-                   rows);
+  const auto is_named = [](const v1::Session& session) {
+    return !session.spec().display_name().empty();
+  };
+  if (std::ranges::any_of(sessions, is_named)) {
+    columns.insert(columns.begin() + 1, {"NAME"});
+    for (size_t i = 0; i < rows.size(); ++i) {
+      rows[i].insert(rows[i].begin() + 1, sessions[i].spec().display_name());
+    }
+  }
+  return TableText(columns, rows);
 }
 
 std::string SessionText(const v1::Session& session) {
@@ -118,6 +128,9 @@ std::string SessionText(const v1::Session& session) {
          absl::StrCat(layout.state_count(),
                       layout.state_count() == 1 ? " number" : " numbers",
                       " a weight, ", SizeText(layout, layout.state_count()))});
+  }
+  if (const std::string& name = session.spec().display_name(); !name.empty()) {
+    settings.insert(settings.begin() + 1, {"name", name});
   }
   AddSettings(session, &settings);
   AddState(session, &settings);

@@ -11,7 +11,7 @@
 
 namespace backprop::cli {
 
-// A table with a line a session.
+// A table with a line a session; with a column of names if any has one.
 std::string SessionListText(const std::vector<v1::Session>& sessions);
 
 // All about one: a line for each of its settings and for how far it is, and a

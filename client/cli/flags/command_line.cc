@@ -227,6 +227,9 @@ template Option* Command::add_option(const std::string&, uint32_t&,
                                      const std::string&);
 template Option* Command::add_option(const std::string&, uint64_t&,
                                      const std::string&);
+template Option* Command::add_option(const std::string&,
+                                     std::optional<std::string>&,
+                                     const std::string&);
 template Option* Command::add_option(const std::string&, std::optional<float>&,
                                      const std::string&);
 template Option* Command::add_option(const std::string&, std::optional<double>&,

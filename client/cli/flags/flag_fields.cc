@@ -23,6 +23,7 @@ constexpr Row kRows[] = {
     {"initialiser.value", "--initialiser-value"},
     {"initialiser.seed", "--seed"},
     {"dropout_seed", "--seed"},
+    {"display_name", "--name"},
     {"layers.delta_form", "--delta-form", "form"},
     {"layers.dropout", "--dropout"},
     {"layers.negative_scale", "--layers", "constant"},

@@ -47,6 +47,10 @@ void AddLiveFlags(Command& app, LiveFlags* flags) {
       ->check(WholeNumber(1, kMost32))
       ->type_name("STEPS")
       ->group("Network");
+  app.add_option("--name", flags->name,
+                 "What people call the session; '': nothing")
+      ->type_name("TEXT")
+      ->group("Network");
 }
 
 std::vector<std::string> GivenLiveFlags(const Command& app) {
@@ -76,6 +80,10 @@ absl::Status ChangeSpec(const LiveFlags& flags, v1::SessionSpec* spec,
   if (flags.digest_every > 0) {
     spec->set_digest_every(flags.digest_every);
     mask->add_paths("digest_every");
+  }
+  if (flags.name.has_value()) {
+    spec->set_display_name(*flags.name);
+    mask->add_paths("display_name");
   }
   return absl::OkStatus();
 }

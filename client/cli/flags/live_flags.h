@@ -7,6 +7,7 @@
 #include <google/protobuf/field_mask.pb.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct LiveFlags {
   LossFlags loss;
   std::vector<float> dropout;  // one for all layers but the last, or one each
   uint32_t digest_every = 0;   // 0: not given
+  std::optional<std::string> name;
 };
 
 void AddLiveFlags(Command& app, LiveFlags* flags);

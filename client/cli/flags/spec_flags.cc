@@ -140,6 +140,10 @@ void AddNetworkFlags(Command& app, SpecFlags* flags) {
 
 void AddSpecFlags(Command& app, SpecFlags* flags) {
   constexpr uint64_t kMost32 = std::numeric_limits<uint32_t>::max();
+  app.add_option("--name", flags->name,
+                 "What people call the session; others may share it [none]")
+      ->type_name("TEXT")
+      ->group(kNetworkGroup);
   AddNetworkFlags(app, flags);
   AddLossFlags(app, FlagUse::kMake, &flags->loss);
   AddOptimiserFlags(app, FlagUse::kMake, &flags->optimiser);
@@ -180,6 +184,7 @@ absl::StatusOr<v1::SessionSpec> MakeSpec(const SpecFlags& flags,
   spec.set_batch_size(flags.batch_size);
   spec.set_digest_every(flags.digest_every);
   spec.set_dropout_seed(flags.seed);
+  spec.set_display_name(flags.name);
   absl::Status status = SetLayers(flags, data, &spec);
   if (status.ok())
     status = SetInitialiser(flags.initialiser, flags.seed, &spec);

@@ -20,6 +20,7 @@
 namespace backprop::cli {
 
 struct SpecFlags {
+  std::string name;                     // what people call it; empty: nothing
   std::vector<std::string> layers;      // ParseLayer; empty: by the data
   std::vector<std::string> delta_form;  // one, or one a layer
   InitialiserFlags initialiser;

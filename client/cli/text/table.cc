@@ -6,12 +6,19 @@
 namespace backprop::cli {
 namespace {
 
+// As many as a terminal shows, more or less: UTF-8's characters, not its bytes.
+size_t Width(const std::string& text) {
+  return static_cast<size_t>(std::ranges::count_if(text, [](char byte) {
+    return (static_cast<unsigned char>(byte) & 0xc0) != 0x80;
+  }));
+}
+
 std::string RowText(const std::vector<Column>& columns,
                     const std::vector<size_t>& widths,
                     const std::vector<std::string>& row) {
   std::string line;
   for (size_t i = 0; i < row.size(); ++i) {
-    const std::string room(widths[i] - row[i].size(), ' ');
+    const std::string room(widths[i] - Width(row[i]), ' ');
     if (i > 0) line += "  ";
     line += columns[i].align == Align::kRight ? room + row[i] : row[i] + room;
   }
@@ -27,11 +34,11 @@ std::string TableText(const std::vector<Column>& columns,
   std::vector<size_t> widths;
   for (const Column& column : columns) {
     titles.push_back(column.title);
-    widths.push_back(column.title.size());
+    widths.push_back(Width(column.title));
   }
   for (const std::vector<std::string>& row : rows) {
     for (size_t i = 0; i < row.size(); ++i) {
-      widths[i] = std::max(widths[i], row[i].size());
+      widths[i] = std::max(widths[i], Width(row[i]));
     }
   }
   std::string text;

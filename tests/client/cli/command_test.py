@@ -158,6 +158,23 @@ class SessionTest(ServedTest):
         self.assertEqual(self.sessions(), [])
         self.assertRegex(self.succeeds("session", "list"), r"^SESSION .*\n$")
 
+    def test_a_session_has_a_name_that_people_change(self) -> None:
+        session = self.succeeds("session", "create", "--input-size", "2", "--layers", "1", "--name", "Mäuse").strip()
+        self.addCleanup(self.run_command, "session", "delete", session)
+        self.assertRegex(self.succeeds("session", "describe", session), r"(?m)^name +Mäuse$")
+        fork = self.succeeds("session", "fork", session).strip()
+        self.addCleanup(self.run_command, "session", "delete", fork)
+        other = self.succeeds("session", "fork", session, "--name", "two owls").strip()
+        self.addCleanup(self.run_command, "session", "delete", other)
+        self.succeeds("session", "update", session, "--name", "")
+        names = {line.split()[0]: line[len(session):].rsplit(" 0 ", 1)[0].strip()
+                 for line in self.succeeds("session", "list").splitlines()[1:]}
+        self.assertEqual(names, {session: "", fork: "Mäuse", other: "two owls"})
+        self.assertIn("--name: has 64 bytes; must have at most 63",
+                      self.fails(2, "session", "update", session, "--name", 64 * "x"))
+        self.assertIn("--name: has a control character, byte 2 of 3; must have none",
+                      self.fails(2, "session", "update", session, "--name", "a\nb"))
+
     def test_people_read_a_session_in_words(self) -> None:
         session = self.succeeds("session", "create", "--input-size", "2", "--layers", "3:leaky-relu=0.2,2:softmax",
                                 "--optimiser", "adam", "--schedule", "cosine", "--schedule-steps", "1000",

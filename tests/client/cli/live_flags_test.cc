@@ -68,6 +68,20 @@ TEST_F(LiveFlagsTest, WhatIsNamedIsChangedAndInTheMask) {
   EXPECT_EQ(spec_.digest_every(), 7U);
 }
 
+TEST_F(LiveFlagsTest, ANameIsGivenAndTakenAway) {
+  ASSERT_TRUE(Change("--name \"two words\"").ok());
+  EXPECT_EQ(spec_.display_name(), "two words");
+  Command app;
+  LiveFlags flags;
+  AddLiveFlags(app, &flags);
+  // As a shell gives it: Parse takes "" of a line for nothing.
+  const char* const arguments[] = {"backprop", "--name", ""};
+  ASSERT_TRUE(app.Parse(3, arguments).ok());
+  ASSERT_TRUE(ChangeSpec(flags, &spec_, &mask_).ok());
+  EXPECT_EQ(spec_.display_name(), "");
+  EXPECT_THAT(mask_.paths(), ElementsAre("display_name", "display_name"));
+}
+
 TEST_F(LiveFlagsTest, OneKindOfClippingKeepsTheOther) {
   ASSERT_TRUE(Change("--clip-value 2").ok());
   EXPECT_EQ(spec_.optimiser().clipping().max_norm(), 3);

@@ -74,6 +74,7 @@ TEST_F(RefusalTest, ARefusedFieldIsToldByItsFlag) {
       {"spec.input.standardisation.learn_samples", "--standardise: "},
       {"spec.input.standardisation.min_deviation", "--min-deviation: "},
       {"spec.loss", "--loss: "},
+      {"spec.display_name", "--name: "},
       {"spec.class_weights[1]", "--class-weights: number 2 "},
       {"spec.layers", "--layers: "},
       {"spec.layers[2].size", "--layers: layer 3's size "},

@@ -77,12 +77,14 @@ TEST(SessionTextTest, SaysWhatNotEverySessionHas) {
   v1::Session session = From<v1::Session>(kSession);
   session.set_has_writer(true);
   session.set_forked_from("s-0");
+  session.mutable_spec()->set_display_name("mice");
   session.mutable_spec()->mutable_optimiser()->set_l2(0.5F);
   session.mutable_spec()->mutable_optimiser()->mutable_clipping()->set_max_norm(
       2);
   const std::string text = SessionText(session);
   for (const std::string line :
-       {"\ndecay          l2 0.5\n", "\nclipping       norm 2\n",
+       {"s-1\nname           mice\nnetwork", "\ndecay          l2 0.5\n",
+        "\nclipping       norm 2\n",
         "\nwriter         a client trains it now\n", "\nforked from    s-0\n"})
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
 }
@@ -95,6 +97,19 @@ TEST(SessionTextTest, ASessionOfANewerServerIsToldAsFarAsItIsKnown) {
   session.mutable_create_time()->set_seconds(
       std::numeric_limits<int64_t>::max());
   EXPECT_NE(SessionText(session).find("?"), std::string::npos);
+}
+
+TEST(SessionListTextTest, HasNamesIfAnySessionHasOne) {
+  v1::Session first = From<v1::Session>(kSession);
+  first.mutable_spec()->clear_layers();
+  v1::Session second = first;
+  second.mutable_spec()->set_display_name("Mäuse");
+  EXPECT_EQ(SessionListText({first, second, first}),
+            R"(SESSION  NAME      STEP  STATE  CREATED (UTC)     NETWORK
+s-1             480,000  idle   2027-01-15 08:00  784
+s-1      Mäuse  480,000  idle   2027-01-15 08:00  784
+s-1             480,000  idle   2027-01-15 08:00  784
+)");
 }
 
 TEST(SessionListTextTest, HasTitlesAndColumns) {

@@ -51,7 +51,7 @@ TEST(SpecFlagsTest, EveryFlagReachesTheSpec) {
   absl::StatusOr<v1::SessionSpec> spec = SpecOf(
       "--layers 32:tanh,16:sigmoid,3 --loss half-squared-error "
       "--learning-rate 0.5 --batch-size 8 --seed 7 --initialiser zeros "
-      "--digest-every 10");
+      "--digest-every 10 --name mice");
   ASSERT_TRUE(spec.ok()) << spec.status();
   EXPECT_EQ(NetworkText(*spec), "784-32:tanh-16:sigmoid-3:identity");
   EXPECT_EQ(spec->loss(), v1::LOSS_HALF_SQUARED_ERROR);
@@ -60,6 +60,7 @@ TEST(SpecFlagsTest, EveryFlagReachesTheSpec) {
   EXPECT_EQ(spec->initialiser().seed(), 7U);
   EXPECT_EQ(spec->initialiser().kind(), v1::INITIALISER_KIND_ZEROS);
   EXPECT_EQ(spec->digest_every(), 10U);
+  EXPECT_EQ(spec->display_name(), "mice");
 }
 
 // The spec of a command line that must be right, as text.

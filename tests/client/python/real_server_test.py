@@ -229,7 +229,7 @@ def test_updates_hold_from_the_next_step_on(client: TrainingClient) -> None:
     session = client.create(spec_of(sgd(0.1, momentum=0.5, schedule=schedule)))
     replica = session.replica()
     session.train(X, CLASSES, replicas=[replica])
-    assert session.update(schedule=None, learning_rate=0.01, momentum=0.25, digest_every=8) == 241
+    assert session.update(schedule=None, learning_rate=0.01, momentum=0.25, digest_every=8, display_name="mice") == 241
     optimiser = session.refresh().spec.optimiser
     assert (optimiser.learning_rate, optimiser.sgd.momentum) == pytest.approx((0.01, 0.25))
     assert not optimiser.HasField("schedule")

@@ -81,6 +81,19 @@ TEST_F(ForkTest, WithoutStateBeginsAtZeroAndLeavesItsOriginAlone) {
   EXPECT_EQ(WeightsAndState(origin.session_id(), &end), before);
 }
 
+TEST_F(ForkTest, IsCalledAsItsOriginUnlessItHasASpecOfItsOwn) {
+  v1::SessionSpec spec = AdamSpec();
+  spec.set_display_name("mice");
+  const std::string origin = Create(spec).session_id();
+  v1::CreateSessionRequest request = Fork(origin, false);
+  EXPECT_EQ(Make(request).spec().display_name(), "mice");
+  *request.mutable_spec() = AdamSpec();
+  EXPECT_EQ(Make(request).spec().display_name(), "");
+  request.mutable_spec()->set_display_name("owls");
+  EXPECT_EQ(Make(request).spec().display_name(), "owls");
+  EXPECT_EQ(Get(origin).spec().display_name(), "mice");
+}
+
 TEST_F(ForkTest, AnotherOptimiserAndOtherFormsMayBeChosen) {
   const v1::Session origin = Trained();
   v1::CreateSessionRequest request = ForkOf(origin, false);

@@ -54,7 +54,8 @@ TEST_F(UpdateSessionTest, WhatNoPathNamesStaysAsItWas) {
   const v1::Session session =
       Create(With(AdamSpec(),
                   "layers {delta_form: DELTA_FORM_DENSE} batch_size: 2 "
-                  "dropout_seed: 7 input {element_type: ELEMENT_TYPE_UINT8 "
+                  "dropout_seed: 7 display_name: 'mice' "
+                  "input {element_type: ELEMENT_TYPE_UINT8 "
                   "scale: 0.5 standardisation {learn_samples: 4 "
                   "min_deviation: 0.25}}"));
   ASSERT_EQ(session.spec().input().standardisation().min_deviation(), 0.25F);
@@ -100,6 +101,7 @@ const Path kPaths[] = {
     {"optimiser {adam {}} loss: LOSS_CROSS_ENTROPY", "class_weights",
      "class_weights: [1, 2, 3]"},
     {"optimiser {adam {}} loss: LOSS_HUBER", "huber_delta", "huber_delta: 0.5"},
+    {kAdam, "display_name", "display_name: 'mice'"},
     {kMomentum, "layers.dropout", "layers {dropout: 0.5} layers {}"},
 };
 
@@ -186,6 +188,7 @@ std::vector<BadUpdate> BadUpdates() {
        "label_smoothing: 0.5",
        {"spec.label_smoothing"}},
       {kPlain, {"class_weights"}, "class_weights: 1", {"spec.class_weights"}},
+      {kPlain, {"display_name"}, "display_name: '\\t'", {"spec.display_name"}},
   };
 }
 

@@ -50,6 +50,14 @@ const BadSpec kBadFields[] = {
     {"spec.input.scale", "input {scale: nan}"},
     {"spec.input.scale", "input {scale: inf}"},
     {"spec.batch_size", "batch_size: 4294967295"},
+    {"spec.display_name",  // 64 bytes of 33 characters
+     "display_name: 'aaäääääääääääääääääääääääääääääää'"},
+    {"spec.display_name", "display_name: 'two\\nlines'"},
+    {"spec.display_name", "display_name: 'a\\000b'"},
+    {"spec.display_name", "display_name: '\\033[2J'"},
+    {"spec.display_name", "display_name: 'a\\177'"},
+    {"spec.display_name", "display_name: '\\302\\200'"},
+    {"spec.display_name", "display_name: '\\302\\237'"},
 };
 
 TEST_F(BadSpecTest, EveryBadFieldIsNamed) {

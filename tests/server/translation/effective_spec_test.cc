@@ -39,6 +39,9 @@ const Good kGood[] = {
      "layers {} layers {activation: ACTIVATION_SIGMOID}"},
     {"layers {dropout: 0.5} dropout_seed: 18446744073709551615 "
      "batch_size: 3 digest_every: 5"},
+    {"display_name: 'Mäuse: 3. Versuch'"},
+    {"display_name: 'aäääääääääääääääääääääääääääääää'"},  // 63 bytes
+    {"display_name: ' \\302\\240~'"},  // next to the control characters
     {"layers {delta_form: DELTA_FORM_DENSE} "
      "layers {delta_form: DELTA_FORM_FACTORED}"},
     {"input {standardisation {mean: [0, 1, 2, 3, 4, 5] "

@@ -88,6 +88,7 @@ def network(
     min_deviation: float = 0,
     initialiser: str = "glorot_uniform",
     seed: int = 0,
+    display_name: str = "",
     further: Mapping[str, Any] | None = None,
 ) -> pb.SessionSpec:
     """A session's spec.
@@ -106,6 +107,7 @@ def network(
             that nearly constant columns aren't blown up. 0: 1/64 of its range.
         initialiser: a name such as "he_normal".
         seed: for the initialiser.
+        display_name: what people call the session; others may share it.
         further: further fields of the message SessionSpec.
 
     Raises:
@@ -124,6 +126,7 @@ def network(
         batch_size=batch_size,
         initialiser=pb.Initialiser(kind=_named(pb.InitialiserKind, "INITIALISER_KIND_", initialiser), seed=seed),
         input=pb.InputFormat(element_type=_named(pb.ElementType, "ELEMENT_TYPE_", inputs), scale=scale),
+        display_name=display_name,
         **(further or {}),
     )
     if learn_standardisation:
