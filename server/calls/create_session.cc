@@ -46,9 +46,9 @@ absl::Status CheckRequest(const v1::CreateSessionRequest& request) {
                                      " bytes; at most ", kLongestRequestId));
   }
   if (!request.has_fork()) return absl::OkStatus();
-  if (request.fork().session_id().empty()) {
-    return InvalidField("fork.session_id", "is required");
-  }
+  absl::Status status =
+      CheckSessionId(request.fork().session_id(), "fork.session_id");
+  if (!status.ok()) return status;
   if (request.has_initial()) {
     return InvalidField("initial",
                         "can't be given with fork, whose origin gives all that "

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/calls/delete_session.h"
 
-#include "server/sessions/rejection.h"
-
 namespace backprop {
 
 absl::Status AnswerDeleteSession(ServiceContext& context,
                                  const v1::DeleteSessionRequest& request,
                                  v1::DeleteSessionResponse* /*response*/) {
-  if (request.session_id().empty()) {
-    return InvalidField("session_id", "is required");
-  }
+  absl::Status status = CheckSessionId(request.session_id());
+  if (!status.ok()) return status;
   const auto session = context.sessions.Delete(request.session_id());
   if (!session.ok()) return session.status();
   context.housekeeping.SomethingFreed();

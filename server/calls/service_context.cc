@@ -49,9 +49,16 @@ absl::Status Admit(const ServiceContext& context) {
   return absl::OkStatus();
 }
 
+absl::Status CheckSessionId(std::string_view session_id,
+                            std::string_view field) {
+  if (!session_id.empty()) return absl::OkStatus();
+  return InvalidField(field, "is required");
+}
+
 absl::StatusOr<std::shared_ptr<Session>> FindSession(
     const ServiceContext& context, const std::string& session_id) {
-  if (session_id.empty()) return InvalidField("session_id", "is required");
+  absl::Status status = CheckSessionId(session_id);
+  if (!status.ok()) return status;
   return context.sessions.Find(session_id);
 }
 

@@ -46,7 +46,12 @@ struct ServiceContext {
 // be authenticated, when there is authentication.
 absl::Status Admit(const ServiceContext& context);
 
-// Fails with INVALID_REQUEST if the id is empty, else as SessionTable::Find.
+// INVALID_REQUEST if a request that has to name a session does not. field: of
+// the request.
+absl::Status CheckSessionId(std::string_view session_id,
+                            std::string_view field = "session_id");
+
+// Fails as CheckSessionId and SessionTable::Find.
 absl::StatusOr<std::shared_ptr<Session>> FindSession(
     const ServiceContext& context, const std::string& session_id);
 
