@@ -10,6 +10,8 @@
 #ifndef BACKPROP_CLIENT_CPP_CALL_STATUS_H_
 #define BACKPROP_CLIENT_CPP_CALL_STATUS_H_
 
+#include <grpcpp/support/status.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +20,6 @@
 #include "client/cpp/connection_fault.h"
 #include "engine/contract/field_violation.h"
 #include "google/rpc/status.pb.h"
-#include "grpcpp/support/status.h"
 
 namespace backprop {
 

@@ -2,14 +2,15 @@
 #ifndef BACKPROP_CLIENT_CPP_CONNECTION_H_
 #define BACKPROP_CLIENT_CPP_CONNECTION_H_
 
+#include <grpcpp/channel.h>
+#include <grpcpp/support/channel_arguments.h>
+
 #include <chrono>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "client/cpp/options.h"
-#include "grpcpp/channel.h"
-#include "grpcpp/support/channel_arguments.h"
 
 namespace backprop {
 

@@ -17,6 +17,8 @@
 #ifndef BACKPROP_CLIENT_CPP_TRAIN_STREAM_H_
 #define BACKPROP_CLIENT_CPP_TRAIN_STREAM_H_
 
+#include <grpcpp/client_context.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -30,7 +32,6 @@
 #include "backprop/v1/training_service.grpc.pb.h"
 #include "client/cpp/mutex.h"
 #include "client/cpp/options.h"
-#include "grpcpp/client_context.h"
 
 namespace backprop {
 

@@ -12,6 +12,8 @@
 #ifndef BACKPROP_CLIENT_CPP_TRAINING_CLIENT_H_
 #define BACKPROP_CLIENT_CPP_TRAINING_CLIENT_H_
 
+#include <grpcpp/channel.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -24,7 +26,6 @@
 #include "client/cpp/options.h"
 #include "client/cpp/train_stream.h"
 #include "client/cpp/watch_stream.h"
-#include "grpcpp/channel.h"
 
 namespace backprop {
 

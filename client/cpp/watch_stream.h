@@ -21,6 +21,8 @@
 #ifndef BACKPROP_CLIENT_CPP_WATCH_STREAM_H_
 #define BACKPROP_CLIENT_CPP_WATCH_STREAM_H_
 
+#include <grpcpp/client_context.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -29,7 +31,6 @@
 #include "backprop/v1/training_service.grpc.pb.h"
 #include "client/cpp/anchor.h"
 #include "client/cpp/anchor_download.h"
-#include "grpcpp/client_context.h"
 
 namespace backprop {
 
