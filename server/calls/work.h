@@ -8,9 +8,9 @@
 //                                    const v1::PredictRequest& request,
 //                                    v1::PredictResponse* response);
 //
-// It only looks at the request: quickly, on any thread. Both messages live as
-// long as the work does. RPCs that look something up and no more answer at once
-// instead, also where the pool has much to do:
+// It looks at the request, finds its session and changes nothing: quickly, on
+// any thread. Both messages live as long as the work does. An RPC that needs no
+// turn answers at once instead, also where the pool has much to do:
 //
 //   absl::Status AnswerGetSession(ServiceContext& context,
 //                                 const v1::GetSessionRequest& request,

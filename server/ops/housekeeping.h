@@ -47,8 +47,8 @@ class Housekeeping {
   bool freed_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
-  std::thread
-      thread_;  // constant after construction; last, as it uses the rest
+  // Constant after construction. Last, as it uses the rest.
+  std::thread thread_;
 };
 
 }  // namespace backprop

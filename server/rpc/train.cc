@@ -151,7 +151,10 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start> {
 
   // One part of a message. False when the turn is over, which is known then.
   bool TakePart(Worker& worker, std::chrono::steady_clock::time_point until) {
-    // Of the thread, not of the stream: an idle stream holds no large buffer.
+    // Of the pool's thread and used within this call only: a member would leave
+    // each idle stream its last answer's buffer, a local would be allocated
+    // anew for each part. Worker, where threads keep such things, knows no
+    // message.
     thread_local v1::TrainResponse response;
     response.Clear();
     grpc::ByteBuffer message;
@@ -180,7 +183,8 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start> {
     return goes_on;
   }
 
-  // message: the one to begin, if that is what the part does.
+  // message: becomes the one to begin, if that is what the part does. Without a
+  // part the turn is over, and only then may this let anything else start.
   TrainFlow::Part BeginPart(grpc::ByteBuffer* message) {
     auto part = TrainFlow::Part::kNone;
     {
@@ -191,7 +195,6 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start> {
         inbox_.pop_front();
       }
     }
-    // Only a turn that is over lets anything else begin.
     if (part == TrainFlow::Part::kNone) Update([] {});
     return part;
   }

@@ -84,8 +84,8 @@ class TrainingService final : public v1::TrainingService::Service {
   }
 
  private:
-  // For what only looks something up: answered also where the pool has much to
-  // do, so that sessions can be deleted then.
+  // For what needs no turn: answered also where the pool has much to do, so
+  // that an operator can see what goes on then, and delete sessions.
   template <class Request, class Response>
   void AtOnce(const char* method,
               absl::Status (*answer)(ServiceContext&, const Request&,

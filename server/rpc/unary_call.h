@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A unary call between its bytes: answered within the reaction if it only looks
-// something up, else in turns of the compute pool (calls/work.h).
+// A unary call between its bytes: answered within the reaction if it needs no
+// turn, else in turns of the compute pool (calls/work.h).
 #ifndef BACKPROP_SERVER_RPC_UNARY_CALL_H_
 #define BACKPROP_SERVER_RPC_UNARY_CALL_H_
 

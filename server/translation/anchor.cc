@@ -44,9 +44,9 @@ absl::Status CheckNumbers(const char* field, std::string_view bytes,
     const float number = NumberAt(bytes, i);
     if (number >= range.least && number <= range.largest) continue;  // no NaN
     return InvalidField(
-        field, absl::StrFormat("number %d is %g; must be at least %g and at "
-                               "most %g, as every session's is",
-                               i, number, range.least, range.largest));
+        field, absl::StrCat("number ", i, " is ", number, "; must be at least ",
+                            range.least, " and at most ", range.largest,
+                            ", as every session's is"));
   }
   return absl::OkStatus();
 }
