@@ -7,7 +7,6 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -34,8 +33,7 @@ struct LayoutCase {
 };
 
 std::vector<LayoutCase> AllCases() {
-  std::ifstream file(std::filesystem::path(BACKPROP_TESTDATA_FOLDER) /
-                     "layouts.txt");
+  std::ifstream file("proto/testdata/layouts.txt");
   std::vector<LayoutCase> cases;
   for (std::string line; std::getline(file, line);) {
     if (line.starts_with('#')) continue;
@@ -93,8 +91,7 @@ TEST(LayoutCasesTest, AreTakenAndRefusedAsWritten) {
   for (const LayoutCase& entry : cases) {
     SCOPED_TRACE(entry.stream + ": " + entry.changes);
     testing::RecordedStream stream =
-        testing::ReadStream(std::filesystem::path(BACKPROP_TESTDATA_FOLDER) /
-                            (entry.stream + ".stream"));
+        testing::ReadStream("proto/testdata/" + entry.stream + ".stream");
     for (const auto change : absl::StrSplit(entry.changes, ", ")) {
       const std::vector<std::string> sides = absl::StrSplit(change, " = ");
       Change(&stream.session, sides.at(0), sides.at(1));

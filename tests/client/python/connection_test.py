@@ -88,6 +88,7 @@ def test_every_call_carries_the_metadata(kind: str, noting: tuple[Noting, FakeSe
             next(iter(watch))
         training.join()
         session.delete()
+        client.server_info()
     noting[0].check()
 
 

@@ -84,14 +84,14 @@ TEST_F(ForkTest, WithoutStateBeginsAtZeroAndLeavesItsOriginAlone) {
 TEST_F(ForkTest, IsCalledAsItsOriginUnlessItHasASpecOfItsOwn) {
   v1::SessionSpec spec = AdamSpec();
   spec.set_display_name("mice");
-  const std::string origin = Create(spec).session_id();
-  v1::CreateSessionRequest request = Fork(origin, false);
-  EXPECT_EQ(Make(request).spec().display_name(), "mice");
+  const v1::Session origin = Create(spec);
+  v1::CreateSessionRequest request = ForkOf(origin, false);
+  EXPECT_EQ(Create(request).spec().display_name(), "mice");
   *request.mutable_spec() = AdamSpec();
-  EXPECT_EQ(Make(request).spec().display_name(), "");
+  EXPECT_EQ(Create(request).spec().display_name(), "");
   request.mutable_spec()->set_display_name("owls");
-  EXPECT_EQ(Make(request).spec().display_name(), "owls");
-  EXPECT_EQ(Get(origin).spec().display_name(), "mice");
+  EXPECT_EQ(Create(request).spec().display_name(), "owls");
+  EXPECT_EQ(Get(origin.session_id()).spec().display_name(), "mice");
 }
 
 TEST_F(ForkTest, AnotherOptimiserAndOtherFormsMayBeChosen) {

@@ -249,8 +249,7 @@ TEST_F(BadAnchorTest, StateOfAnotherRuleIsRefusedThoughItIsAsLong) {
       v1::CreateSessionRequest request = kept.Request();
       *request.mutable_spec() =
           WithText(absl::StrCat("optimiser {", other.kind, "}"));
-      v1::Session session;
-      const grpc::Status status = TryPutBack(request, &session);
+      const grpc::Status status = TryCreate(request);
       if (origin.rule == other.rule ||
           pairs.contains({origin.rule, other.rule})) {
         EXPECT_TRUE(status.ok()) << status.error_message();
@@ -263,7 +262,7 @@ TEST_F(BadAnchorTest, StateOfAnotherRuleIsRefusedThoughItIsAsLong) {
                   ::testing::HasSubstr(v1::Rule_Name(other.rule)));
       request.mutable_initial()->clear_state();
       request.mutable_initial()->clear_continuation();
-      EXPECT_TRUE(TryPutBack(request, &session).ok()) << "weights fit any rule";
+      EXPECT_TRUE(TryCreate(request).ok()) << "weights fit any rule";
     }
   }
 }
@@ -276,8 +275,7 @@ TEST_F(BadAnchorTest, StateOfNoRuleIsRefused) {
   v1::CreateSessionRequest request =
       Trained(Spec(kInputs, {kOutputs})).Request();
   forget(*request.mutable_initial());
-  v1::Session session;
-  EXPECT_TRUE(TryPutBack(request, &session).ok());
+  EXPECT_TRUE(TryCreate(request).ok());
 }
 
 TEST_F(BadAnchorTest, LearningIsRefusedByField) {
