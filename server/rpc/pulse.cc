@@ -5,6 +5,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/byte_buffer.h>
 
+#include <memory>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -24,47 +25,53 @@ void LogLateAnswer(std::chrono::duration<double> waited, bool answered) {
 
 }  // namespace
 
-// Outlives the pulse if a callback comes late.
-struct Pulse::Shared {
-  Mutex mutex;
-  CondVar changed;
-  bool stopping ABSL_GUARDED_BY(mutex) = false;
-};
-
 // One call of grpc.health.v1.Health/Check for service "", whose request is an
 // empty message.
 struct Pulse::Check {
-  explicit Check(std::shared_ptr<Shared> pulse) : shared(std::move(pulse)) {}
-
-  void Answer() {
-    MutexLock lock(shared->mutex);
-    answered = true;
-    shared->changed.NotifyAll();
-  }
-
-  // Whether it was answered or the pulse stops, by then.
-  bool AwaitOver(Clock::time_point deadline) {
-    MutexLock lock(shared->mutex);
-    while (!answered && !shared->stopping &&
-           shared->changed.WaitUntil(shared->mutex, deadline)) {
-    }
-    return answered || shared->stopping;
-  }
-
-  // Whether it was answered by then.
-  bool AwaitAnswer(Clock::time_point deadline) {
-    MutexLock lock(shared->mutex);
-    while (!answered && shared->changed.WaitUntil(shared->mutex, deadline)) {
-    }
-    return answered;
-  }
-
-  const std::shared_ptr<Shared> shared;
   grpc::ClientContext context;
   grpc::Slice nothing;
   grpc::ByteBuffer request{&nothing, 1};
   grpc::ByteBuffer response;
-  bool answered ABSL_GUARDED_BY(shared->mutex) = false;
+};
+
+// With gRPC's callbacks, which may come after the pulse.
+struct Pulse::Shared {
+  // The check under way has its answer. On a thread of gRPC's.
+  void Answer() {
+    std::unique_ptr<Check> unanswered;
+    MutexLock lock(mutex);
+    answered = true;
+    unanswered = std::move(left);
+    changed.NotifyAll();
+  }
+
+  // Whether it was answered or the pulse stops, by then.
+  bool AwaitOver(Clock::time_point deadline) {
+    MutexLock lock(mutex);
+    while (!answered && !stopping && changed.WaitUntil(mutex, deadline)) {
+    }
+    return answered || stopping;
+  }
+
+  // Whether it was answered by then.
+  bool AwaitAnswer(Clock::time_point deadline) {
+    MutexLock lock(mutex);
+    while (!answered && changed.WaitUntil(mutex, deadline)) {
+    }
+    return answered;
+  }
+
+  // Takes a check that nobody waits for any more, if gRPC still has it.
+  void Leave(std::unique_ptr<Check> check) {
+    MutexLock lock(mutex);
+    if (!answered) left = std::move(check);
+  }
+
+  Mutex mutex;
+  CondVar changed;
+  bool stopping ABSL_GUARDED_BY(mutex) = false;
+  bool answered ABSL_GUARDED_BY(mutex) = false;
+  std::unique_ptr<Check> left ABSL_GUARDED_BY(mutex);
 };
 
 Pulse::Pulse(std::shared_ptr<grpc::Channel> channel, PulseOptions options,
@@ -101,19 +108,28 @@ void Pulse::Run() {
 }
 
 void Pulse::CheckOnce() {
-  const auto check = std::make_shared<Check>(shared_);
+  auto check = std::make_unique<Check>();
+  {
+    MutexLock lock(shared_->mutex);
+    shared_->answered = false;
+  }
   const auto sent = Clock::now();
-  // Whatever the status: that there is one shows that the threads run.
+  // Whatever the status: that there is one shows that the threads run. The
+  // callback does not have the check, whose context has the channel: where a
+  // callback lets go of the last of all channels and servers, gRPC 1.51 joins
+  // the thread that this is, and aborts ("prior > 0" in ref_counted.h).
   grpc::GenericStub(channel_).UnaryCall(
       &check->context, "/grpc.health.v1.Health/Check", {}, &check->request,
-      &check->response, [check](const grpc::Status&) { check->Answer(); });
-  if (!check->AwaitOver(sent + options_.patience)) {
+      &check->response,
+      [shared = shared_](const grpc::Status&) { shared->Answer(); });
+  if (!shared_->AwaitOver(sent + options_.patience)) {
     on_late_(Clock::now() - sent, false);
-    while (!check->AwaitOver(Clock::now() + options_.patience)) {
+    while (!shared_->AwaitOver(Clock::now() + options_.patience)) {
     }
-    if (check->AwaitAnswer(Clock::now())) on_late_(Clock::now() - sent, true);
+    if (shared_->AwaitAnswer(Clock::now())) on_late_(Clock::now() - sent, true);
   }
-  check->AwaitAnswer(Clock::now() + options_.last_answer);
+  shared_->AwaitAnswer(Clock::now() + options_.last_answer);
+  shared_->Leave(std::move(check));
 }
 
 }  // namespace backprop

@@ -37,10 +37,9 @@ class Pulse {
   // The same, and writes to the log what is late.
   explicit Pulse(std::shared_ptr<grpc::Channel> channel);
 
-  // Joins when the check under way is answered, or late by last_answer. It is
-  // then left to the channel, never cancelled: where a cancellation meets the
-  // answer, gRPC 1.51's in-process transport may abort the process ("prior > 0"
-  // in ref_counted.h). For the same reason the server is shut down after this.
+  // Joins when the check under way is answered, or late by last_answer; it is
+  // then left to the channel, never cancelled. Before the server is shut down,
+  // which closes the channel.
   ~Pulse();
 
   Pulse(const Pulse&) = delete;
