@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -18,8 +19,10 @@ constexpr char kCertificate[] =
 constexpr char kKey[] =
     "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n";
 
+// Of this process alone: CTest runs several cases at once.
 std::string File(const std::string& name, const std::string& content) {
-  const std::string path = ::testing::TempDir() + "options_test." + name;
+  const std::string path = ::testing::TempDir() + "options_test." +
+                           std::to_string(getpid()) + "." + name;
   std::ofstream(path) << content;
   return path;
 }
