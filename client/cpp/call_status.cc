@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cpp/call_status.h"
 
-#include <algorithm>
-#include <cstddef>
 #include <string>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "client/cpp/readable_text.h"
 #include "google/rpc/error_details.pb.h"
 
 namespace backprop {
@@ -38,45 +37,10 @@ absl::StatusCode CodeOf(int code) {
   return static_cast<absl::StatusCode>(code);
 }
 
-// The length of the UTF-8 sequence that `text` begins with; 0 if it begins with
-// none.
-size_t SequenceLength(std::string_view text) {
-  const auto byte = [text](size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-  };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead < 0xC2 || lead > 0xF4) return 0;
-  // These bounds keep out overlong forms, surrogates, and what is no Unicode.
-  const unsigned least = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-  const unsigned most = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-  if (byte(1) < least || byte(1) > most) return 0;
-  const size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  for (size_t i = 2; i < length; ++i) {
-    if (byte(i) < 0x80 || byte(i) > 0xBF) return 0;
-  }
-  return length;
-}
-
-// `text` with U+FFFD for each byte that is no UTF-8, and for control characters
-// such as those that a terminal obeys.
-std::string Readable(std::string_view text) {
-  std::string readable;
-  while (!text.empty()) {
-    const auto first = static_cast<unsigned char>(text[0]);
-    const bool obeyed =
-        absl::ascii_iscntrl(first) && first != '\n' && first != '\t';
-    const size_t length = obeyed ? 0 : SequenceLength(text);
-    readable += length > 0 ? text.substr(0, length) : "\xEF\xBF\xBD";
-    text.remove_prefix(std::max<size_t>(length, 1));
-  }
-  return readable;
-}
-
 // What went wrong, by the code where nobody says it.
 std::string Described(int code, std::string_view message) {
   return message.empty() ? absl::StatusCodeToString(CodeOf(code))
-                         : Readable(message);
+                         : ReadableText(message);
 }
 
 // Of a status that no backpropd gave: each of its errors has details.
@@ -106,7 +70,9 @@ void AddViolations(const google::rpc::BadRequest& bad_request,
   for (const auto& violation : bad_request.field_violations()) {
     const std::string text =
         absl::StrCat(violation.field(), ": ", violation.description());
-    if (message->find(text) == std::string::npos) {
+    // "fork.session_id: is required" does not say it of session_id.
+    if (!message->starts_with(text) &&
+        !absl::StrContains(*message, " " + text)) {
       absl::StrAppend(message, message->empty() ? "" : "; ", text);
     }
   }

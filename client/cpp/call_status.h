@@ -5,8 +5,9 @@
 //   the request is not valid; spec.layers[1].size: must be at least 1
 // and what lies between a client and its server, as connection_fault.h tells
 // it. A message is UTF-8 without control characters other than newlines and
-// tabs, and never empty, whatever came; it says so where the error's details
-// were damaged on their way, which then have neither reason nor fields.
+// tabs, and never empty, whatever came; it says so where details of the error
+// were damaged on their way, which then give no reason or no fields. Reason and
+// fields are as the server sent them.
 #ifndef BACKPROP_CLIENT_CPP_CALL_STATUS_H_
 #define BACKPROP_CLIENT_CPP_CALL_STATUS_H_
 

@@ -16,8 +16,8 @@ namespace backprop {
 namespace {
 
 // The number of a rule is the protocol's: it is cast. The server's
-// optimiser.cc says the same, as client and server share but proto and
-// engine/contract, neither of which may include the other.
+// optimiser.cc says the same, as client and server share only proto and
+// engine/contract, and neither of these may include the other.
 template <class R>
 constexpr auto kNumber = static_cast<v1::Rule>(R::kRule);
 static_assert(kNumber<rules::None> == v1::RULE_NONE);

@@ -118,7 +118,8 @@ def main() -> None:
         venv = "build/lint_venv"
         raise SystemExit(f"{sys.executable} has no ruff: tests/client/python/lint.sh {venv} makes {venv}/bin/python.")
     texts = generate()
-    left = [PACKAGE / "sync" / f"{name}.py" for name in modules("sync") if name not in {p.stem for p in texts}]
+    made = {path.stem for path in texts}
+    left = [PACKAGE / "sync" / f"{name}.py" for name in modules("sync") if name not in made]
     (check if only_check else write)(texts, left)
 
 

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "server/mutex.h"
@@ -38,10 +39,8 @@ struct Pulse::Check {
 struct Pulse::Shared {
   // The check under way has its answer. On a thread of gRPC's.
   void Answer() {
-    std::unique_ptr<Check> unanswered;
     MutexLock lock(mutex);
     answered = true;
-    unanswered = std::move(left);
     changed.NotifyAll();
   }
 
@@ -61,17 +60,18 @@ struct Pulse::Shared {
     return answered;
   }
 
-  // Takes a check that nobody waits for any more, if gRPC still has it.
-  void Leave(std::unique_ptr<Check> check) {
+  // Ends a check that nobody waits for any more. One that gRPC still has is
+  // kept as long as the process: nobody could let go of it but a callback.
+  void End(std::unique_ptr<Check> check) {
+    static auto& kept = *new std::vector<std::unique_ptr<Check>>;
     MutexLock lock(mutex);
-    if (!answered) left = std::move(check);
+    if (!answered) kept.push_back(std::move(check));
   }
 
   Mutex mutex;
   CondVar changed;
   bool stopping ABSL_GUARDED_BY(mutex) = false;
   bool answered ABSL_GUARDED_BY(mutex) = false;
-  std::unique_ptr<Check> left ABSL_GUARDED_BY(mutex);
 };
 
 Pulse::Pulse(std::shared_ptr<grpc::Channel> channel, PulseOptions options,
@@ -129,7 +129,7 @@ void Pulse::CheckOnce() {
     if (shared_->AwaitAnswer(Clock::now())) on_late_(Clock::now() - sent, true);
   }
   shared_->AwaitAnswer(Clock::now() + options_.last_answer);
-  shared_->Leave(std::move(check));
+  shared_->End(std::move(check));
 }
 
 }  // namespace backprop

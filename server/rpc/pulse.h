@@ -20,7 +20,7 @@ struct PulseOptions {
   // After so long without an answer it is called late.
   std::chrono::milliseconds patience{1000};
   // How long a pulse that ends waits for the answer under way.
-  std::chrono::milliseconds last_answer{5000};
+  std::chrono::milliseconds last_answer{1000};
 };
 
 class Pulse {
@@ -37,9 +37,9 @@ class Pulse {
   // The same, and writes to the log what is late.
   explicit Pulse(std::shared_ptr<grpc::Channel> channel);
 
-  // Joins when the check under way is answered, or late by last_answer; it is
-  // then left to the channel, never cancelled. Before the server is shut down,
-  // which closes the channel.
+  // Joins when the check under way is answered, or late by last_answer: gRPC
+  // does not answer itself then, and its channel stays for good. Before the
+  // server is shut down, which closes the channel.
   ~Pulse();
 
   Pulse(const Pulse&) = delete;

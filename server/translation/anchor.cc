@@ -2,7 +2,6 @@
 #include "server/translation/anchor.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -146,9 +145,12 @@ void TakeOverRule(const v1::Anchor& anchor, SessionSpec* spec,
     return;
   }
   if (!Rules::Has(number)) {
-    violations.push_back({kField, absl::StrCat("is ", number,
-                                               ", no rule that this server "
-                                               "knows")});
+    violations.push_back(
+        {kField,
+         absl::StrCat("is ", number,
+                      ", no rule that this server knows: a newer server is "
+                      "needed, or leave state and continuation out to begin "
+                      "with zero state")});
     return;
   }
   const auto rule = static_cast<Rule>(number);

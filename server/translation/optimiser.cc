@@ -15,7 +15,7 @@ namespace {
 using Violations = std::vector<FieldViolation>;
 
 // The number of a rule is the protocol's: it is cast both ways. The client's
-// session_layout.cc says the same, as client and server share but proto and
+// session_layout.cc says the same, as client and server share only proto and
 // engine/contract, neither of which may include the other.
 template <class R>
 constexpr auto kNumber = static_cast<v1::Rule>(R::kRule);

@@ -166,8 +166,8 @@ std::vector<std::string> Fields(const grpc::Status& status);
 // squared error, SGD at 0.05, FLOAT32 inputs.
 v1::SessionSpec Spec(uint32_t inputs, std::initializer_list<uint32_t> sizes);
 
-// A message of Evaluate with the samples of one of Train; the id in the first
-// only.
+// A message of Evaluate with the samples of one of Train. session_id: empty in
+// all messages of a call but the first.
 v1::EvaluateRequest EvaluationOf(const std::string& session_id,
                                  const v1::TrainRequest& samples);
 

@@ -47,7 +47,8 @@ int Report(const absl::Status& status, const GlobalFlags& flags,
 // A word that no command knows, with what may have been meant.
 absl::Status Unknown(const Command& app, const std::string& word) {
   // Not what stands behind it, as in --optimizer=adam.
-  const std::string name = word.substr(0, word.find('='));
+  const size_t end = word.find('=');
+  const std::string name = end == 0 ? word : word.substr(0, end);
   std::vector<std::string> known = app.choices();
   for (const OptionUse& option : app.typed_options()) {
     known.push_back(option.name);
@@ -80,7 +81,7 @@ absl::Status NotUnderstood(const Command& app, const absl::Status& parsed) {
                       "--session is required: the session's id, which backprop "
                       "session list shows");
   }
-  if (!parsed.ok()) return UsageError("", std::string(parsed.message()));
+  if (!parsed.ok()) return UsageError("", absl::StrCat(parsed.message()));
   return UsageError("",
                     "say what to do: " + absl::StrJoin(app.choices(), ", "));
 }

@@ -1,48 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // backprop server
+#include <cstdint>
 #include <iostream>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/message_json.h"
 #include "client/cli/flags/command.h"
+#include "client/cli/flags/name_table.h"
 #include "client/cli/text/number_text.h"
 #include "client/cli/text/settings_text.h"
 #include "client/cli/text/time_text.h"
+#include "client/cpp/readable_text.h"
 #include "client/cpp/training_client.h"
 
 namespace backprop::cli {
 namespace {
 
-std::string Bytes(uint64_t count) { return absl::StrCat(Grouped(count), " B"); }
+using Settings = std::vector<std::pair<std::string, std::string>>;
 
-// Limits by the flags that set them.
+// All that this client's protocol knows, by the flags that set them.
+void AddLimits(const v1::ServerLimits& limits, Settings* settings) {
+  const auto& type = *v1::ServerLimits::descriptor();
+  for (int i = 0; i < type.field_count(); ++i) {
+    const std::string flag = FlagCase(type.field(i)->name());
+    const std::string limit =
+        Grouped(limits.GetReflection()->GetUInt64(limits, type.field(i)));
+    settings->emplace_back(
+        flag, absl::EndsWith(flag, "-bytes") ? limit + " B" : limit);
+  }
+}
+
 std::string ServerText(const std::string& address,
                        const v1::GetServerInfoResponse& server) {
   const v1::ComputeInfo& compute = server.compute();
-  const v1::ServerLimits& limits = server.limits();
-  return SettingsText(
-      {{"address", address},
-       {"version", server.version()},
-       {"gRPC", server.grpc_version()},
-       {"started",
-        TimeText(server.start_time().seconds(), "%Y-%m-%d %H:%M:%S UTC")},
-       {"compute threads", Grouped(compute.threads())},
-       {"vector instructions", compute.instruction_set()},
-       {"matrix products", compute.blas()},
-       {"kernels for", compute.blas_kernels()},
-       {"max-message-bytes", Bytes(limits.max_message_bytes())},
-       {"max-sessions", Grouped(limits.max_sessions())},
-       {"max-session-weights", Grouped(limits.max_session_weights())},
-       {"max-total-weights", Grouped(limits.max_total_weights())},
-       {"max-queued-bytes", Bytes(limits.max_queued_bytes())},
-       {"max-watched-bytes", Bytes(limits.max_watched_bytes())},
-       {"max-pending-calls", Grouped(limits.max_pending_calls())}});
+  Settings settings = {
+      {"address", address},
+      {"version", server.version()},
+      {"gRPC", server.grpc_version()},
+      {"started", TimeText(server.start_time().seconds(), kWholeMoment)},
+      {"compute threads", Grouped(compute.threads())},
+      {"vector instructions", compute.instruction_set()},
+      {"matrix products", compute.blas()},
+      {"kernels for", compute.blas_kernels()}};
+  AddLimits(server.limits(), &settings);
+  return ReadableText(SettingsText(settings));
 }
 
-absl::Status Describe(const GlobalFlags& global) {
+absl::Status DescribeServer(const GlobalFlags& global) {
   const auto server =
       TrainingClient(global.address, global.client).GetServerInfo();
   if (!server.ok()) return server.status();
@@ -58,7 +68,7 @@ void AddServerCommand(Command& app, const GlobalFlags& global, Action& action) {
                      "What the server is: its version, since when it serves, "
                      "how it computes, its limits")
       ->callback([&global, &action] {
-        action = [&global] { return Describe(global); };
+        action = [&global] { return DescribeServer(global); };
       });
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cli/commands/session_change_command.h"
 
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -49,9 +50,13 @@ absl::Status Update(const GlobalFlags& global, const UpdateFlags& flags) {
     PrintJson(object);
     return absl::OkStatus();
   }
-  std::cout << "from step " << Grouped(response->first_step())
-            << " on: " << OptimiserText(response->session().spec().optimiser())
-            << "\nchanged: " << absl::StrJoin(flags.given, ", ") << "\n";
+  const bool changes_training = std::ranges::any_of(
+      paths, [](const std::string& path) { return path != "display_name"; });
+  if (changes_training) {
+    std::cout << "from step " << Grouped(response->first_step()) << " on: "
+              << OptimiserText(response->session().spec().optimiser()) << "\n";
+  }
+  std::cout << "changed: " << absl::StrJoin(flags.given, ", ") << "\n";
   return absl::OkStatus();
 }
 
@@ -113,9 +118,8 @@ void AddSessionUpdate(Command& parent, const GlobalFlags& global,
   AddSessionId(*command, &flags->session_id);
   AddLiveFlags(*command, &flags->live);
   command->footer(
-      "What is not named stays as it is: the defaults above are those of a "
-      "new\n"
-      "session. --schedule constant takes a schedule away.\n"
+      "What is not named stays as it is: the defaults above are those of a\n"
+      "new session. --schedule constant takes a schedule away.\n"
       "Example: backprop session update ID --learning-rate 0.001");
   command->callback([&global, &action, command, flags] {
     flags->given = GivenLiveFlags(*command);

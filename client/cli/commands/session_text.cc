@@ -11,6 +11,7 @@
 #include "client/cli/text/settings_text.h"
 #include "client/cli/text/table.h"
 #include "client/cli/text/time_text.h"
+#include "client/cpp/readable_text.h"
 
 namespace backprop::cli {
 namespace {
@@ -56,8 +57,8 @@ void AddState(const v1::Session& session, Settings* settings) {
                                                      " in the next step")});
   settings->push_back({"writer", session.has_writer() ? "a client trains it now"
                                                       : "none at the moment"});
-  settings->push_back({"created", TimeText(session.create_time().seconds(),
-                                           "%Y-%m-%d %H:%M:%S UTC")});
+  settings->push_back(
+      {"created", TimeText(session.create_time().seconds(), kWholeMoment)});
   if (!session.forked_from().empty()) {
     settings->push_back({"forked from", session.forked_from()});
   }
@@ -113,7 +114,7 @@ std::string SessionListText(const std::vector<v1::Session>& sessions) {
       rows[i].insert(rows[i].begin() + 1, sessions[i].spec().display_name());
     }
   }
-  return TableText(columns, rows);
+  return ReadableText(TableText(columns, rows));
 }
 
 std::string SessionText(const v1::Session& session) {
@@ -134,7 +135,8 @@ std::string SessionText(const v1::Session& session) {
   }
   AddSettings(session, &settings);
   AddState(session, &settings);
-  return absl::StrCat(SettingsText(settings), "\n", LayersText(session));
+  return ReadableText(
+      absl::StrCat(SettingsText(settings), "\n", LayersText(session)));
 }
 
 }  // namespace backprop::cli

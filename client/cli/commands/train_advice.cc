@@ -14,19 +14,18 @@ std::string ToChangeRate(const std::string& change, const TrainFlags& flags) {
   }
   return absl::StrCat(change,
                       " the learning rate with backprop session update ",
-                      flags.session_id, " --learning-rate");
+                      flags.session_id, " --learning-rate RATE");
 }
 
 absl::Status Advised(const absl::Status& status, const TrainFlags& flags) {
   if (ReasonOf(status) != kNonFiniteStep.name) return status;
-  return Retold(
-      status,
-      absl::StrCat(std::string(status.message()),
-                   ". Training diverged: ", ToChangeRate("lower", flags),
-                   flags.session_id.empty()
-                       ? ", or bring the inputs to the same scale "
-                         "(--standardise)"
-                       : ""));
+  return Retold(status,
+                absl::StrCat(status.message(), ". Training diverged: ",
+                             ToChangeRate("lower", flags),
+                             flags.session_id.empty()
+                                 ? ", or bring the inputs to the same scale "
+                                   "(--standardise)"
+                                 : ""));
 }
 
 }  // namespace backprop::cli

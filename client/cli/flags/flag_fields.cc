@@ -88,8 +88,9 @@ std::string FlagOf(std::string_view field) {
 }
 
 std::string FlagOfRequest(std::string_view field) {
-  if (field.starts_with(kSpecPrefix))
+  if (field.starts_with(kSpecPrefix)) {
     return FlagOf(field.substr(kSpecPrefix.size()));
+  }
   for (const Row& row : kRequestRows) {
     if (field == row.field) return std::string(row.flag);
   }
@@ -102,12 +103,14 @@ std::string PartOf(std::string_view field) {
   const std::string plain = TakeIndex(field, &index);
   if (index < 0) return "";
   const size_t dot = plain.rfind('.');
-  if (dot == std::string::npos) return absl::StrCat("number ", index + 1, " ");
+  if (dot == std::string::npos) {
+    return absl::StrCat("number ", int64_t{index} + 1, " ");
+  }
   const Row* const row = FindRow(plain);
   const std::string part = row != nullptr && !row->part.empty()
                                ? std::string(row->part)
                                : FlagCase(plain.substr(dot + 1));
-  return absl::StrCat("layer ", index + 1, "'s ", part, " ");
+  return absl::StrCat("layer ", int64_t{index} + 1, "'s ", part, " ");
 }
 
 }  // namespace backprop::cli

@@ -82,12 +82,12 @@ class Words {
     const std::string before = std::exchange(before_, word);
     int layer = 0;
     if (before == "layer" && absl::SimpleAtoi(word, &layer)) {
-      return absl::StrCat(layer + 1);
+      return absl::StrCat(int64_t{layer} + 1);
     }
-    if (const std::string value = ValueName(word); !value.empty()) return value;
+    if (std::string value = ValueName(word); !value.empty()) return value;
     if (word.find('.') != std::string::npos) {
-      if (word.starts_with(kSpecPrefix))
-        return word;  // may have an index behind it
+      // This may have an index behind it.
+      if (word.starts_with(kSpecPrefix)) return word;
       // By its path in the request: "leave fork.with_state out".
       const std::string flag = FlagOfRequest(word);
       return has_flag_(flag) ? flag : word;
@@ -96,7 +96,7 @@ class Words {
     const bool is_field =
         word.find('_') != std::string::npos || before == "set";
     if (is_field && field_.starts_with(kSpecPrefix)) {
-      const std::string flag = NearbyFlag(field_, word);
+      std::string flag = NearbyFlag(field_, word);
       if (!flag.empty() && has_flag_(flag)) return flag;
     }
     return word;

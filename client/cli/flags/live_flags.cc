@@ -48,7 +48,7 @@ void AddLiveFlags(Command& app, LiveFlags* flags) {
       ->type_name("STEPS")
       ->group("Network");
   app.add_option("--name", flags->name,
-                 "What people call the session; '': nothing")
+                 "What people call the session; '' takes its name away")
       ->type_name("TEXT")
       ->group("Network");
 }

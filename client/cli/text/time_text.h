@@ -7,6 +7,9 @@
 
 namespace backprop::cli {
 
+// For a moment that is told whole.
+inline constexpr char kWholeMoment[] = "%Y-%m-%d %H:%M:%S UTC";
+
 // A moment in UTC, so that it reads the same wherever it is typed. seconds:
 // since 1970; format: strftime's.
 std::string TimeText(int64_t seconds, const char* format);

@@ -196,6 +196,21 @@ TEST(SpecTextTest, LossInitialiserAndInputHaveTheirNumbers) {
             "cross-entropy, label smoothing 0.5, 1,002 class weights");
 }
 
+// Another server may not check names as ours does.
+TEST(SessionTextTest, WhatATerminalWouldObeyIsNotShown) {
+  v1::Session session;
+  session.set_session_id("s-\x1b[2J");
+  session.mutable_spec()->set_display_name(
+      "\xc2\x9b"
+      "31m");
+  for (const std::string& text :
+       {SessionText(session), SessionListText({session})}) {
+    EXPECT_EQ(text.find('\x1b'), std::string::npos) << text;
+    EXPECT_EQ(text.find("\xc2\x9b"), std::string::npos) << text;
+    EXPECT_NE(text.find("s-\xef\xbf\xbd[2J"), std::string::npos) << text;
+  }
+}
+
 TEST(TableTextTest, WithoutTitlesThereIsNoLineForThem) {
   EXPECT_EQ(TableText({{""}, {"", Align::kRight}}, {{"a", "1"}, {"bb", "23"}}),
             "a    1\nbb  23\n");

@@ -22,7 +22,13 @@ std::vector<std::string> MessagesOf(const std::filesystem::path& path) {
   std::vector<std::string> messages;
   while (!rest.empty()) {
     uint32_t length = 0;
-    std::memcpy(&length, rest.data(), sizeof length);
+    if (rest.size() >= sizeof length) {
+      std::memcpy(&length, rest.data(), sizeof length);
+    }
+    if (rest.size() < sizeof length || rest.size() - sizeof length < length) {
+      ADD_FAILURE() << path << " ends within a message";
+      break;
+    }
     messages.emplace_back(rest.substr(sizeof length, length));
     rest.remove_prefix(sizeof length + length);
   }
@@ -35,8 +41,12 @@ RecordedStream ReadStream(const std::filesystem::path& path) {
   const std::vector<std::string> messages = MessagesOf(path);
   RecordedStream stream;
   stream.name = path.stem();
-  EXPECT_TRUE(stream.session.ParseFromString(messages.at(0)));
-  EXPECT_TRUE(stream.anchor.ParseFromString(messages.at(1)));
+  if (messages.size() < 3) {
+    ADD_FAILURE() << path << " has no session, anchor and end";
+    return stream;
+  }
+  EXPECT_TRUE(stream.session.ParseFromString(messages[0]));
+  EXPECT_TRUE(stream.anchor.ParseFromString(messages[1]));
   EXPECT_TRUE(stream.end.ParseFromString(messages.back()));
   for (size_t i = 2; i + 1 < messages.size(); ++i)
     EXPECT_TRUE(stream.responses.emplace_back().ParseFromString(messages[i]));

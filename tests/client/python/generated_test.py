@@ -25,7 +25,7 @@ MODULES = {
     "training_service": training_service_pb2,
 }
 
-STUBS_BY = "libprotoc 3.21.12"
+[STUBS_BY] = re.findall(r'^PROTOC_VERSION = "(.*)"', (PACKAGE / "generate_stubs.py").read_text(), re.MULTILINE)
 PROTOC = shutil.which("protoc")
 with_protoc = pytest.mark.skipif(
     PROTOC is None or subprocess.check_output([PROTOC, "--version"], text=True).strip() != STUBS_BY,

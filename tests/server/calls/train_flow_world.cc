@@ -23,8 +23,8 @@ std::string ModelState::Key() const {
   std::string key = absl::StrCat(
       sent_, " ", received_, " ", begun_, " ", done_, " ", part_, " ",
       static_cast<int>(running_), " ", reads_over_, reading_, writing_, turn_,
-      gone_, cancel_told_, drained_, failed_, short_, opened_, let_go_, " ",
-      answers_.Key(), " ", ended_ ? ended_->ToString() : "-");
+      gone_, cancel_told_, drained_, bidden_, failed_, short_, opened_, let_go_,
+      " ", answers_.Key(), " ", ended_ ? ended_->ToString() : "-");
   for (const Starter& starter : starters_) {
     absl::StrAppend(&key, " s", starter.turn, starter.write, starter.read);
   }

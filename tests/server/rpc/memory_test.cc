@@ -151,7 +151,7 @@ TEST_F(MemoryTest, AWatcherThatGoesGivesBackTheRoomOfWhatItIsSent) {
 }
 
 TEST_F(MemoryTest, AWatcherThatHasReadItsAnchorHoldsNothingOfIt) {
-  // Of all copies together too.
+  // max_total_weights bounds all copies together too: there is room for one.
   StartWith([](auto& o) { o.max_total_weights = 1'500'000; });
   const v1::Session session = Create(Spec(999, {1000}));
   WatchCall idle(stub(), WithAnchor(session));

@@ -22,7 +22,8 @@ def check_input_format(spec: pb.SessionSpec) -> None:
 
     Raises:
         ValueError: an element type that this client does not know, a scale that
-            is not finite, or standardisation as in check_standardisation.
+            is not finite, or standardisation as in check_standardisation, but
+            for one that has still to be learnt.
 
     """
     known = (pb.ELEMENT_TYPE_UNSPECIFIED, pb.ELEMENT_TYPE_FLOAT32, pb.ELEMENT_TYPE_UINT8)
@@ -33,19 +34,23 @@ def check_input_format(spec: pb.SessionSpec) -> None:
         )
     if not math.isfinite(spec.input.scale):
         raise ValueError("spec.input.scale is not finite.")
-    check_standardisation(spec.input.standardisation, spec.input_size)
+    if is_known(spec.input.standardisation):
+        check_standardisation(spec.input.standardisation, spec.input_size)
+
+
+def is_known(standardisation: pb.Standardisation) -> bool:
+    """Whether it has numbers, and is not one that has still to be learnt."""
+    return bool(standardisation.mean or standardisation.factor)
 
 
 def check_standardisation(standardisation: pb.Standardisation, input_size: int) -> None:
     """Refuses numbers that are not one of each for every input.
 
     Raises:
-        ValueError: there are some, but not input_size of each, or one is not finite.
+        ValueError: there are not input_size of each, or one is not finite.
 
     """
     mean, factor = standardisation.mean, standardisation.factor
-    if not mean and not factor:
-        return
     if len(mean) != input_size or len(factor) != input_size:
         raise ValueError(
             f"The standardisation has {len(mean)} means and {len(factor)} factors for {input_size} inputs."

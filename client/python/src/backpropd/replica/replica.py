@@ -13,7 +13,7 @@ from backpropd.replica.arrays import AnyArray, Float32
 from backpropd.replica.deltas import DeltaBatch
 from backpropd.replica.difference import Difference, difference_of
 from backpropd.replica.forward import network_inputs, outputs_of, without_tiny
-from backpropd.replica.input_rows import check_input_format, check_standardisation, input_rows
+from backpropd.replica.input_rows import check_input_format, check_standardisation, input_rows, is_known
 from backpropd.replica.weight_mover import WeightMover
 from backpropd.v1 import network_pb2 as pb
 
@@ -64,7 +64,7 @@ class Replica:
             raise ValueError(f"The anchor has {anchor.weights.size} weights, not {self._layout.weight_count}.")
         if len(anchor.state) != self._layout.state_count:
             raise ValueError("The anchor lacks the optimiser's state: fetch it with_state.")
-        if anchor.standardisation is not None:
+        if anchor.standardisation is not None and is_known(anchor.standardisation):
             check_standardisation(anchor.standardisation, self._spec.input_size)
         with self._lock:
             self._interrupted = True
