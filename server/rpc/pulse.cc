@@ -35,6 +35,15 @@ struct Pulse::Check {
   grpc::ByteBuffer response;
 };
 
+// Keeps as long as the process what gRPC has not answered: nobody could let go
+// of it but a callback. Pulses of several servers may come here at once.
+void Pulse::KeepForGood(std::unique_ptr<Check> check) {
+  static auto& mutex = *new Mutex;
+  static auto& kept = *new std::vector<std::unique_ptr<Check>>;
+  MutexLock lock(mutex);
+  kept.push_back(std::move(check));
+}
+
 // With gRPC's callbacks, which may come after the pulse.
 struct Pulse::Shared {
   // The check under way has its answer. On a thread of gRPC's.
@@ -58,14 +67,6 @@ struct Pulse::Shared {
     while (!answered && changed.WaitUntil(mutex, deadline)) {
     }
     return answered;
-  }
-
-  // Ends a check that nobody waits for any more. One that gRPC still has is
-  // kept as long as the process: nobody could let go of it but a callback.
-  void End(std::unique_ptr<Check> check) {
-    static auto& kept = *new std::vector<std::unique_ptr<Check>>;
-    MutexLock lock(mutex);
-    if (!answered) kept.push_back(std::move(check));
   }
 
   Mutex mutex;
@@ -128,8 +129,9 @@ void Pulse::CheckOnce() {
     }
     if (shared_->AwaitAnswer(Clock::now())) on_late_(Clock::now() - sent, true);
   }
-  shared_->AwaitAnswer(Clock::now() + options_.last_answer);
-  shared_->End(std::move(check));
+  if (!shared_->AwaitAnswer(Clock::now() + options_.last_answer)) {
+    KeepForGood(std::move(check));
+  }
 }
 
 }  // namespace backprop

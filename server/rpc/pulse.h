@@ -48,6 +48,7 @@ class Pulse {
  private:
   struct Shared;
   struct Check;
+  static void KeepForGood(std::unique_ptr<Check> check);
   void Run();
   // Returns when the check is answered or the pulse stops.
   void CheckOnce();
