@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -192,12 +193,19 @@ def test_the_own_old_stream_is_waited_for_after_a_break_only(
     assert len(clock.waits) == 3
 
 
+def leave_stream(session: Session, servicer: FakeServicer) -> None:
+    """Leaves a stream; the server knows of it, so that only writer_stays keeps its writer."""
+    session.stream().open().cancel()
+    while servicer.sessions[session.session_id].has_writer:
+        time.sleep(0.001)
+
+
 def test_a_stream_that_was_left_is_waited_for_by_whoever_got_the_session(
     client: TrainingClient, session: Session, servicer: FakeServicer, clock: FakeClock
 ) -> None:
     again = client.get(session.session_id)
     for call in (lambda: again.train(X, Y), lambda: again.train_step(X[0], [0.0, 1.0]), again.delete):
-        session.stream().open().cancel()
+        leave_stream(session, servicer)
         servicer.faults.writer_stays = 2
         before = len(clock.waits)
         call()
@@ -217,7 +225,7 @@ def calls_that_train(session: Session) -> list[Callable[[], Any]]:
 def test_a_writer_that_vanished_is_waited_for_as_long_as_the_server_keeps_it(
     session: Session, servicer: FakeServicer, clock: FakeClock, which: int
 ) -> None:
-    session.stream().open().cancel()
+    leave_stream(session, servicer)
     servicer.faults.writer_stays = SERVER_KEEPS
     calls_that_train(session)[which]()
     assert len(clock.waits) == SERVER_KEEPS
