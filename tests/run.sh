@@ -33,7 +33,6 @@ deploy/install_packages.sh build test
 install_envoy
 
 deploy/build.sh test
-# One more at a time than there are cores: many only wait.
-ctest --test-dir build/test --output-on-failure --parallel "$((jobs + 1))" "$@"
+ctest --test-dir build/test --output-on-failure --parallel "${jobs}" "$@"
 # CTest says which tests were skipped, but not why.
 grep '^skipped: ' build/test/Testing/Temporary/LastTest.log || true
