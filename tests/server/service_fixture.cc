@@ -7,7 +7,6 @@
 #include <future>
 #include <sstream>
 
-#include "google/rpc/error_details.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 
 namespace backprop::testing {
@@ -124,15 +123,12 @@ grpc::Status ServiceTest::TryCreate(const v1::SessionSpec& spec) {
 }
 
 v1::Session ServiceTest::Get(const std::string& session_id) {
-  v1::GetSessionRequest request;
-  request.set_session_id(session_id);
-  return Ask(&Stub::GetSession, request).session();
+  return Ask(&Stub::GetSession, For<v1::GetSessionRequest>(session_id))
+      .session();
 }
 
 grpc::Status ServiceTest::Delete(const std::string& session_id) {
-  v1::DeleteSessionRequest request;
-  request.set_session_id(session_id);
-  return Try(&Stub::DeleteSession, request);
+  return Try(&Stub::DeleteSession, For<v1::DeleteSessionRequest>(session_id));
 }
 
 std::vector<float> ServiceTest::Anchor(const v1::GetWeightsRequest& request,
@@ -153,19 +149,21 @@ std::vector<float> ServiceTest::Anchor(const v1::GetWeightsRequest& request,
 
 std::vector<float> ServiceTest::Weights(const std::string& session_id,
                                         v1::GetWeightsResponse* end) {
-  v1::GetWeightsRequest request;
-  request.set_session_id(session_id);
-  std::vector<float> weights = Anchor(request, end);
-  EXPECT_EQ(end->weight_count(), weights.size());
+  v1::GetWeightsResponse last;
+  std::vector<float> weights =
+      Anchor(For<v1::GetWeightsRequest>(session_id), &last);
+  EXPECT_EQ(last.weight_count(), weights.size());
+  if (end != nullptr) *end = last;
   return weights;
 }
 
 std::vector<float> ServiceTest::WeightsAndState(const std::string& session_id,
                                                 v1::GetWeightsResponse* end) {
-  v1::GetWeightsRequest request;
-  request.set_session_id(session_id);
-  request.set_with_state(true);
-  return Anchor(request, end);
+  v1::GetWeightsResponse last;
+  std::vector<float> numbers =
+      Anchor(For<v1::GetWeightsRequest>(session_id, "with_state: true"), &last);
+  if (end != nullptr) *end = last;
+  return numbers;
 }
 
 uint64_t ServiceTest::Digest(const std::string& session_id) {
@@ -181,49 +179,6 @@ std::shared_ptr<grpc::Channel> TransportTest::NewChannel() {
 
 std::string TransportName(const ::testing::TestParamInfo<Transport>& info) {
   return info.param == Transport::kInProcess ? "InProcess" : "Tcp";
-}
-
-std::string Reason(const google::rpc::Status& status) {
-  for (const google::protobuf::Any& detail : status.details()) {
-    google::rpc::ErrorInfo info;
-    if (!detail.UnpackTo(&info)) continue;
-    EXPECT_EQ(info.domain(), "backprop.v1");
-    return info.reason();
-  }
-  return "";
-}
-
-std::vector<std::string> Fields(const google::rpc::Status& status) {
-  std::vector<std::string> fields;
-  for (const google::protobuf::Any& detail : status.details()) {
-    google::rpc::BadRequest bad;
-    if (!detail.UnpackTo(&bad)) continue;
-    for (const auto& violation : bad.field_violations()) {
-      EXPECT_NE(violation.description(), "");
-      fields.push_back(violation.field());
-    }
-  }
-  return fields;
-}
-
-namespace {
-
-// The status that travels in grpc-status-details-bin.
-google::rpc::Status Details(const grpc::Status& status) {
-  google::rpc::Status details;
-  EXPECT_TRUE(details.ParseFromString(status.error_details()));
-  EXPECT_EQ(details.code(), static_cast<int>(status.error_code()));
-  return details;
-}
-
-}  // namespace
-
-std::string Reason(const grpc::Status& status) {
-  return Reason(Details(status));
-}
-
-std::vector<std::string> Fields(const grpc::Status& status) {
-  return Fields(Details(status));
 }
 
 v1::SessionSpec Spec(uint32_t inputs, std::initializer_list<uint32_t> sizes) {
@@ -242,13 +197,33 @@ v1::SessionSpec Spec(uint32_t inputs, std::initializer_list<uint32_t> sizes) {
   return spec;
 }
 
+v1::PredictRequest PredictionOf(const std::string& session_id,
+                                const std::vector<float>& inputs) {
+  auto request = For<v1::PredictRequest>(session_id);
+  request.set_inputs(Bytes(inputs));
+  return request;
+}
+
+v1::TrainRequest SamplesOf(const std::vector<float>& inputs,
+                           const std::vector<float>& targets) {
+  v1::TrainRequest request;
+  request.set_inputs(Bytes(inputs));
+  request.set_targets(Bytes(targets));
+  return request;
+}
+
 v1::EvaluateRequest EvaluationOf(const std::string& session_id,
                                  const v1::TrainRequest& samples) {
-  v1::EvaluateRequest request;
-  request.set_session_id(session_id);
+  auto request = For<v1::EvaluateRequest>(session_id);
   request.set_inputs(samples.inputs());
   request.set_targets(samples.targets());
   return request;
+}
+
+v1::EvaluateRequest EvaluationOf(const std::string& session_id,
+                                 const std::vector<float>& inputs,
+                                 const std::vector<float>& targets) {
+  return EvaluationOf(session_id, SamplesOf(inputs, targets));
 }
 
 v1::CreateSessionRequest ForkOf(const v1::Session& origin, bool with_state) {
@@ -261,16 +236,10 @@ v1::CreateSessionRequest ForkOf(const v1::Session& origin, bool with_state) {
 v1::UpdateSessionRequest UpdateOf(const v1::Session& session,
                                   const std::vector<const char*>& paths,
                                   const v1::SessionSpec& spec) {
-  v1::UpdateSessionRequest request;
-  request.set_session_id(session.session_id());
+  auto request = For<v1::UpdateSessionRequest>(session);
   for (const char* path : paths) request.mutable_update_mask()->add_paths(path);
   *request.mutable_spec() = spec;
   return request;
-}
-
-std::string Bytes(const std::vector<float>& values) {
-  return {reinterpret_cast<const char*>(values.data()),
-          values.size() * sizeof(float)};
 }
 
 std::vector<float> Floats(const std::string& bytes) {

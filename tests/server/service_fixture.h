@@ -16,9 +16,11 @@
 #include <vector>
 
 #include "backprop/v1/training_service.grpc.pb.h"
-#include "google/rpc/status.pb.h"
 #include "server/ops/metrics.h"
 #include "server/server.h"
+#include "tests/float_bytes.h"
+#include "tests/message_text.h"
+#include "tests/server/status_matchers.h"
 
 namespace backprop::testing {
 
@@ -110,12 +112,31 @@ class ServiceTest : public ::testing::Test {
   grpc::Status Delete(const std::string& session_id);
   // All weights, from GetWeights; the last chunk's digest and step go to *end.
   std::vector<float> Weights(const std::string& session_id,
-                             v1::GetWeightsResponse* end);
+                             v1::GetWeightsResponse* end = nullptr);
   // The same, and the optimiser's state after them.
   std::vector<float> WeightsAndState(const std::string& session_id,
-                                     v1::GetWeightsResponse* end);
+                                     v1::GetWeightsResponse* end = nullptr);
   // The digest now, from GetWeights.
   uint64_t Digest(const std::string& session_id);
+
+  // The same by the session.
+  v1::Session Get(const v1::Session& session) {
+    return Get(session.session_id());
+  }
+  grpc::Status Delete(const v1::Session& session) {
+    return Delete(session.session_id());
+  }
+  std::vector<float> Weights(const v1::Session& session,
+                             v1::GetWeightsResponse* end = nullptr) {
+    return Weights(session.session_id(), end);
+  }
+  std::vector<float> WeightsAndState(const v1::Session& session,
+                                     v1::GetWeightsResponse* end = nullptr) {
+    return WeightsAndState(session.session_id(), end);
+  }
+  uint64_t Digest(const v1::Session& session) {
+    return Digest(session.session_id());
+  }
 
  private:
   std::vector<float> Anchor(const v1::GetWeightsRequest& request,
@@ -155,21 +176,37 @@ std::string TransportName(const ::testing::TestParamInfo<Transport>& info);
       Over, suite, ::testing::Values(Transport::kInProcess, Transport::kTcp), \
       TransportName)
 
-// ErrorInfo.reason of a call's or a rejection's status; empty if none.
-std::string Reason(const google::rpc::Status& status);
-std::string Reason(const grpc::Status& status);
-// The fields of its BadRequest, in order.
-std::vector<std::string> Fields(const google::rpc::Status& status);
-std::vector<std::string> Fields(const grpc::Status& status);
-
 // A network of dense layers `sizes`, tanh within and identity at the end, half
 // squared error, SGD at 0.05, FLOAT32 inputs.
 v1::SessionSpec Spec(uint32_t inputs, std::initializer_list<uint32_t> sizes);
+
+// A request of this kind for the session, with what a text says besides.
+template <class Request>
+Request For(const std::string& session_id, const std::string& text = "") {
+  auto request = Parsed<Request>(text);
+  request.set_session_id(session_id);
+  return request;
+}
+template <class Request>
+Request For(const v1::Session& session, const std::string& text = "") {
+  return For<Request>(session.session_id(), text);
+}
+
+// A request to predict these rows.
+v1::PredictRequest PredictionOf(const std::string& session_id,
+                                const std::vector<float>& inputs);
+
+// A message of Train with these samples.
+v1::TrainRequest SamplesOf(const std::vector<float>& inputs,
+                           const std::vector<float>& targets);
 
 // A message of Evaluate with the samples of one of Train. session_id: empty in
 // all messages of a call but the first.
 v1::EvaluateRequest EvaluationOf(const std::string& session_id,
                                  const v1::TrainRequest& samples);
+v1::EvaluateRequest EvaluationOf(const std::string& session_id,
+                                 const std::vector<float>& inputs,
+                                 const std::vector<float>& targets);
 
 // A request for a fork of the session.
 v1::CreateSessionRequest ForkOf(const v1::Session& origin, bool with_state);
@@ -179,8 +216,7 @@ v1::UpdateSessionRequest UpdateOf(const v1::Session& session,
                                   const std::vector<const char*>& paths,
                                   const v1::SessionSpec& spec = {});
 
-// Little-endian float32.
-std::string Bytes(const std::vector<float>& values);
+// Of little-endian float32.
 std::vector<float> Floats(const std::string& bytes);
 
 }  // namespace backprop::testing

@@ -15,6 +15,10 @@ namespace backprop::testing {
 // if the text cannot be parsed.
 v1::SessionSpec With(v1::SessionSpec spec, const std::string& text);
 
+// What With makes of a spec whose inputs are bytes that mean 0 to 1.
+inline constexpr char kScaledBytes[] =
+    "input {element_type: ELEMENT_TYPE_UINT8 scale: 0.00392156886}";
+
 }  // namespace backprop::testing
 
 #endif  // BACKPROP_TESTS_SERVER_SPEC_TEXT_H_

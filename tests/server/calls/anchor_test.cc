@@ -54,9 +54,7 @@ const Kind kKinds[] = {
 };
 
 v1::SessionSpec SpecOf(const Kind& kind) {
-  v1::SessionSpec spec = Spec(8, {10, 4});
-  spec.set_digest_every(1);
-  return With(spec, kind.text);
+  return With(With(Spec(8, {10, 4}), "digest_every: 1"), kind.text);
 }
 
 // What answers show of a session whose weights were given.
@@ -95,15 +93,15 @@ class AnchorTest : public ServiceTest {
     return answers;
   }
 
-  KeptSession Keep(const std::string& id) {
-    return KeptSession::Of(stub(), id);
+  KeptSession Keep(const v1::Session& session) {
+    return KeptSession::Of(stub(), session.session_id());
   }
 
   // A session of the kind after 20 steps.
   KeptSession Trained(const Kind& kind) {
     const v1::Session session = Create(SpecOf(kind));
     Train(session, Messages(session, 0, 2));
-    return Keep(session.session_id());
+    return Keep(session);
   }
 
   const Kind& Named(const std::string& name) {
@@ -122,11 +120,11 @@ TEST_F(AnchorTest, GoesOnOnANewServerAsTheSessionThatWentOn) {
     SCOPED_TRACE(kind.name);
     const v1::Session session = Create(SpecOf(kind));
     Train(session, Messages(session, 0, 100));
-    const v1::Session then = Get(session.session_id());
-    const KeptSession kept = Keep(session.session_id());
+    const v1::Session then = Get(session);
+    const KeptSession kept = Keep(session);
     const auto next = Messages(session, kept.anchor.next_offset(), 10);
     const auto expected = Train(session, next);
-    const KeptSession end = Keep(session.session_id());
+    const KeptSession end = Keep(session);
     EXPECT_GE(end.anchor.step(), 1088u);
     EXPECT_NE(end.anchor.digest(), kept.anchor.digest());
 
@@ -136,20 +134,18 @@ TEST_F(AnchorTest, GoesOnOnANewServerAsTheSessionThatWentOn) {
     EXPECT_EQ(back.next_offset(), then.next_offset());
     EXPECT_EQ(back.learning_rate(), then.learning_rate());
     EXPECT_EQ(back.layout().DebugString(), then.layout().DebugString());
-    EXPECT_EQ(Keep(back.session_id()).spec.DebugString(),
+    EXPECT_EQ(Keep(back).spec.DebugString(),
               WithoutInitialiser(kept.spec).DebugString());
-    EXPECT_EQ(Keep(back.session_id()).anchor.DebugString(),
-              kept.anchor.DebugString());
+    EXPECT_EQ(Keep(back).anchor.DebugString(), kept.anchor.DebugString());
     EXPECT_EQ(Train(back, next), expected);
-    EXPECT_EQ(Keep(back.session_id()).anchor.DebugString(),
-              end.anchor.DebugString());
+    EXPECT_EQ(Keep(back).anchor.DebugString(), end.anchor.DebugString());
   }
 }
 
 TEST_F(AnchorTest, AHalfLearntStandardisationGoesOnBeingLearnt) {
   const v1::Session session = Create(SpecOf(Named("learnt standardisation")));
   Train(session, Messages(session, 0, 1));
-  const KeptSession kept = Keep(session.session_id());
+  const KeptSession kept = Keep(session);
   EXPECT_EQ(kept.anchor.step(), 0u);
   EXPECT_EQ(kept.anchor.next_offset(), 10u);
   EXPECT_EQ(kept.anchor.continuation().learning().samples(), 10u);
@@ -170,15 +166,14 @@ TEST_F(AnchorTest, WhatWasLearntComesWithTheAnchorToo) {
 }
 
 TEST_F(AnchorTest, FactorsStayGradientsThoughTheirReasonWasTakenAway) {
-  v1::SessionSpec spec = SpecOf(Named("plain descent"));
-  spec.mutable_optimiser()->set_l2(0.01F);
-  const v1::Session session = Create(spec);
+  const v1::Session session =
+      Create(With(SpecOf(Named("plain descent")), "optimiser {l2: 0.01}"));
   Train(session, Messages(session, 0, 2));
   Ask(&Stub::UpdateSession,
       UpdateOf(session, {"optimiser.l2", "optimiser.learning_rate"},
                With({}, "optimiser {learning_rate: 0.03}")));
   Train(session, Messages(session, 20, 1));
-  const KeptSession kept = Keep(session.session_id());
+  const KeptSession kept = Keep(session);
   EXPECT_EQ(kept.spec.optimiser().l2(), 0);
   EXPECT_EQ(kept.anchor.continuation().schedule_age(), 10u);
   const v1::Session back = Create(kept.Request());
@@ -197,7 +192,7 @@ TEST_F(AnchorTest, WeightsAloneBeginAtZero) {
     alone.set_weights(kept.anchor.weights());
     *request.mutable_initial() = alone;
     const v1::Session session = Create(request);
-    const KeptSession begun = Keep(session.session_id());
+    const KeptSession begun = Keep(session);
     EXPECT_EQ(begun.anchor.weights(), kept.anchor.weights());
     EXPECT_EQ(begun.anchor.state(),
               std::string(kept.anchor.state().size(), '\0'));
@@ -224,16 +219,14 @@ TEST_F(AnchorTest, CountsFromWhereItIsToldTo) {
   request.mutable_initial()->mutable_continuation()->set_schedule_age(most);
   session = Create(request);
   EXPECT_EQ(Train(session, Messages(session, most, 1)).size(), 1u);
-  EXPECT_EQ(Get(session.session_id()).step(), most + 10);
+  EXPECT_EQ(Get(session).step(), most + 10);
 }
 
 TEST_F(AnchorTest, IsWatchedAndForkedFromWhereItGoesOn) {
   const KeptSession kept = Trained(Named("adam"));
   const v1::Session back = Create(kept.Request());
   grpc::ClientContext context;
-  v1::WatchDeltasRequest request;
-  request.set_session_id(back.session_id());
-  request.set_after_step(20);
+  const auto request = For<v1::WatchDeltasRequest>(back, "after_step: 20");
   const auto reader = stub().WatchDeltas(&context, request);
   v1::WatchDeltasResponse seen;
   ASSERT_TRUE(reader->Read(&seen));
@@ -246,8 +239,8 @@ TEST_F(AnchorTest, IsWatchedAndForkedFromWhereItGoesOn) {
 
   const v1::Session fork = Create(ForkOf(back, true));
   EXPECT_EQ(fork.step(), 0u);
-  EXPECT_EQ(Keep(fork.session_id()).anchor.continuation().DebugString(),
-            Keep(back.session_id()).anchor.continuation().DebugString());
+  EXPECT_EQ(Keep(fork).anchor.continuation().DebugString(),
+            Keep(back).anchor.continuation().DebugString());
 }
 
 TEST_F(AnchorTest, TheSameRequestIdMeansTheSameAnchor) {

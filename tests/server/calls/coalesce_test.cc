@@ -16,14 +16,12 @@ namespace {
 
 // Two steps of a network with one-number delta rows and two scalars a step.
 v1::TrainResponse TwoSteps(uint64_t base_step, const std::string& scalars) {
-  v1::TrainResponse response;
+  auto response =
+      Parsed<v1::TrainResponse>("message_done: true errors: [1, 2]");
   response.set_message_number(base_step / 2 + 1);
-  response.set_message_done(true);
   response.set_base_step(base_step);
   response.set_step(base_step + 2);
   response.set_next_offset(base_step + 2);
-  response.add_errors(1);
-  response.add_errors(2);
   response.set_deltas(Bytes({3, 4}));
   response.set_scalars(scalars);
   return response;
@@ -89,11 +87,8 @@ TEST(MergeResponseTest, WhatOnlyOneMessageCouldHaveSaidStaysApart) {
 
 class CoalesceTest : public ServiceTest {
  protected:
-  static v1::TrainOptions Coalesced() {
-    v1::TrainOptions options;
-    options.set_coalesce(true);
-    return options;
-  }
+  const v1::TrainOptions coalesced_ =
+      Parsed<v1::TrainOptions>("coalesce: true");
 };
 
 TEST_F(CoalesceTest, MessagesSentAheadAreAnsweredToTheLastStep) {
@@ -102,10 +97,9 @@ TEST_F(CoalesceTest, MessagesSentAheadAreAnsweredToTheLastStep) {
       Create(With(Spec(6, {9, 3}),
                   "optimiser {sgd {momentum: 0.9} learning_rate: 1e-3 schedule "
                   "{exponential {factor: 0.999}}}"));
-  v1::GetWeightsResponse end;
-  ReferenceReplica replica(session, Weights(session.session_id(), &end));
+  ReferenceReplica replica(session, Weights(session));
 
-  TrainCall call(stub(), session, Coalesced());
+  TrainCall call(stub(), session, coalesced_);
   ASSERT_TRUE(call.opening().has_value());
   std::mt19937 random(8);
   std::vector<v1::TrainRequest> messages;
@@ -133,14 +127,14 @@ TEST_F(CoalesceTest, MessagesSentAheadAreAnsweredToTheLastStep) {
     replica.Apply(together, *response);
   }
   EXPECT_TRUE(call.Finish().ok());
-  EXPECT_EQ(replica.step(), Get(session.session_id()).step());
-  EXPECT_EQ(replica.digest(), Digest(session.session_id()));
+  EXPECT_EQ(replica.step(), Get(session).step());
+  EXPECT_EQ(replica.digest(), Digest(session));
   EXPECT_LT(responses, kMessages) << "nothing was merged";
 }
 
 TEST_F(CoalesceTest, RejectionComesByItself) {
   const v1::Session session = Create(Spec(6, {9, 3}));
-  TrainCall call(stub(), session, Coalesced());
+  TrainCall call(stub(), session, coalesced_);
   ASSERT_TRUE(call.opening().has_value());
   std::mt19937 random(9);
   for (int i = 1; i <= 100; ++i) {
@@ -158,7 +152,7 @@ TEST_F(CoalesceTest, RejectionComesByItself) {
     EXPECT_EQ(response->first_message_number(), 0);
     EXPECT_EQ(response->step(), 49);
   }
-  EXPECT_EQ(Get(session.session_id()).step(), 99);
+  EXPECT_EQ(Get(session).step(), 99);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "tests/engine/golden_cases.h"
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 
 namespace backprop::testing {
@@ -44,10 +45,9 @@ TEST_F(EvaluateTest, ErrorsArePyTorchs) {
   ASSERT_EQ(cases.size(), 7u);
   for (const GoldenCase& golden : cases) {
     const auto created = Ask(&Stub::CreateSession, SessionOf(golden));
-    v1::EvaluateRequest request;
-    request.set_session_id(created.session().session_id());
-    request.set_inputs(Bytes(golden.floats("inputs")));
-    request.set_targets(Bytes(golden.floats("targets")));
+    auto request =
+        EvaluationOf(created.session().session_id(), golden.floats("inputs"),
+                     golden.floats("targets"));
     for (const float number : golden.floats("classes")) {
       request.add_classes(static_cast<uint32_t>(number));
     }
@@ -68,12 +68,10 @@ std::vector<v1::SessionSpec> EveryLoss(uint32_t batch_size) {
     const auto loss =
         static_cast<v1::Loss>(v1::Loss_descriptor()->value(i)->number());
     if (loss == v1::LOSS_UNSPECIFIED) continue;
-    v1::SessionSpec spec = Spec(3, {5, 3});
+    v1::SessionSpec spec = With(
+        Spec(3, {5, 3}), "optimiser {l2: 0.5 l1: 0.25 decoupled_decay: 0.125}");
     spec.set_loss(loss);
     spec.set_batch_size(batch_size);
-    spec.mutable_optimiser()->set_l2(0.5F);
-    spec.mutable_optimiser()->set_l1(0.25F);
-    spec.mutable_optimiser()->set_decoupled_decay(0.125F);
     if (loss == v1::LOSS_HUBER) spec.set_huber_delta(0.3F);
     if (loss == v1::LOSS_CROSS_ENTROPY) spec.set_label_smoothing(0.2F);
     if (loss == v1::LOSS_CROSS_ENTROPY ||
@@ -96,20 +94,13 @@ TEST_F(EvaluateTest, OneSamplesErrorIsWhatAStepOnItReports) {
     const std::string id = Create(spec).session_id();
     for (int step = 0; step < 5; ++step) {
       const auto x = static_cast<float>(step);
-      v1::TrainStepRequest train;
-      train.set_session_id(id);
-      v1::Sample* const sample = train.add_samples();
-      for (const float input : {x, 1 - x, 0.5F}) sample->add_inputs(input);
-      for (const float target : {0.25F, 0.0F, 0.75F}) {
-        sample->add_targets(target);
+      auto train =
+          For<v1::TrainStepRequest>(id, "samples {targets: [0.25, 0, 0.75]}");
+      for (const float input : {x, 1 - x, 0.5F}) {
+        train.mutable_samples(0)->add_inputs(input);
       }
-      v1::EvaluateRequest evaluate;
-      evaluate.set_session_id(id);
-      evaluate.set_inputs(
-          Bytes({sample->inputs().begin(), sample->inputs().end()}));
-      evaluate.set_targets(
-          Bytes({sample->targets().begin(), sample->targets().end()}));
-      const v1::EvaluateResponse evaluated = Evaluate(evaluate);
+      const v1::EvaluateResponse evaluated =
+          Evaluate(EvaluationOf(id, {x, 1 - x, 0.5F}, {0.25F, 0, 0.75F}));
       const auto trained = Ask(&Stub::TrainStep, train);
       EXPECT_NEAR(evaluated.error(), trained.error(),
                   1e-6 * (1 + trained.error()))
@@ -125,8 +116,7 @@ TEST_F(EvaluateTest, AStepsSamplesTogetherHaveItsError) {
     v1::TrainRequest samples = RandomSamples(session, 4, random);
     samples.clear_targets();
     for (const uint32_t number : {2, 0, 1, 0}) samples.add_classes(number);
-    v1::EvaluateRequest evaluate;
-    evaluate.set_session_id(session.session_id());
+    auto evaluate = For<v1::EvaluateRequest>(session);
     evaluate.set_inputs(samples.inputs());
     *evaluate.mutable_classes() = samples.classes();
     const v1::EvaluateResponse evaluated = Evaluate(evaluate);
@@ -151,8 +141,7 @@ TEST_F(EvaluateTest, ThePlainErrorKnowsNoSettings) {
   for (const v1::SessionSpec& spec : EveryLoss(1)) {
     const v1::Session session = Create(spec);
     const std::string plain = Create(bare(spec)).session_id();
-    v1::EvaluateRequest request;
-    request.set_session_id(session.session_id());
+    auto request = For<v1::EvaluateRequest>(session);
     request.set_inputs(RandomSamples(session, 9, random).inputs());
     for (uint32_t i = 0; i < 9; ++i) request.add_classes(i % 2);
     const v1::EvaluateResponse with = Evaluate(request);

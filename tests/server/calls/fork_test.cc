@@ -2,7 +2,6 @@
 //
 // Sessions that start from another's weights.
 #include <atomic>
-#include <functional>
 #include <set>
 #include <thread>
 
@@ -30,7 +29,7 @@ class ForkTest : public ServiceTest {
     TrainCall call(stub(), session);
     EXPECT_EQ(call.Exchange(RandomSamples(session, 20, random_)).step(), 20u);
     EXPECT_TRUE(call.Finish().ok());
-    return Get(session.session_id());
+    return Get(session);
   }
 
   std::mt19937 random_{23};
@@ -46,9 +45,7 @@ TEST_F(ForkTest, WithStateGoesOnBitIdentically) {
   EXPECT_EQ(fork.learning_rate(), origin.learning_rate());
   EXPECT_LT(fork.learning_rate(), 0.0085F);
   EXPECT_FALSE(fork.spec().has_initialiser());
-  v1::GetWeightsResponse end;
-  EXPECT_EQ(WeightsAndState(fork.session_id(), &end),
-            WeightsAndState(origin.session_id(), &end));
+  EXPECT_EQ(WeightsAndState(fork), WeightsAndState(origin));
   TrainCall origin_call(stub(), origin);
   TrainCall fork_call(stub(), fork);
   for (int i = 0; i < 5; ++i) {
@@ -58,17 +55,15 @@ TEST_F(ForkTest, WithStateGoesOnBitIdentically) {
     EXPECT_EQ(ours.deltas(), theirs.deltas());
     EXPECT_EQ(ours.scalars(), theirs.scalars());
   }
-  EXPECT_EQ(WeightsAndState(fork.session_id(), &end),
-            WeightsAndState(origin.session_id(), &end));
+  EXPECT_EQ(WeightsAndState(fork), WeightsAndState(origin));
 }
 
 TEST_F(ForkTest, WithoutStateBeginsAtZeroAndLeavesItsOriginAlone) {
   const v1::Session origin = Trained();
-  v1::GetWeightsResponse end;
-  const std::vector<float> before = WeightsAndState(origin.session_id(), &end);
+  const std::vector<float> before = WeightsAndState(origin);
   const v1::Session fork = Create(ForkOf(origin, false));
   EXPECT_EQ(fork.learning_rate(), 0.01F);
-  const std::vector<float> numbers = WeightsAndState(fork.session_id(), &end);
+  const std::vector<float> numbers = WeightsAndState(fork);
   const size_t count = fork.layout().weight_count();
   for (size_t i = 0; i < numbers.size(); ++i) {
     ASSERT_EQ(numbers[i], i < count ? before[i] : 0) << i;
@@ -77,50 +72,44 @@ TEST_F(ForkTest, WithoutStateBeginsAtZeroAndLeavesItsOriginAlone) {
   TrainCall call(stub(), fork);
   const v1::TrainRequest request = RandomSamples(fork, 9, random_);
   replica.Apply(request, call.Exchange(request));
-  EXPECT_EQ(replica.digest(), Digest(fork.session_id()));
-  EXPECT_EQ(WeightsAndState(origin.session_id(), &end), before);
+  EXPECT_EQ(replica.digest(), Digest(fork));
+  EXPECT_EQ(WeightsAndState(origin), before);
 }
 
 TEST_F(ForkTest, IsCalledAsItsOriginUnlessItHasASpecOfItsOwn) {
-  v1::SessionSpec spec = AdamSpec();
-  spec.set_display_name("mice");
-  const v1::Session origin = Create(spec);
+  const v1::Session origin = Create(With(AdamSpec(), "display_name: 'mice'"));
   v1::CreateSessionRequest request = ForkOf(origin, false);
   EXPECT_EQ(Create(request).spec().display_name(), "mice");
   *request.mutable_spec() = AdamSpec();
   EXPECT_EQ(Create(request).spec().display_name(), "");
   request.mutable_spec()->set_display_name("owls");
   EXPECT_EQ(Create(request).spec().display_name(), "owls");
-  EXPECT_EQ(Get(origin.session_id()).spec().display_name(), "mice");
+  EXPECT_EQ(Get(origin).spec().display_name(), "mice");
 }
 
 TEST_F(ForkTest, AnotherOptimiserAndOtherFormsMayBeChosen) {
   const v1::Session origin = Trained();
   v1::CreateSessionRequest request = ForkOf(origin, false);
-  v1::SessionSpec& spec = *request.mutable_spec();
-  spec = AdamSpec();
-  spec.mutable_optimiser()->mutable_sgd()->set_momentum(0.9F);
-  spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_DENSE);
-  spec.mutable_layers(0)->set_activation(v1::ACTIVATION_RELU);
-  spec.set_batch_size(2);
+  *request.mutable_spec() =
+      With(AdamSpec(),
+           "batch_size: 2 optimiser {sgd {momentum: 0.9}} "
+           "layers {delta_form: DELTA_FORM_DENSE activation: ACTIVATION_RELU}");
   const v1::Session fork = Create(request);
   EXPECT_EQ(fork.layout().layers(0).delta_form(), v1::DELTA_FORM_DENSE);
   EXPECT_EQ(fork.layout().state_count(), 1u);
-  v1::GetWeightsResponse end;
-  ReferenceReplica replica(fork, Weights(fork.session_id(), &end));
-  EXPECT_EQ(replica.digest(), Digest(origin.session_id()));
+  ReferenceReplica replica(fork, Weights(fork));
+  EXPECT_EQ(replica.digest(), Digest(origin));
   TrainCall call(stub(), fork);
   const v1::TrainRequest samples = RandomSamples(fork, 10, random_);
   replica.Apply(samples, call.Exchange(samples));
-  EXPECT_EQ(replica.digest(), Digest(fork.session_id()));
+  EXPECT_EQ(replica.digest(), Digest(fork));
 }
 
 TEST_F(ForkTest, AnotherScheduleTakesOverTheAgeWithTheState) {
   const v1::Session origin = Trained();
   v1::CreateSessionRequest request = ForkOf(origin, true);
-  *request.mutable_spec() = AdamSpec();
-  v1::Optimiser& optimiser = *request.mutable_spec()->mutable_optimiser();
-  optimiser.mutable_schedule()->mutable_inverse_time()->set_rate(1);
+  *request.mutable_spec() =
+      With(AdamSpec(), "optimiser {schedule {inverse_time {rate: 1}}}");
   EXPECT_FLOAT_EQ(Create(request).learning_rate(), 0.01F / 21);
   request.mutable_fork()->set_with_state(false);
   EXPECT_FLOAT_EQ(Create(request).learning_rate(), 0.01F);
@@ -128,37 +117,31 @@ TEST_F(ForkTest, AnotherScheduleTakesOverTheAgeWithTheState) {
 
 TEST_F(ForkTest, WhatDoesNotSuitItsOriginIsRefusedByField) {
   const v1::Session origin = Trained();
-  struct Bad {
+  v1::CreateSessionRequest good = ForkOf(origin, true);
+  *good.mutable_spec() = AdamSpec();
+  const struct {
     const char* field;
-    std::function<void(v1::CreateSessionRequest&)> spoil;
+    const char* spec;
+  } bad[] = {
+      {"spec.input_size", "input_size: 9"},
+      {"spec.layers", "layers {} layers {} layers {size: 4}"},
+      {"spec.layers[0].size", "layers {size: 11}"},
+      {"spec.optimiser", "optimiser {sgd {}}"},
+      {"spec.optimiser", "optimiser {rms_prop {}}"},
+      {"spec.optimiser.l2", "optimiser {l2: -1}"},
   };
-  const std::vector<Bad> bad = {
-      {"fork.session_id",
-       [](auto& r) { r.mutable_fork()->clear_session_id(); }},
-      {"initial", [](auto& r) { r.mutable_initial(); }},
-      {"spec.input_size", [](auto& r) { r.mutable_spec()->set_input_size(9); }},
-      {"spec.layers",
-       [](auto& r) { r.mutable_spec()->add_layers()->set_size(4); }},
-      {"spec.layers[0].size",
-       [](auto& r) { r.mutable_spec()->mutable_layers(0)->set_size(11); }},
-      {"spec.optimiser",
-       [](auto& r) { r.mutable_spec()->mutable_optimiser()->mutable_sgd(); }},
-      {"spec.optimiser",
-       [](auto& r) {
-         r.mutable_spec()->mutable_optimiser()->mutable_rms_prop();
-       }},
-      {"spec.optimiser.l2",
-       [](auto& r) { r.mutable_spec()->mutable_optimiser()->set_l2(-1); }},
-  };
-  for (const Bad& entry : bad) {
-    v1::CreateSessionRequest request = ForkOf(origin, true);
-    *request.mutable_spec() = AdamSpec();
-    entry.spoil(request);
-    const grpc::Status status = TryCreate(request);
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
-        << entry.field;
-    EXPECT_THAT(Fields(status), ElementsAre(entry.field));
+  for (const auto& entry : bad) {
+    v1::CreateSessionRequest request = good;
+    *request.mutable_spec() = With(AdamSpec(), entry.spec);
+    EXPECT_THAT(TryCreate(request), IsInvalid(ElementsAre(entry.field)))
+        << entry.spec;
   }
+  v1::CreateSessionRequest of_nothing = good;
+  of_nothing.mutable_fork()->clear_session_id();
+  EXPECT_THAT(TryCreate(of_nothing), IsInvalid(ElementsAre("fork.session_id")));
+  v1::CreateSessionRequest with_weights = good;
+  with_weights.mutable_initial();
+  EXPECT_THAT(TryCreate(with_weights), IsInvalid(ElementsAre("initial")));
   v1::Session nobody;
   nobody.set_session_id("s-0123456789abcdef");
   EXPECT_EQ(Reason(TryCreate(ForkOf(nobody, true))), "SESSION_NOT_FOUND");
@@ -166,11 +149,9 @@ TEST_F(ForkTest, WhatDoesNotSuitItsOriginIsRefusedByField) {
 
 // One state vector each, but m may be negative where v may not.
 TEST_F(ForkTest, StateOfAnotherKindOfOptimiserIsRefused) {
-  v1::SessionSpec spec = AdamSpec();
-  spec.mutable_optimiser()->mutable_sgd()->set_momentum(0.9F);
-  v1::CreateSessionRequest request = ForkOf(Create(spec), true);
-  *request.mutable_spec() = AdamSpec();
-  request.mutable_spec()->mutable_optimiser()->mutable_rms_prop();
+  v1::CreateSessionRequest request =
+      ForkOf(Create(With(AdamSpec(), "optimiser {sgd {momentum: 0.9}}")), true);
+  *request.mutable_spec() = With(AdamSpec(), "optimiser {rms_prop {}}");
   EXPECT_THAT(Fields(TryCreate(request)), ElementsAre("spec.optimiser"));
 }
 
@@ -185,14 +166,14 @@ TEST_F(ForkTest, MayBeRepeatedByItsRequestIdThoughItsOriginChangedOrWent) {
     EXPECT_EQ(Create(request).session_id(), fork.session_id());
     EXPECT_TRUE(call.Finish().ok());
   }
-  ASSERT_TRUE(Delete(origin.session_id()).ok());
+  ASSERT_TRUE(Delete(origin).ok());
   EXPECT_EQ(Create(request).session_id(), fork.session_id());
-  EXPECT_EQ(Get(fork.session_id()).forked_from(), origin.session_id());
+  EXPECT_EQ(Get(fork).forked_from(), origin.session_id());
 }
 
 TEST_F(ForkTest, TakesOverWhatStandardisationHasLearnt) {
-  v1::SessionSpec spec = Spec(3, {2});
-  spec.mutable_input()->mutable_standardisation()->set_learn_samples(4);
+  const v1::SessionSpec spec =
+      With(Spec(3, {2}), "input {standardisation {learn_samples: 4}}");
   const v1::Session origin = Create(spec);
   // Before it is learnt, a fork learns by itself.
   const v1::Session early = Create(ForkOf(origin, true));
@@ -230,7 +211,7 @@ TEST_F(ForkTest, IsTakenOfOneStepWhileItsOriginTrains) {
     }
     EXPECT_TRUE(call.Finish().ok());
   });
-  EXPECT_TRUE(Eventually([&] { return Get(origin.session_id()).step() > 0; }));
+  EXPECT_TRUE(Eventually([&] { return Get(origin).step() > 0; }));
   std::vector<uint64_t> forks;
   for (int i = 0; i < 20; ++i) {
     forks.push_back(Digest(Create(ForkOf(origin, true)).session_id()));

@@ -102,8 +102,7 @@ TEST_F(LiveFieldsTest, WhatIsMarkedIsWhatUpdateSessionChanges) {
     const std::string path = PathOf(way);
     SCOPED_TRACE(path);
     const v1::Session session = SessionWith(way);
-    v1::UpdateSessionRequest request;
-    request.set_session_id(session.session_id());
+    auto request = For<v1::UpdateSessionRequest>(session);
     *request.mutable_spec() = session.spec();
     request.mutable_update_mask()->add_paths(path);
     v1::UpdateSessionResponse response;
@@ -120,8 +119,7 @@ TEST_F(LiveFieldsTest, WhatIsMarkedIsWhatUpdateSessionChanges) {
               request.spec().DebugString());
     EXPECT_NE(response.session().spec().DebugString(),
               session.spec().DebugString());
-    EXPECT_EQ(Get(session.session_id()).spec().DebugString(),
-              request.spec().DebugString());
+    EXPECT_EQ(Get(session).spec().DebugString(), request.spec().DebugString());
   }
   EXPECT_GE(live, 18);
   EXPECT_GE(ways.size(), 60u);

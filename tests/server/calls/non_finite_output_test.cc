@@ -3,6 +3,7 @@
 // Predict and Evaluate where inputs and weights multiply beyond float32: no NaN
 // and no infinity is answered as if it were a number.
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 
 namespace backprop::testing {
 namespace {
@@ -18,18 +19,16 @@ class NonFiniteOutputTest : public ServiceTest {
   // A layer after the other, each with all its weights 2 and its biases 0.
   std::string Make(v1::SessionSpec spec) {
     spec.clear_initialiser();
-    spec.mutable_initialiser()->set_kind(v1::INITIALISER_KIND_CONSTANT);
-    spec.mutable_initialiser()->set_value(2);
-    return Create(spec).session_id();
+    return Create(
+               With(spec,
+                    "initialiser {kind: INITIALISER_KIND_CONSTANT value: 2}"))
+        .session_id();
   }
 
   // What is answered, where anything is, goes to predicted_.
   grpc::Status Predict(const std::string& id,
                        const std::vector<float>& inputs) {
-    v1::PredictRequest request;
-    request.set_session_id(id);
-    request.set_inputs(Bytes(inputs));
-    return Call(&Stub::Predict, request, &predicted_);
+    return Call(&Stub::Predict, PredictionOf(id, inputs), &predicted_);
   }
 
   // The same, to evaluated_.
@@ -37,20 +36,10 @@ class NonFiniteOutputTest : public ServiceTest {
     return EvaluateAll(requests, &evaluated_);
   }
 
-  static v1::EvaluateRequest Samples(const std::string& id,
-                                     const std::vector<float>& inputs,
-                                     const std::vector<float>& targets) {
-    v1::EvaluateRequest request;
-    request.set_session_id(id);
-    request.set_inputs(Bytes(inputs));
-    request.set_targets(Bytes(targets));
-    return request;
-  }
-
   static void ExpectRefused(const grpc::Status& status, const char* field,
                             const char* row) {
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-    EXPECT_EQ(Reason(status), "NON_FINITE_OUTPUT");
+    EXPECT_THAT(status, Fails(grpc::StatusCode::FAILED_PRECONDITION,
+                              "NON_FINITE_OUTPUT"));
     EXPECT_THAT(Fields(status), ElementsAre(field));
     EXPECT_THAT(status.error_message(),
                 AllOf(HasSubstr(row), HasSubstr("scale them down")));
@@ -69,8 +58,7 @@ TEST_F(NonFiniteOutputTest, PredictNamesTheRowAndTheOutput) {
                 "row 2: output 0 is -inf");
   ExpectRefused(Predict(id, {kHuge, -kHuge}), "inputs", "row 0: output 0 is");
 
-  v1::PredictRequest typed;
-  typed.set_session_id(id);
+  auto typed = For<v1::PredictRequest>(id);
   for (const float value : {1.0F, 2.0F, kHuge, 0.0F}) typed.add_values(value);
   ExpectRefused(Try(&Stub::Predict, typed), "values", "row 1: output 0 is inf");
 }
@@ -82,46 +70,43 @@ TEST_F(NonFiniteOutputTest, TheRowIsTheRequestsNotTheTurns) {
   rows[299'998] = kHuge;
   ExpectRefused(Predict(id, rows), "inputs", "row 299998:");
   const std::vector<float> targets(300'000, 0);
-  ExpectRefused(Evaluate({Samples(id, rows, targets)}), "inputs",
+  ExpectRefused(Evaluate({EvaluationOf(id, rows, targets)}), "inputs",
                 "row 299998 (sample 299998 of the call)");
 }
 
 TEST_F(NonFiniteOutputTest, EvaluateCountsSamplesOverItsMessages) {
   const std::string id = Make(Spec(1, {1}));
-  ExpectRefused(Evaluate({Samples(id, {1, 2, 3}, {0, 0, 0}),
-                          Samples("", {4, kHuge, 5}, {0, 0, 0})}),
+  ExpectRefused(Evaluate({EvaluationOf(id, {1, 2, 3}, {0, 0, 0}),
+                          EvaluationOf("", {4, kHuge, 5}, {0, 0, 0})}),
                 "inputs", "row 1 (sample 4 of the call)");
 }
 
 TEST_F(NonFiniteOutputTest, SoftmaxOfAnInfiniteLogitIsRefused) {
-  v1::SessionSpec spec = Spec(1, {3});
-  spec.set_loss(v1::LOSS_CROSS_ENTROPY);
-  spec.mutable_layers(0)->set_activation(v1::ACTIVATION_SOFTMAX);
-  const std::string id = Make(spec);
+  const std::string id = Make(With(Spec(1, {3}),
+                                   "loss: LOSS_CROSS_ENTROPY "
+                                   "layers {activation: ACTIVATION_SOFTMAX}"));
   ExpectRefused(Predict(id, {1, kHuge}), "inputs", "row 1: output 0 is nan");
-  ExpectRefused(Evaluate({Samples(id, {kHuge}, {1, 0, 0})}), "inputs", "row 0");
+  ExpectRefused(Evaluate({EvaluationOf(id, {kHuge}, {1, 0, 0})}), "inputs",
+                "row 0");
 }
 
 // An error of its own: the output is a number, the loss of it is not.
 TEST_F(NonFiniteOutputTest, ASaturatedOutputIsANumberWhoseErrorMayNotBe) {
-  v1::SessionSpec spec = Spec(1, {1});
-  spec.set_loss(v1::LOSS_BINARY_CROSS_ENTROPY);
-  spec.mutable_layers(0)->set_activation(v1::ACTIVATION_SIGMOID);
-  const std::string id = Make(spec);
+  const std::string id = Make(With(Spec(1, {1}),
+                                   "loss: LOSS_BINARY_CROSS_ENTROPY "
+                                   "layers {activation: ACTIVATION_SIGMOID}"));
   ASSERT_TRUE(Predict(id, {kHuge}).ok());
   EXPECT_THAT(predicted_.outputs(), ElementsAre(1));
-  ASSERT_TRUE(Evaluate({Samples(id, {kHuge}, {1})}).ok());
+  ASSERT_TRUE(Evaluate({EvaluationOf(id, {kHuge}, {1})}).ok());
   EXPECT_EQ(evaluated_.error(), 0);
-  ExpectRefused(Evaluate({Samples(id, {kHuge}, {0})}), "inputs", "row 0");
+  ExpectRefused(Evaluate({EvaluationOf(id, {kHuge}, {0})}), "inputs", "row 0");
 }
 
 // A class weight of 0 takes the class's error away, not its output.
 TEST_F(NonFiniteOutputTest, AClassWeightOfZeroHidesNoOutput) {
-  v1::SessionSpec spec = Spec(1, {2});
-  spec.set_loss(v1::LOSS_CROSS_ENTROPY);
-  spec.add_class_weights(0);
-  spec.add_class_weights(1);
-  ExpectRefused(Evaluate({Samples(Make(spec), {kHuge}, {1, 0})}), "inputs",
+  const std::string id = Make(
+      With(Spec(1, {2}), "loss: LOSS_CROSS_ENTROPY class_weights: [0, 1]"));
+  ExpectRefused(Evaluate({EvaluationOf(id, {kHuge}, {1, 0})}), "inputs",
                 "row 0");
 }
 

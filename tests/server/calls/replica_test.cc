@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 #include "tests/twins/reference_replica.h"
 
@@ -22,7 +23,7 @@ class ReplicaTest : public ServiceTest {
   void TrainAndCompare(const v1::SessionSpec& spec) {
     const v1::Session session = Create(spec);
     v1::GetWeightsResponse anchor;
-    ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
+    ReferenceReplica replica(session, Weights(session, &anchor));
     std::mt19937 random(5);
     TrainCall call(stub(), session);
     const size_t batch = session.spec().batch_size();
@@ -45,7 +46,7 @@ class ReplicaTest : public ServiceTest {
     }
     EXPECT_GT(digests, 10u);
     v1::GetWeightsResponse end;
-    const std::vector<float> weights = Weights(session.session_id(), &end);
+    const std::vector<float> weights = Weights(session, &end);
     EXPECT_EQ(end.step(), kSteps);
     EXPECT_EQ(end.next_offset(), kSteps * batch);
     EXPECT_EQ(Bytes(weights), Bytes(replica.weights()));
@@ -59,17 +60,15 @@ TEST_F(ReplicaTest, OneLayerEqualsTheServerAfterTenThousandSteps) {
 }
 
 TEST_F(ReplicaTest, ThreeLayersOnBytesEqualTheServerAfterTenThousandSteps) {
-  v1::SessionSpec spec = Spec(16, {16, 8, 3});
-  spec.mutable_layers(0)->set_activation(v1::ACTIVATION_RELU);
-  spec.mutable_input()->set_element_type(v1::ELEMENT_TYPE_UINT8);
-  spec.mutable_input()->set_scale(1.0F / 255);
-  TrainAndCompare(spec);
+  TrainAndCompare(With(With(Spec(16, {16, 8, 3}), kScaledBytes),
+                       "layers {activation: ACTIVATION_RELU}"));
 }
 
 TEST_F(ReplicaTest, FiveLayersInBatchesEqualTheServerAfterTenThousandSteps) {
-  v1::SessionSpec spec = Spec(20, {16, 16, 12, 12, 3});
-  spec.mutable_layers(2)->set_activation(v1::ACTIVATION_SIGMOID);
-  spec.set_batch_size(3);
+  const v1::SessionSpec spec =
+      With(Spec(20, {16, 16, 12, 12, 3}),
+           "layers {} layers {} layers {activation: ACTIVATION_SIGMOID} "
+           "batch_size: 3");
   const v1::Session session = Create(spec);
   std::set<v1::DeltaForm> forms;
   for (const auto& layer : session.layout().layers()) {

@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 
 namespace backprop::testing {
@@ -18,13 +19,17 @@ constexpr float kBaseRate = 0.01F;
 class ScheduleRpcTest : public ServiceTest {
  protected:
   // A session whose scalar rows hold the rate first.
-  v1::Session CreateWith(const std::function<void(v1::Schedule&)>& set) {
-    v1::SessionSpec spec = Spec(3, {2});
-    spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_FACTORED);
-    spec.mutable_optimiser()->mutable_sgd()->set_momentum(0.5F);
-    spec.mutable_optimiser()->set_learning_rate(kBaseRate);
-    set(*spec.mutable_optimiser()->mutable_schedule());
-    return Create(spec);
+  v1::Session CreateWith(const std::string& schedule) {
+    return Create(With(Spec(3, {2}),
+                       "layers {delta_form: DELTA_FORM_FACTORED} "
+                       "optimiser {sgd {momentum: 0.5} learning_rate: 0.01 "
+                       "schedule {" +
+                           schedule + "}}"));
+  }
+
+  // Inputs and targets of 0: error 0 in each of n steps.
+  static v1::TrainRequest WithoutError(size_t n) {
+    return SamplesOf(std::vector<float>(3 * n), std::vector<float>(2 * n));
   }
 
   // The rates of the next n steps, from the scalar rows; messages of random
@@ -35,7 +40,7 @@ class ScheduleRpcTest : public ServiceTest {
     while (rates.size() < n) {
       const size_t steps =
           std::min<size_t>(1 + random_() % 7, n - rates.size());
-      const float shown = Get(session.session_id()).learning_rate();
+      const float shown = Get(session).learning_rate();
       const auto answer = call.Exchange(RandomSamples(session, steps, random_));
       EXPECT_FALSE(answer.has_rejection());
       const std::vector<float> scalars = Floats(answer.scalars());
@@ -53,65 +58,47 @@ class ScheduleRpcTest : public ServiceTest {
 
 TEST_F(ScheduleRpcTest, RatesFollowTheManualsFormulas) {
   struct Case {
-    const char* name;
-    std::function<void(v1::Schedule&)> set;
+    const char* schedule;
     std::function<double(double)> rate;  // of the age
   };
   const std::vector<Case> cases = {
-      {"constant", [](auto&) {}, [](double) { return kBase; }},
-      {"step", [](auto& s) { s.mutable_step()->set_every(10); },
+      {"", [](double) { return kBase; }},
+      {"step {every: 10}",
        [](double a) { return kBase * std::pow(0.1, std::floor(a / 10)); }},
-      {"exponential",
-       [](auto& s) { s.mutable_exponential()->set_factor(0.9F); },
+      {"exponential {factor: 0.9}",
        [](double a) { return kBase * std::pow(double{0.9F}, a); }},
-      {"polynomial",
-       [](auto& s) {
-         s.mutable_polynomial()->set_steps(30);
-         s.mutable_polynomial()->set_end_rate(0.001F);
-         s.mutable_polynomial()->set_power(2);
-       },
+      {"polynomial {steps: 30 end_rate: 0.001 power: 2}",
        [](double a) {
          return 0.001 +
                 (kBase - 0.001) * std::pow(1 - std::min(a, 30.0) / 30, 2);
        }},
-      {"inverse time",
-       [](auto& s) { s.mutable_inverse_time()->set_rate(0.5F); },
+      {"inverse_time {rate: 0.5}",
        [](double a) { return kBase / (1 + 0.5 * a); }},
-      {"cosine", [](auto& s) { s.mutable_cosine()->set_period_steps(25); },
+      {"cosine {period_steps: 25}",
        [](double a) {
          return a >= 25 ? 0 : kBase * (1 + std::cos(M_PI * a / 25)) / 2;
        }},
-      {"cosine with restarts",
-       [](auto& s) {
-         s.mutable_cosine()->set_period_steps(10);
-         s.mutable_cosine()->set_restarts(true);
-         s.mutable_cosine()->set_period_factor(2);
-         s.mutable_cosine()->set_min_rate(0.002F);
-       },
+      {"cosine {period_steps: 10 restarts: true period_factor: 2 "
+       "min_rate: 0.002}",
        [](double a) {
          double length = 10;
          for (; a >= length; length *= 2) a -= length;
          return 0.002 + (kBase - 0.002) * (1 + std::cos(M_PI * a / length)) / 2;
        }},
-      {"warm-up, then step",
-       [](auto& s) {
-         s.set_warmup_steps(9);
-         s.mutable_step()->set_every(10);
-         s.mutable_step()->set_factor(0.5F);
-       },
+      {"warmup_steps: 9 step {every: 10 factor: 0.5}",
        [](double a) {
          return a < 9 ? kBase * (a + 1) / 10
                       : kBase * std::pow(0.5, std::floor((a - 9) / 10));
        }},
   };
   for (const Case& entry : cases) {
-    const v1::Session session = CreateWith(entry.set);
+    const v1::Session session = CreateWith(entry.schedule);
     EXPECT_NEAR(session.learning_rate(), entry.rate(0), 1e-6 * kBase);
     const std::vector<float> rates = Rates(session, 60);
     for (size_t age = 0; age < rates.size(); ++age) {
       EXPECT_NEAR(rates[age], entry.rate(static_cast<double>(age)),
                   1e-6 * kBase)
-          << entry.name << ", age " << age;
+          << "'" << entry.schedule << "', age " << age;
     }
   }
 }
@@ -119,17 +106,11 @@ TEST_F(ScheduleRpcTest, RatesFollowTheManualsFormulas) {
 // Windows of 4 steps of errors that don't fall: the first is the best, the two
 // after it are borne, the third makes the rate fall.
 TEST_F(ScheduleRpcTest, APlateauLowersTheRateAfterItsPatience) {
-  const v1::Session session = CreateWith([](v1::Schedule& schedule) {
-    schedule.mutable_plateau()->set_window_steps(4);
-    schedule.mutable_plateau()->set_patience(2);
-    schedule.mutable_plateau()->set_factor(0.5F);
-    schedule.mutable_plateau()->set_min_rate(0.003F);
-  });
-  v1::TrainRequest request;  // inputs 0 and targets 0: error 0 in every step
-  request.set_inputs(Bytes(std::vector<float>(3 * 50, 0)));
-  request.set_targets(Bytes(std::vector<float>(2 * 50, 0)));
+  const v1::Session session = CreateWith(
+      "plateau {window_steps: 4 patience: 2 factor: 0.5 min_rate: 0.003}");
   TrainCall call(stub(), session);
-  const std::vector<float> scalars = Floats(call.Exchange(request).scalars());
+  const std::vector<float> scalars =
+      Floats(call.Exchange(WithoutError(50)).scalars());
   ASSERT_EQ(scalars.size(), 50u * 6);
   for (size_t step = 0; step < 50; ++step) {
     const size_t window = step / 4;
@@ -138,7 +119,7 @@ TEST_F(ScheduleRpcTest, APlateauLowersTheRateAfterItsPatience) {
                                         : 0.003F;
     EXPECT_FLOAT_EQ(scalars[step * 6], expected) << "step " << step + 1;
   }
-  EXPECT_FLOAT_EQ(Get(session.session_id()).learning_rate(), 0.003F);
+  EXPECT_FLOAT_EQ(Get(session).learning_rate(), 0.003F);
 }
 
 // Windows of 4 steps, none of them borne: the rate falls after the second. An
@@ -147,14 +128,9 @@ TEST_F(ScheduleRpcTest, APlateauLowersTheRateAfterItsPatience) {
 TEST_F(ScheduleRpcTest, AnUpdateOfTheRateMakesAPlateauForget) {
   for (const char* path : {"optimiser.learning_rate", "digest_every"}) {
     const bool forgets = path[0] == 'o';
-    const v1::Session session = CreateWith([](v1::Schedule& schedule) {
-      schedule.mutable_plateau()->set_window_steps(4);
-      schedule.mutable_plateau()->set_patience(0);
-      schedule.mutable_plateau()->set_factor(0.5F);
-    });
-    v1::TrainRequest request;  // error 0 in every step
-    request.set_inputs(Bytes(std::vector<float>(3 * 10, 0)));
-    request.set_targets(Bytes(std::vector<float>(2 * 10, 0)));
+    const v1::Session session =
+        CreateWith("plateau {window_steps: 4 patience: 0 factor: 0.5}");
+    const v1::TrainRequest request = WithoutError(10);
     TrainCall call(stub(), session);
     EXPECT_EQ(Floats(call.Exchange(request).scalars()).at(9 * 6),
               kBaseRate / 2);
@@ -170,9 +146,8 @@ TEST_F(ScheduleRpcTest, AnUpdateOfTheRateMakesAPlateauForget) {
 }
 
 TEST_F(ScheduleRpcTest, OfManyRowsThatAreEqualOneIsSent) {
-  const v1::Session constant = CreateWith([](auto&) {});
-  const v1::Session falling =
-      CreateWith([](auto& s) { s.mutable_exponential()->set_factor(0.9F); });
+  const v1::Session constant = CreateWith("");
+  const v1::Session falling = CreateWith("exponential {factor: 0.9}");
   for (const auto& [session, rows] :
        {std::pair(constant, 1), std::pair(falling, 8)}) {
     TrainCall call(stub(), session.session_id());  // repeats no rows
@@ -182,8 +157,7 @@ TEST_F(ScheduleRpcTest, OfManyRowsThatAreEqualOneIsSent) {
 }
 
 TEST_F(ScheduleRpcTest, AnUpdateOfRateOrScheduleBeginsTheAgeAnew) {
-  const v1::Session session =
-      CreateWith([](auto& s) { s.mutable_exponential()->set_factor(0.5F); });
+  const v1::Session session = CreateWith("exponential {factor: 0.5}");
   EXPECT_NEAR(Rates(session, 4).back(), kBase / 8, 1e-8);
   v1::UpdateSessionRequest request = UpdateOf(session, {"digest_every"});
   auto response = Ask(&Stub::UpdateSession, request);

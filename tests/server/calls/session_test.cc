@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 
 namespace backprop::testing {
@@ -79,11 +80,10 @@ TEST_F(SessionRpcTest, LayoutSaysWhereEverythingLies) {
 }
 
 TEST_F(SessionRpcTest, TheSameSeedGivesTheSameWeights) {
-  const uint64_t digest = Digest(Create(Spec(5, {4, 3})).session_id());
-  EXPECT_EQ(Digest(Create(Spec(5, {4, 3})).session_id()), digest);
-  v1::SessionSpec other = Spec(5, {4, 3});
-  other.mutable_initialiser()->set_seed(8);
-  EXPECT_NE(Digest(Create(other).session_id()), digest);
+  const uint64_t digest = Digest(Create(Spec(5, {4, 3})));
+  EXPECT_EQ(Digest(Create(Spec(5, {4, 3}))), digest);
+  EXPECT_NE(Digest(Create(With(Spec(5, {4, 3}), "initialiser {seed: 8}"))),
+            digest);
 }
 
 TEST_F(SessionRpcTest, GivenWeightsAreTaken) {
@@ -92,8 +92,7 @@ TEST_F(SessionRpcTest, GivenWeightsAreTaken) {
   request.mutable_initial()->set_weights(Bytes(given));
   const v1::Session session = Create(request);
   EXPECT_FALSE(session.spec().has_initialiser());
-  v1::GetWeightsResponse end;
-  EXPECT_EQ(Weights(session.session_id(), &end), given);
+  EXPECT_EQ(Weights(session), given);
 }
 
 TEST_F(SessionRpcTest, GivenWeightsOfAnyWrongKindAreRefused) {
@@ -106,9 +105,7 @@ TEST_F(SessionRpcTest, GivenWeightsOfAnyWrongKindAreRefused) {
   for (const auto& weights : wrong) {
     v1::CreateSessionRequest request = Request("");
     request.mutable_initial()->set_weights(Bytes(weights));
-    const grpc::Status status = TryCreate(request);
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-    EXPECT_THAT(Fields(status), ElementsAre("initial.weights"));
+    EXPECT_THAT(TryCreate(request), IsInvalid(ElementsAre("initial.weights")));
   }
   v1::CreateSessionRequest request = Request("");
   request.mutable_initial()->set_weights(std::string(43, 'x'));
@@ -126,9 +123,8 @@ TEST_F(SessionRpcTest, RequestIdWithAnotherSpecIsRefused) {
   Create(Request("a"));
   v1::CreateSessionRequest other = Request("a");
   other.mutable_spec()->mutable_initialiser()->set_seed(99);
-  const grpc::Status status = TryCreate(other);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::ALREADY_EXISTS);
-  EXPECT_EQ(Reason(status), "REQUEST_ID_REUSED");
+  EXPECT_THAT(TryCreate(other),
+              Fails(grpc::StatusCode::ALREADY_EXISTS, "REQUEST_ID_REUSED"));
   v1::CreateSessionRequest weights = Request("a");
   weights.mutable_initial()->set_weights(Bytes(std::vector<float>(11, 1)));
   EXPECT_EQ(Reason(TryCreate(weights)), "REQUEST_ID_REUSED");
@@ -186,9 +182,8 @@ TEST_F(SessionRpcTest, ATokenThatIsNoneIsRefused) {
   for (const char* token : {"x", "%%%", "\x01\x02"}) {
     v1::ListSessionsRequest request;
     request.set_page_token(token);
-    const grpc::Status status = Try(&Stub::ListSessions, request);
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-    EXPECT_THAT(Fields(status), ElementsAre("page_token"));
+    EXPECT_THAT(Try(&Stub::ListSessions, request),
+                IsInvalid(ElementsAre("page_token")));
   }
 }
 
@@ -211,19 +206,14 @@ TEST_F(SessionRpcTest, ADeletedSessionIsUnknownToEveryCall) {
   const std::string id = Create(Spec(2, {1})).session_id();
   ASSERT_TRUE(Delete(id).ok());
   EXPECT_EQ(Reason(Delete(id)), "SESSION_NOT_FOUND");
-  v1::GetSessionRequest get;
-  get.set_session_id(id);
-  const grpc::Status status = Try(&Stub::GetSession, get);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
-  EXPECT_EQ(Reason(status), "SESSION_NOT_FOUND");
-  v1::TrainStepRequest step;
-  step.set_session_id(id);
-  step.add_samples();
-  EXPECT_EQ(Reason(Try(&Stub::TrainStep, step)), "SESSION_NOT_FOUND");
-  v1::PredictRequest predict;
-  predict.set_session_id(id);
-  predict.add_values(0);
-  EXPECT_EQ(Reason(Try(&Stub::Predict, predict)), "SESSION_NOT_FOUND");
+  EXPECT_THAT(Try(&Stub::GetSession, For<v1::GetSessionRequest>(id)),
+              Fails(grpc::StatusCode::NOT_FOUND, "SESSION_NOT_FOUND"));
+  EXPECT_EQ(Reason(Try(&Stub::TrainStep,
+                       For<v1::TrainStepRequest>(id, "samples {}"))),
+            "SESSION_NOT_FOUND");
+  EXPECT_EQ(
+      Reason(Try(&Stub::Predict, For<v1::PredictRequest>(id, "values: 0"))),
+      "SESSION_NOT_FOUND");
   EXPECT_EQ(Reason(TrainCall(stub(), id).Finish()), "SESSION_NOT_FOUND");
 }
 
@@ -241,9 +231,8 @@ TEST_F(SessionRpcTest, AnIdOfAnyBytesIsAnsweredReadably) {
   std::string id;
   for (int i = 0; i < 1500; ++i) id += "é";  // an answer holds 1024 bytes
   for (const std::string& odd : {id, "x" + id, std::string(1, '\0')}) {
-    const grpc::Status status = Delete(odd);
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
-    EXPECT_EQ(Reason(status), "SESSION_NOT_FOUND");
+    EXPECT_THAT(Delete(odd),
+                Fails(grpc::StatusCode::NOT_FOUND, "SESSION_NOT_FOUND"));
   }
   const grpc::Status status = Delete(id + id);  // longer than such requests are
   EXPECT_EQ(Reason(status), "INVALID_REQUEST");
@@ -254,9 +243,8 @@ TEST_F(SessionRpcTest, SessionsAboveTheLimitAreRefusedUntilOneIsDeleted) {
   StartWith([](auto& o) { o.max_sessions = 3; });
   std::string last;
   for (int i = 0; i < 3; ++i) last = Create(Spec(2, {1})).session_id();
-  const grpc::Status status = TryCreate(Spec(2, {1}));
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_EQ(Reason(status), "SESSION_LIMIT");
+  EXPECT_THAT(TryCreate(Spec(2, {1})),
+              Fails(grpc::StatusCode::RESOURCE_EXHAUSTED, "SESSION_LIMIT"));
   ASSERT_TRUE(Delete(last).ok());
   EXPECT_TRUE(TryCreate(Spec(2, {1})).ok());
 }
@@ -266,16 +254,15 @@ TEST_F(SessionRpcTest, OptimiserStateCountsTowardsTheWeightLimit) {
     o.max_total_weights = 270;
     o.max_session_weights = 90;  // of weights alone
   });
-  v1::SessionSpec adam = Spec(9, {9});  // 90 weights, 180 numbers of state
-  adam.mutable_optimiser()->mutable_adam();
+  // 90 weights, 180 numbers of state.
+  const v1::SessionSpec adam = With(Spec(9, {9}), "optimiser {adam {}}");
   const std::string id = Create(adam).session_id();
   EXPECT_EQ(Reason(TryCreate(Spec(1, {1}))), "SESSION_LIMIT");
   ASSERT_TRUE(Delete(id).ok());
   // No deletion makes room for more than there is.
-  adam.mutable_input()->mutable_standardisation()->set_learn_samples(2);
-  const grpc::Status never = TryCreate(adam);
-  EXPECT_EQ(never.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_EQ(Fields(never), std::vector<std::string>{"spec"});
+  const grpc::Status never =
+      TryCreate(With(adam, "input {standardisation {learn_samples: 2}}"));
+  EXPECT_THAT(never, IsInvalid(ElementsAre("spec")));
   EXPECT_THAT(never.error_message(),
               ::testing::AllOf(::testing::HasSubstr("270"),
                                ::testing::HasSubstr("--max-total-weights")));

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 
 namespace backprop::testing {
@@ -24,8 +25,7 @@ class SnapshotTest : public ServiceTest {
 
   std::unique_ptr<Reading> Begin(const std::string& session_id) {
     auto reading = std::make_unique<Reading>();
-    v1::GetWeightsRequest request;
-    request.set_session_id(session_id);
+    auto request = For<v1::GetWeightsRequest>(session_id);
     reading->reader = stub().GetWeights(&reading->context, request);
     EXPECT_TRUE(reading->reader->Read(&reading->chunk));
     return reading;
@@ -33,8 +33,7 @@ class SnapshotTest : public ServiceTest {
 
   grpc::Status TryWeights(const std::string& session_id) {
     grpc::ClientContext context;
-    v1::GetWeightsRequest request;
-    request.set_session_id(session_id);
+    auto request = For<v1::GetWeightsRequest>(session_id);
     const auto reader = stub().GetWeights(&context, request);
     for (v1::GetWeightsResponse chunk; reader->Read(&chunk);) {
     }
@@ -46,10 +45,9 @@ class SnapshotTest : public ServiceTest {
 };
 
 TEST_F(SnapshotTest, AnAnchorTakenDuringTrainingIsOfOneStep) {
-  v1::SessionSpec spec = Spec(300, {300, 4});  // two chunks
-  spec.set_digest_every(1);
-  spec.mutable_optimiser()->set_learning_rate(1e-4F);
-  const v1::Session session = Create(spec);
+  const v1::Session session =
+      Create(With(Spec(300, {300, 4}),  // two chunks
+                  "digest_every: 1 optimiser {learning_rate: 1e-4}"));
   ASSERT_GT(session.layout().weight_count(), 65'536u);
   std::map<uint64_t, uint64_t> digest_after;  // step → digest, from the stream
   std::atomic<bool> stop = false;
@@ -66,17 +64,17 @@ TEST_F(SnapshotTest, AnAnchorTakenDuringTrainingIsOfOneStep) {
     EXPECT_TRUE(call.Finish().ok());
   });
   std::vector<v1::GetWeightsResponse> ends;
-  EXPECT_TRUE(Eventually([&] { return Get(session.session_id()).step() > 0; }));
+  EXPECT_TRUE(Eventually([&] { return Get(session).step() > 0; }));
   for (int i = 0; i < 20; ++i) {
     v1::GetWeightsResponse end;
-    const std::vector<float> weights = Weights(session.session_id(), &end);
+    const std::vector<float> weights = Weights(session, &end);
     EXPECT_EQ(XXH3_64bits(weights.data(), weights.size() * sizeof(float)),
               end.digest());
     EXPECT_EQ(end.next_offset(), end.step());
     ends.push_back(end);
   }
-  EXPECT_TRUE(Eventually(
-      [&] { return Get(session.session_id()).step() > ends.back().step(); }));
+  EXPECT_TRUE(
+      Eventually([&] { return Get(session).step() > ends.back().step(); }));
   stop = true;
   trainer.join();
   EXPECT_LT(ends.front().step(), ends.back().step()) << "nobody trained";
@@ -89,7 +87,7 @@ TEST_F(SnapshotTest, AnAnchorTakenDuringTrainingIsOfOneStep) {
 TEST_F(SnapshotTest, ASessionMayBeDeletedWhileItsWeightsAreSent) {
   const v1::Session session = Create(LargeSpec());
   const auto reading = Begin(session.session_id());
-  ASSERT_TRUE(Delete(session.session_id()).ok());
+  ASSERT_TRUE(Delete(session).ok());
   uint64_t received = reading->chunk.weights().size();
   while (reading->reader->Read(&reading->chunk)) {
     received += reading->chunk.weights().size();
@@ -103,9 +101,8 @@ TEST_F(SnapshotTest, CopiesAreLimitedAndFreedWhenTheirClientsGo) {
   const std::string id = Create(LargeSpec()).session_id();
   {
     const auto reading = Begin(id);
-    const grpc::Status status = TryWeights(id);
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-    EXPECT_EQ(Reason(status), "QUEUE_LIMIT");
+    EXPECT_THAT(TryWeights(id),
+                Fails(grpc::StatusCode::RESOURCE_EXHAUSTED, "QUEUE_LIMIT"));
     reading->context.TryCancel();
     EXPECT_EQ(reading->reader->Finish().error_code(),
               grpc::StatusCode::CANCELLED);
@@ -120,8 +117,7 @@ TEST_F(SnapshotTest, ClientsThatVanishLeaveNothingBehind) {
   const std::string id = Create(LargeSpec()).session_id();
   for (int i = 0; i < 100; ++i) {
     grpc::ClientContext context;
-    v1::GetWeightsRequest request;
-    request.set_session_id(id);
+    auto request = For<v1::GetWeightsRequest>(id);
     const auto reader = stub().GetWeights(&context, request);
     v1::GetWeightsResponse chunk;
     for (int j = 0; j < i % 3; ++j) reader->Read(&chunk);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/str_cat.h"
 #include "tests/server/service_fixture.h"
 #include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
@@ -19,9 +20,9 @@ constexpr size_t kColumns = 5;
 class StandardisationTest : public ServiceTest {
  protected:
   static v1::SessionSpec LearningSpec(uint64_t samples) {
-    v1::SessionSpec spec = With(Spec(kColumns, {4, 2}), "input {scale: 2}");
-    spec.mutable_input()->mutable_standardisation()->set_learn_samples(samples);
-    return spec;
+    return With(Spec(kColumns, {4, 2}),
+                absl::StrCat("input {scale: 2 standardisation {learn_samples: ",
+                             samples, "}}"));
   }
 
   // Column j is about 10·j with deviation j/2; so column 0 never varies.
@@ -71,10 +72,9 @@ class StandardisationTest : public ServiceTest {
   }
 
   grpc::Status Predict(const std::string& id, v1::PredictResponse* response) {
-    v1::PredictRequest request;
-    request.set_session_id(id);
-    for (size_t j = 0; j < kColumns; ++j) request.add_values(1);
-    return Call(&Stub::Predict, request, response);
+    return Call(&Stub::Predict,
+                For<v1::PredictRequest>(id, "values: [1, 1, 1, 1, 1]"),
+                response);
   }
 
   grpc::Status Evaluate(const std::string& id, const v1::TrainRequest& samples,
@@ -83,12 +83,9 @@ class StandardisationTest : public ServiceTest {
   }
 
   grpc::Status Step(const std::string& id) {
-    v1::TrainStepRequest request;
-    request.set_session_id(id);
-    v1::Sample* sample = request.add_samples();
-    for (size_t j = 0; j < kColumns; ++j) sample->add_inputs(1);
-    sample->set_class_number(0);
-    return Try(&Stub::TrainStep, request);
+    return Try(&Stub::TrainStep,
+               For<v1::TrainStepRequest>(
+                   id, "samples {inputs: [1, 1, 1, 1, 1] class_number: 0}"));
   }
 
   std::mt19937 random_{7};
@@ -181,8 +178,8 @@ TEST_F(StandardisationTest, UntilItIsLearntWhatNeedsItIsNotReady) {
     for (const grpc::Status& status :
          {Predict(id, &predicted), Evaluate(id, samples, &evaluated),
           Step(id)}) {
-      EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-      EXPECT_EQ(Reason(status), "NOT_READY");
+      EXPECT_THAT(status,
+                  Fails(grpc::StatusCode::FAILED_PRECONDITION, "NOT_READY"));
     }
     if (round == 0) {
       EXPECT_EQ(TrainCall(stub(), session).Exchange(samples).next_offset(), 2u);
@@ -216,20 +213,15 @@ TEST_F(StandardisationTest, WhatIsInfiniteOnceStandardisedIsRefused) {
   const v1::Session session =
       Create(With(Spec(1, {1}), "input {standardisation {learn_samples: 2}}"));
   TrainCall call(stub(), session);
-  v1::TrainRequest request;
-  request.set_inputs(Bytes({1, 1.0001F, 1, 3e38F}));
-  request.set_targets(Bytes({0, 0, 0, 0}));
-  const auto answer = call.Exchange(request);
+  const auto answer =
+      call.Exchange(SamplesOf({1, 1.0001F, 1, 3e38F}, {0, 0, 0, 0}));
   EXPECT_TRUE(answer.has_standardisation());
   EXPECT_THAT(Fields(answer.rejection()), ElementsAre("inputs"));
   EXPECT_EQ(answer.step(), 0u);
   EXPECT_EQ(answer.next_offset(), 2u);
-  request.set_inputs(Bytes({1, 3e38F}));
-  request.set_targets(Bytes({0, 0}));
-  EXPECT_THAT(Fields(call.Exchange(request).rejection()),
+  EXPECT_THAT(Fields(call.Exchange(SamplesOf({1, 3e38F}, {0, 0})).rejection()),
               ElementsAre("inputs"));
-  request.set_inputs(Bytes({1, 1}));
-  EXPECT_EQ(call.Exchange(request).step(), 2u);
+  EXPECT_EQ(call.Exchange(SamplesOf({1, 1}, {0, 0})).step(), 2u);
 }
 
 // Small images of four classes whose border is dark but in one of forty, and
@@ -238,15 +230,14 @@ TEST_F(StandardisationTest, WhatIsInfiniteOnceStandardisedIsRefused) {
 // input of thousands, and threw the weights away.
 TEST_F(StandardisationTest, NearlyConstantPixelsDoNotMakeTrainingDiverge) {
   constexpr size_t kPixels = 16, kBorder = 4, kLearn = 500, kClasses = 4;
-  v1::SessionSpec spec =
-      With(Spec(kPixels, {16, kClasses}),
-           "layers {activation: ACTIVATION_RELU} "
-           "layers {activation: ACTIVATION_SOFTMAX} loss: LOSS_CROSS_ENTROPY "
-           "optimiser {learning_rate: 0.002} "
-           "input {element_type: ELEMENT_TYPE_UINT8}");
-  spec.mutable_input()->set_scale(1 / 255.0F);
-  spec.mutable_input()->mutable_standardisation()->set_learn_samples(kLearn);
-  const v1::Session session = Create(spec);
+  const v1::Session session =
+      Create(With(With(Spec(kPixels, {16, kClasses}), kScaledBytes),
+                  absl::StrCat("layers {activation: ACTIVATION_RELU} "
+                               "layers {activation: ACTIVATION_SOFTMAX} "
+                               "loss: LOSS_CROSS_ENTROPY "
+                               "optimiser {learning_rate: 0.002} "
+                               "input {standardisation {learn_samples: ",
+                               kLearn, "}}")));
   const auto images = [&](size_t n, bool bright) {
     v1::TrainRequest request;
     for (size_t i = 0; i < n; ++i) {
@@ -282,10 +273,8 @@ TEST_F(StandardisationTest, NearlyConstantPixelsDoNotMakeTrainingDiverge) {
 }
 
 TEST_F(StandardisationTest, ALeastDeviationMayBeGiven) {
-  v1::SessionSpec spec = LearningSpec(50);
-  v1::Standardisation& given = *spec.mutable_input()->mutable_standardisation();
-  given.set_min_deviation(3);
-  const v1::Session session = Create(spec);
+  const v1::Session session = Create(
+      With(LearningSpec(50), "input {standardisation {min_deviation: 3}}"));
   EXPECT_EQ(session.spec().input().standardisation().min_deviation(), 3);
   v1::TrainRequest samples = Samples(session, 50);
   TrainCall call(stub(), session);
@@ -307,12 +296,8 @@ TEST_F(StandardisationTest, ALeastDeviationThatCannotBeIsRefused) {
     given.set_min_deviation(bad);
     EXPECT_THAT(Fields(TryCreate(spec)), ElementsAre(field)) << bad;
   }
-  given.Clear();
-  given.set_min_deviation(1);
-  for (size_t j = 0; j < kColumns; ++j) {
-    given.add_mean(0);
-    given.add_factor(1);
-  }
+  given = Parsed<v1::Standardisation>(
+      "min_deviation: 1 mean: [0, 0, 0, 0, 0] factor: [1, 1, 1, 1, 1]");
   EXPECT_THAT(Fields(TryCreate(spec)), ElementsAre(field));
 }
 
@@ -324,22 +309,16 @@ TEST_F(StandardisationTest, GivenOneStandardisesBytesButNotValues) {
            "standardisation {mean: [10, 20] factor: [0.5, 0.5]}}");
   request.mutable_initial()->set_weights(Bytes({1, 100, 0}));
   const std::string id = Create(request).session_id();
-  v1::PredictRequest predict;
-  predict.set_session_id(id);
+  auto predict = For<v1::PredictRequest>(id);
   predict.set_inputs(std::string("\x0c\x18", 2));  // 12 and 24: x = (1, 2)
   auto predicted = Ask(&Stub::Predict, predict);
   EXPECT_THAT(predicted.outputs(), ElementsAre(201));
-  predict.clear_inputs();
-  predict.add_values(3);
-  predict.add_values(4);
-  predicted = Ask(&Stub::Predict, predict);
+  predicted =
+      Ask(&Stub::Predict, For<v1::PredictRequest>(id, "values: [3, 4]"));
   EXPECT_THAT(predicted.outputs(), ElementsAre(403));
-  v1::TrainStepRequest step;
-  step.set_session_id(id);
-  v1::Sample& sample = *step.add_samples();
-  *sample.mutable_inputs() = predict.values();
-  sample.add_targets(403);
-  const auto stepped = Ask(&Stub::TrainStep, step);
+  const auto stepped = Ask(
+      &Stub::TrainStep,
+      For<v1::TrainStepRequest>(id, "samples {inputs: [3, 4] targets: 403}"));
   EXPECT_THAT(stepped.outputs(), ElementsAre(403));
 }
 

@@ -16,15 +16,12 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
+v1::TrainOptions Options(const std::string& text) {
+  return Parsed<v1::TrainOptions>(text);
+}
+
 class TrainOptionsTest : public ServiceTest {
  protected:
-  static v1::TrainOptions Options(v1::DeltaDetail deltas, bool outputs) {
-    v1::TrainOptions options;
-    options.set_deltas(deltas);
-    options.set_want_outputs(outputs);
-    return options;
-  }
-
   static v1::SessionSpec AdamSpec() {
     return With(Spec(12, {20, 4}), "optimiser {adam {}}");
   }
@@ -34,12 +31,10 @@ class TrainOptionsTest : public ServiceTest {
 
 TEST_F(TrainOptionsTest, DenseDeltasAreThoseOfTheFactors) {
   for (const bool adam : {false, true}) {
-    v1::SessionSpec spec = adam ? AdamSpec() : Spec(12, {20, 4});
-    const v1::Session session = Create(spec);
-    v1::GetWeightsResponse end;
-    std::vector<float> weights = Weights(session.session_id(), &end);
+    const v1::Session session = Create(adam ? AdamSpec() : Spec(12, {20, 4}));
+    std::vector<float> weights = Weights(session);
     const size_t count = weights.size();
-    TrainCall dense(stub(), session, Options(v1::DELTA_DETAIL_DENSE, false));
+    TrainCall dense(stub(), session, Options("deltas: DELTA_DETAIL_DENSE"));
     const v1::TrainRequest request = RandomSamples(session, 500, random_);
     const auto answer = dense.Exchange(request);
     EXPECT_EQ(answer.scalars(), "");
@@ -48,16 +43,16 @@ TEST_F(TrainOptionsTest, DenseDeltasAreThoseOfTheFactors) {
     for (size_t i = 0; i < deltas.size(); ++i) {
       weights[i % count] = Fl(weights[i % count] + deltas[i]);
     }
-    EXPECT_EQ(Bytes(Weights(session.session_id(), &end)), Bytes(weights));
+    EXPECT_EQ(Bytes(Weights(session)), Bytes(weights));
     EXPECT_TRUE(dense.Finish().ok());
     // The same D as the factors make.
-    ReferenceReplica replica = ReferenceReplica::WithState(
-        Get(session.session_id()), WeightsAndState(session.session_id(), &end));
+    ReferenceReplica replica =
+        ReferenceReplica::WithState(Get(session), WeightsAndState(session));
     const v1::Session fork = Create(ForkOf(session, true));
     const v1::TrainRequest one = RandomSamples(session, 1, random_);
     TrainCall factors(stub(), session);
     replica.Apply(one, factors.Exchange(one));
-    TrainCall twin(stub(), fork, Options(v1::DELTA_DETAIL_DENSE, false));
+    TrainCall twin(stub(), fork, Options("deltas: DELTA_DETAIL_DENSE"));
     const std::vector<float> full = Floats(twin.Exchange(one).deltas());
     ASSERT_EQ(full.size(), count);
     for (size_t i = 0; i < count; ++i) {
@@ -70,7 +65,7 @@ TEST_F(TrainOptionsTest, DenseDeltasAreThoseOfTheFactors) {
 TEST_F(TrainOptionsTest, NoneSendsErrorsAlone) {
   const v1::Session session = Create(AdamSpec());
   const v1::Session twin = Create(AdamSpec());
-  TrainCall none(stub(), session, Options(v1::DELTA_DETAIL_NONE, false));
+  TrainCall none(stub(), session, Options("deltas: DELTA_DETAIL_NONE"));
   TrainCall factors(stub(), twin);
   const v1::TrainRequest request = RandomSamples(session, 20, random_);
   const auto answer = none.Exchange(request);
@@ -78,16 +73,16 @@ TEST_F(TrainOptionsTest, NoneSendsErrorsAlone) {
   EXPECT_EQ(answer.scalars(), "");
   EXPECT_EQ(answer.errors_size(), 20);
   factors.Exchange(request);
-  EXPECT_EQ(Digest(session.session_id()), Digest(twin.session_id()));
+  EXPECT_EQ(Digest(session), Digest(twin));
 }
 
 TEST_F(TrainOptionsTest, OutputsAreThoseBeforeEachStep) {
   const v1::Session session = Create(With(AdamSpec(), "batch_size: 2"));
-  TrainCall call(stub(), session, Options(v1::DELTA_DETAIL_FACTORS, true));
+  TrainCall call(stub(), session,
+                 Options("deltas: DELTA_DETAIL_FACTORS want_outputs: true"));
   for (int i = 0; i < 3; ++i) {
     const v1::TrainRequest request = RandomSamples(session, 2, random_);
-    v1::PredictRequest predict;
-    predict.set_session_id(session.session_id());
+    auto predict = For<v1::PredictRequest>(session);
     predict.set_inputs(request.inputs());
     const auto predicted = Ask(&Stub::Predict, predict);
     const std::vector<float> outputs = Floats(call.Exchange(request).outputs());
@@ -102,21 +97,15 @@ TEST_F(TrainOptionsTest, OutputsAreThoseBeforeEachStep) {
 
 TEST_F(TrainOptionsTest, AnUnknownDetailEndsTheStream) {
   const v1::Session session = Create(AdamSpec());
-  TrainCall call(stub(), session,
-                 Options(static_cast<v1::DeltaDetail>(9), false));
-  const grpc::Status status = call.Finish();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_THAT(Fields(status), ElementsAre("options.deltas"));
-  EXPECT_FALSE(Get(session.session_id()).has_writer());
+  TrainCall call(stub(), session, Options("deltas: 9"));
+  EXPECT_THAT(call.Finish(), IsInvalid(ElementsAre("options.deltas")));
+  EXPECT_FALSE(Get(session).has_writer());
 }
 
 TEST_F(TrainOptionsTest, SampleWeightsBelongIntoNoOpening) {
   const v1::Session session = Create(AdamSpec());
   TrainCall call(stub());
-  v1::TrainRequest opening;
-  opening.set_session_id(session.session_id());
-  opening.add_sample_weights(1);
-  call.Write(opening);
+  call.Write(For<v1::TrainRequest>(session, "sample_weights: 1"));
   EXPECT_EQ(call.Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
@@ -130,10 +119,11 @@ TEST_F(TrainOptionsTest, ResponsesAreBounded) {
   for (const auto& [spec, samples] :
        {std::pair(small, 200'000), std::pair(wide, 600),
         std::pair(clipped, 5000)}) {
-    for (const auto detail : {v1::DELTA_DETAIL_FACTORS, v1::DELTA_DETAIL_DENSE,
-                              v1::DELTA_DETAIL_NONE}) {
+    for (const std::string detail : {"FACTORS", "DENSE", "NONE"}) {
       const v1::Session session = Create(spec);
-      TrainCall call(stub(), session, Options(detail, true));
+      TrainCall call(
+          stub(), session,
+          Options("want_outputs: true deltas: DELTA_DETAIL_" + detail));
       call.Write(RandomSamples(session, samples, random_));
       uint64_t step = 0;
       for (bool done = false; !done;) {
@@ -151,9 +141,8 @@ TEST_F(TrainOptionsTest, ResponsesAreBounded) {
 }
 
 TEST_F(TrainOptionsTest, ASampleWeightMultipliesTheError) {
-  v1::SessionSpec spec = Spec(3, {2});
-  spec.set_batch_size(2);
-  spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_FACTORED);
+  const v1::SessionSpec spec = With(
+      Spec(3, {2}), "batch_size: 2 layers {delta_form: DELTA_FORM_FACTORED}");
   const v1::Session plain = Create(spec);
   const v1::Session weighted = Create(spec);
   v1::TrainRequest request = RandomSamples(plain, 2, random_);
@@ -165,13 +154,12 @@ TEST_F(TrainOptionsTest, ASampleWeightMultipliesTheError) {
   EXPECT_EQ(Floats(weights.deltas()),
             (std::vector<float>{2 * u[0], 2 * u[1], 0, 0}));
   // The first sample's error alone, twice, over 2.
-  v1::SessionSpec single = spec;
-  single.set_batch_size(1);
   v1::TrainRequest first = request;
   first.clear_sample_weights();
   first.mutable_inputs()->resize(3 * sizeof(float));
   first.mutable_targets()->resize(2 * sizeof(float));
-  const auto alone = TrainCall(stub(), Create(single)).Exchange(first);
+  const v1::Session single = Create(With(spec, "batch_size: 1"));
+  const auto alone = TrainCall(stub(), single).Exchange(first);
   EXPECT_FLOAT_EQ(weights.errors(0), alone.errors(0));
 }
 
@@ -224,14 +212,11 @@ TEST_F(TrainOptionsTest, TargetsBeyondAProbabilityAreRefused) {
   request.set_targets(Bytes({0, 1}));
   EXPECT_EQ(call.Exchange(request).step(), 2u);
   EXPECT_TRUE(call.Finish().ok());
-  v1::TrainStepRequest step;
-  step.set_session_id(session.session_id());
-  for (int i = 0; i < 3; ++i) {
-    if (i == 0) step.add_samples()->add_targets(2);
-    step.mutable_samples(0)->add_inputs(1);
-  }
-  EXPECT_THAT(Fields(Try(&Stub::TrainStep, step)),
-              ElementsAre("samples[0].targets[0]"));
+  EXPECT_THAT(
+      Fields(Try(&Stub::TrainStep,
+                 For<v1::TrainStepRequest>(
+                     session, "samples {inputs: [1, 1, 1] targets: 2}"))),
+      ElementsAre("samples[0].targets[0]"));
 }
 
 TEST_F(TrainOptionsTest, CountsBelowZeroAndRatesBeyondFloatAreRefused) {
@@ -247,10 +232,8 @@ TEST_F(TrainOptionsTest, CountsBelowZeroAndRatesBeyondFloatAreRefused) {
   request.set_targets(Bytes({0, 40}));
   EXPECT_EQ(call.Exchange(request).step(), 2u);
   EXPECT_TRUE(call.Finish().ok());
-  v1::TrainStepRequest step;
-  step.set_session_id(session.session_id());
-  step.add_samples()->add_targets(-1);
-  for (int i = 0; i < 3; ++i) step.mutable_samples(0)->add_inputs(1);
+  auto step = For<v1::TrainStepRequest>(
+      session, "samples {inputs: [1, 1, 1] targets: -1}");
   EXPECT_THAT(Fields(Try(&Stub::TrainStep, step)),
               ElementsAre("samples[0].targets[0]"));
   // Either y is far above 0 already, or one step of so large an input takes it
@@ -262,12 +245,13 @@ TEST_F(TrainOptionsTest, CountsBelowZeroAndRatesBeyondFloatAreRefused) {
 }
 
 TEST_F(TrainOptionsTest, AGradientNormIsThatOfTheWholeGradient) {
-  v1::SessionSpec spec = Spec(3, {2});
-  spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_FACTORED);
-  spec.mutable_optimiser()->set_l2(1e-30F);  // gradient factors, unclipped
+  const v1::SessionSpec spec =
+      With(Spec(3, {2}),
+           "layers {delta_form: DELTA_FORM_FACTORED} "
+           "optimiser {l2: 1e-30}");  // gradient factors, unclipped
   const v1::Session free = Create(spec);
-  spec.mutable_optimiser()->mutable_clipping()->set_max_norm(0.25F);
-  const v1::Session clipped = Create(spec);
+  const v1::Session clipped =
+      Create(With(spec, "optimiser {clipping {max_norm: 0.25}}"));
   v1::TrainRequest request = RandomSamples(free, 1, random_);
   request.set_targets(Bytes({3, -3}));
   const auto plain = TrainCall(stub(), free).Exchange(request);
@@ -285,9 +269,8 @@ TEST_F(TrainOptionsTest, AGradientNormIsThatOfTheWholeGradient) {
 }
 
 TEST_F(TrainOptionsTest, DropoutIsAFunctionOfItsSeed) {
-  v1::SessionSpec spec = Spec(6, {32, 2});
-  spec.mutable_layers(0)->set_dropout(0.5F);
-  spec.set_dropout_seed(77);
+  v1::SessionSpec spec =
+      With(Spec(6, {32, 2}), "layers {dropout: 0.5} dropout_seed: 77");
   const auto digest = [&](uint64_t seed, const std::vector<size_t>& lengths) {
     spec.set_dropout_seed(seed);
     const v1::Session session = Create(spec);
@@ -298,15 +281,16 @@ TEST_F(TrainOptionsTest, DropoutIsAFunctionOfItsSeed) {
       EXPECT_FALSE(
           call.Exchange(RandomSamples(session, n, random)).has_rejection());
     }
-    return Digest(session.session_id());
+    return Digest(session);
   };
   const uint64_t first = digest(77, {30, 20});
   EXPECT_EQ(digest(77, {30, 20}), first);
   EXPECT_NE(digest(78, {30, 20}), first);
   // A dropped output's factor a is 0: about half of them.
-  spec.mutable_layers(1)->set_delta_form(v1::DELTA_FORM_FACTORED);
-  spec.mutable_layers(0)->set_delta_form(v1::DELTA_FORM_FACTORED);
-  const v1::Session session = Create(spec);
+  const v1::Session session =
+      Create(With(spec,
+                  "layers {delta_form: DELTA_FORM_FACTORED} "
+                  "layers {delta_form: DELTA_FORM_FACTORED}"));
   TrainCall call(stub(), session);
   const std::vector<float> deltas =
       Floats(call.Exchange(RandomSamples(session, 50, random_)).deltas());

@@ -46,13 +46,6 @@ class WatchAnchorTest : public ServiceTest {
     std::thread thread_;
   };
 
-  v1::Session CreateWith(const v1::Optimiser& optimiser) {
-    v1::SessionSpec spec = Spec(6, {9, 3});
-    *spec.mutable_optimiser() = optimiser;
-    spec.mutable_optimiser()->set_learning_rate(0.01F);
-    return Create(spec);
-  }
-
   void Train(const v1::Session& session, std::initializer_list<size_t> counts) {
     TrainCall train(stub(), session);
     for (const size_t n : counts) {
@@ -66,11 +59,10 @@ class WatchAnchorTest : public ServiceTest {
 };
 
 TEST_F(WatchAnchorTest, BeginsWithAnAnchorAndGoesOnFromItsStep) {
-  v1::Optimiser plain, adam;
-  plain.mutable_sgd();
-  adam.mutable_adam();
-  for (const v1::Optimiser& optimiser : {plain, adam}) {
-    const v1::Session session = CreateWith(optimiser);
+  for (const char* optimiser : {"optimiser {sgd {} learning_rate: 0.01}",
+                                "optimiser {adam {} learning_rate: 0.01}"}) {
+    SCOPED_TRACE(optimiser);
+    const v1::Session session = Create(With(Spec(6, {9, 3}), optimiser));
     Train(session, {5});
     WatchCall watch(stub(), WithAnchor(session));
     AnchoredReplica follower(session);
@@ -80,9 +72,7 @@ TEST_F(WatchAnchorTest, BeginsWithAnAnchorAndGoesOnFromItsStep) {
     ASSERT_TRUE(follower.ReadTo(53, watch));
     EXPECT_EQ(follower.anchors(), 1);
     EXPECT_EQ(follower.steps(), 48);
-    v1::GetWeightsResponse end;
-    EXPECT_EQ(follower.replica().numbers(),
-              WeightsAndState(session.session_id(), &end));
+    EXPECT_EQ(follower.replica().numbers(), WeightsAndState(session));
   }
 }
 
@@ -118,7 +108,7 @@ TEST_F(WatchAnchorTest, WhereDeltasAreNotHeldAnAnchorComes) {
     EXPECT_TRUE(response.anchor_done());
     follower.Take(response);
     EXPECT_EQ(follower.replica().step(), 10);
-    EXPECT_EQ(follower.replica().digest(), Digest(session.session_id()));
+    EXPECT_EQ(follower.replica().digest(), Digest(session));
   }
 }
 
@@ -146,7 +136,7 @@ TEST_F(WatchAnchorTest, ALargeDenseLayerIsFollowedAtFullSpeed) {
   ASSERT_TRUE(follower.ReadTo(0, watch));
   trainer.Stop();
   ASSERT_TRUE(follower.ReadTo(trainer.step(), watch));
-  EXPECT_EQ(follower.replica().digest(), Digest(session.session_id()));
+  EXPECT_EQ(follower.replica().digest(), Digest(session));
 }
 
 TEST_F(WatchAnchorTest, ASlowWatcherGoesOnFromAnAnchorAndSlowsNobody) {
@@ -164,10 +154,10 @@ TEST_F(WatchAnchorTest, ASlowWatcherGoesOnFromAnAnchorAndSlowsNobody) {
   ASSERT_TRUE(follower.ReadTo(kMessages * 32, watch));
   EXPECT_GT(follower.anchors(), 1);
   EXPECT_LT(follower.steps(), kMessages * 32);
-  EXPECT_EQ(follower.replica().digest(), Digest(session.session_id()));
+  EXPECT_EQ(follower.replica().digest(), Digest(session));
   train.Exchange(RandomSamples(session, 3, random_));
   ASSERT_TRUE(follower.ReadTo(kMessages * 32 + 3, watch));
-  EXPECT_EQ(follower.replica().digest(), Digest(session.session_id()));
+  EXPECT_EQ(follower.replica().digest(), Digest(session));
 }
 
 TEST_F(WatchAnchorTest, DeletionAmongAnAnchorsChunksIsTheLastWord) {
@@ -178,7 +168,7 @@ TEST_F(WatchAnchorTest, DeletionAmongAnAnchorsChunksIsTheLastWord) {
   EXPECT_FALSE(response.anchor_done());
   AnchoredReplica follower(session);
   follower.Take(response);
-  ASSERT_TRUE(Delete(session.session_id()).ok());
+  ASSERT_TRUE(Delete(session).ok());
   while (watch.Read(&response) && !response.session_deleted()) {
     follower.Take(response);
   }
@@ -189,8 +179,7 @@ TEST_F(WatchAnchorTest, DeletionAmongAnAnchorsChunksIsTheLastWord) {
 
 TEST_F(WatchAnchorTest, StateWithoutAnAnchorIsRefused) {
   const v1::Session session = Create(Spec(6, {9, 3}));
-  v1::WatchDeltasRequest request;
-  request.set_session_id(session.session_id());
+  auto request = For<v1::WatchDeltasRequest>(session);
   request.set_with_state(true);
   WatchCall watch(stub(), request);
   v1::WatchDeltasResponse response;
@@ -240,8 +229,7 @@ TEST_F(WatchAnchorTest, ALearntStandardisationComesOnceOnly) {
   ASSERT_TRUE(watch.Read(&response));
   ASSERT_TRUE(response.anchor_done());
   EXPECT_EQ(response.anchor().standardisation().mean_size(), 6);
-  ASSERT_TRUE(
-      Eventually([&] { return !Get(session.session_id()).has_writer(); }));
+  ASSERT_TRUE(Eventually([&] { return !Get(session).has_writer(); }));
   Train(session, {2});
   ASSERT_TRUE(watch.Read(&response));
   EXPECT_FALSE(response.has_standardisation());

@@ -19,8 +19,7 @@ class WatchTest : public TransportTest {
   // A session and its weights at step 0.
   v1::Session Begin() {
     const v1::Session session = Create(Spec(6, {9, 3}));
-    v1::GetWeightsResponse end;
-    anchor_ = Weights(session.session_id(), &end);
+    anchor_ = Weights(session);
     return session;
   }
 
@@ -58,7 +57,7 @@ TEST_P(WatchTest, EveryWatcherHoldsTheSessionsWeights) {
   for (const size_t n : {1, 7, 40, 3}) {
     train.Exchange(RandomSamples(session, n, random_));
   }
-  const uint64_t digest = Digest(session.session_id());
+  const uint64_t digest = Digest(session);
   WatchCall* watchers[] = {&first, &second};
   for (int i = 0; i < 2; ++i) {
     while (replicas[i].step() < 51) {
@@ -75,7 +74,7 @@ TEST_P(WatchTest, AnAnchorAloneHoldsNothing) {
   TrainCall train(stub(), session.session_id());
   train.Exchange(RandomSamples(session, 4, random_));
   v1::GetWeightsResponse end;
-  Weights(session.session_id(), &end);
+  Weights(session, &end);
   ASSERT_EQ(end.step(), 4);
   train.Exchange(RandomSamples(session, 6, random_));
   WatchCall watch(stub(), session.session_id(), end.step());
@@ -119,19 +118,15 @@ TEST_P(WatchTest, StepTypedByHandComesWithItsValues) {
   const v1::Session session = Begin();
   WatchCall watch(stub(), session.session_id());
   ASSERT_TRUE(watch.Read(&response_));
-  v1::TrainStepRequest request;
-  request.set_session_id(session.session_id());
-  v1::Sample* sample = request.add_samples();
-  for (const float x : {0.5F, -1.0F, 0.0F, 2.0F, 1.0F, 0.25F}) {
-    sample->add_inputs(x);
-  }
-  sample->set_class_number(1);
-  const auto step = Ask(&Stub::TrainStep, request);
+  const auto step =
+      Ask(&Stub::TrainStep,
+          For<v1::TrainStepRequest>(
+              session,
+              "samples {inputs: [0.5, -1, 0, 2, 1, 0.25] class_number: 1}"));
   ASSERT_TRUE(watch.Read(&response_));
   EXPECT_TRUE(response_.inputs_are_values());
-  EXPECT_EQ(
-      Floats(response_.inputs()),
-      std::vector<float>(sample->inputs().begin(), sample->inputs().end()));
+  EXPECT_EQ(Floats(response_.inputs()),
+            (std::vector<float>{0.5F, -1, 0, 2, 1, 0.25F}));
   ReferenceReplica replica(session, anchor_);
   ApplyTo(replica, response_);
   EXPECT_EQ(replica.digest(), step.digest());
@@ -156,7 +151,7 @@ TEST_P(WatchTest, SlowWatcherIsToldToResyncAndSlowsNobody) {
   EXPECT_TRUE(response_.resync());
   EXPECT_EQ(response_.base_step(), at);
   EXPECT_LT(at, response_.step());
-  EXPECT_EQ(Get(session.session_id()).step(), 400 * 32);
+  EXPECT_EQ(Get(session).step(), 400 * 32);
   EXPECT_TRUE(watch.Finish().ok());
 }
 
@@ -164,7 +159,7 @@ TEST_P(WatchTest, DeletionIsTheLastWord) {
   const v1::Session session = Begin();
   WatchCall watch(stub(), session.session_id());
   ASSERT_TRUE(watch.Read(&response_));
-  ASSERT_TRUE(Delete(session.session_id()).ok());
+  ASSERT_TRUE(Delete(session).ok());
   ASSERT_TRUE(watch.Read(&response_));
   EXPECT_TRUE(response_.session_deleted());
   EXPECT_FALSE(watch.Read(&response_));

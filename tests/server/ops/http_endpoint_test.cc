@@ -42,6 +42,14 @@ class HttpEndpointTest : public testing::Test {
     return client.Get(path);
   }
 
+  void ExpectAnswer(const std::string& path, int status,
+                    const std::string& body) {
+    const auto answer = Get(path);
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, status);
+    EXPECT_EQ(answer->body, body);
+  }
+
   // A connection that says nothing.
   int Connect() {
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -74,24 +82,15 @@ TEST_F(HttpEndpointTest, MetricsAreServedAsPrometheusText) {
 TEST_F(HttpEndpointTest, HealthIsIndependentOfReadiness) {
   Start();
   ready_ = false;
-  const auto health = Get("/healthz");
-  ASSERT_TRUE(health);
-  EXPECT_EQ(health->status, 200);
-  EXPECT_EQ(health->body, "ok\n");
+  ExpectAnswer("/healthz", 200, "ok\n");
 }
 
 TEST_F(HttpEndpointTest, ReadinessFollowsTheServer) {
   Start();
-  auto answer = Get("/readyz");
-  ASSERT_TRUE(answer);
-  EXPECT_EQ(answer->status, 200);
-  EXPECT_EQ(answer->body, "ready\n");
+  ExpectAnswer("/readyz", 200, "ready\n");
   EXPECT_TRUE(CheckReadiness(endpoint_->address()).ok());
   ready_ = false;
-  answer = Get("/readyz");
-  ASSERT_TRUE(answer);
-  EXPECT_EQ(answer->status, 503);
-  EXPECT_EQ(answer->body, "not ready\n");
+  ExpectAnswer("/readyz", 503, "not ready\n");
   EXPECT_THAT(std::string(CheckReadiness(endpoint_->address()).message()),
               AllOf(HasSubstr("not ready"), HasSubstr("503")));
 }

@@ -52,26 +52,12 @@ TEST(FlagsTest, DefaultsAreThoseOfTheStruct) {
 }
 
 TEST(FlagsTest, EveryFlagReachesItsField) {
-  const auto parsed = Parse({"--grpc-address",
-                             "[::1]:1",
-                             "--http-address=localhost:2",
-                             "--max-sessions",
-                             "3",
-                             "--max-session-weights=4",
-                             "--max-total-weights",
-                             "5",
-                             "--max-message-bytes",
-                             "6000",
-                             "--max-queued-bytes",
-                             "7",
-                             "--max-pending-calls",
-                             "10",
-                             "--compute-threads",
-                             "8",
-                             "--drain-seconds",
-                             "9",
-                             "--log-level",
-                             "debug"});
+  const auto parsed = Parse({"--grpc-address=[::1]:1",
+                             "--http-address=localhost:2", "--max-sessions=3",
+                             "--max-session-weights=4", "--max-total-weights=5",
+                             "--max-message-bytes=6000", "--max-queued-bytes=7",
+                             "--max-pending-calls=10", "--compute-threads=8",
+                             "--drain-seconds=9", "--log-level", "debug"});
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   const ServerOptions& options = parsed->options;
   EXPECT_EQ(options.grpc_address, "[::1]:1");

@@ -54,7 +54,7 @@ TEST_F(CancelledWriterTest, NothingOfItIsAppliedAfterTheNextStreamsOpening) {
     EXPECT_EQ(answer.skipped_samples(), 0u);
     EXPECT_EQ(answer.step(), next->opening()->step() + 1);
     EXPECT_TRUE(next->Finish().ok());
-    EXPECT_EQ(Get(session.session_id()).step(), answer.step());
+    EXPECT_EQ(Get(session).step(), answer.step());
   }
   RecordProperty("refused", refused_);  // to look at: the client may be faster
 }
@@ -64,7 +64,7 @@ TEST_F(CancelledWriterTest, ItsSessionCanBeDeleted) {
   const auto call = OpenNext(session);
   ASSERT_TRUE(call->Write(RandomSamples(session, 5000, random_)));
   call->Cancel();
-  EXPECT_TRUE(Eventually([&] { return Delete(session.session_id()).ok(); }));
+  EXPECT_TRUE(Eventually([&] { return Delete(session).ok(); }));
 }
 
 }  // namespace

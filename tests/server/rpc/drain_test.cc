@@ -46,13 +46,10 @@ TEST_F(DrainTest, CallsThatHangAreCutOff) {
   grpc::ClientContext evaluate_context;
   v1::EvaluateResponse evaluated;
   const auto evaluate = stub().Evaluate(&evaluate_context, &evaluated);
-  v1::EvaluateRequest opening;
-  opening.set_session_id(session.session_id());
-  evaluate->Write(opening);
+  evaluate->Write(For<v1::EvaluateRequest>(session));
 
   grpc::ClientContext weights_context;
-  v1::GetWeightsRequest request;
-  request.set_session_id(session.session_id());
+  auto request = For<v1::GetWeightsRequest>(session);
   const auto weights = stub().GetWeights(&weights_context, request);
   v1::GetWeightsResponse chunk;
   EXPECT_TRUE(weights->Read(&chunk));
@@ -82,9 +79,8 @@ TEST_F(DrainTest, CallsThatHangAreCutOff) {
   while (weights->Read(&chunk)) {
   }
   EXPECT_FALSE(weights->Finish().ok());
-  const grpc::Status refused = unopened.Finish();
-  EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNAVAILABLE);
-  EXPECT_EQ(Reason(refused), "SHUTTING_DOWN");
+  EXPECT_THAT(unopened.Finish(),
+              Fails(grpc::StatusCode::UNAVAILABLE, "SHUTTING_DOWN"));
   reflection_context.TryCancel();
   reflection->Finish();
   watch_context.TryCancel();

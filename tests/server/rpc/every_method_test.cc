@@ -16,6 +16,8 @@ namespace {
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::MethodDescriptor;
+using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr char kService[] = "backprop.v1.TrainingService";
 
@@ -84,10 +86,8 @@ class EveryMethodTest : public TransportTest {
 
   static void ExpectRefused(const grpc::Status& status,
                             const std::string& what) {
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << what;
+    EXPECT_THAT(status, IsInvalid(Not(IsEmpty()))) << what;
     EXPECT_NE(status.error_message(), "") << what;
-    EXPECT_EQ(Reason(status), "INVALID_REQUEST") << what;
-    EXPECT_FALSE(Fields(status).empty()) << what;
   }
 
   grpc::Status CallMethod(const std::string& method,
@@ -172,9 +172,9 @@ TEST_P(EveryMethodTest, IsRefusedOnceTheServerShutsDown) {
   EXPECT_TRUE(Eventually([this] { return !server().ready(); }));
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
   for (const std::string& method : Methods()) {
-    const grpc::Status status = CallMethod(method, "");
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << method;
-    EXPECT_EQ(Reason(status), "SHUTTING_DOWN") << method;
+    EXPECT_THAT(CallMethod(method, ""),
+                Fails(grpc::StatusCode::UNAVAILABLE, "SHUTTING_DOWN"))
+        << method;
   }
   const auto begin = std::chrono::steady_clock::now();
   drain.join();

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 
 namespace backprop::testing {
@@ -14,16 +15,12 @@ namespace {
 class LimitsTest : public TransportTest {
  protected:
   static v1::SessionSpec Bytes784(std::initializer_list<uint32_t> sizes) {
-    v1::SessionSpec spec = Spec(784, sizes);
-    spec.mutable_input()->set_element_type(v1::ELEMENT_TYPE_UINT8);
-    spec.mutable_input()->set_scale(1.0F / 255);
-    return spec;
+    return With(Spec(784, sizes), kScaledBytes);
   }
 
   grpc::Status Predict(const std::string& id, const std::string& inputs,
                        v1::PredictResponse* response) {
-    v1::PredictRequest request;
-    request.set_session_id(id);
+    auto request = For<v1::PredictRequest>(id);
     request.set_inputs(inputs);
     return Call(&Stub::Predict, request, response);
   }
@@ -66,8 +63,8 @@ TEST_P(LimitsTest, CallsBeyondTheQueueAreRefusedUntilThereIsRoom) {
     return !status.ok() || done;
   }));
   caller.join();
-  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_EQ(Reason(refused), "QUEUE_LIMIT");
+  EXPECT_THAT(refused,
+              Fails(grpc::StatusCode::RESOURCE_EXHAUSTED, "QUEUE_LIMIT"));
   v1::PredictResponse response;
   EXPECT_TRUE(Predict(light, Bytes({1}), &response).ok());
   EXPECT_GE(Metric("backprop_rejections_total{reason=\"QUEUE_LIMIT\"}"), 1);
@@ -190,8 +187,7 @@ TEST_P(LimitsTest, GivenWeightsOfManyMegabytesArrive) {
     given[i] = static_cast<float>(i % 1000) / 1000;
   }
   request.mutable_initial()->set_weights(Bytes(given));
-  v1::GetWeightsResponse end;
-  EXPECT_EQ(Weights(Create(request).session_id(), &end), given);
+  EXPECT_EQ(Weights(Create(request)), given);
 }
 
 // It was refused because its answer would be long, as if waiting could help.
@@ -204,8 +200,7 @@ TEST_P(LimitsTest, ANetOfTooManyLayersHearsTheirLimit) {
   request.mutable_spec()->set_input_size(1);
   for (int i = 0; i < 400'000; ++i) request.mutable_spec()->add_layers();
   const grpc::Status status = Try(&Stub::CreateSession, request);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_THAT(Fields(status), ::testing::Contains("spec.layers"));
+  EXPECT_THAT(status, IsInvalid(::testing::Contains("spec.layers")));
   EXPECT_THAT(status.error_message(), ::testing::HasSubstr("at most 1024"));
 }
 

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "tests/server/service_fixture.h"
+#include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 
 namespace backprop::testing {
@@ -82,10 +83,7 @@ TEST_F(LoadTest, AThousandSessionsTrainAtOnce) {
 
 TEST_F(LoadTest, AHeavyStreamDoesNotStarveASmallOne) {
   StartWith([](auto& o) { o.compute_threads = 1; });
-  v1::SessionSpec large = Spec(784, {256, 10});
-  large.mutable_input()->set_element_type(v1::ELEMENT_TYPE_UINT8);
-  large.mutable_input()->set_scale(1.0F / 255);
-  const v1::Session heavy = Create(large);
+  const v1::Session heavy = Create(With(Spec(784, {256, 10}), kScaledBytes));
   const v1::Session small = Create(Spec(4, {3, 2}));
   std::mt19937 random(1);
   const v1::TrainRequest message = RandomSamples(heavy, 20'000, random);
@@ -97,13 +95,13 @@ TEST_F(LoadTest, AHeavyStreamDoesNotStarveASmallOne) {
     while (heavy_call.ReadPart()) {
     }
   });
-  ASSERT_TRUE(Eventually([&] { return Get(heavy.session_id()).step() > 0; }));
+  ASSERT_TRUE(Eventually([&] { return Get(heavy).step() > 0; }));
   TrainCall small_call(stub(), small.session_id());
   for (int i = 0; i < 20; ++i) {
     EXPECT_FALSE(
         small_call.Exchange(RandomSamples(small, 1, random)).has_rejection());
   }
-  EXPECT_LT(Get(heavy.session_id()).step(), 60'000u)
+  EXPECT_LT(Get(heavy).step(), 60'000u)
       << "the small session waited for all of the heavy one's work";
   heavy_call.Cancel();
   writer.join();
@@ -152,10 +150,9 @@ TEST_F(LoadTest, ADisconnectedStreamFreesItsSessionInAConsistentState) {
     for (int i = 0; i < 5; ++i) call.Write(message);
     EXPECT_TRUE(call.ReadPart().has_value());
   }  // cancelled
-  ASSERT_TRUE(
-      Eventually([&] { return !Get(session.session_id()).has_writer(); }));
+  ASSERT_TRUE(Eventually([&] { return !Get(session).has_writer(); }));
   v1::GetWeightsResponse end;
-  const std::vector<float> weights = Weights(session.session_id(), &end);
+  const std::vector<float> weights = Weights(session, &end);
   ASSERT_GT(end.next_offset(), 0u);
   EXPECT_EQ(end.step(), end.next_offset());
 
@@ -172,7 +169,7 @@ TEST_F(LoadTest, ADisconnectedStreamFreesItsSessionInAConsistentState) {
     left -= n;
   }
   v1::GetWeightsResponse twin_end;
-  const std::vector<float> twin_weights = Weights(twin.session_id(), &twin_end);
+  const std::vector<float> twin_weights = Weights(twin, &twin_end);
   EXPECT_EQ(twin_end.step(), end.step());
   EXPECT_THAT(weights,
               ::testing::Pointwise(::testing::FloatNear(1e-4F), twin_weights));
@@ -192,14 +189,13 @@ TEST_F(LoadTest, ClientsThatComeAndGoLeaveNothingBehind) {
     if (i % 3 == 0) call.HalfClose();
     if (i % 3 == 1) call.Read();
   }
-  EXPECT_TRUE(
-      Eventually([&] { return !Get(session.session_id()).has_writer(); }));
+  EXPECT_TRUE(Eventually([&] { return !Get(session).has_writer(); }));
   EXPECT_TRUE(
       Eventually([&] { return Metric("backprop_train_streams ") == 0; }));
   EXPECT_EQ(Metric("backprop_queued_bytes "), 0);
   EXPECT_EQ(Metric("backprop_rejections_total{reason=\"INVALID_REQUEST\""), 0)
       << "a message that never came was refused";
-  EXPECT_TRUE(Delete(session.session_id()).ok());
+  EXPECT_TRUE(Delete(session).ok());
 }
 
 }  // namespace

@@ -61,10 +61,7 @@ class MemoryTest : public ServiceTest {
 
   static v1::PredictRequest PredictRows(const v1::Session& session,
                                         size_t rows) {
-    v1::PredictRequest request;
-    request.set_session_id(session.session_id());
-    request.set_inputs(Bytes(std::vector<float>(rows, 1)));
-    return request;
+    return PredictionOf(session.session_id(), std::vector<float>(rows, 1));
   }
 
   grpc::Status Predict(const v1::Session& session, size_t rows) {
@@ -102,9 +99,9 @@ TEST_F(MemoryTest, AnswersThatNobodyReadsAreBounded) {
         [&] { return Metric("grpc_server_handled_total") > handled; }));
     status = Predict(session, 24);
   }
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED)
+  EXPECT_THAT(status,
+              Fails(grpc::StatusCode::RESOURCE_EXHAUSTED, "QUEUE_LIMIT"))
       << status.error_message() << " after " << unread.size();
-  EXPECT_EQ(Reason(status), "QUEUE_LIMIT");
   EXPECT_GT(unread.size(), 10u);
   unread.clear();
   EXPECT_TRUE(Eventually([&] { return Predict(session, 24).ok(); }))
@@ -117,9 +114,8 @@ TEST_F(MemoryTest, AWatcherThatGoesGivesBackTheRoomOfWhatItIsSent) {
   StartWith([](auto& o) { o.max_message_bytes = 8192; });
   const v1::Session session =
       Create(With(Spec(100, {1000}), "layers {delta_form: DELTA_FORM_DENSE}"));
-  v1::TrainOptions no_deltas;
-  no_deltas.set_deltas(v1::DELTA_DETAIL_NONE);
-  TrainCall train(stub(), session, no_deltas);
+  TrainCall train(stub(), session,
+                  Parsed<v1::TrainOptions>("deltas: DELTA_DETAIL_NONE"));
   const auto step = [&] {
     EXPECT_FALSE(
         train.Exchange(RandomSamples(session, 1, random_)).has_rejection());
@@ -170,15 +166,14 @@ TEST_F(MemoryTest, ADeletedSessionsRoomIsFreeWhenItsLastCallHasEnded) {
   grpc::ClientContext context;
   v1::EvaluateResponse response;
   const auto writer = stub().Evaluate(&context, &response);
-  v1::EvaluateRequest opening;
-  opening.set_session_id(session.session_id());
+  auto opening = For<v1::EvaluateRequest>(session);
   writer->Write(opening);
   EXPECT_TRUE(Eventually([&] {
     return Metric("grpc_server_msg_received_total{grpc_method=\"Evaluate\"") ==
                1 &&
            Metric("backprop_queued_bytes ") == 0;
   }));
-  ASSERT_TRUE(Delete(session.session_id()).ok());
+  ASSERT_TRUE(Delete(session).ok());
   EXPECT_EQ(Reason(TryCreate(Spec(9, {9}))), "SESSION_LIMIT");
   const v1::TrainRequest samples = RandomSamples(session, 3, random_);
   writer->Write(EvaluationOf("", samples));
@@ -193,14 +188,14 @@ TEST_F(MemoryTest, WithoutMemoryATrainStreamEndsAndNothingElse) {
       Create(With(Spec(500, {3}), "optimiser {learning_rate: 1e-5}"));
   TrainCall call(stub(), session);
   const v1::TrainRequest large = RandomSamples(session, 1000, random_);
-  const uint64_t digest = Digest(session.session_id());
+  const uint64_t digest = Digest(session);
   {
     AllocationLimit limit(kNoLargeBlocks);
     EXPECT_TRUE(call.Write(large));
     EXPECT_FALSE(call.ReadPart().has_value());
   }
   EXPECT_EQ(call.Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_EQ(Digest(session.session_id()), digest);
+  EXPECT_EQ(Digest(session), digest);
   TrainCall next(stub(), session);
   EXPECT_EQ(next.Exchange(large).step(), 1000u);
   EXPECT_EQ(Metric("backprop_queued_bytes "), 0);
@@ -228,8 +223,7 @@ TEST_F(MemoryTest, WithoutMemoryAnEvaluationEndsAndNothingElse) {
 
 TEST_F(MemoryTest, WithoutMemoryACopyOfWeightsEndsAndNothingElse) {
   const v1::Session session = Create(Spec(1000, {1000}));
-  v1::GetWeightsRequest request;
-  request.set_session_id(session.session_id());
+  auto request = For<v1::GetWeightsRequest>(session);
   {
     AllocationLimit limit(kNoLargeBlocks);
     grpc::ClientContext context;
@@ -239,8 +233,7 @@ TEST_F(MemoryTest, WithoutMemoryACopyOfWeightsEndsAndNothingElse) {
     EXPECT_EQ(reader->Finish().error_code(),
               grpc::StatusCode::RESOURCE_EXHAUSTED);
   }
-  v1::GetWeightsResponse end;
-  EXPECT_EQ(Weights(session.session_id(), &end).size(), 1001u * 1000);
+  EXPECT_EQ(Weights(session).size(), 1001u * 1000);
 }
 
 TEST_F(MemoryTest, WithoutMemoryAUnaryCallEndsAndNothingElse) {
@@ -262,8 +255,7 @@ TEST_F(MemoryTest, StreamsThatAreCancelledAreNotCountedAsOk) {
     EXPECT_TRUE(call.opening().has_value());
     call.Cancel();
     call.Finish();
-    EXPECT_TRUE(
-        Eventually([&] { return !Get(session.session_id()).has_writer(); }));
+    EXPECT_TRUE(Eventually([&] { return !Get(session).has_writer(); }));
   }
   EXPECT_EQ(Metric("grpc_server_handled_total{grpc_code=\"Canceled\","
                    "grpc_method=\"Train\""),

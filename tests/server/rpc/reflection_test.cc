@@ -59,16 +59,17 @@ class ReflectionTest : public ::testing::Test {
     return response;
   }
 
+  const ServerReflectionRequest training_service_ =
+      Parsed<ServerReflectionRequest>(
+          "file_containing_symbol: 'backprop.v1.TrainingService'");
   const std::unique_ptr<grpc::Service> service_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<reflection::ServerReflection::Stub> stub_;
 };
 
 TEST_F(ReflectionTest, ServicesAreThoseThatWereNamed) {
-  ServerReflectionRequest request;
-  request.set_host("somewhere");
-  request.set_list_services("*");
-  const auto response = Ask(request);
+  const auto response = Ask(
+      Parsed<ServerReflectionRequest>("host: 'somewhere' list_services: '*'"));
   EXPECT_EQ(response.valid_host(), "somewhere");
   ASSERT_EQ(response.list_services_response().service_size(), 2);
   EXPECT_EQ(response.list_services_response().service(0).name(),
@@ -94,9 +95,7 @@ std::vector<std::string> AddFiles(
 
 // A client that knows nothing but the answer can build the service from it.
 TEST_F(ReflectionTest, ASymbolsFileComesWithAllThatItImports) {
-  ServerReflectionRequest request;
-  request.set_file_containing_symbol("backprop.v1.TrainingService");
-  const auto response = Ask(request);
+  const auto response = Ask(training_service_);
   google::protobuf::SimpleDescriptorDatabase database;
   const std::vector<std::string> names = AddFiles(response, &database);
   ASSERT_FALSE(names.empty());
@@ -135,9 +134,7 @@ void ExpectJsonNames(const google::protobuf::DescriptorProto& message) {
 }
 
 TEST_F(ReflectionTest, FieldsHaveTheirJsonNames) {
-  ServerReflectionRequest request;
-  request.set_file_containing_symbol("backprop.v1.TrainingService");
-  const auto response = Ask(request);
+  const auto response = Ask(training_service_);
   for (const std::string& bytes :
        response.file_descriptor_response().file_descriptor_proto()) {
     google::protobuf::FileDescriptorProto file;
@@ -147,9 +144,8 @@ TEST_F(ReflectionTest, FieldsHaveTheirJsonNames) {
 }
 
 TEST_F(ReflectionTest, AFileIsFoundByItsName) {
-  ServerReflectionRequest request;
-  request.set_file_by_filename("backprop/v1/delta.proto");
-  const auto response = Ask(request);
+  const auto response = Ask(Parsed<ServerReflectionRequest>(
+      "file_by_filename: 'backprop/v1/delta.proto'"));
   ASSERT_EQ(response.file_descriptor_response().file_descriptor_proto_size(),
             1);
   google::protobuf::FileDescriptorProto file;
@@ -159,23 +155,20 @@ TEST_F(ReflectionTest, AFileIsFoundByItsName) {
 }
 
 TEST_F(ReflectionTest, WhatDoesNotExistIsNotFoundAndTheStreamGoesOn) {
-  std::vector<ServerReflectionRequest> requests(5);
-  requests[0].set_file_by_filename("no/such.proto");
-  requests[1].set_file_containing_symbol("no.Such");
-  requests[2].mutable_file_containing_extension()->set_containing_type(
-      "no.Such");
-  requests[3].mutable_file_containing_extension()->set_containing_type(
-      "backprop.v1.StepDigest");
-  requests[4].set_all_extension_numbers_of_type("no.Such");
   grpc::ClientContext context;
   const auto stream = stub_->ServerReflectionInfo(&context);
   ServerReflectionResponse response;
-  for (const auto& request : requests) {
-    ASSERT_TRUE(stream->Write(request));
+  for (const char* request :
+       {"file_by_filename: 'no/such.proto'",
+        "file_containing_symbol: 'no.Such'",
+        "file_containing_extension {containing_type: 'no.Such'}",
+        "file_containing_extension {containing_type: 'backprop.v1.StepDigest'}",
+        "all_extension_numbers_of_type: 'no.Such'"}) {
+    ASSERT_TRUE(stream->Write(Parsed<ServerReflectionRequest>(request)));
     ASSERT_TRUE(stream->Read(&response));
     EXPECT_EQ(response.error_response().error_code(),
               grpc::StatusCode::NOT_FOUND)
-        << request.ShortDebugString();
+        << request;
     EXPECT_NE(response.error_response().error_message(), "");
   }
   ASSERT_TRUE(stream->Write(ServerReflectionRequest()));
@@ -187,9 +180,8 @@ TEST_F(ReflectionTest, WhatDoesNotExistIsNotFoundAndTheStreamGoesOn) {
 }
 
 TEST_F(ReflectionTest, AMessageWithoutExtensionsHasNone) {
-  ServerReflectionRequest request;
-  request.set_all_extension_numbers_of_type("backprop.v1.StepDigest");
-  const auto response = Ask(request);
+  const auto response = Ask(Parsed<ServerReflectionRequest>(
+      "all_extension_numbers_of_type: 'backprop.v1.StepDigest'"));
   ASSERT_TRUE(response.has_all_extension_numbers_response());
   const auto& answer = response.all_extension_numbers_response();
   EXPECT_EQ(answer.base_type_name(), "backprop.v1.StepDigest");
@@ -213,13 +205,11 @@ TEST_F(ReflectionTest, WhatIsNoRequestEndsTheStream) {
 
 // Shutdown returns only when every stream is done, so a leaked one hangs it.
 TEST_F(ReflectionTest, ClientsThatVanishLeaveNothingBehind) {
-  ServerReflectionRequest request;
-  request.set_file_containing_symbol("backprop.v1.TrainingService");
   for (int i = 0; i < 100; ++i) {
     grpc::ClientContext context;
     const auto stream = stub_->ServerReflectionInfo(&context);
     // Cancelled while opening, reading, answering or idle, by turns.
-    for (int j = 0; j < i % 4; ++j) stream->Write(request);
+    for (int j = 0; j < i % 4; ++j) stream->Write(training_service_);
     ServerReflectionResponse response;
     if (i % 2 == 1) stream->Read(&response);
     context.TryCancel();
@@ -314,8 +304,8 @@ TEST_F(ReflectedServerTest, HealthIsServedAsItIsDescribed) {
 }
 
 TEST_F(ReflectedServerTest, BothVersionsGiveJsonNames) {
-  ServerReflectionRequest request;
-  request.set_file_by_filename("backprop/v1/training_service.proto");
+  const auto request = Parsed<ServerReflectionRequest>(
+      "file_by_filename: 'backprop/v1/training_service.proto'");
   const auto v1 = Ask<reflection::ServerReflection>(request);
   const auto v1alpha =
       Ask<::grpc::reflection::v1alpha::ServerReflection>(request);

@@ -14,6 +14,8 @@ namespace backprop::testing {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Not;
 
 class TrainStreamTest : public TransportTest {
  protected:
@@ -49,7 +51,7 @@ TEST_P(TrainStreamTest, MessagesAreAnsweredInOrderWithTheirSteps) {
     for (const float error : answer->errors()) EXPECT_GT(error, 0);
   }
   EXPECT_TRUE(call.Finish().ok());
-  EXPECT_EQ(Get(session.session_id()).step(), 8u);
+  EXPECT_EQ(Get(session).step(), 8u);
 }
 
 TEST_P(TrainStreamTest, ABatchMakesOneStepOfItsSamples) {
@@ -64,9 +66,9 @@ TEST_P(TrainStreamTest, ABatchMakesOneStepOfItsSamples) {
 }
 
 TEST_P(TrainStreamTest, ClassesMeanTheirOneHotTargets) {
-  v1::SessionSpec spec = Spec(4, {3});
-  spec.mutable_layers(0)->set_activation(v1::ACTIVATION_SOFTMAX);
-  spec.set_loss(v1::LOSS_CROSS_ENTROPY);
+  const v1::SessionSpec spec =
+      With(Spec(4, {3}),
+           "loss: LOSS_CROSS_ENTROPY layers {activation: ACTIVATION_SOFTMAX}");
   const v1::Session one = Create(spec);
   const v1::Session other = Create(spec);
   v1::TrainRequest by_target = RandomSamples(one, 2, random_);
@@ -83,8 +85,7 @@ TEST_P(TrainStreamTest, ClassesMeanTheirOneHotTargets) {
 
 TEST_P(TrainStreamTest, DigestsComeWhenDueAndWhenAsked) {
   const v1::Session session = Create(With(Spec(4, {3, 2}), "digest_every: 3"));
-  v1::GetWeightsResponse anchor;
-  ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
+  ReferenceReplica replica(session, Weights(session));
   TrainCall call(stub(), session.session_id());
   const auto due = call.Exchange(RandomSamples(session, 7, random_));
   ASSERT_EQ(due.digests_size(), 2);
@@ -96,7 +97,7 @@ TEST_P(TrainStreamTest, DigestsComeWhenDueAndWhenAsked) {
   const auto asked = call.Exchange(request);
   ASSERT_EQ(asked.digests_size(), 1);
   EXPECT_EQ(asked.digests(0).step(), 8u);
-  EXPECT_EQ(asked.digests(0).digest(), Digest(session.session_id()));
+  EXPECT_EQ(asked.digests(0).digest(), Digest(session));
   const auto both = call.Exchange(request);  // step 9 is due and asked for
   ASSERT_EQ(both.digests_size(), 1);
 }
@@ -106,7 +107,7 @@ TEST_P(TrainStreamTest, BadMessagesAreRefusedWholeAndTheStreamGoesOn) {
   TrainCall call(stub(), session.session_id());
   const v1::TrainRequest good = RandomSamples(session, 2, random_);
   ASSERT_FALSE(call.Exchange(good).has_rejection());
-  const uint64_t digest = Digest(session.session_id());
+  const uint64_t digest = Digest(session);
 
   struct Bad {
     const char* field;
@@ -151,25 +152,20 @@ TEST_P(TrainStreamTest, BadMessagesAreRefusedWholeAndTheStreamGoesOn) {
     entry.spoil(request);
     const auto answer = call.Exchange(request);
     EXPECT_EQ(answer.message_number(), ++number);
-    EXPECT_EQ(answer.rejection().code(), grpc::StatusCode::INVALID_ARGUMENT)
-        << entry.field;
-    EXPECT_EQ(Reason(answer.rejection()), "INVALID_REQUEST");
-    EXPECT_THAT(Fields(answer.rejection()), ElementsAre(entry.field));
+    EXPECT_THAT(answer.rejection(), IsInvalid(ElementsAre(entry.field)));
     EXPECT_EQ(answer.step(), 2u);
     EXPECT_EQ(answer.next_offset(), 2u);
     EXPECT_EQ(answer.deltas(), "");
   }
-  EXPECT_EQ(Digest(session.session_id()), digest);
+  EXPECT_EQ(Digest(session), digest);
   EXPECT_EQ(call.Exchange(good).step(), 4u);
   EXPECT_TRUE(call.Finish().ok());
 }
 
 TEST_P(TrainStreamTest, ScaledInputsThatOverflowAreRefused) {
   const v1::Session session = Create(With(Spec(1, {1}), "input {scale: 1e30}"));
-  v1::TrainRequest request;
-  request.set_inputs(Bytes({1e30F}));
-  request.set_targets(Bytes({0}));
-  const auto answer = TrainCall(stub(), session.session_id()).Exchange(request);
+  const auto answer =
+      TrainCall(stub(), session.session_id()).Exchange(SamplesOf({1e30F}, {0}));
   EXPECT_THAT(Fields(answer.rejection()), ElementsAre("inputs"));
 }
 
@@ -182,7 +178,7 @@ TEST_P(TrainStreamTest, ARefusedMessageStillGetsTheDigestItAskedFor) {
   EXPECT_TRUE(answer.has_rejection());
   ASSERT_EQ(answer.digests_size(), 1);
   EXPECT_EQ(answer.digests(0).step(), 0u);
-  EXPECT_EQ(answer.digests(0).digest(), Digest(session.session_id()));
+  EXPECT_EQ(answer.digests(0).digest(), Digest(session));
 }
 
 TEST_P(TrainStreamTest, RepeatedSamplesAreSkipped) {
@@ -191,19 +187,18 @@ TEST_P(TrainStreamTest, RepeatedSamplesAreSkipped) {
   v1::TrainRequest request = RandomSamples(session, 4, random_);
   request.set_offset(0);
   EXPECT_EQ(call.Exchange(request).next_offset(), 4u);
-  const uint64_t digest = Digest(session.session_id());
+  const uint64_t digest = Digest(session);
   const auto again = call.Exchange(request);
   EXPECT_FALSE(again.has_rejection());
   EXPECT_EQ(again.skipped_samples(), 4u);
   EXPECT_EQ(again.errors_size(), 0);
   EXPECT_EQ(again.next_offset(), 4u);
-  EXPECT_EQ(Digest(session.session_id()), digest);
+  EXPECT_EQ(Digest(session), digest);
 }
 
 TEST_P(TrainStreamTest, AnOverlapIsAppliedFromItsFirstNewSample) {
   const v1::Session session = Create(Spec(3, {2}));
-  v1::GetWeightsResponse anchor;
-  ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
+  ReferenceReplica replica(session, Weights(session));
   TrainCall call(stub(), session.session_id());
   const v1::TrainRequest first = RandomSamples(session, 4, random_);
   replica.Apply(first, call.Exchange(first));
@@ -214,7 +209,7 @@ TEST_P(TrainStreamTest, AnOverlapIsAppliedFromItsFirstNewSample) {
   EXPECT_EQ(answer.errors_size(), 2);
   EXPECT_EQ(answer.next_offset(), 6u);
   replica.Apply(overlap, answer);
-  EXPECT_EQ(replica.digest(), Digest(session.session_id()));
+  EXPECT_EQ(replica.digest(), Digest(session));
 }
 
 TEST_P(TrainStreamTest, AGapIsRefusedAndNamesTheExpectedOffset) {
@@ -224,8 +219,8 @@ TEST_P(TrainStreamTest, AGapIsRefusedAndNamesTheExpectedOffset) {
   EXPECT_EQ(call.Exchange(request).next_offset(), 2u);
   request.set_offset(3);
   const auto answer = call.Exchange(request);
-  EXPECT_EQ(answer.rejection().code(), grpc::StatusCode::OUT_OF_RANGE);
-  EXPECT_EQ(Reason(answer.rejection()), "OFFSET_GAP");
+  EXPECT_THAT(answer.rejection(),
+              Fails(grpc::StatusCode::OUT_OF_RANGE, "OFFSET_GAP"));
   EXPECT_EQ(answer.next_offset(), 2u);
   EXPECT_EQ(answer.step(), 2u);
   request.set_offset(~uint64_t{0});
@@ -271,64 +266,53 @@ TEST_P(TrainStreamTest, TheMeanIsOverSamplesWhateverTheirClassesWeigh) {
                   "class_weights: 1 optimiser {learning_rate: 1} initialiser "
                   "{kind: INITIALISER_KIND_ZEROS}"));
   TrainCall call(stub(), session.session_id());
-  v1::TrainRequest request;
+  auto request = Parsed<v1::TrainRequest>("classes: [0, 1]");
   request.set_inputs(Bytes({0, 0}));
-  request.add_classes(0);
-  request.add_classes(1);
   const auto answer = call.Exchange(request);
   ASSERT_EQ(answer.errors_size(), 1);
   EXPECT_FLOAT_EQ(answer.errors(0), 2 * std::log(2.0F));
   // The biases: −Σ c·(y − d)/B.
-  v1::GetWeightsResponse end;
-  EXPECT_THAT(Weights(session.session_id(), &end),
-              ElementsAre(0, 0, 0.5F, -0.5F));
+  EXPECT_THAT(Weights(session), ElementsAre(0, 0, 0.5F, -0.5F));
 }
 
 TEST_P(TrainStreamTest, ANonFiniteStepKeepsTheStepsBeforeIt) {
   const v1::Session session =
       Create(With(Spec(1, {1}), "initialiser {kind: INITIALISER_KIND_ZEROS}"));
-  v1::GetWeightsResponse anchor;
-  ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
+  ReferenceReplica replica(session, Weights(session));
   TrainCall call(stub(), session.session_id());
-  v1::TrainRequest request;
-  request.set_inputs(Bytes({1, 2, 1, 1}));
-  request.set_targets(Bytes({1, 1, 3e38F, 1}));  // ½·d² is infinite
+  const v1::TrainRequest request =  // ½·d² is infinite
+      SamplesOf({1, 2, 1, 1}, {1, 1, 3e38F, 1});
   const auto answer = call.Exchange(request);
-  EXPECT_EQ(answer.rejection().code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_EQ(Reason(answer.rejection()), "NON_FINITE_STEP");
+  EXPECT_THAT(answer.rejection(),
+              Fails(grpc::StatusCode::FAILED_PRECONDITION, "NON_FINITE_STEP"));
   EXPECT_EQ(answer.step(), 2u);
   EXPECT_EQ(answer.next_offset(), 2u);
   replica.Apply(request, answer);
-  EXPECT_EQ(replica.digest(), Digest(session.session_id()));
-  request.set_inputs(Bytes({1}));
-  request.set_targets(Bytes({1}));
-  EXPECT_EQ(call.Exchange(request).step(), 3u);
+  EXPECT_EQ(replica.digest(), Digest(session));
+  EXPECT_EQ(call.Exchange(SamplesOf({1}, {1})).step(), 3u);
 }
 
 TEST_P(TrainStreamTest, ADeltaBeyondItsLimitIsANonFiniteStep) {
   const v1::Session session =
       Create(With(Spec(1, {1}), "optimiser {learning_rate: 1e30}"));
   TrainCall call(stub(), session.session_id());
-  v1::TrainRequest request;
-  request.set_inputs(Bytes({1}));
-  request.set_targets(Bytes({1}));
-  const uint64_t digest = Digest(session.session_id());
-  EXPECT_EQ(Reason(call.Exchange(request).rejection()), "NON_FINITE_STEP");
-  EXPECT_EQ(Digest(session.session_id()), digest);
+  const uint64_t digest = Digest(session);
+  EXPECT_EQ(Reason(call.Exchange(SamplesOf({1}, {1})).rejection()),
+            "NON_FINITE_STEP");
+  EXPECT_EQ(Digest(session), digest);
 }
 
 TEST_P(TrainStreamTest, ASecondWriterIsRefusedUntilTheFirstHasEnded) {
   const v1::Session session = Create(Spec(3, {2}));
   TrainCall first(stub(), session.session_id());
-  EXPECT_TRUE(Get(session.session_id()).has_writer());
+  EXPECT_TRUE(Get(session).has_writer());
   TrainCall second(stub(), session.session_id());
   EXPECT_FALSE(second.opening().has_value());
-  const grpc::Status status = second.Finish();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_EQ(Reason(status), "SESSION_HAS_WRITER");
+  EXPECT_THAT(second.Finish(), Fails(grpc::StatusCode::FAILED_PRECONDITION,
+                                     "SESSION_HAS_WRITER"));
   EXPECT_EQ(first.Exchange(RandomSamples(session, 1, random_)).step(), 1u);
   EXPECT_TRUE(first.Finish().ok());
-  EXPECT_FALSE(Get(session.session_id()).has_writer());
+  EXPECT_FALSE(Get(session).has_writer());
   TrainCall third(stub(), session.session_id());
   ASSERT_TRUE(third.opening().has_value());
   EXPECT_EQ(third.opening()->next_offset(), 1u);
@@ -337,31 +321,26 @@ TEST_P(TrainStreamTest, ASecondWriterIsRefusedUntilTheFirstHasEnded) {
 TEST_P(TrainStreamTest, DeleteIsRefusedWhileAStreamTrains) {
   const v1::Session session = Create(Spec(3, {2}));
   TrainCall call(stub(), session.session_id());
-  const grpc::Status status = Delete(session.session_id());
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_EQ(Reason(status), "SESSION_BUSY");
+  EXPECT_THAT(Delete(session),
+              Fails(grpc::StatusCode::FAILED_PRECONDITION, "SESSION_BUSY"));
   EXPECT_EQ(call.Exchange(RandomSamples(session, 1, random_)).step(), 1u);
   EXPECT_TRUE(call.Finish().ok());
-  EXPECT_TRUE(Delete(session.session_id()).ok());
+  EXPECT_TRUE(Delete(session).ok());
 }
 
 TEST_P(TrainStreamTest, AFirstMessageThatIsNoOpeningEndsTheStream) {
   const v1::Session session = Create(Spec(3, {2}));
-  std::vector<v1::TrainRequest> wrong(4, RandomSamples(session, 1, random_));
-  wrong[1].set_session_id(session.session_id());
-  wrong[2] = v1::TrainRequest();
-  wrong[3] = v1::TrainRequest();
-  wrong[3].set_session_id(session.session_id());
-  wrong[3].set_offset(0);
-  for (const v1::TrainRequest& request : wrong) {
+  const v1::TrainRequest samples = RandomSamples(session, 1, random_);
+  v1::TrainRequest both = samples;
+  both.set_session_id(session.session_id());
+  for (const v1::TrainRequest& request :
+       {samples, both, v1::TrainRequest(),
+        For<v1::TrainRequest>(session, "offset: 0")}) {
     TrainCall call(stub());
     call.Write(request);
-    const grpc::Status status = call.Finish();
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-    EXPECT_EQ(Reason(status), "INVALID_REQUEST");
-    EXPECT_FALSE(Fields(status).empty());
+    EXPECT_THAT(call.Finish(), IsInvalid(Not(IsEmpty())));
   }
-  EXPECT_FALSE(Get(session.session_id()).has_writer());
+  EXPECT_FALSE(Get(session).has_writer());
 }
 
 TEST_P(TrainStreamTest, AStreamThatEndsBeforeItsOpeningIsRefused) {
@@ -370,9 +349,8 @@ TEST_P(TrainStreamTest, AStreamThatEndsBeforeItsOpeningIsRefused) {
 }
 
 TEST_P(TrainStreamTest, AnUnknownSessionEndsTheStream) {
-  const grpc::Status status = TrainCall(stub(), "nobody").Finish();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
-  EXPECT_EQ(Reason(status), "SESSION_NOT_FOUND");
+  EXPECT_THAT(TrainCall(stub(), "nobody").Finish(),
+              Fails(grpc::StatusCode::NOT_FOUND, "SESSION_NOT_FOUND"));
 }
 
 // A hand-made step between two messages would make the stream's next offset
@@ -381,19 +359,14 @@ TEST_P(TrainStreamTest, AStepByHandWaitsForTheStreamsEnd) {
   const v1::Session session = Create(Spec(3, {2}));
   TrainCall call(stub(), session.session_id());
   EXPECT_EQ(call.Exchange(RandomSamples(session, 1, random_)).step(), 1u);
-  v1::TrainStepRequest request;
-  request.set_session_id(session.session_id());
-  v1::Sample* sample = request.add_samples();
-  for (const float x : {1.0F, 2.0F, 3.0F}) sample->add_inputs(x);
-  for (const float d : {0.0F, 1.0F}) sample->add_targets(d);
-  v1::TrainStepResponse stepped;
-  const grpc::Status status = Call(&Stub::TrainStep, request, &stepped);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_EQ(Reason(status), "SESSION_HAS_WRITER");
+  const auto request = For<v1::TrainStepRequest>(
+      session, "samples {inputs: [1, 2, 3] targets: [0, 1]}");
+  EXPECT_THAT(
+      Try(&Stub::TrainStep, request),
+      Fails(grpc::StatusCode::FAILED_PRECONDITION, "SESSION_HAS_WRITER"));
   EXPECT_EQ(call.Exchange(RandomSamples(session, 1, random_)).base_step(), 1u);
   EXPECT_TRUE(call.Finish().ok());
-  stepped = Ask(&Stub::TrainStep, request);
-  EXPECT_EQ(stepped.step(), 3u);
+  EXPECT_EQ(Ask(&Stub::TrainStep, request).step(), 3u);
   TrainCall next(stub(), session.session_id());
   EXPECT_EQ(next.Exchange(RandomSamples(session, 1, random_)).base_step(), 3u);
 }
@@ -406,13 +379,12 @@ TEST_P(TrainStreamTest, AMessageAboveTheSizeLimitEndsTheStream) {
   if (GetParam() == Transport::kInProcess) return;  // gRPC checks sockets only
   call.Write(RandomSamples(session, 30, random_));
   EXPECT_EQ(call.Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_EQ(Get(session.session_id()).step(), 20u);
+  EXPECT_EQ(Get(session).step(), 20u);
 }
 
 TEST_P(TrainStreamTest, DrainAnswersWhatItBeganAndSaysGoodbye) {
   const v1::Session session = Create(Spec(3, {2}));
-  v1::GetWeightsResponse anchor;
-  ReferenceReplica replica(session, Weights(session.session_id(), &anchor));
+  ReferenceReplica replica(session, Weights(session));
   TrainCall call(stub(), session.session_id());
   const v1::TrainRequest request = RandomSamples(session, 3, random_);
   replica.Apply(request, call.Exchange(request));

@@ -119,8 +119,7 @@ TEST_F(EffectiveSpecTest, IsWhatWasGivenWithTheManualsDefaults) {
     expected = With(expected, entry.filled_in);
     EXPECT_EQ(session.spec().DebugString(), expected.DebugString());
     // It can be trained, and is the same spec still.
-    EXPECT_EQ(Get(session.session_id()).spec().DebugString(),
-              expected.DebugString());
+    EXPECT_EQ(Get(session).spec().DebugString(), expected.DebugString());
   }
 }
 
