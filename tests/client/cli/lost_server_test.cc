@@ -8,7 +8,7 @@
 #include <string>
 
 #include "client/cpp/call_status.h"
-#include "google/rpc/error_details.pb.h"
+#include "tests/client/error_status.h"
 #include "tests/client/mock_stub.h"
 
 namespace backprop::cli {
@@ -77,11 +77,8 @@ TEST_F(LostServerTest, ABrokenConnectionLeavesASessionToGoOnWith) {
 }
 
 TEST_F(LostServerTest, AServerThatWasStartedAnewHasNoSuchSession) {
-  google::rpc::ErrorInfo info;
-  info.set_reason("SESSION_NOT_FOUND");
-  info.set_domain("backprop.v1");
-  google::rpc::Status details;
-  details.add_details()->PackFrom(info);
+  const google::rpc::Status details =
+      backprop::testing::ErrorStatus("SESSION_NOT_FOUND");
   EXPECT_CALL(*stub_, GetSession(_, _, _))
       .WillOnce(Return(grpc::Status(grpc::StatusCode::NOT_FOUND, "no 's'",
                                     details.SerializeAsString())));

@@ -5,33 +5,22 @@
 #include <gtest/gtest.h>
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "client/cli/flags/command.h"
 #include "client/cli/flags/spec_flags.h"
 #include "client/cpp/call_status.h"
-#include "google/rpc/error_details.pb.h"
+#include "tests/client/error_status.h"
 
 namespace backprop::cli {
 namespace {
 
-using Violations = std::vector<std::pair<std::string, std::string>>;
+using backprop::testing::Violations;
 
 absl::Status Refusal(const Violations& violations) {
-  google::rpc::BadRequest bad_request;
-  for (const auto& [field, description] : violations) {
-    auto* added = bad_request.add_field_violations();
-    added->set_field(field);
-    added->set_description(description);
-  }
-  google::rpc::ErrorInfo info;
-  info.set_domain("backprop.v1");
-  info.set_reason("INVALID_REQUEST");
-  google::rpc::Status status;
+  google::rpc::Status status =
+      backprop::testing::ErrorStatus("INVALID_REQUEST", violations);
   status.set_code(static_cast<int>(absl::StatusCode::kInvalidArgument));
-  status.add_details()->PackFrom(bad_request);
-  status.add_details()->PackFrom(info);
   return FromRejection(status);
 }
 
@@ -135,15 +124,11 @@ TEST_F(RefusalTest, AFlagThatNobodyTypedIsToldToBeSo) {
 // As where the server's own message is more than its violations, or where it
 // sends no more than the first of them in the details.
 TEST_F(RefusalTest, NothingThatTheServerSaidIsLost) {
-  google::rpc::BadRequest bad_request;
-  auto* violation = bad_request.add_field_violations();
-  violation->set_field("spec.optimiser.l2");
-  violation->set_description("is -1; must be finite");
-  google::rpc::Status status;
+  google::rpc::Status status = backprop::testing::ErrorStatus(
+      "INVALID_REQUEST", {{"spec.optimiser.l2", "is -1; must be finite"}});
   status.set_message(
       "the request is not valid; spec.optimiser.l2: is -1; must be finite; "
       "spec.layers[16].size: must be at least 1; spec.layers[17].si");
-  status.add_details()->PackFrom(bad_request);
   for (const auto code : {absl::StatusCode::kInvalidArgument,
                           absl::StatusCode::kResourceExhausted}) {
     status.set_code(static_cast<int>(code));

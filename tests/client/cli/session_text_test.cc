@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cli/commands/session_text.h"
 
-#include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -9,16 +8,12 @@
 
 #include "client/cli/flags/spec_text.h"
 #include "client/cli/text/table.h"
+#include "tests/message_text.h"
 
 namespace backprop::cli {
 namespace {
 
-template <typename Message>
-Message From(const std::string& text) {
-  Message message;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message));
-  return message;
-}
+using backprop::testing::Parsed;
 
 // 2027-01-15 08:00:00 UTC.
 constexpr char kSession[] = R"(
@@ -49,7 +44,7 @@ constexpr char kSession[] = R"(
 )";
 
 TEST(SessionTextTest, SaysAllInWords) {
-  EXPECT_EQ(SessionText(From<v1::Session>(kSession)),
+  EXPECT_EQ(SessionText(Parsed<v1::Session>(kSession)),
             R"(session        s-1
 network        784-128:leaky-relu=0.2:dropout=0.1-10:softmax
 weights        101,770, 407.1 kB
@@ -74,13 +69,10 @@ LAYER  INPUTS  OUTPUTS  ACTIVATION      DROPOUT  WEIGHTS  DELTAS
 }
 
 TEST(SessionTextTest, SaysWhatNotEverySessionHas) {
-  v1::Session session = From<v1::Session>(kSession);
-  session.set_has_writer(true);
-  session.set_forked_from("s-0");
-  session.mutable_spec()->set_display_name("mice");
-  session.mutable_spec()->mutable_optimiser()->set_l2(0.5F);
-  session.mutable_spec()->mutable_optimiser()->mutable_clipping()->set_max_norm(
-      2);
+  v1::Session session = Parsed<v1::Session>(kSession);
+  session.MergeFrom(Parsed<v1::Session>(
+      "has_writer: true forked_from: 's-0' spec {display_name: 'mice' "
+      "optimiser {l2: 0.5 clipping {max_norm: 2}}}"));
   const std::string text = SessionText(session);
   for (const std::string line :
        {"s-1\nname           mice\nnetwork", "\ndecay          l2 0.5\n",
@@ -100,7 +92,7 @@ TEST(SessionTextTest, ASessionOfANewerServerIsToldAsFarAsItIsKnown) {
 }
 
 TEST(SessionListTextTest, HasNamesIfAnySessionHasOne) {
-  v1::Session first = From<v1::Session>(kSession);
+  v1::Session first = Parsed<v1::Session>(kSession);
   first.mutable_spec()->clear_layers();
   v1::Session second = first;
   second.mutable_spec()->set_display_name("Mäuse");
@@ -113,7 +105,7 @@ s-1             480,000  idle   2027-01-15 08:00  784
 }
 
 TEST(SessionListTextTest, HasTitlesAndColumns) {
-  v1::Session first = From<v1::Session>(kSession);
+  v1::Session first = Parsed<v1::Session>(kSession);
   v1::Session second = first;
   second.set_session_id("s-22");
   second.set_step(0);
@@ -130,7 +122,7 @@ s-22           0  training  2027-01-15 08:00  784-128:leaky-relu=0.2-10:softmax
 
 TEST(SpecTextTest, OptimisersHaveTheirNumbers) {
   const auto text = [](const std::string& optimiser) {
-    return OptimiserNumbers(From<v1::Optimiser>(optimiser));
+    return OptimiserNumbers(Parsed<v1::Optimiser>(optimiser));
   };
   EXPECT_EQ(text("sgd {} learning_rate: 0.5"), "sgd, learning rate 0.5");
   EXPECT_EQ(text("sgd { momentum: 0.5 nesterov: true } learning_rate: 0.5"),
@@ -139,16 +131,16 @@ TEST(SpecTextTest, OptimisersHaveTheirNumbers) {
             "adagrad, learning rate 0.5, epsilon 0.25");
   EXPECT_EQ(text("rms_prop { decay: 0.5 epsilon: 0.25 } learning_rate: 0.5"),
             "rmsprop, learning rate 0.5, rho 0.5, epsilon 0.25");
-  EXPECT_EQ(DecayText(From<v1::Optimiser>("l2: 1 l1: 2 decoupled_decay: 3")),
+  EXPECT_EQ(DecayText(Parsed<v1::Optimiser>("l2: 1 l1: 2 decoupled_decay: 3")),
             "l2 1, l1 2, decoupled 3");
   EXPECT_EQ(
-      ClippingText(From<v1::GradientClipping>("max_norm: 1 max_value: 2")),
+      ClippingText(Parsed<v1::GradientClipping>("max_norm: 1 max_value: 2")),
       "norm 1, each number 2");
 }
 
 TEST(SpecTextTest, SchedulesHaveTheirNumbers) {
   const auto text = [](const std::string& schedule) {
-    return ScheduleNumbers(From<v1::Schedule>(schedule));
+    return ScheduleNumbers(Parsed<v1::Schedule>(schedule));
   };
   EXPECT_EQ(text(""), "constant");
   EXPECT_EQ(text("warmup_steps: 1"), "constant; warm-up of 1 step");
@@ -172,12 +164,12 @@ TEST(SpecTextTest, SchedulesHaveTheirNumbers) {
 }
 
 TEST(SpecTextTest, LossInitialiserAndInputHaveTheirNumbers) {
-  v1::SessionSpec spec =
-      From<v1::SessionSpec>("loss: LOSS_HUBER huber_delta: 2 input_size: 1000");
+  v1::SessionSpec spec = Parsed<v1::SessionSpec>(
+      "loss: LOSS_HUBER huber_delta: 2 input_size: 1000");
   EXPECT_EQ(LossNumbers(spec), "huber, delta 2");
   EXPECT_EQ(InitialiserText(spec), "given weights");
   EXPECT_EQ(InputText(spec), "1,000 floats");
-  spec = From<v1::SessionSpec>(
+  spec = Parsed<v1::SessionSpec>(
       "loss: LOSS_CROSS_ENTROPY label_smoothing: 0.5 class_weights: [1, 2.5] "
       "initialiser { kind: INITIALISER_KIND_NORMAL value: 0.5 seed: 3 } "
       "input_size: 2 input { standardisation { learn_samples: 1000 } }");

@@ -2,7 +2,6 @@
 #include "client/cli/run/watch_run.h"
 
 #include <gmock/gmock.h>
-#include <grpcpp/test/mock_stream.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -12,20 +11,15 @@
 
 #include "engine/contract/digest.h"
 #include "tests/client/cpp/session_message.h"
+#include "tests/client/mock_reader.h"
 #include "tests/client/mock_stub.h"
 
 namespace backprop::cli {
 namespace {
 
 using ::testing::_;
-using ::testing::DoAll;
 using ::testing::HasSubstr;
 using ::testing::Invoke;
-using ::testing::NiceMock;
-using ::testing::Return;
-using ::testing::SetArgPointee;
-using Responses =
-    NiceMock<grpc::testing::MockClientReader<v1::WatchDeltasResponse>>;
 
 constexpr auto kPatience = std::chrono::seconds(30);
 
@@ -54,11 +48,12 @@ v1::WatchDeltasResponse Anchor(uint64_t step,
   return response;
 }
 
-void AddDigest(const std::vector<float>& weights,
-               v1::WatchDeltasResponse* response) {
-  v1::StepDigest* digest = response->add_digests();
-  digest->set_step(response->step());
-  digest->set_digest(Digest(weights));
+// A step whose weights must be these.
+v1::WatchDeltasResponse CheckedStep(uint64_t step, float delta,
+                                    const std::vector<float>& weights) {
+  v1::WatchDeltasResponse response = Step(step, delta);
+  testing::AddDigest(step, Digest(weights), &response);
+  return response;
 }
 
 class WatchRunTest : public ::testing::Test {
@@ -70,13 +65,8 @@ class WatchRunTest : public ::testing::Test {
         .WillOnce(Invoke([=](auto*, const v1::WatchDeltasRequest& request) {
           EXPECT_FALSE(request.has_after_step());
           EXPECT_TRUE(request.with_anchor());
-          auto* reader = new Responses();  // the client takes it
-          auto& read = EXPECT_CALL(*reader, Read(_));
-          for (const auto& response : responses)
-            read.WillOnce(DoAll(SetArgPointee<0>(response), Return(true)));
-          read.WillRepeatedly(Return(false));
-          ON_CALL(*reader, Finish()).WillByDefault(Return(status));
-          return reader;
+          return backprop::testing::ReaderOf(responses, status)
+              .release();  // the client takes it
         }));
   }
 
@@ -93,11 +83,9 @@ class WatchRunTest : public ::testing::Test {
 };
 
 TEST_F(WatchRunTest, FollowsUntilTheServersLastWord) {
-  v1::WatchDeltasResponse checked = Step(7, 0.5F);
-  AddDigest({2.5F, 3}, &checked);
-  v1::WatchDeltasResponse deleted;
-  deleted.set_session_deleted(true);
-  Serve({Anchor(5, {1, 3}), Step(6, 1), checked, deleted});
+  Serve({Anchor(5, {1, 3}), Step(6, 1), CheckedStep(7, 0.5F, {2.5F, 3}),
+         backprop::testing::Parsed<v1::WatchDeltasResponse>(
+             "session_deleted: true")});
   const WatchProgress end = RunToEnd();
   EXPECT_TRUE(end.status.ok()) << end.status;
   EXPECT_EQ(end.end, WatchEnd::kSessionDeleted);
@@ -116,9 +104,7 @@ TEST_F(WatchRunTest, StopsAtTheStepThatWasAskedFor) {
 }
 
 TEST_F(WatchRunTest, DigestThatDiffersEndsIt) {
-  v1::WatchDeltasResponse checked = Step(6, 0.5F);
-  AddDigest({9, 9}, &checked);
-  Serve({Anchor(5, {1, 3}), checked});
+  Serve({Anchor(5, {1, 3}), CheckedStep(6, 0.5F, {9, 9})});
   const WatchProgress end = RunToEnd();
   EXPECT_EQ(end.status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(end.status.message()), HasSubstr("replica: "));
@@ -126,9 +112,8 @@ TEST_F(WatchRunTest, DigestThatDiffersEndsIt) {
 }
 
 TEST_F(WatchRunTest, GoesOnFromAnAnchorThatComesAmongSteps) {
-  v1::WatchDeltasResponse checked = Step(91, 1);
-  AddDigest({8, 3}, &checked);
-  Serve({Anchor(5, {1, 3}), Step(6, 1), Anchor(90, {7, 3}), checked});
+  Serve({Anchor(5, {1, 3}), Step(6, 1), Anchor(90, {7, 3}),
+         CheckedStep(91, 1, {8, 3})});
   const WatchProgress end = RunToEnd(91);
   EXPECT_TRUE(end.status.ok()) << end.status;
   EXPECT_EQ(end.resyncs, 1U);

@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "google/rpc/error_details.pb.h"
+#include "tests/client/error_status.h"
 
 namespace backprop {
 namespace {
@@ -18,18 +18,10 @@ using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
 google::rpc::Status Refused() {
-  google::rpc::Status status;
+  google::rpc::Status status = testing::ErrorStatus(
+      "INVALID_REQUEST", {{"spec.layers[1].size", "must be at least 1"}});
   status.set_code(3);
   status.set_message("the request is not valid");
-  google::rpc::BadRequest bad;
-  auto* violation = bad.add_field_violations();
-  violation->set_field("spec.layers[1].size");
-  violation->set_description("must be at least 1");
-  status.add_details()->PackFrom(bad);
-  google::rpc::ErrorInfo info;
-  info.set_reason("INVALID_REQUEST");
-  info.set_domain("backprop.v1");
-  status.add_details()->PackFrom(info);
   return status;
 }
 

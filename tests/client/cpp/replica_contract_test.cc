@@ -3,7 +3,6 @@
 // The client's replica against one written from delta.proto alone: the same
 // bits for every optimiser, form and way that deltas arrive.
 #include <gmock/gmock.h>
-#include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
 #include <ostream>
@@ -70,10 +69,7 @@ v1::Session SessionOf(const Case& test, uint32_t batch_size) {
   EXPECT_EQ(session.layout().layers(1).delta_form(), v1::DELTA_FORM_FACTORED);
   EXPECT_EQ(session.layout().layers(2).delta_form(), v1::DELTA_FORM_DENSE);
   if (test.optimiser.empty()) return session;
-  v1::Optimiser optimiser;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(test.optimiser,
-                                                            &optimiser));
-  return WithOptimiser(session, optimiser);
+  return WithOptimiser(session, test.optimiser.c_str());
 }
 
 class ReplicaContractTest : public ::testing::TestWithParam<Case> {
@@ -113,9 +109,7 @@ class ReplicaContractTest : public ::testing::TestWithParam<Case> {
       response->set_step(3 + kSteps);
       response->set_deltas(rows);
       response->set_scalars(scalars);
-      v1::StepDigest* digest = response->add_digests();
-      digest->set_step(3 + kSteps);
-      digest->set_digest(Digest(weights));
+      testing::AddDigest(3 + kSteps, Digest(weights), response);
     };
     absl::Status status;
     if (watching) {

@@ -16,6 +16,7 @@ namespace {
 using testing::Bytes;
 using ::testing::ElementsAre;
 using testing::kWeights;
+using testing::Parsed;
 using testing::ReplicaTest;
 using testing::SessionMessage;
 
@@ -38,19 +39,13 @@ class StandardisedReplicaTest : public ReplicaTest {
  protected:
   static v1::Session Learning() {
     v1::Session session = SessionMessage(3, {3});
-    session.mutable_spec()
-        ->mutable_input()
-        ->mutable_standardisation()
-        ->set_learn_samples(2);
+    *session.mutable_spec()->mutable_input()->mutable_standardisation() =
+        Parsed<v1::Standardisation>("learn_samples: 2");
     return session;
   }
-  static void Learn(v1::Standardisation* standardisation) {
-    for (const float mean : {1.0F, 2.0F, 4.0F}) {
-      standardisation->add_mean(mean);
-      standardisation->add_factor(0.5F);
-    }
-  }
 
+  const v1::Standardisation learnt_ =
+      Parsed<v1::Standardisation>("mean: [1, 2, 4] factor: [0.5, 0.5, 0.5]");
   const Anchor anchor_{.weights = std::vector<float>(kWeights)};
 };
 
@@ -58,7 +53,7 @@ TEST_F(StandardisedReplicaTest, WhatAResponseSaysHoldsForItsOwnAndLaterSteps) {
   absl::StatusOr<Replica> replica = Replica::Create(Learning(), anchor_);
   ASSERT_TRUE(replica.ok());
   v1::TrainResponse learnt = Response(0, {});
-  Learn(learnt.mutable_standardisation());
+  *learnt.mutable_standardisation() = learnt_;
   ASSERT_TRUE(replica->Apply(learnt, "").ok());
   ASSERT_TRUE(replica->Apply(Response(0, {1, 0, 0}), Bytes({3, 2, 0})).ok());
   EXPECT_THAT(replica->weights().first(3), ElementsAre(1, 0, -2));
@@ -87,7 +82,7 @@ TEST_F(StandardisedReplicaTest, NumbersThatCannotBeLeaveAllAsItWas) {
   absl::StatusOr<Replica> replica = Replica::Create(Learning(), anchor_);
   ASSERT_TRUE(replica.ok());
   v1::TrainResponse response = Response(0, {1, 0, 0});
-  Learn(response.mutable_standardisation());
+  *response.mutable_standardisation() = learnt_;
   response.mutable_standardisation()->set_factor(
       1, std::numeric_limits<float>::infinity());
   EXPECT_FALSE(replica->Apply(response, Bytes({3, 2, 0})).ok());

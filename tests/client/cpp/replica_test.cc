@@ -15,11 +15,13 @@
 namespace backprop {
 namespace {
 
+using testing::AddDigest;
 using testing::Bytes;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::kAnchorStep;
 using testing::kWeights;
+using testing::Parsed;
 using testing::ReplicaTest;
 using testing::SessionMessage;
 using testing::WithOptimiser;
@@ -82,17 +84,13 @@ TEST_F(ReplicaTest, DigestOfAMiddleStepIsCheckedAtThatStep) {
                          inputs_.substr(0, 3 * sizeof(float)))
                   .ok());
   v1::TrainResponse response = Response(kAnchorStep, rows_);
-  v1::StepDigest* digest = response.add_digests();
-  digest->set_step(kAnchorStep + 1);
-  digest->set_digest(Digest(twin.weights()));
+  AddDigest(kAnchorStep + 1, Digest(twin.weights()), &response);
   EXPECT_TRUE(replica_.Apply(response, inputs_).ok());
 }
 
 TEST_F(ReplicaTest, WrongDigestMakesItUnsoundUntilRestart) {
   v1::TrainResponse response = Response(kAnchorStep, rows_);
-  v1::StepDigest* digest = response.add_digests();
-  digest->set_step(kAnchorStep + 2);
-  digest->set_digest(1);
+  AddDigest(kAnchorStep + 2, 1, &response);
   const absl::Status status = replica_.Apply(response, inputs_);
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()), HasSubstr("0000000000000001"));
@@ -105,9 +103,7 @@ TEST_F(ReplicaTest, WrongDigestMakesItUnsoundUntilRestart) {
 
 TEST_F(ReplicaTest, WrongDigestWithoutStepsIsFoundToo) {
   v1::TrainResponse response = Response(kAnchorStep, {});
-  v1::StepDigest* digest = response.add_digests();
-  digest->set_step(kAnchorStep);
-  digest->set_digest(1);
+  AddDigest(kAnchorStep, 1, &response);
   EXPECT_EQ(replica_.Apply(response, "").code(), absl::StatusCode::kDataLoss);
 }
 
@@ -130,11 +126,8 @@ TEST_F(ReplicaTest, AnchorOfAnotherNetworkIsRefused) {
 }
 
 TEST_F(ReplicaTest, ResponseWithoutDeltasIsRefusedWithTheReason) {
-  const v1::TrainResponse response = [] {
-    v1::TrainResponse r = Response(kAnchorStep, {});
-    r.set_step(kAnchorStep + 2);
-    return r;
-  }();
+  v1::TrainResponse response = Response(kAnchorStep, {});
+  response.set_step(kAnchorStep + 2);
   const absl::Status told =
       replica_.Apply(response, inputs_, v1::DELTA_DETAIL_NONE);
   EXPECT_EQ(told.code(), absl::StatusCode::kFailedPrecondition);
@@ -164,11 +157,9 @@ TEST_F(ReplicaTest, DeltasInFullAreAddedAsTheyAre) {
 }
 
 TEST_F(ReplicaTest, FactorsAfterDeltasInFullNeedANewStateFirst) {
-  v1::Optimiser momentum;
-  momentum.mutable_sgd()->set_momentum(0.5F);
   Anchor anchor{.weights = before_, .state = std::vector<float>(kWeights)};
-  absl::StatusOr<Replica> replica =
-      Replica::Create(WithOptimiser(SessionMessage(3, {3}), momentum), anchor);
+  absl::StatusOr<Replica> replica = Replica::Create(
+      WithOptimiser(SessionMessage(3, {3}), "sgd {momentum: 0.5}"), anchor);
   ASSERT_TRUE(replica.ok()) << replica.status();
   v1::TrainResponse full = Response(0, {});
   full.set_step(1);
@@ -187,9 +178,7 @@ TEST_F(ReplicaTest, FactorsAfterDeltasInFullNeedANewStateFirst) {
 }
 
 TEST_F(ReplicaTest, OptimiserWithStateNeedsItInTheAnchor) {
-  v1::Optimiser adam;
-  adam.mutable_adam();
-  const v1::Session session = WithOptimiser(SessionMessage(3, {3}), adam);
+  const v1::Session session = WithOptimiser(SessionMessage(3, {3}), "adam {}");
   Anchor anchor{.weights = before_};
   EXPECT_THAT(std::string(Replica::Create(session, anchor).status().message()),
               HasSubstr("with state"));
@@ -200,13 +189,11 @@ TEST_F(ReplicaTest, OptimiserWithStateNeedsItInTheAnchor) {
 }
 
 TEST_F(ReplicaTest, ScalarsOfAnyOtherLengthLeaveAllAsItWas) {
-  v1::Optimiser adagrad;
-  adagrad.mutable_adagrad();
   const Anchor anchor{.step = kAnchorStep,
                       .weights = before_,
                       .state = std::vector<float>(kWeights)};
-  absl::StatusOr<Replica> replica =
-      Replica::Create(WithOptimiser(SessionMessage(3, {3}), adagrad), anchor);
+  absl::StatusOr<Replica> replica = Replica::Create(
+      WithOptimiser(SessionMessage(3, {3}), "adagrad {}"), anchor);
   ASSERT_TRUE(replica.ok());
   v1::TrainResponse response = Response(kAnchorStep, rows_);
   for (const size_t count : {0, 5, 7, 11, 18}) {
@@ -225,14 +212,13 @@ TEST_F(ReplicaTest, WatchersFirstAndLastWordsChangeNothing) {
   EXPECT_TRUE(replica_.Apply(word).ok());
   word.set_goodbye(true);
   EXPECT_TRUE(replica_.Apply(word).ok());
-  v1::WatchDeltasResponse deleted;
-  deleted.set_session_deleted(true);
-  EXPECT_TRUE(replica_.Apply(deleted).ok());
-  v1::WatchDeltasResponse resync;
-  resync.set_base_step(kAnchorStep);
-  resync.set_step(90);
-  resync.set_resync(true);
-  const absl::Status status = replica_.Apply(resync);
+  EXPECT_TRUE(
+      replica_.Apply(Parsed<v1::WatchDeltasResponse>("session_deleted: true"))
+          .ok());
+  word.clear_goodbye();
+  word.set_step(90);
+  word.set_resync(true);
+  const absl::Status status = replica_.Apply(word);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("step 90"));
   ExpectUntouched();

@@ -37,9 +37,8 @@ TEST_F(ReplicaTest, VerificationNamesTheFirstNumberThatDiffers) {
 }
 
 TEST_F(ReplicaTest, VerificationFindsStateAndDeeperLayersToo) {
-  v1::Optimiser adam;
-  adam.mutable_adam();
-  const v1::Session session = WithOptimiser(SessionMessage(5, {4, 2}), adam);
+  const v1::Session session =
+      WithOptimiser(SessionMessage(5, {4, 2}), "adam {}");
   Anchor anchor{.weights = std::vector<float>(34),
                 .state = std::vector<float>(68)};
   absl::StatusOr<Replica> replica = Replica::Create(session, anchor);
@@ -53,10 +52,8 @@ TEST_F(ReplicaTest, VerificationFindsStateAndDeeperLayersToo) {
 }
 
 TEST_F(ReplicaTest, StateOfDenseLayersIsTheServersAlone) {
-  v1::Optimiser momentum;
-  momentum.mutable_sgd()->set_momentum(0.5F);
   const v1::Session session =
-      WithOptimiser(SessionMessage(3, {3, 1}), momentum);
+      WithOptimiser(SessionMessage(3, {3, 1}), "sgd {momentum: 0.5}");
   ASSERT_EQ(session.layout().layers(1).delta_form(), v1::DELTA_FORM_DENSE);
   Anchor anchor{.weights = std::vector<float>(16),
                 .state = std::vector<float>(16)};

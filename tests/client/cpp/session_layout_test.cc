@@ -4,13 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/client/cpp/session_message.h"
 
 namespace backprop {
 namespace {
 
+using testing::Parsed;
 using testing::SessionMessage;
 
 constexpr size_t kMaxWeights = 1 << 20;
@@ -40,10 +43,8 @@ TEST(SessionLayoutTest, HugeSizesAreRefusedWithoutAllocating) {
 }
 
 TEST(LayoutOfTest, RuleAndWhatFollowsFromItAreTaken) {
-  v1::Optimiser adam;
-  adam.mutable_adam();
   const v1::Session session =
-      testing::WithOptimiser(SessionMessage(4, {2}), adam);
+      testing::WithOptimiser(SessionMessage(4, {2}), "adam {}");
   absl::StatusOr<Layout> layout = LayoutOfSession(session);
   ASSERT_TRUE(layout.ok()) << layout.status();
   EXPECT_EQ(layout->rule(), rules::Adam::kRule);
@@ -60,36 +61,33 @@ TEST(LayoutOfTest, PlainDescentMayHaveGradientFactors) {
 }
 
 TEST(InputFormatTest, StandardisationIsTakenWhereItIsKnown) {
-  v1::SessionSpec spec;
-  spec.set_input_size(2);
-  v1::Standardisation* given = spec.mutable_input()->mutable_standardisation();
-  given->set_learn_samples(10);
-  EXPECT_TRUE(InputFormatOf(spec)->mean.empty());
-  for (const float number : {1.0F, 2.0F}) {
-    given->add_mean(number);
-    given->add_factor(number);
-  }
-  EXPECT_EQ(InputFormatOf(spec)->factor, (std::vector<float>{1, 2}));
-  given->add_mean(3);
-  EXPECT_FALSE(InputFormatOf(spec).ok());
+  const auto format = [](const std::string& standardisation) {
+    return InputFormatOf(Parsed<v1::SessionSpec>(
+        "input_size: 2 input {standardisation {learn_samples: 10 " +
+        standardisation + "}}"));
+  };
+  EXPECT_TRUE(format("")->mean.empty());
+  EXPECT_EQ(format("mean: [1, 2] factor: [1, 2]")->factor,
+            (std::vector<float>{1, 2}));
+  EXPECT_FALSE(format("mean: [1, 2, 3] factor: [1, 2]").ok());
 }
 
 TEST(InputFormatTest, ScaleNotSetMeansOne) {
-  v1::SessionSpec spec;
-  spec.mutable_input()->set_element_type(v1::ELEMENT_TYPE_UINT8);
-  absl::StatusOr<InputFormat> format = InputFormatOf(spec);
+  absl::StatusOr<InputFormat> format = InputFormatOf(
+      Parsed<v1::SessionSpec>("input {element_type: ELEMENT_TYPE_UINT8}"));
   ASSERT_TRUE(format.ok());
   EXPECT_EQ(format->element_type, ElementType::kUint8);
   EXPECT_EQ(format->scale, 1.0F);
 }
 
 TEST(InputFormatTest, UnknownElementTypeAndInfiniteScaleAreRefused) {
-  v1::SessionSpec spec;
-  spec.mutable_input()->set_element_type(static_cast<v1::ElementType>(9));
-  EXPECT_FALSE(InputFormatOf(spec).ok());
-  spec.mutable_input()->set_element_type(v1::ELEMENT_TYPE_FLOAT32);
-  spec.mutable_input()->set_scale(std::numeric_limits<float>::infinity());
-  EXPECT_FALSE(InputFormatOf(spec).ok());
+  for (const char* input :
+       {"element_type: 9", "element_type: ELEMENT_TYPE_FLOAT32 scale: inf"}) {
+    EXPECT_FALSE(InputFormatOf(Parsed<v1::SessionSpec>(
+                                   absl::StrCat("input {", input, "}")))
+                     .ok())
+        << input;
+  }
 }
 
 }  // namespace

@@ -48,40 +48,37 @@ v1::Session WithOptimiser(v1::Session session, const v1::Optimiser& optimiser) {
   *session.mutable_spec()->mutable_optimiser() = optimiser;
   v1::Layout* layout = session.mutable_layout();
   layout->set_factor_kind(v1::FACTOR_KIND_GRADIENT);
+  const auto set = [&](v1::Rule rule, uint32_t scalars, uint32_t states) {
+    layout->set_rule(rule);
+    layout->set_scalar_count(scalars);
+    layout->set_state_count(states);
+  };
   switch (optimiser.kind_case()) {
     case v1::Optimiser::kAdagrad:
-      layout->set_rule(v1::RULE_ADAGRAD);
-      layout->set_scalar_count(6);
-      layout->set_state_count(1);
+      set(v1::RULE_ADAGRAD, 6, 1);
       break;
     case v1::Optimiser::kRmsProp:
-      layout->set_rule(v1::RULE_RMS_PROP);
-      layout->set_scalar_count(8);
-      layout->set_state_count(1);
+      set(v1::RULE_RMS_PROP, 8, 1);
       break;
     case v1::Optimiser::kAdam:
-      layout->set_rule(v1::RULE_ADAM);
-      layout->set_scalar_count(10);
-      layout->set_state_count(2);
+      set(v1::RULE_ADAM, 10, 2);
       break;
     case v1::Optimiser::kLion:
-      layout->set_rule(v1::RULE_LION);
-      layout->set_scalar_count(9);
-      layout->set_state_count(1);
+      set(v1::RULE_LION, 9, 1);
       break;
     default:
-      layout->set_rule(optimiser.sgd().momentum() == 0 ? v1::RULE_SGD
-                       : optimiser.sgd().nesterov()    ? v1::RULE_NESTEROV
-                                                       : v1::RULE_MOMENTUM);
-      layout->set_scalar_count(6);
-      layout->set_state_count(optimiser.sgd().momentum() == 0 ? 0 : 1);
+      if (optimiser.sgd().momentum() == 0) {
+        set(v1::RULE_SGD, 6, 0);
+      } else {
+        set(optimiser.sgd().nesterov() ? v1::RULE_NESTEROV : v1::RULE_MOMENTUM,
+            6, 1);
+      }
   }
   return session;
 }
 
-std::string Bytes(const std::vector<float>& values) {
-  return {reinterpret_cast<const char*>(values.data()),
-          values.size() * sizeof(float)};
+v1::Session WithOptimiser(const v1::Session& session, const char* optimiser) {
+  return WithOptimiser(session, Parsed<v1::Optimiser>(optimiser));
 }
 
 }  // namespace backprop::testing

@@ -8,6 +8,8 @@
 
 #include "backprop/v1/training_service.pb.h"
 #include "engine/contract/layout.h"
+#include "tests/float_bytes.h"
+#include "tests/message_text.h"
 
 namespace backprop::testing {
 
@@ -19,9 +21,16 @@ v1::Session SessionMessage(uint32_t input_size,
 
 // The same with gradient factors, which this optimiser makes weight deltas of.
 v1::Session WithOptimiser(v1::Session session, const v1::Optimiser& optimiser);
+// By the text of a v1::Optimiser.
+v1::Session WithOptimiser(const v1::Session& session, const char* optimiser);
 
-// Little-endian float32.
-std::string Bytes(const std::vector<float>& values);
+// For a response of Train or WatchDeltas.
+template <class Response>
+void AddDigest(uint64_t step, uint64_t digest, Response* response) {
+  v1::StepDigest* added = response->add_digests();
+  added->set_step(step);
+  added->set_digest(digest);
+}
 
 }  // namespace backprop::testing
 

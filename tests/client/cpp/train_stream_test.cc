@@ -73,6 +73,32 @@ class TrainStreamTest : public ::testing::Test {
     stream_ = *std::move(stream);
   }
 
+  // A message of each of these samples.
+  void Send(const std::vector<std::vector<float>>& messages) {
+    for (const auto& inputs : messages) {
+      ASSERT_TRUE(stream_->Send(Samples(inputs)));
+    }
+  }
+
+  // The inputs of the next answer, which must come.
+  std::string NextInputs() {
+    EXPECT_TRUE(stream_->Next(&answer_));
+    return std::string(answer_.inputs);
+  }
+
+  // That what the server says next breaks the protocol.
+  void ExpectBroken() {
+    EXPECT_FALSE(stream_->Next(&answer_));
+    EXPECT_EQ(stream_->Finish().code(), absl::StatusCode::kInternal);
+  }
+
+  void LearnFrom(uint64_t samples) {
+    session_.mutable_spec()
+        ->mutable_input()
+        ->mutable_standardisation()
+        ->set_learn_samples(samples);
+  }
+
   v1::Session session_ = testing::SessionMessage(1, {1});
   v1::TrainOptions options_;
   std::vector<v1::TrainRequest> sent_;
@@ -96,14 +122,10 @@ TEST_F(TrainStreamTest, SessionWithoutInputsIsRefused) {
 
 TEST_F(TrainStreamTest, EachPartOfAnAnswerComesWithItsOwnInputs) {
   Open({Answer(1, 10, 12, false), Answer(1, 12, 13), Answer(2, 13, 14)});
-  ASSERT_TRUE(stream_->Send(Samples({1, 2, 3})));
-  ASSERT_TRUE(stream_->Send(Samples({4})));
-  ASSERT_TRUE(stream_->Next(&answer_));
-  EXPECT_EQ(answer_.inputs, testing::Bytes({1, 2}));
-  ASSERT_TRUE(stream_->Next(&answer_));
-  EXPECT_EQ(answer_.inputs, testing::Bytes({3}));
-  ASSERT_TRUE(stream_->Next(&answer_));
-  EXPECT_EQ(answer_.inputs, testing::Bytes({4}));
+  Send({{1, 2, 3}, {4}});
+  EXPECT_EQ(NextInputs(), testing::Bytes({1, 2}));
+  EXPECT_EQ(NextInputs(), testing::Bytes({3}));
+  EXPECT_EQ(NextInputs(), testing::Bytes({4}));
   EXPECT_FALSE(stream_->Next(&answer_));
   EXPECT_TRUE(stream_->Finish().ok());
 }
@@ -112,14 +134,10 @@ TEST_F(TrainStreamTest, MergedAnswerComesWithTheInputsOfAllItsMessages) {
   v1::TrainResponse merged = Answer(3, 10, 14, false);
   merged.set_first_message_number(1);
   Open({merged, Answer(3, 14, 15)});
-  ASSERT_TRUE(stream_->Send(Samples({1, 2})));
-  ASSERT_TRUE(stream_->Send(Samples({3})));
-  ASSERT_TRUE(stream_->Send(Samples({4, 5})));
-  ASSERT_TRUE(stream_->Next(&answer_));
-  EXPECT_EQ(answer_.inputs, testing::Bytes({1, 2, 3, 4}));
+  Send({{1, 2}, {3}, {4, 5}});
+  EXPECT_EQ(NextInputs(), testing::Bytes({1, 2, 3, 4}));
   EXPECT_EQ(answer_.request->inputs(), testing::Bytes({4, 5}));
-  ASSERT_TRUE(stream_->Next(&answer_));
-  EXPECT_EQ(answer_.inputs, testing::Bytes({5}));
+  EXPECT_EQ(NextInputs(), testing::Bytes({5}));
   EXPECT_FALSE(stream_->Next(&answer_));
   EXPECT_TRUE(stream_->Finish().ok());
 }
@@ -129,10 +147,8 @@ TEST_F(TrainStreamTest, MergedAnswerThatLeavesStepsOutEndsTheStream) {
     v1::TrainResponse merged = Answer(2, 10, step);
     merged.set_first_message_number(1);
     Open({merged});
-    ASSERT_TRUE(stream_->Send(Samples({1, 2})));
-    ASSERT_TRUE(stream_->Send(Samples({3})));
-    EXPECT_FALSE(stream_->Next(&answer_));
-    EXPECT_EQ(stream_->Finish().code(), absl::StatusCode::kInternal);
+    Send({{1, 2}, {3}});
+    ExpectBroken();
   }
 }
 
@@ -140,26 +156,23 @@ TEST_F(TrainStreamTest, MergedAnswerOfMessagesNeverSentEndsTheStream) {
   v1::TrainResponse merged = Answer(3, 10, 13);
   merged.set_first_message_number(1);
   Open({merged});
-  ASSERT_TRUE(stream_->Send(Samples({1, 2})));
-  ASSERT_TRUE(stream_->Send(Samples({3})));
-  EXPECT_FALSE(stream_->Next(&answer_));
-  EXPECT_EQ(stream_->Finish().code(), absl::StatusCode::kInternal);
+  Send({{1, 2}, {3}});
+  ExpectBroken();
 }
 
 TEST_F(TrainStreamTest, SkippedSamplesHaveNoInputsInTheAnswer) {
   v1::TrainResponse answer = Answer(1, 10, 11);
   answer.set_skipped_samples(2);
   Open({answer});
-  ASSERT_TRUE(stream_->Send(Samples({1, 2, 3})));
-  ASSERT_TRUE(stream_->Next(&answer_));
-  EXPECT_EQ(answer_.inputs, testing::Bytes({3}));
+  Send({{1, 2, 3}});
+  EXPECT_EQ(NextInputs(), testing::Bytes({3}));
 }
 
 TEST_F(TrainStreamTest, OptionsGoWithTheOpeningAndComeWithEachAnswer) {
-  options_.set_deltas(v1::DELTA_DETAIL_DENSE);
-  options_.set_want_outputs(true);
+  options_ = testing::Parsed<v1::TrainOptions>(
+      "deltas: DELTA_DETAIL_DENSE want_outputs: true");
   Open({Answer(1, 10, 11)});
-  ASSERT_TRUE(stream_->Send(Samples({1})));
+  Send({{1}});
   ASSERT_TRUE(stream_->Next(&answer_));
   EXPECT_EQ(answer_.detail, v1::DELTA_DETAIL_DENSE);
   ASSERT_EQ(sent_.size(), 2U);
@@ -170,16 +183,13 @@ TEST_F(TrainStreamTest, OptionsGoWithTheOpeningAndComeWithEachAnswer) {
 
 TEST_F(TrainStreamTest, WithoutOptionsAnswersHoldFactors) {
   Open({Answer(1, 10, 11)});
-  ASSERT_TRUE(stream_->Send(Samples({1})));
+  Send({{1}});
   ASSERT_TRUE(stream_->Next(&answer_));
   EXPECT_EQ(answer_.detail, v1::DELTA_DETAIL_FACTORS);
 }
 
 TEST_F(TrainStreamTest, SamplesThatWereLearntFromHaveNoInputsInTheAnswer) {
-  session_.mutable_spec()
-      ->mutable_input()
-      ->mutable_standardisation()
-      ->set_learn_samples(3);
+  LearnFrom(3);
   v1::TrainResponse learning = Answer(1, 10, 10);
   learning.set_next_offset(2);
   v1::TrainResponse learnt = Answer(2, 10, 10, false);
@@ -188,51 +198,39 @@ TEST_F(TrainStreamTest, SamplesThatWereLearntFromHaveNoInputsInTheAnswer) {
   trained.set_next_offset(4);
   Open({learning, learnt, trained});
   EXPECT_EQ(stream_->samples_to_learn(), 3U);
-  ASSERT_TRUE(stream_->Send(Samples({1, 2})));
-  ASSERT_TRUE(stream_->Send(Samples({3, 4})));
-  ASSERT_TRUE(stream_->Next(&answer_));
-  EXPECT_EQ(answer_.inputs, "");
+  Send({{1, 2}, {3, 4}});
+  EXPECT_EQ(NextInputs(), "");
   EXPECT_EQ(stream_->samples_to_learn(), 1U);
-  ASSERT_TRUE(stream_->Next(&answer_));
-  EXPECT_EQ(answer_.inputs, "");
-  ASSERT_TRUE(stream_->Next(&answer_));
-  EXPECT_EQ(answer_.inputs, testing::Bytes({4}));
+  EXPECT_EQ(NextInputs(), "");
+  EXPECT_EQ(NextInputs(), testing::Bytes({4}));
   EXPECT_EQ(stream_->samples_to_learn(), 0U);
 }
 
 TEST_F(TrainStreamTest, ForkThatKnowsItsStandardisationLearnsNothing) {
-  v1::Standardisation* known =
-      session_.mutable_spec()->mutable_input()->mutable_standardisation();
-  known->set_learn_samples(3);
-  known->add_mean(0);
-  known->add_factor(1);
+  *session_.mutable_spec()->mutable_input()->mutable_standardisation() =
+      testing::Parsed<v1::Standardisation>(
+          "learn_samples: 3 mean: 0 factor: 1");
   v1::TrainResponse answer = Answer(1, 10, 11);
   answer.set_next_offset(1);
   Open({answer});
-  ASSERT_TRUE(stream_->Send(Samples({1})));
-  ASSERT_TRUE(stream_->Next(&answer_));
-  EXPECT_EQ(answer_.inputs, testing::Bytes({1}));
+  Send({{1}});
+  EXPECT_EQ(NextInputs(), testing::Bytes({1}));
 }
 
 TEST_F(TrainStreamTest, MoreLearntFromThanWasSentBreaksTheProtocol) {
-  session_.mutable_spec()
-      ->mutable_input()
-      ->mutable_standardisation()
-      ->set_learn_samples(~uint64_t{0});
+  LearnFrom(~uint64_t{0});
   v1::TrainResponse answer = Answer(1, 10, 10);
   answer.set_next_offset(2);
   Open({answer});
-  ASSERT_TRUE(stream_->Send(Samples({1})));
-  EXPECT_FALSE(stream_->Next(&answer_));
-  EXPECT_EQ(stream_->Finish().code(), absl::StatusCode::kInternal);
+  Send({{1}});
+  ExpectBroken();
 }
 
 TEST_F(TrainStreamTest, MoreStepsThanWereSentBreakTheProtocol) {
   for (const uint64_t step : {uint64_t{12}, ~uint64_t{0}, uint64_t{9}}) {
     Open({Answer(1, 10, step)});
-    ASSERT_TRUE(stream_->Send(Samples({1})));
-    EXPECT_FALSE(stream_->Next(&answer_));
-    EXPECT_EQ(stream_->Finish().code(), absl::StatusCode::kInternal);
+    Send({{1}});
+    ExpectBroken();
   }
 }
 
@@ -240,7 +238,7 @@ TEST_F(TrainStreamTest, MoreSkippedThanWereSentBreaksTheProtocol) {
   v1::TrainResponse answer = Answer(1, 10, 10);
   answer.set_skipped_samples(~uint64_t{0});
   Open({answer});
-  ASSERT_TRUE(stream_->Send(Samples({1})));
+  Send({{1}});
   EXPECT_FALSE(stream_->Next(&answer_));
 }
 
@@ -254,8 +252,7 @@ TEST_F(TrainStreamTest, GoodbyeEndsAsUnavailable) {
   v1::TrainResponse goodbye = Answer(2, 11, 11, false);
   goodbye.set_goodbye(true);
   Open({Answer(1, 10, 11), goodbye});
-  ASSERT_TRUE(stream_->Send(Samples({1})));
-  ASSERT_TRUE(stream_->Send(Samples({2})));
+  Send({{1}, {2}});
   ASSERT_TRUE(stream_->Next(&answer_));
   ASSERT_TRUE(stream_->Next(&answer_));
   EXPECT_FALSE(stream_->Next(&answer_));
@@ -269,8 +266,7 @@ TEST_F(TrainStreamTest, GoodbyeEndsAsUnavailable) {
 
 TEST_F(TrainStreamTest, AStreamThatEndsEarlyWithoutGoodbyeCanBeGoneOnWith) {
   Open({Answer(1, 10, 11)});
-  ASSERT_TRUE(stream_->Send(Samples({1})));
-  ASSERT_TRUE(stream_->Send(Samples({2})));
+  Send({{1}, {2}});
   ASSERT_TRUE(stream_->Next(&answer_));
   EXPECT_FALSE(stream_->Next(&answer_));
   const absl::Status status = stream_->Finish();
@@ -289,15 +285,15 @@ TEST_F(TrainStreamTest, ServersReasonIsGivenByFinish) {
 
 TEST_F(TrainStreamTest, WindowIsFullByMessagesAndByBytes) {
   Open({Answer(1, 10, 11)}, {.messages = 2, .bytes = 100});
-  ASSERT_TRUE(stream_->Send(Samples({1})));
+  Send({{1}});
   EXPECT_FALSE(stream_->WindowFull());
-  ASSERT_TRUE(stream_->Send(Samples({2})));
+  Send({{2}});
   EXPECT_TRUE(stream_->WindowFull());
   ASSERT_TRUE(stream_->Next(&answer_));
   EXPECT_FALSE(stream_->WindowFull());
 
   Open({}, {.messages = 100, .bytes = 6});
-  ASSERT_TRUE(stream_->Send(Samples({1})));
+  Send({{1}});
   EXPECT_TRUE(stream_->WindowFull());
 
   Open({}, {.messages = 100, .bytes = 12});
@@ -314,7 +310,7 @@ TEST_F(TrainStreamTest, MessageLargerThanTheWindowIsSentAlone) {
 
 TEST_F(TrainStreamTest, AnswerLetsAWaitingSenderGoOn) {
   Open({Answer(1, 10, 11)}, {.messages = 1});
-  ASSERT_TRUE(stream_->Send(Samples({1})));
+  Send({{1}});
   std::atomic<bool> sent = false;
   std::thread writer([&] { sent = stream_->Send(Samples({2})); });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -326,7 +322,7 @@ TEST_F(TrainStreamTest, AnswerLetsAWaitingSenderGoOn) {
 
 TEST_F(TrainStreamTest, EndOfTheStreamWakesAWaitingSender) {
   Open({}, {.messages = 1});
-  ASSERT_TRUE(stream_->Send(Samples({1})));
+  Send({{1}});
   std::thread writer([&] { EXPECT_FALSE(stream_->Send(Samples({2}))); });
   EXPECT_FALSE(stream_->Next(&answer_));
   writer.join();

@@ -13,6 +13,7 @@
 
 #include "engine/contract/digest.h"
 #include "tests/client/cpp/session_message.h"
+#include "tests/client/mock_reader.h"
 #include "tests/client/mock_stub.h"
 
 namespace backprop {
@@ -25,13 +26,11 @@ using ::testing::Invoke;
 using ::testing::NiceMock;
 using ::testing::Return;
 using ::testing::SetArgPointee;
-using Chunks = grpc::testing::MockClientReader<v1::GetWeightsResponse>;
 
 v1::GetWeightsResponse Chunk(uint64_t first, const std::vector<float>& part,
                              const std::vector<float>& all) {
-  v1::GetWeightsResponse chunk;
-  chunk.set_step(7);
-  chunk.set_next_offset(70);
+  auto chunk =
+      testing::Parsed<v1::GetWeightsResponse>("step: 7 next_offset: 70");
   chunk.set_digest(Digest(all));
   chunk.set_weight_count(all.size());
   chunk.set_first_weight(first);
@@ -44,16 +43,11 @@ class TrainingClientTest : public ::testing::Test {
   absl::StatusOr<Anchor> Download(
       const std::vector<v1::GetWeightsResponse>& chunks,
       const grpc::Status& status = grpc::Status(), bool with_state = false) {
-    auto* reader = new NiceMock<Chunks>();  // the client takes it
-    auto& read = EXPECT_CALL(*reader, Read(_));
-    for (const auto& chunk : chunks)
-      read.WillOnce(DoAll(SetArgPointee<0>(chunk), Return(true)));
-    read.WillRepeatedly(Return(false));
-    ON_CALL(*reader, Finish()).WillByDefault(Return(status));
     EXPECT_CALL(*stub_, GetWeightsRaw(_, _))
         .WillOnce(Invoke([&](auto*, const v1::GetWeightsRequest& request) {
           EXPECT_EQ(request.with_state(), with_state);
-          return reader;
+          return testing::ReaderOf(chunks, status)
+              .release();  // the client takes it
         }));
     return client_.DownloadWeights("s1", with_state);
   }
@@ -100,8 +94,8 @@ TEST_F(TrainingClientTest, ChunksThatDoNotFitAreDataLoss) {
 
 TEST_F(TrainingClientTest, StateAndStandardisationComeWithTheAnchor) {
   v1::GetWeightsResponse first = Chunk(0, {1, 2}, all_);
-  first.mutable_standardisation()->add_mean(0.5F);
-  first.mutable_standardisation()->add_factor(2);
+  *first.mutable_standardisation() =
+      testing::Parsed<v1::Standardisation>("mean: 0.5 factor: 2");
   absl::StatusOr<Anchor> anchor =
       Download({first, Chunk(2, {3, 4, 5, 6, 7}, all_), Chunk(7, {8, 9}, all_)},
                grpc::Status(), true);
@@ -170,9 +164,11 @@ TEST_F(TrainingClientTest, UpdateAndForkPassOnWhatIsAskedFor) {
         response->set_first_step(8);
         return grpc::Status();
       }));
-  v1::UpdateSessionRequest update;
-  update.mutable_update_mask()->add_paths("optimiser.l2");
-  EXPECT_EQ(client_.UpdateSession(update)->first_step(), 8U);
+  EXPECT_EQ(client_
+                .UpdateSession(testing::Parsed<v1::UpdateSessionRequest>(
+                    "update_mask {paths: 'optimiser.l2'}"))
+                ->first_step(),
+            8U);
   EXPECT_CALL(*stub_, CreateSession(_, _, _))
       .WillOnce(Invoke([](auto*, const v1::CreateSessionRequest& request,
                           v1::CreateSessionResponse* response) {
@@ -182,19 +178,18 @@ TEST_F(TrainingClientTest, UpdateAndForkPassOnWhatIsAskedFor) {
             request.fork().session_id());
         return grpc::Status();
       }));
-  v1::Fork fork;
-  fork.set_session_id("s1");
-  fork.set_with_state(true);
-  EXPECT_EQ(client_.ForkSession(fork)->forked_from(), "s1");
+  EXPECT_EQ(client_
+                .ForkSession(testing::Parsed<v1::Fork>(
+                    "session_id: 's1' with_state: true"))
+                ->forked_from(),
+            "s1");
 }
 
 TEST_F(TrainingClientTest, WhatWasDownloadedIsGivenBackToPutASessionBack) {
   v1::GetWeightsResponse first = Chunk(0, {1, 2, 3, 4, 5}, all_);
-  first.set_next_offset(77);
-  first.mutable_standardisation()->add_mean(0.5F);
-  first.mutable_standardisation()->add_factor(2);
-  first.mutable_continuation()->set_state_age(41);
-  first.mutable_spec()->set_input_size(3);
+  first.MergeFrom(testing::Parsed<v1::GetWeightsResponse>(
+      "next_offset: 77 standardisation {mean: 0.5 factor: 2} "
+      "continuation {state_age: 41} spec {input_size: 3}"));
   absl::StatusOr<Anchor> anchor =
       Download({first, Chunk(5, {6, 7, 8, 9}, all_)}, grpc::Status(), true);
   ASSERT_TRUE(anchor.ok()) << anchor.status();
@@ -212,12 +207,8 @@ TEST_F(TrainingClientTest, WhatWasDownloadedIsGivenBackToPutASessionBack) {
   EXPECT_EQ(initial.step(), first.step());
   EXPECT_EQ(initial.next_offset(), 77U);
   EXPECT_EQ(initial.digest(), first.digest());
-  const auto bytes = [](const std::vector<float>& numbers) {
-    return std::string(reinterpret_cast<const char*>(numbers.data()),
-                       numbers.size() * sizeof(float));
-  };
-  EXPECT_EQ(initial.weights(), bytes(all_));
-  EXPECT_EQ(initial.state(), bytes({4, 5, 6, 7, 8, 9}));
+  EXPECT_EQ(initial.weights(), testing::Bytes(all_));
+  EXPECT_EQ(initial.state(), testing::Bytes({4, 5, 6, 7, 8, 9}));
   EXPECT_EQ(initial.standardisation().DebugString(),
             first.standardisation().DebugString());
   EXPECT_EQ(initial.continuation().DebugString(),
@@ -248,8 +239,7 @@ TEST_F(TrainingClientTest, WatchAsksForWhatItsOptionsSay) {
           EXPECT_EQ(request.has_after_step(), options.after_step.has_value());
           EXPECT_EQ(request.with_anchor(), options.with_anchor);
           EXPECT_EQ(request.with_state(), options.with_state);
-          return new NiceMock<
-              grpc::testing::MockClientReader<v1::WatchDeltasResponse>>();
+          return new testing::MockReader<v1::WatchDeltasResponse>();
         }));
     client_.Watch("s1", options);
   }

@@ -1,42 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cpp/watch_stream.h"
 
-#include <gmock/gmock.h>
-#include <grpcpp/test/mock_stream.h>
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "engine/contract/digest.h"
 #include "tests/client/cpp/session_message.h"
+#include "tests/client/mock_reader.h"
 
 namespace backprop {
 namespace {
 
-using ::testing::_;
-using ::testing::DoAll;
-using ::testing::NiceMock;
-using ::testing::Return;
-using ::testing::SetArgPointee;
 using Response = v1::WatchDeltasResponse;
-using Call = NiceMock<grpc::testing::MockClientReader<Response>>;
 
 // The server says `responses`, then ends the call with `status`.
 std::unique_ptr<WatchStream> Watch(const std::vector<Response>& responses,
-                                   const grpc::Status& status) {
-  auto call = std::make_unique<Call>();
-  auto& read = EXPECT_CALL(*call, Read(_));
-  for (const Response& response : responses)
-    read.WillOnce(DoAll(SetArgPointee<0>(response), Return(true)));
-  read.WillRepeatedly(Return(false));
-  ON_CALL(*call, Finish()).WillByDefault(Return(status));
+                                   const grpc::Status& status = {}) {
   return std::make_unique<WatchStream>(std::make_unique<grpc::ClientContext>(),
-                                       std::move(call));
+                                       testing::ReaderOf(responses, status));
 }
 
 Response Steps(uint64_t base_step, uint64_t step) {
@@ -48,18 +33,16 @@ Response Steps(uint64_t base_step, uint64_t step) {
 
 TEST(WatchStreamTest, LastWordIsGivenAndThenTheReason) {
   const struct {
-    std::function<void(Response*)> say;
+    const char* said;
     WatchEnd end;
   } words[] = {
-      {[](Response* word) { word->set_resync(true); }, WatchEnd::kResync},
-      {[](Response* word) { word->set_session_deleted(true); },
-       WatchEnd::kSessionDeleted},
-      {[](Response* word) { word->set_goodbye(true); }, WatchEnd::kGoodbye},
+      {"base_step: 6 step: 6 resync: true", WatchEnd::kResync},
+      {"base_step: 6 step: 6 session_deleted: true", WatchEnd::kSessionDeleted},
+      {"base_step: 6 step: 6 goodbye: true", WatchEnd::kGoodbye},
   };
   for (const auto& word : words) {
-    Response last = Steps(6, 6);
-    word.say(&last);
-    auto watch = Watch({Steps(5, 5), Steps(5, 6), last}, grpc::Status());
+    const auto last = testing::Parsed<Response>(word.said);
+    auto watch = Watch({Steps(5, 5), Steps(5, 6), last});
     Response response;
     ASSERT_TRUE(watch->Next(&response));
     ASSERT_TRUE(watch->Next(&response));
@@ -87,8 +70,7 @@ Response Chunk(uint64_t first, const std::vector<float>& numbers, bool done) {
 
 TEST(WatchStreamTest, AnAnchorIsThereWithItsLastChunkAndOnce) {
   auto watch = Watch(
-      {Steps(5, 6), Chunk(0, {1, 2}, false), Chunk(2, {3}, true), Steps(7, 8)},
-      grpc::Status());
+      {Steps(5, 6), Chunk(0, {1, 2}, false), Chunk(2, {3}, true), Steps(7, 8)});
   Response response;
   for (int i = 0; i < 2; ++i) {
     ASSERT_TRUE(watch->Next(&response));
@@ -111,7 +93,7 @@ TEST(WatchStreamTest, AnAnchorThatIsNotWholeOrNotTheServersIsLost) {
       {Chunk(0, {1, 2, 4}, true)},                     // another digest
       {Chunk(0, {1, 2}, false), Steps(7, 8)}};         // cut off
   for (const std::vector<Response>& responses : bad) {
-    auto watch = Watch(responses, grpc::Status());
+    auto watch = Watch(responses);
     Response response;
     while (watch->Next(&response)) EXPECT_FALSE(watch->TakeAnchor());
     EXPECT_EQ(watch->Finish().code(), absl::StatusCode::kDataLoss);
@@ -119,7 +101,7 @@ TEST(WatchStreamTest, AnAnchorThatIsNotWholeOrNotTheServersIsLost) {
 }
 
 TEST(WatchStreamTest, EndWithoutAReasonIsUnavailable) {
-  auto watch = Watch({Steps(5, 5)}, grpc::Status());
+  auto watch = Watch({Steps(5, 5)});
   Response response;
   ASSERT_TRUE(watch->Next(&response));
   EXPECT_FALSE(watch->Next(&response));
