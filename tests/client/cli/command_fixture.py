@@ -90,6 +90,12 @@ class CommandTest(unittest.TestCase):
         """What the command says with --json, object by object."""
         return [json.loads(line) for line in self.succeeds("--json", *arguments, stdin=stdin).splitlines()]
 
+    def piped(self, *arguments: str) -> tuple[bytes, str]:
+        """What a command that must succeed writes with --output -, and what it says meanwhile."""
+        done = subprocess.run(self.command(*arguments, "--output", "-"), capture_output=True,
+                              timeout=PATIENCE_SECONDS, check=True)
+        return done.stdout, done.stderr.decode()
+
     def fails(self, status: int, *arguments: str, stdin: bytes = b"") -> str:
         """Standard error of a command that must fail with this exit code."""
         done = self.run_command(*arguments, stdin=stdin)
@@ -130,11 +136,18 @@ class ServedTest(CommandTest):
     def sessions(self) -> list[str]:
         return [session["session_id"] for session in self.objects("session", "list")]
 
-    def keep(self, *arguments: str) -> str:
-        """Trains, keeps the session and returns its id; it is deleted after the test."""
-        session = self.objects("train", "--keep-session", *arguments)[0]["session_id"]
+    def deleted_later(self, session: str) -> str:
+        """The same id; its session is deleted after the test."""
         self.addCleanup(self.run_command, "session", "delete", session)
         return session
+
+    def keep(self, *arguments: str) -> str:
+        """Trains, keeps the session and returns its id; it is deleted after the test."""
+        return self.deleted_later(self.objects("train", "--keep-session", *arguments)[0]["session_id"])
+
+    def made(self, *arguments: str, stdin: bytes = b"") -> str:
+        """The id of the session that a `backprop session` command makes; it is deleted after the test."""
+        return self.deleted_later(self.succeeds("session", *arguments, stdin=stdin).strip())
 
 
 def main() -> None:

@@ -116,9 +116,7 @@ class TrainTest(ServedTest):
                                             "--learning-rate", "1e30").stdout.splitlines()[-1])
         self.assertEqual(error["reason"], "NON_FINITE_STEP")
         # A session that is there keeps its rate, whatever train is given.
-        session = self.succeeds("session", "create", "--input-size", "2", "--layers", "3", "--learning-rate",
-                                "1e30").strip()
-        self.addCleanup(self.run_command, "session", "delete", session)
+        session = self.made("create", "--input-size", "2", "--layers", "3", "--learning-rate", "1e30")
         self.assertIn(f"lower the learning rate with backprop session update {session} --learning-rate",
                       self.fails(1, "train", *self.csv_data, "--session", session))
 
@@ -159,13 +157,10 @@ class SessionTest(ServedTest):
         self.assertRegex(self.succeeds("session", "list"), r"^SESSION .*\n$")
 
     def test_a_session_has_a_name_that_people_change(self) -> None:
-        session = self.succeeds("session", "create", "--input-size", "2", "--layers", "1", "--name", "Mäuse").strip()
-        self.addCleanup(self.run_command, "session", "delete", session)
+        session = self.made("create", "--input-size", "2", "--layers", "1", "--name", "Mäuse")
         self.assertRegex(self.succeeds("session", "describe", session), r"(?m)^name +Mäuse$")
-        fork = self.succeeds("session", "fork", session).strip()
-        self.addCleanup(self.run_command, "session", "delete", fork)
-        other = self.succeeds("session", "fork", session, "--name", "two owls").strip()
-        self.addCleanup(self.run_command, "session", "delete", other)
+        fork = self.made("fork", session)
+        other = self.made("fork", session, "--name", "two owls")
         self.succeeds("session", "update", session, "--name", "")
         names = {line.split()[0]: line[len(session):].rsplit(" 0 ", 1)[0].strip()
                  for line in self.succeeds("session", "list").splitlines()[1:]}
@@ -176,10 +171,9 @@ class SessionTest(ServedTest):
                       self.fails(2, "session", "update", session, "--name", "a\nb"))
 
     def test_people_read_a_session_in_words(self) -> None:
-        session = self.succeeds("session", "create", "--input-size", "2", "--layers", "3:leaky-relu=0.2,2:softmax",
-                                "--optimiser", "adam", "--schedule", "cosine", "--schedule-steps", "1000",
-                                "--label-smoothing", "0.1", "--batch-size", "5").strip()
-        self.addCleanup(self.run_command, "session", "delete", session)
+        session = self.made("create", "--input-size", "2", "--layers", "3:leaky-relu=0.2,2:softmax", "--optimiser",
+                            "adam", "--schedule", "cosine", "--schedule-steps", "1000", "--label-smoothing", "0.1",
+                            "--batch-size", "5")
         said = self.succeeds("session", "describe", session)
         self.assertLessEqual(max(map(len, said.splitlines())), 80, said)
         self.assertNotRegex(said, r"[{}]|LOSS_|ACTIVATION_")
@@ -312,14 +306,12 @@ class SessionTest(ServedTest):
 
     def test_weights_are_what_the_replica_holds(self) -> None:
         *_, done = self.objects("train", "--keep-session", *self.idx_data, *QUICK)
-        session = done["session_id"]
-        self.addCleanup(self.run_command, "session", "delete", session)
+        session = self.deleted_later(done["session_id"])
         npy, raw = str(self.folder / "w.npy"), str(self.folder / "w.f32")
         (saved,) = self.objects("weights", "download", session, "--output", npy)
         self.assertEqual((saved["weights"], saved["step"], saved["digest"]), (67, 1500, done["digest"]))
         self.assertIn("67 weights of step 1,500", self.succeeds("weights", "download", session, "--output", raw))
-        piped = subprocess.run(self.command("weights", "download", session, "--output", "-"), capture_output=True,
-                               timeout=PATIENCE_SECONDS, check=True).stdout
+        piped, _ = self.piped("weights", "download", session)
         weights = numpy.load(npy)
         self.assertEqual((weights.dtype, weights.shape), (numpy.dtype("<f4"), (67,)))
         self.assertEqual(weights.tobytes(), piped)
@@ -333,15 +325,14 @@ class SessionTest(ServedTest):
         for kind in ("weights", "session"):
             with self.subTest(kind=kind):
                 (saved,) = self.objects(kind, "download", session, "--output", path)
-                piped = subprocess.run(self.command("--json", kind, "download", session, "--output", "-"),
-                                       capture_output=True, timeout=PATIENCE_SECONDS, check=True)
-                self.assertEqual(piped.stdout, pathlib.Path(path).read_bytes())
-                self.assertEqual(json.loads(piped.stderr), {**saved, "output": "-"})
+                piped, said = self.piped("--json", kind, "download", session)
+                self.assertEqual(piped, pathlib.Path(path).read_bytes())
+                self.assertEqual(json.loads(said), {**saved, "output": "-"})
 
     def test_training_writes_the_weights_that_its_replica_holds(self) -> None:
         file = self.file("w.npy", b"")
         *_, saved, done = self.objects("train", *self.idx_data, *QUICK, "--keep-session", "--output", file)
-        self.addCleanup(self.run_command, "session", "delete", done["session_id"])
+        self.deleted_later(done["session_id"])
         self.assertEqual((saved["event"], saved["step"], saved["digest"]), ("saved", 1500, done["server_digest"]))
         theirs = self.file("theirs.npy", b"")
         self.succeeds("weights", "download", done["session_id"], "--output", theirs)
@@ -383,8 +374,7 @@ class LiveSessionTest(ServedTest):
         session = self.keep(*self.csv_data, "--standardise", *QUICK)
         for flags in ((), ("--optimiser", "adam", "--learning-rate", "0.01"), ("--learning-rate", "0.001")):
             with self.subTest(flags=flags):
-                fork = self.succeeds("session", "fork", session, *flags).strip()
-                self.addCleanup(self.run_command, "session", "delete", fork)
+                fork = self.made("fork", session, *flags)
                 (described,) = self.objects("session", "describe", fork)
                 self.assertEqual((described["forked_from"], described["step"]), (session, "0"))
                 (theirs,), (ours,) = (self.objects("evaluate", s, *self.csv_data) for s in (session, fork))
@@ -403,15 +393,12 @@ class LiveSessionTest(ServedTest):
         (said,) = self.objects("session", "download", session, "--output", path)
         self.assertEqual((said["step"], said["state"]), (1500, 2 * said["weights"]))
         self.assertIn("state of step 1,500", self.succeeds("session", "download", session, "--output", path))
-        piped = subprocess.run(self.command("session", "download", session, "--output", "-"),
-                               capture_output=True, timeout=PATIENCE_SECONDS, check=True)
-        self.assertEqual(piped.stdout, pathlib.Path(path).read_bytes())
-        self.assertIn("1,500", piped.stderr.decode())
-        restored = [self.succeeds("session", "restore", path).strip(),
-                    self.succeeds("session", "restore", "-", stdin=piped.stdout).strip()]
+        piped, told = self.piped("session", "download", session)
+        self.assertEqual(piped, pathlib.Path(path).read_bytes())
+        self.assertIn("1,500", told)
+        restored = [self.made("restore", path), self.made("restore", "-", stdin=piped)]
         trained = []
         for each in (session, *restored):
-            self.addCleanup(self.run_command, "session", "delete", each)
             self.succeeds("train", "--session", each, *self.csv_data, "--epochs", "2")
             again = str(self.folder / each)
             (end,) = self.objects("session", "download", each, "--output", again)

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import pytest
 from as_plain import NewClient, client_of
-from backpropd import TrainingClient
+from backpropd import Session, TrainingClient
 from backpropd.v1 import network_pb2 as pb
 from fake_clock import FakeAsyncClock, FakeClock, FullJitter
 from fake_server import FakeServer, FakeServicer
@@ -108,3 +108,8 @@ def spec() -> pb.SessionSpec:
         optimiser=pb.Optimiser(sgd=pb.Sgd(), learning_rate=0.5),
         batch_size=1,
     )
+
+
+@pytest.fixture
+def session(client: TrainingClient, spec: pb.SessionSpec) -> Session:
+    return client.create(spec)

@@ -11,6 +11,7 @@ from backpropd import (
     DigestMismatchError,
     InvalidRequestError,
     ServerUnavailableError,
+    Session,
     SessionBusyError,
     SessionNotFoundError,
     TrainingClient,
@@ -51,8 +52,7 @@ def test_creating_is_safe_to_repeat(
     assert client.create(spec, request_id="one").session_id == client.create(spec, request_id="one").session_id
 
 
-def test_deleting_is_safe_to_repeat(client: TrainingClient, servicer: FakeServicer, spec: pb.SessionSpec) -> None:
-    session = client.create(spec)
+def test_deleting_is_safe_to_repeat(session: Session, servicer: FakeServicer) -> None:
     servicer.faults.fail_unary = 1  # it is deleted, and the answer is lost
     session.delete()
     with pytest.raises(SessionNotFoundError):
@@ -71,14 +71,12 @@ def test_errors_carry_reason_code_and_violations(client: TrainingClient) -> None
     assert str(error) == "INVALID_REQUEST: bad spec; spec.input_size: must be at least 1"
 
 
-def test_a_session_that_is_trained_is_not_deleted(client: TrainingClient, spec: pb.SessionSpec) -> None:
-    session = client.create(spec)
+def test_a_session_that_is_trained_is_not_deleted(session: Session) -> None:
     with session.stream(), pytest.raises(SessionBusyError):
         session.delete()
 
 
-def test_a_step_by_hand_is_not_repeated(client: TrainingClient, servicer: FakeServicer, spec: pb.SessionSpec) -> None:
-    session = client.create(spec)
+def test_a_step_by_hand_is_not_repeated(session: Session, servicer: FakeServicer) -> None:
     before = session.weights()
     result = session.train_step(X[0], 1)
     after = session.weights()
@@ -170,16 +168,14 @@ def test_none_clears_a_field(client: TrainingClient, servicer: FakeServicer, spe
         session.update(beta1=None)
 
 
-def test_predict_and_evaluate(client: TrainingClient, spec: pb.SessionSpec) -> None:
-    session = client.create(spec)
+def test_predict_and_evaluate(session: Session) -> None:
     assert session.predict(X).shape == (6, 2)
     assert session.predict(X[0]).shape == (1, 2)
     result = session.evaluate(X, [0, 1, 0, 1, 0, 1])
     assert (result.samples, result.error, result.plain_error, result.accuracy) == (6, 0.25, 0.125, 0.75)
 
 
-def test_anchors_are_checked(client: TrainingClient, servicer: FakeServicer, spec: pb.SessionSpec) -> None:
-    session = client.create(spec)
+def test_anchors_are_checked(session: Session, servicer: FakeServicer) -> None:
     servicer.faults.lose_digest = True
     with pytest.raises(DigestMismatchError):
         session.weights()

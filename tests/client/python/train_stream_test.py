@@ -43,11 +43,6 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-@pytest.fixture
-def session(client: TrainingClient, spec: pb.SessionSpec) -> Session:
-    return client.create(spec)
-
-
 def send_all(session: Session, *replicas: Replica, size: int = 4, window: int = 2) -> list[Trained]:
     """Trains on X in messages of `size`; the answers."""
     answers: list[Trained] = []

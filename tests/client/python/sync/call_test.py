@@ -14,12 +14,11 @@ from unittest.mock import Mock
 import grpc
 import numpy as np
 import pytest
-from backpropd import BackpropdError, Session, SessionNotFoundError, TrainingClient
+from backpropd import BackpropdError, Session, SessionNotFoundError
 from backpropd.call_errors import error_from_status
 from backpropd.sync.call import Call
 from backpropd.sync.channel import answer_to_stream
 from backpropd.sync.threads import aside
-from backpropd.v1 import network_pb2 as pb
 from fake_server import FakeServicer
 from fake_session import status_of
 from google.rpc import status_pb2
@@ -34,11 +33,6 @@ BROKEN = grpc.RpcError("It says neither code nor details.")
 @pytest.fixture
 def kind() -> str:
     return "plain"  # the asyncio client has no threads
-
-
-@pytest.fixture
-def session(client: TrainingClient, spec: pb.SessionSpec) -> Session:
-    return client.create(spec)
 
 
 def frames(frame: FrameType | None) -> Iterator[FrameType]:
