@@ -9,14 +9,18 @@
 
 FROM debian:bookworm-slim AS build
 WORKDIR /src
+# Not the distribution's where PyPI can't be reached: that fails here, and says so.
+ENV BACKPROP_OPENBLAS=wheel
 # Lists first: they change less often than the code, and the layer is cached.
-COPY deploy/install_packages.sh deploy/
+COPY deploy/install_packages.sh deploy/install_openblas.sh \
+     deploy/openblas_wheel.txt deploy/
 COPY deploy/packages/build.txt deploy/packages/
 RUN deploy/install_packages.sh build
 COPY . .
 RUN cmake --preset release \
  && cmake --build --preset release --target backpropd \
- && strip build/server/backpropd
+ && DESTDIR=/installed cmake --install build --component server --strip \
+    --prefix /usr
 
 FROM debian:bookworm-slim
 COPY deploy/install_packages.sh /tmp/deploy/
@@ -24,7 +28,7 @@ COPY deploy/packages/run.txt /tmp/deploy/packages/
 RUN /tmp/deploy/install_packages.sh run \
  && rm -rf /tmp/deploy /var/lib/apt/lists/* /var/cache/apt/*.bin \
     /var/log/apt /var/log/dpkg.log
-COPY --from=build /src/build/server/backpropd /usr/bin/backpropd
+COPY --from=build /installed/usr /usr
 # Numeric, so that Kubernetes can see that it is not root.
 USER 65532:65532
 # A container's loopback reaches nobody; what may reach these ports is decided

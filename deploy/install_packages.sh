@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs the Debian packages of the named lists (deploy/packages/LIST.txt)
-# that are missing; says which before it does. Nothing is missing: no output,
-# no network, no rights needed.
+# that are missing, and for the list build an OpenBLAS (install_openblas.sh); says
+# what before it does. Nothing is missing: no output, no network, no rights
+# needed.
 #
 #   deploy/install_packages.sh build test
 set -euo pipefail
 
-packages_dir="$(dirname "${BASH_SOURCE[0]}")/packages"
-readonly packages_dir
+here="$(dirname "${BASH_SOURCE[0]}")"
+readonly here
+readonly packages_dir="${here}/packages"
+readonly policy=/usr/sbin/policy-rc.d
+as_root=()
 
 fail() {
   printf 'install_packages.sh: %s\n' "$*" >&2
@@ -30,7 +34,31 @@ installed() {
     == installed ]]
 }
 
+# install PACKAGE... from Debian; says that it does.
+install() {
+  echo "About to install from Debian (lists: ${lists}): $*"
+  if [[ ${EUID} -ne 0 ]]; then
+    command -v sudo >/dev/null || fail "installing needs root: run as root, or" \
+      "install sudo, or run: apt-get install $*"
+    as_root=(sudo)
+  fi
+  # Debian starts a service as soon as it is installed (Prometheus among them);
+  # nothing that is wanted here is wanted running.
+  if [[ ! -e "${policy}" ]]; then
+    trap '"${as_root[@]}" rm -f "${policy}"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "${policy}" >/dev/null
+    "${as_root[@]}" chmod 755 "${policy}"
+  fi
+  "${as_root[@]}" apt-get update -qq
+  # --no-upgrade: what is there already stays as it is.
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install \
+    --yes -qq --no-install-recommends --no-upgrade "$@" \
+    -o Dpkg::Use-Pty=0 >/dev/null
+  echo "Installed."
+}
+
 [[ $# -gt 0 ]] || fail "usage: deploy/install_packages.sh LIST..."
+readonly lists="$*"
 command -v apt-get >/dev/null || fail "there is no apt-get here; install by" \
   "your own means what stands in ${packages_dir}"
 
@@ -46,26 +74,5 @@ while read -r package; do
     missing+=("${package}")
   fi
 done <<<"${wanted}"
-[[ ${#missing[@]} -gt 0 ]] || exit 0
-
-echo "About to install from Debian (lists: $*): ${missing[*]}"
-as_root=()
-if [[ ${EUID} -ne 0 ]]; then
-  command -v sudo >/dev/null || fail "installing needs root: run as root, or" \
-    "install sudo, or run: apt-get install ${missing[*]}"
-  as_root=(sudo)
-fi
-# Debian starts a service as soon as it is installed (Prometheus among them);
-# nothing that is wanted here is wanted running.
-policy=/usr/sbin/policy-rc.d
-if [[ ! -e "${policy}" ]]; then
-  trap '"${as_root[@]}" rm -f "${policy}"' EXIT
-  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "${policy}" >/dev/null
-  "${as_root[@]}" chmod 755 "${policy}"
-fi
-"${as_root[@]}" apt-get update -qq
-# --no-upgrade: what is there already stays as it is.
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install \
-  --yes -qq --no-install-recommends --no-upgrade "${missing[@]}" \
-  -o Dpkg::Use-Pty=0 >/dev/null
-echo "Installed."
+if [[ ${#missing[@]} -gt 0 ]]; then install "${missing[@]}"; fi
+if [[ " ${lists} " == *" build "* ]]; then "${here}/install_openblas.sh"; fi

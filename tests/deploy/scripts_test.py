@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """deploy/'s scripts say what they do and leave nothing behind.
 
-They run in a copy of deploy/ with stand-ins for apt-get, dpkg-query, cmake and
+They run in a copy of deploy/ with stand-ins for apt, dpkg-query, pip, cmake and
 our two programs, so that every way out can be taken in a moment.
 """
 
@@ -18,6 +18,11 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 ALL_INSTALLED = "printf installed"
+# pip, asked for by `python3 -m pip install … --target FOLDER`.
+PIP = """echo "python3 $*" >>"$EVENTS"
+while [[ $# -gt 0 && "$1" != --target ]]; do shift; done
+mkdir -p "$2" && touch "$2/library"
+"""
 SERVE = """trap 'echo stopped >>"$EVENTS"; exit 0' TERM
 echo "$$" >"$EVENTS"
 echo '{"message":"serving","grpc_address":"127.0.0.1:41","http_address":"127.0.0.1:42"}' >&2
@@ -35,10 +40,13 @@ class ScriptTest(unittest.TestCase):
             "PATH": f"{self.root}/bin:{os.environ['PATH']}",
             "EVENTS": str(self.events),
             "TMPDIR": str(self.root),
+            "BACKPROP_OPENBLAS": "",
         }
         self.stand_in("bin/dpkg-query", ALL_INSTALLED)
         self.stand_in("bin/apt-get", 'echo "apt-get $*" >>"$EVENTS"')
         self.stand_in("bin/sudo", 'exec "$@"')
+        self.stand_in("bin/python3", PIP)
+        self.openblas(installed="0.3.29")
 
     def stand_in(self, name: str, body: str) -> None:
         """Makes an executable of these lines of bash."""
@@ -46,6 +54,11 @@ class ScriptTest(unittest.TestCase):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#!/usr/bin/env bash\n{body}\n")
         path.chmod(0o755)
+
+    def openblas(self, installed: str = "", offered: str = "") -> None:
+        """What the distribution has of it: what pkg-config and what apt says."""
+        self.stand_in("bin/pkg-config", f"[[ -n '{installed}' ]] && echo '{installed}'")
+        self.stand_in("bin/apt-cache", f"printf 'Package: libopenblas-pthread-dev\\nVersion: {offered}\\n'")
 
     def start(self, script: str, *arguments: str) -> subprocess.Popen:
         return subprocess.Popen(
@@ -97,6 +110,102 @@ class InstallPackagesTest(ScriptTest):
         for path in (ROOT / "deploy/packages").iterdir():
             names = [line for line in path.read_text().splitlines() if not line.startswith("#")]
             self.assertEqual(names, sorted(set(names)), path.name)
+
+
+    def test_an_openblas_belongs_to_the_build_alone(self) -> None:
+        self.openblas()
+        self.assertEqual(self.run_script("install_packages.sh", "test", "run").stdout, "")
+        self.assertEqual(self.happened(), [])
+        self.assertIn("OpenBLAS", self.run_script("install_packages.sh", "test", "build").stdout)
+        self.assertIn("pip install", self.happened()[0])
+
+
+class InstallOpenBlasTest(ScriptTest):
+    """What is installed, where and when; which of two a build takes is CMake's to say."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.openblas(installed="0.3.21", offered="0.3.21+ds-4")
+        self.folder = self.root / "build/openblas"
+
+    def install(self, choice: str = "") -> subprocess.CompletedProcess:
+        self.events.unlink(missing_ok=True)
+        self.environment["BACKPROP_OPENBLAS"] = choice
+        return self.run_script("install_openblas.sh")
+
+    def assert_nothing_is_done(self, choice: str = "") -> None:
+        done = self.install(choice)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        self.assertEqual(self.happened(), [])
+
+    def assert_pip_installs(self, choice: str = "") -> None:
+        done = self.install(choice)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("build/openblas", done.stdout)
+        (pip,) = self.happened()
+        for words in ("-m pip install ", " --require-hashes ", f"--requirement {self.root}/deploy/openblas_wheel.txt "):
+            self.assertIn(words, pip)
+        self.assertTrue((self.folder / "library").exists())
+        self.assertEqual([path.name for path in self.folder.parent.iterdir()], ["openblas"])
+
+    def assert_apt_installs(self, done: subprocess.CompletedProcess) -> None:
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(" libopenblas-pthread-dev", self.happened()[-1])
+        self.assertFalse(self.folder.exists())
+
+    def test_where_the_distributions_is_new_enough_nothing_is_done(self) -> None:
+        for version in ("0.3.29", "0.3.30", "0.10.0", "1.0"):
+            self.openblas(installed=version)
+            self.assert_nothing_is_done()
+
+    def test_the_distributions_is_installed_where_it_would_be_new_enough(self) -> None:
+        self.openblas(offered="0.3.29+ds-3")
+        self.stand_in("bin/dpkg-query", "exit 1")
+        self.assert_apt_installs(self.install())
+        self.assertNotIn("pip", " ".join(self.happened()))
+
+    def test_else_the_wheel_is_once(self) -> None:
+        self.assert_pip_installs()
+        self.assert_nothing_is_done()
+        self.assert_nothing_is_done("wheel")
+
+    def test_another_pin_installs_it_anew(self) -> None:
+        self.assert_pip_installs()
+        (self.folder / "of_the_old_one").touch()
+        with (self.root / "deploy/openblas_wheel.txt").open("a") as pins:
+            pins.write("# another\n")
+        self.assert_pip_installs()
+        self.assertFalse((self.folder / "of_the_old_one").exists())
+
+    def test_where_pip_fails_the_distributions_is_installed_and_that_is_said(self) -> None:
+        self.stand_in("bin/python3", f"{PIP}\necho unreachable >&2; exit 1")
+        self.stand_in("bin/dpkg-query", "exit 1")
+        done = self.install()
+        self.assert_apt_installs(done)
+        for words in ("unreachable", "distribution's, version 0.3.21", "twice the time"):
+            self.assertIn(words, done.stderr)
+        self.assertEqual(list(self.folder.parent.iterdir()), [])
+
+    def test_where_the_wheel_is_asked_for_it_is_that_or_nothing(self) -> None:
+        self.openblas(installed="0.3.29")
+        self.assert_pip_installs("wheel")
+        shutil.rmtree(self.folder)
+        self.stand_in("bin/python3", "exit 1")
+        done = self.install("wheel")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("BACKPROP_OPENBLAS asks for it", done.stderr)
+        self.assertFalse(self.folder.exists())
+
+    def test_where_the_distributions_is_asked_for_pip_is_not(self) -> None:
+        self.assert_nothing_is_done("distribution")
+        self.stand_in("bin/dpkg-query", "exit 1")
+        self.assert_apt_installs(self.install("distribution"))
+        self.assertNotIn("pip", " ".join(self.happened()))
+
+    def test_another_choice_is_refused_naming_those_there_are(self) -> None:
+        done = self.install("newest")
+        self.assertEqual((done.returncode, self.happened()), (1, []))
+        self.assertIn("'newest'; use distribution or wheel", done.stderr)
 
 
 class BuildTest(ScriptTest):
