@@ -74,9 +74,9 @@ void Use(const NamedOptimiser& optimiser, Problem& problem) {
 Problem MakeOptimiserProblem(const std::vector<size_t>& sizes,
                              size_t batch_size, DeltaForm form,
                              const NamedOptimiser& optimiser, size_t steps) {
-  const NetworkSpec network = MakeNetwork(
-      {sizes.front(), {sizes.begin() + 1, sizes.end()}},
-      {Activation::kTanh, Activation::kIdentity, Loss::kHalfSquaredError});
+  const NetworkSpec network =
+      MakeNetwork({sizes.front(), {sizes.begin() + 1, sizes.end()}},
+                  {Activation::kTanh, Activation::kIdentity});
   const Layout layout = MakeLayout(network, batch_size, form);
   Random random(5);
   Problem problem{network, layout, {}};

@@ -68,7 +68,7 @@ struct Problem {
 struct Functions {
   Activation hidden;
   Activation output;
-  Loss loss;
+  Loss loss = Loss::kHalfSquaredError;  // as a session has that names none
   // With label smoothing and class weights, where the loss has them.
   bool settings = false;
 };

@@ -80,9 +80,8 @@ TEST(PredictorTest, MoreSamplesThanAPanelHolds) {
   // Wide in the input, in the middle, and at the end.
   for (const Shape& shape :
        {Shape{3000, {2}}, Shape{2, {3000, 2}}, Shape{2, {3, 3000}}}) {
-    const NetworkSpec network = MakeNetwork(
-        shape,
-        {Activation::kTanh, Activation::kIdentity, Loss::kHalfSquaredError});
+    const NetworkSpec network =
+        MakeNetwork(shape, {Activation::kTanh, Activation::kIdentity});
     for (const size_t samples : {1, 21, 22, 100}) {
       const Problem problem =
           MakeProblem(network, MakeLayout(network, 1), 0, samples, 4);
@@ -93,9 +92,8 @@ TEST(PredictorTest, MoreSamplesThanAPanelHolds) {
 }
 
 TEST(PredictorTest, ManySmallSamples) {
-  const NetworkSpec network = MakeNetwork(
-      {1, {1}},
-      {Activation::kTanh, Activation::kSigmoid, Loss::kHalfSquaredError});
+  const NetworkSpec network =
+      MakeNetwork({1, {1}}, {Activation::kTanh, Activation::kSigmoid});
   Predictor predictor;
   CompareWithTwin(predictor,
                   MakeProblem(network, MakeLayout(network, 1), 0, 70'001, 5),
@@ -112,9 +110,8 @@ TEST(PredictorTest, TheBatchSizeOfTrainingMakesNoDifference) {
 }
 
 TEST(PredictorTest, NoSamplesAreFine) {
-  const NetworkSpec network = MakeNetwork(
-      {3, {2}},
-      {Activation::kTanh, Activation::kIdentity, Loss::kHalfSquaredError});
+  const NetworkSpec network =
+      MakeNetwork({3, {2}}, {Activation::kTanh, Activation::kIdentity});
   const Layout layout = MakeLayout(network, 1);
   const std::vector<float> weights(layout.weight_count());
   Predictor predictor;
@@ -123,9 +120,8 @@ TEST(PredictorTest, NoSamplesAreFine) {
 }
 
 TEST(PredictorTest, EvaluationStopsAtASampleWithoutAFiniteError) {
-  const NetworkSpec network = MakeNetwork(
-      {1, {2}},
-      {Activation::kIdentity, Activation::kIdentity, Loss::kHalfSquaredError});
+  const NetworkSpec network =
+      MakeNetwork({1, {2}}, {Activation::kIdentity, Activation::kIdentity});
   const Layout layout = MakeLayout(network, 1);
   const std::vector<float> weights = {2, 0, 0, 0};  // y = (2·x, 0)
   const std::vector<float> targets(8, 0);

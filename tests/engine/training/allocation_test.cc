@@ -145,9 +145,8 @@ TEST(AllocationTest, ASmallerNetworkFindsTheLargerOnesMemory) {
   CountingTrainer<Trainer> trainer;
   const Problem large = Problems().back();
   trainer.Count(large);
-  const NetworkSpec network = MakeNetwork(
-      {7, {6, 5}},
-      {Activation::kTanh, Activation::kIdentity, Loss::kHalfSquaredError});
+  const NetworkSpec network =
+      MakeNetwork({7, {6, 5}}, {Activation::kTanh, Activation::kIdentity});
   const Problem small =
       MakeProblem(network, MakeLayout(network, 2), 0.01F, kSteps, 2);
   EXPECT_EQ(trainer.Count(small), 0u);

@@ -65,9 +65,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, BlockTrainerTest, ::testing::ValuesIn(kShapes),
                          ShapeName);
 
 TEST_P(BlockTrainerTest, TakesStepsOfOneSampleOnly) {
-  const NetworkSpec network = MakeNetwork(
-      GetParam(),
-      {Activation::kTanh, Activation::kIdentity, Loss::kHalfSquaredError});
+  const NetworkSpec network =
+      MakeNetwork(GetParam(), {Activation::kTanh, Activation::kIdentity});
   const Layout one = MakeLayout(network, 1);
   const Layout three = MakeLayout(network, 3);
   const Optimiser optimiser;
@@ -91,9 +90,8 @@ TEST_P(BlockTrainerTest, AWholeRunStaysNearTheTwins) {
 TEST_P(BlockTrainerTest, LargeStepsAreExactToo) {
   std::vector<Problem> problems;
   for (const Activation hidden : {Activation::kSigmoid, Activation::kTanh}) {
-    problems.push_back(ProblemOf(
-        GetParam(), {hidden, Activation::kSigmoid, Loss::kHalfSquaredError},
-        1.0F));
+    problems.push_back(
+        ProblemOf(GetParam(), {hidden, Activation::kSigmoid}, 1.0F));
   }
   ExpectNearTwin(problems, Weights::kSame, {.difference = 0x1p-13, .kink = 0});
 }
@@ -110,10 +108,8 @@ TEST_P(BlockTrainerTest, DeltaRowsReplayToTheSameBits) {
 TEST_P(BlockTrainerTest, ABrokenStepEndsTheRunWhereverItStands) {
   for (const size_t bad : {0, 1, 5, 8, 31, 32, 40, 74}) {
     for (const float rate : {0.005F, 0.5F}) {
-      Problem problem = ProblemOf(
-          GetParam(),
-          {Activation::kTanh, Activation::kTanh, Loss::kHalfSquaredError},
-          rate);
+      Problem problem =
+          ProblemOf(GetParam(), {Activation::kTanh, Activation::kTanh}, rate);
       problem.targets[bad * problem.layout.output_size()] =
           6e19F;  // squared: ∞
       const Results results = TrainInBlocks(problem);
@@ -126,9 +122,7 @@ TEST_P(BlockTrainerTest, ABrokenStepEndsTheRunWhereverItStands) {
 TEST_P(BlockTrainerTest, ABrokenInputEndsTheRunWhereverItStands) {
   for (const size_t bad : {0, 1, 5, 8, 31, 32, 40, 74}) {
     Problem problem = ProblemOf(
-        GetParam(),
-        {Activation::kRelu, Activation::kIdentity, Loss::kHalfSquaredError},
-        0.001F);
+        GetParam(), {Activation::kRelu, Activation::kIdentity}, 0.001F);
     const size_t inputs = problem.layout.input_size();
     for (size_t j = 0; j < inputs; ++j) {
       float& x = problem.inputs[bad * inputs + j];
@@ -141,17 +135,13 @@ TEST_P(BlockTrainerTest, ABrokenInputEndsTheRunWhereverItStands) {
 }
 
 TEST_P(BlockTrainerTest, SameMessagesSameBits) {
-  const Problem problem = ProblemOf(
-      GetParam(),
-      {Activation::kSigmoid, Activation::kSigmoid, Loss::kHalfSquaredError},
-      0.5F);
+  const Problem problem =
+      ProblemOf(GetParam(), {Activation::kSigmoid, Activation::kSigmoid}, 0.5F);
   Trainer trainer;
   const Results once = Train(trainer, problem, {.lengths = {20}});
   for (const Shape& other : kShapes) {  // leaves its traces in the memory
-    Train(trainer, ProblemOf(other,
-                             {Activation::kTanh, Activation::kTanh,
-                              Loss::kHalfSquaredError},
-                             0.1F));
+    Train(trainer,
+          ProblemOf(other, {Activation::kTanh, Activation::kTanh}, 0.1F));
   }
   const Results again = Train(trainer, problem, {.lengths = {20}});
   EXPECT_EQ(Bits(once.weights), Bits(again.weights));

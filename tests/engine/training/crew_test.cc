@@ -31,8 +31,7 @@ class ThreadCrew : public Crew {
 
 Problem LargeProblem(std::vector<size_t> sizes) {
   const NetworkSpec network = MakeNetwork(
-      {300, std::move(sizes)},
-      {Activation::kTanh, Activation::kIdentity, Loss::kHalfSquaredError});
+      {300, std::move(sizes)}, {Activation::kTanh, Activation::kIdentity});
   return MakeProblem(network, MakeLayout(network, 1), 1e-3F, 20, 11);
 }
 

@@ -23,8 +23,8 @@ std::vector<Problem> Problems() {
                              Shape{41, {101, 97, 5}}, Shape{99, {103}}}) {
     for (const Activation hidden :
          {Activation::kSigmoid, Activation::kTanh, Activation::kRelu}) {
-      const NetworkSpec network = MakeNetwork(
-          shape, {hidden, Activation::kIdentity, Loss::kHalfSquaredError});
+      const NetworkSpec network =
+          MakeNetwork(shape, {hidden, Activation::kIdentity});
       for (const size_t batch_size : {1, 3}) {
         problems.push_back(MakeProblem(network, MakeLayout(network, batch_size),
                                        0.02F, 50, seed++));

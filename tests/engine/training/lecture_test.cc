@@ -56,8 +56,7 @@ class LectureNetTest : public ::testing::TestWithParam<DeltaForm> {
  protected:
   LectureNetTest()
       : network_(MakeNetwork({3, {2, 1}},
-                             {Activation::kSigmoid, Activation::kSigmoid,
-                              Loss::kHalfSquaredError})),
+                             {Activation::kSigmoid, Activation::kSigmoid})),
         layout_(MakeLayout(network_, 1, std::array{GetParam(), GetParam()})),
         row_(layout_.delta_row_length()) {
     const InputRows inputs(layout_, kInputs);
@@ -133,9 +132,8 @@ struct Xor {
   static constexpr std::array<float, 8> kInputs = {0, 0, 0, 1, 1, 0, 1, 1};
   static constexpr std::array<float, 4> kTargets = {0, 1, 1, 0};
 
-  NetworkSpec network = MakeNetwork(
-      {2, {3, 1}},
-      {Activation::kSigmoid, Activation::kSigmoid, Loss::kHalfSquaredError});
+  NetworkSpec network =
+      MakeNetwork({2, {3, 1}}, {Activation::kSigmoid, Activation::kSigmoid});
   Layout layout = MakeLayout(network, 1);
   std::vector<float> weights = std::vector<float>(layout.weight_count());
   Trainer trainer;

@@ -136,9 +136,8 @@ TEST(TrainerDeltaTest, NoStepsChangeNothing) {
 TEST(TrainerDeltaTest, SmallFactorsAreSentAsPositiveZero) {
   // Two sigmoid layers so far to the left that a = e^z lies around 2^−60, and
   // so does what a(1 − a) leaves of the signal.
-  const NetworkSpec network = MakeNetwork(
-      {2, {30, 3}},
-      {Activation::kSigmoid, Activation::kIdentity, Loss::kHalfSquaredError});
+  const NetworkSpec network =
+      MakeNetwork({2, {30, 3}}, {Activation::kSigmoid, Activation::kIdentity});
   const DeltaForm factored[] = {DeltaForm::kFactored, DeltaForm::kFactored};
   for (const size_t batch_size : {1, 2}) {
     const Layout layout = MakeLayout(network, batch_size, factored);

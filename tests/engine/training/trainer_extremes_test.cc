@@ -33,10 +33,9 @@ std::span<float> Biases(Problem& problem, size_t k) {
 
 TEST(TrainerExtremesTest, DeadRelusStayAsTheyAreAndTheRestLearns) {
   for (const auto& [form, batch_size] : kEveryForm) {
-    Problem problem =
-        Make(MakeNetwork({4, {5, 2}}, {Activation::kRelu, Activation::kIdentity,
-                                       Loss::kHalfSquaredError}),
-             form, batch_size);
+    Problem problem = Make(
+        MakeNetwork({4, {5, 2}}, {Activation::kRelu, Activation::kIdentity}),
+        form, batch_size);
     std::ranges::fill(Biases(problem, 0), -100.0F);
     Trainer trainer;
     const Results results = Train(trainer, problem);
@@ -56,10 +55,9 @@ TEST(TrainerExtremesTest, DeadRelusStayAsTheyAreAndTheRestLearns) {
 
 TEST(TrainerExtremesTest, ReluHasNoSlopeAtZero) {
   for (const DeltaForm form : kForms) {
-    Problem problem =
-        Make(MakeNetwork({2, {1, 1}}, {Activation::kRelu, Activation::kIdentity,
-                                       Loss::kHalfSquaredError}),
-             form, 1);
+    Problem problem = Make(
+        MakeNetwork({2, {1, 1}}, {Activation::kRelu, Activation::kIdentity}),
+        form, 1);
     problem.weights = {0, 0, 0, 1, 0};  // z of the hidden unit is exactly 0
     Trainer trainer;
     const Results results = Train(trainer, problem);
@@ -75,9 +73,7 @@ TEST(TrainerExtremesTest, SaturatedUnitsAreFlatNotBroken) {
     for (const DeltaForm form : kForms) {
       for (const float bias : {-1e4F, -200.0F, -20.0F, 10.0F, 200.0F, 1e4F}) {
         Problem problem =
-            Make(MakeNetwork({4, {5, 3}},
-                             {activation, activation, Loss::kHalfSquaredError}),
-                 form, 1);
+            Make(MakeNetwork({4, {5, 3}}, {activation, activation}), form, 1);
         std::ranges::fill(Biases(problem, 0), bias);
         ExpectNearTwin({problem}, Weights::kSame,
                        {.difference = 0x1p-17, .kink = 1e-5});
@@ -129,10 +125,9 @@ TEST(TrainerExtremesTest, InputsOfAllSizesMeet) {
 }
 
 TEST(TrainerExtremesTest, SubnormalWeightsAreKept) {
-  Problem problem =
-      Make(MakeNetwork({3, {2}}, {Activation::kIdentity, Activation::kIdentity,
-                                  Loss::kHalfSquaredError}),
-           DeltaForm::kFactored, 1);
+  Problem problem = Make(
+      MakeNetwork({3, {2}}, {Activation::kIdentity, Activation::kIdentity}),
+      DeltaForm::kFactored, 1);
   std::ranges::fill(problem.inputs, 0.0F);
   std::ranges::fill(problem.targets, 0.0F);
   problem.weights = {0x1p-149F, 0x1.8p-127F, -0x1p-140F, -0x1p-149F,
@@ -147,10 +142,9 @@ TEST(TrainerExtremesTest, SubnormalWeightsAreKept) {
 // pass, but cancel out: DENSE layers are then looked at number by number, and
 // the run goes on with the next step's rate and sample weights.
 TEST(TrainerExtremesTest, AStepThatMustBeLookedAtDoesNotDisturbTheNextOnes) {
-  Problem problem =
-      Make(MakeNetwork({1, {1}}, {Activation::kIdentity, Activation::kIdentity,
-                                  Loss::kHalfSquaredError}),
-           DeltaForm::kDense, 2);
+  Problem problem = Make(
+      MakeNetwork({1, {1}}, {Activation::kIdentity, Activation::kIdentity}),
+      DeltaForm::kDense, 2);
   problem.weights = {0, 0};
   const size_t looked_at = 3;
   for (size_t t = 0; t < looked_at; ++t) {  // change nothing

@@ -36,16 +36,14 @@ class TrainerRefusalTest : public ::testing::TestWithParam<Form> {
   }
 
   Problem MakeDeep(const Shape& shape) const {
-    return Make(MakeNetwork(shape, {Activation::kRelu, Activation::kIdentity,
-                                    Loss::kHalfSquaredError}),
+    return Make(MakeNetwork(shape, {Activation::kRelu, Activation::kIdentity}),
                 kSteps);
   }
 
   // One step.
   Problem MakeSmall(const Shape& shape, Activation hidden,
                     Activation output) const {
-    return Make(MakeNetwork(shape, {hidden, output, Loss::kHalfSquaredError}),
-                1);
+    return Make(MakeNetwork(shape, {hidden, output}), 1);
   }
 
   // One weight, one bias, identity, all numbers 0.
