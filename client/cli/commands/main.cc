@@ -128,6 +128,7 @@ int Main(int argc, char** argv) {
   AddWatchCommand(app, flags, action);
   AddWeightsCommand(app, flags, action);
   AddServerCommand(app, flags, action);
+  AddBenchCommand(app, flags, action);
   const absl::StatusOr<bool> go_on = app.Parse(argc, argv);
   if (go_on.ok() && !*go_on) return 0;
   absl::Status status;

@@ -11,11 +11,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/message_json.h"
+#include "client/cli/commands/server_text.h"
 #include "client/cli/flags/command.h"
 #include "client/cli/flags/name_table.h"
 #include "client/cli/text/number_text.h"
 #include "client/cli/text/settings_text.h"
-#include "client/cli/text/time_text.h"
 #include "client/cpp/readable_text.h"
 #include "client/cpp/training_client.h"
 
@@ -38,16 +38,7 @@ void AddLimits(const v1::ServerLimits& limits, Settings* settings) {
 
 std::string ServerText(const std::string& address,
                        const v1::GetServerInfoResponse& server) {
-  const v1::ComputeInfo& compute = server.compute();
-  Settings settings = {
-      {"address", address},
-      {"version", server.version()},
-      {"gRPC", server.grpc_version()},
-      {"started", TimeText(server.start_time().seconds(), kWholeMoment)},
-      {"compute threads", Grouped(compute.threads())},
-      {"vector instructions", compute.instruction_set()},
-      {"matrix products", compute.blas()},
-      {"kernels for", compute.blas_kernels()}};
+  Settings settings = ServerSettings(address, server);
   AddLimits(server.limits(), &settings);
   return ReadableText(SettingsText(settings));
 }

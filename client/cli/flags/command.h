@@ -38,6 +38,7 @@ void AddSessionCommand(Command& app, const GlobalFlags& flags, Action& action);
 void AddWeightsCommand(Command& app, const GlobalFlags& flags, Action& action);
 void AddWatchCommand(Command& app, const GlobalFlags& flags, Action& action);
 void AddServerCommand(Command& app, const GlobalFlags& flags, Action& action);
+void AddBenchCommand(Command& app, const GlobalFlags& flags, Action& action);
 
 // The positional argument that names a session; --session does as well.
 void AddSessionId(Command& command, std::string* session_id);

@@ -108,6 +108,7 @@ class ServedTest(CommandTest):
     """Gives each class of tests a server of its own."""
 
     server: subprocess.Popen
+    http_address: str  # of the server's metrics
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -124,6 +125,7 @@ class ServedTest(CommandTest):
             entry = json.loads(line)
             if entry["message"] == "serving":
                 cls.address = entry["grpc_address"]
+                cls.http_address = entry["http_address"]
                 return
         raise RuntimeError("backpropd did not serve")
 

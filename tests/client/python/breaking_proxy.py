@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TCP proxy on the loopback that cuts every connection when it is told."""
+"""A TCP proxy on the loopback that counts bytes, and cuts every connection when it is told."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ class BreakingProxy:
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []  # guarded by _lock
+        self._bytes = {"up": 0, "down": 0}  # guarded by _lock
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def forwarded(self) -> tuple[int, int]:
+        """How many bytes went to the target so far, and how many came from it."""
+        with self._lock:
+            return self._bytes["up"], self._bytes["down"]
 
     def cut(self) -> None:
         """Ends the present connections, without a word."""
@@ -45,12 +51,14 @@ class BreakingProxy:
                     each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with self._lock:
                     self._sockets += [ours, theirs]
-                threading.Thread(target=self._forward, args=(ours, theirs), daemon=True).start()
-                threading.Thread(target=self._forward, args=(theirs, ours), daemon=True).start()
+                threading.Thread(target=self._forward, args=(ours, theirs, "up"), daemon=True).start()
+                threading.Thread(target=self._forward, args=(theirs, ours, "down"), daemon=True).start()
 
-    def _forward(self, source: socket.socket, sink: socket.socket) -> None:
+    def _forward(self, source: socket.socket, sink: socket.socket, way: str) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                with self._lock:
+                    self._bytes[way] += len(data)
                 sink.sendall(data)
         for each in (source, sink):
             with contextlib.suppress(OSError):
