@@ -145,6 +145,11 @@ class ThroughProxy:
         ended = json.loads(said.splitlines()[-1])
         self.assertEqual((watch.returncode, ended["reason"], ended["step"]), (0, "session deleted", 1200), errors)
 
+    def test_a_server_is_measured_through_it(self) -> None:
+        *_, done = self.objects("bench", "--seconds", "1", "--input-size", "8")
+        self.assertEqual(done["rows"], 6)
+        self.assertEqual(self.sessions(), [])
+
     def large_data(self) -> tuple[str, ...]:
         """Images of 3 MB, which travel in one stream: above nginx's default of 1 MB a request."""
         pixels, labels = images(3000)
