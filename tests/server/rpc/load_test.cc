@@ -69,7 +69,10 @@ TEST_F(LoadTest, AThousandSessionsTrainAtOnce) {
             steps += static_cast<size_t>(answer->errors_size());
           }
         }
-        EXPECT_TRUE(calls[i]->Finish().ok());
+        const grpc::Status status = calls[i]->Finish();
+        EXPECT_TRUE(status.ok())
+            << "connection " << t << ", call " << i << ": code "
+            << status.error_code() << ", " << status.error_message();
       }
     });
   }
