@@ -78,7 +78,7 @@ install_openblas.sh: pip could not install OpenBLAS from PyPI (above it says
 why). Going on with the distribution's, version $(installed_version). It does not know
 processors newer than itself and gives them older ones' kernels: forward and
 backward passes then take up to twice the time, and some processors have been
-reported to compute wrongly with it.
+reported to compute wrongly with it (backpropd looks when it starts).
 END
     fi
     ;;

@@ -43,14 +43,14 @@ int FailedToStart(const absl::Status& status) {
 
 void WarnOf(const std::vector<backprop::StrayVariable>& strays) {
   for (const backprop::StrayVariable& stray : strays) {
-    backprop::Log(backprop::LogLevel::kWarning,
-                  stray.nearest.empty()
-                      ? "environment variable sets nothing: backpropd --help "
-                        "lists what can be set"
-                      : "environment variable sets nothing: is the nearest "
-                        "one meant?",
-                  {{"variable", std::string_view(stray.name)},
-                   {"nearest", std::string_view(stray.nearest)}});
+    backprop::Log(
+        backprop::LogLevel::kWarning,
+        stray.nearest.empty()
+            ? "environment variable sets nothing: backpropd --help "
+              "lists what can be set"
+            : "environment variable sets nothing: is the nearest "
+              "one meant?",
+        {{"variable", View(stray.name)}, {"nearest", View(stray.nearest)}});
   }
 }
 
@@ -72,10 +72,14 @@ int Serve(const backprop::ServerOptions& options, const sigset_t& signals) {
       options.http_address, metrics,
       [running = server->get()] { return running->ready(); });
   if (!http.ok()) return FailedToStart(http.status());
+  const backprop::ComputeLabels& labels = (*server)->compute_labels();
   Log(LogLevel::kInfo, "serving",
       {{"version", std::string_view(BACKPROP_VERSION)},
-       {"grpc_address", std::string_view((*server)->grpc_address())},
-       {"http_address", std::string_view((*http)->address())}});
+       {"blas", View(labels.blas)},
+       {"blas_kernels", View(labels.blas_kernels)},
+       {"instruction_set", View(labels.instruction_set)},
+       {"grpc_address", View((*server)->grpc_address())},
+       {"http_address", View((*http)->address())}});
 
   const int signal = WaitForSignal(signals);
   Log(LogLevel::kInfo, "draining",

@@ -11,6 +11,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "backprop/v1/training_service.grpc.pb.h"
+#include "engine/kernels/blas.h"
+#include "engine/kernels/blas_check.h"
+#include "engine/kernels/instruction_set.h"
 #include "grpc/health/v1/health.pb.h"
 #include "grpc/reflection/v1/reflection.pb.h"
 #include "grpc/reflection/v1alpha/reflection.pb.h"
@@ -73,6 +76,12 @@ std::vector<std::string> ReflectedServices() {
           ServiceBeside<grpc::reflection::v1alpha::ServerReflectionRequest>()};
 }
 
+ComputeLabels LabelsOfThisProcess() {
+  return {.blas = std::string(blas::Version()),
+          .blas_kernels = std::string(blas::CoreName()),
+          .instruction_set = std::string(InstructionSet())};
+}
+
 }  // namespace
 
 // In the order of construction: what stands above outlives what stands below.
@@ -89,6 +98,7 @@ struct Server::State {
         reflection_v1alpha(MakeReflectionV1AlphaService(ReflectedServices())) {}
 
   const ServerOptions options;
+  const ComputeLabels compute_labels = LabelsOfThisProcess();
   SessionTable sessions;
   OpenStreams streams;
   ServiceContext context;
@@ -114,7 +124,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     return absl::InvalidArgumentError(
         absl::StrCat("--grpc-address: ", address.status().message()));
   }
+  if (absl::Status status = CheckBlas(); !status.ok()) return status;
   auto state = std::make_unique<State>(options, *metrics);
+  metrics->DescribeBuild(state->compute_labels);
 
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
@@ -147,6 +159,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
 Server::~Server() { state_->Drain(seconds(0)); }
 
 const std::string& Server::grpc_address() const { return state_->address; }
+
+const ComputeLabels& Server::compute_labels() const {
+  return state_->compute_labels;
+}
 
 bool Server::ready() const { return state_->ready; }
 

@@ -19,7 +19,8 @@ namespace backprop {
 class Server {
  public:
   // Listens and serves when it returns. Fails with a message that names the
-  // flag. metrics must outlive the server.
+  // flag; and where OpenBLAS computes wrongly on this machine (CheckBlas).
+  // metrics must outlive the server.
   static absl::StatusOr<std::unique_ptr<Server>> Start(
       const ServerOptions& options, Metrics* metrics);
 
@@ -28,6 +29,9 @@ class Server {
 
   // host:port with the actual port.
   const std::string& grpc_address() const;
+
+  // With what it computes; the metrics' build_info says the same.
+  const ComputeLabels& compute_labels() const;
 
   // Whether new work is welcome: true from Start to Drain. Any thread.
   bool ready() const;

@@ -35,6 +35,11 @@ void Multiply(size_t m, size_t n, size_t k, float alpha, Operand a, Operand b,
 
 std::string_view Config() { return openblas_get_config(); }
 
+std::string_view Version() {
+  const std::string_view config = Config();
+  return config.substr(0, config.find(' ', config.find(' ') + 1));
+}
+
 std::string_view CoreName() { return openblas_get_corename(); }
 
 bool TakesSmallAsTheyLie() {

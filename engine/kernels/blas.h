@@ -34,6 +34,9 @@ void Multiply(size_t m, size_t n, size_t k, float alpha, Operand a, Operand b,
 // OpenBLAS's version and how it was built, in its own words. For people.
 std::string_view Config();
 
+// Of that the version alone: "OpenBLAS 0.3.34".
+std::string_view Version();
+
 // The type of CPU whose kernels OpenBLAS has chosen at start-up: "SkylakeX".
 // What products round to depends on it.
 std::string_view CoreName();

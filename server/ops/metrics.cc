@@ -262,15 +262,21 @@ Metrics::Metrics() : state_(std::make_unique<State>()) {
     count(std::string(reason.name));
   }
   count(kOtherReason);
+}
+
+Metrics::~Metrics() = default;
+
+void Metrics::DescribeBuild(const ComputeLabels& labels) {
   state_->all
       .MakeGauge("backprop_build_info", "Always 1; what this server is.",
                  {{"version", BACKPROP_VERSION},
                   {"grpc", BACKPROP_GRPC_VERSION},
-                  {"compiler", CompilerName()}})
+                  {"compiler", CompilerName()},
+                  {"blas", labels.blas},
+                  {"blas_kernels", labels.blas_kernels},
+                  {"instruction_set", labels.instruction_set}})
       .Set(1);
 }
-
-Metrics::~Metrics() = default;
 
 void Metrics::RecordTurn(const TurnRecord& turn) {
   if (turn.errors.empty()) return;

@@ -24,6 +24,13 @@ struct TurnRecord {
   double seconds = 0;  // from the turn's first step to its last
 };
 
+// With what a server computes, as text for people.
+struct ComputeLabels {
+  std::string blas;             // "OpenBLAS 0.3.34"
+  std::string blas_kernels;     // the type of CPU that its kernels are for
+  std::string instruction_set;  // of our own loops
+};
+
 // All methods may be called from any thread.
 class Metrics {
  public:
@@ -33,6 +40,9 @@ class Metrics {
   ~Metrics();
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
+
+  // What the server is; shown from then on. Called once.
+  void DescribeBuild(const ComputeLabels& labels);
 
   // Training. Called once a turn, not once a step.
   void RecordTurn(const TurnRecord& turn);

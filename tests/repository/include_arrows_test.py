@@ -55,7 +55,7 @@ ROOMS: Mapping[str, str] = {
     "server/translation": f"server/sessions protobuf {ENGINE}",
     "server/calls": f"server/translation server/sessions server/ops server/options protobuf {ENGINE}",
     "server/rpc": f"server/mutex server/calls server/translation server/sessions server/ops server/options protobuf grpc {ENGINE}",
-    "server/server": "server/rpc server/calls server/sessions server/ops server/options protobuf grpc",
+    "server/server": "server/rpc server/calls server/sessions server/ops server/options engine/kernels protobuf grpc",
     "server/main": "server/server server/ops server/options",
     "client/cpp": "engine/contract protobuf grpc",
     "client/cli/commands": "client/cli/run client/cli/data client/cli/flags client/cli/text client/cpp protobuf grpc json",

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstdint>
 #include <set>
+#include <sstream>
+#include <string>
 #include <thread>
 
 #include "engine/kernels/blas.h"
@@ -25,13 +27,23 @@ class GetServerInfoTest : public ServiceTest {
   }
 };
 
-TEST_F(GetServerInfoTest, VersionsAreThoseOfTheMetrics) {
+TEST_F(GetServerInfoTest, VersionsAndKernelsAreThoseOfTheMetrics) {
   const v1::GetServerInfoResponse info = Info();
   EXPECT_NE(info.version(), "");
   EXPECT_NE(info.grpc_version(), "");
   const std::string metrics = MetricsText();
   EXPECT_THAT(metrics, HasSubstr("version=\"" + info.version() + "\""));
   EXPECT_THAT(metrics, HasSubstr("grpc=\"" + info.grpc_version() + "\""));
+  const v1::ComputeInfo& compute = info.compute();
+  EXPECT_THAT(metrics,
+              HasSubstr("blas_kernels=\"" + compute.blas_kernels() + "\""));
+  EXPECT_THAT(metrics, HasSubstr("instruction_set=\"" +
+                                 compute.instruction_set() + "\""));
+  // Of OpenBLAS's words about itself its name and version.
+  std::istringstream words(compute.blas());
+  std::string name, version;
+  words >> name >> version;
+  EXPECT_THAT(metrics, HasSubstr("blas=\"" + name + " " + version + "\""));
 }
 
 TEST_F(GetServerInfoTest, TellsWithWhatItComputes) {

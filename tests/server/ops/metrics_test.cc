@@ -192,7 +192,10 @@ TEST(MetricsTest, ThreadsLoseNoCount) {
 }
 
 TEST(MetricsTest, ProcessAndBuildAreDescribed) {
-  const Metrics metrics;
+  Metrics metrics;
+  metrics.DescribeBuild({.blas = "OpenBLAS 1.2.3",
+                         .blas_kernels = "Abacus",
+                         .instruction_set = "BEADS"});
   for (const char* name :
        {"process_cpu_seconds_total", "process_resident_memory_bytes",
         "process_virtual_memory_bytes", "process_open_fds", "process_max_fds",
@@ -204,6 +207,9 @@ TEST(MetricsTest, ProcessAndBuildAreDescribed) {
   EXPECT_THAT(text, HasSubstr("version=\"" BACKPROP_VERSION "\""));
   EXPECT_THAT(text, HasSubstr("grpc=\"1."));
   EXPECT_THAT(text, HasSubstr("compiler=\""));
+  EXPECT_THAT(text, HasSubstr("blas=\"OpenBLAS 1.2.3\""));
+  EXPECT_THAT(text, HasSubstr("blas_kernels=\"Abacus\""));
+  EXPECT_THAT(text, HasSubstr("instruction_set=\"BEADS\""));
 }
 
 TEST(MetricsTest, PromtoolFindsNothingToSay) {
