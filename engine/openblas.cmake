@@ -9,6 +9,7 @@
 # new enough; else the wheel; else the distribution's all the same. The first
 # configuration takes BACKPROP_OPENBLAS from the environment too.
 #
+# BACKPROP_OPENBLAS_CURRENT: whether it is new enough.
 # BACKPROP_OPENBLAS_WHEEL: whether it is the wheel, then with
 # BACKPROP_OPENBLAS_LIBRARY and BACKPROP_OPENBLAS_LICENCE, which are installed
 # with what links it.
@@ -52,6 +53,7 @@ if(openblas_choice STREQUAL "wheel")
       ${function}=scipy_${function})
   endforeach()
   set(BACKPROP_OPENBLAS_WHEEL TRUE)
+  set(BACKPROP_OPENBLAS_CURRENT TRUE)
   set(BACKPROP_OPENBLAS_LIBRARY "${OpenBLAS_LIBRARIES}")
   file(GLOB BACKPROP_OPENBLAS_LICENCE
     "${openblas_root}/build/openblas/*.dist-info/licenses/LICENSE.txt")
@@ -66,7 +68,11 @@ else()
   target_link_libraries(backprop_openblas INTERFACE PkgConfig::DISTRIBUTION_OPENBLAS)
   set(BACKPROP_OPENBLAS_WHEEL FALSE)
   message(STATUS "OpenBLAS: ${DISTRIBUTION_OPENBLAS_VERSION}, the distribution's")
-  if(DISTRIBUTION_OPENBLAS_VERSION VERSION_LESS openblas_oldest AND BACKPROP_OPENBLAS STREQUAL "")
+  set(BACKPROP_OPENBLAS_CURRENT TRUE)
+  if(DISTRIBUTION_OPENBLAS_VERSION VERSION_LESS openblas_oldest)
+    set(BACKPROP_OPENBLAS_CURRENT FALSE)
+  endif()
+  if(NOT BACKPROP_OPENBLAS_CURRENT AND BACKPROP_OPENBLAS STREQUAL "")
     message(WARNING "OpenBLAS ${DISTRIBUTION_OPENBLAS_VERSION} is older than "
       "${openblas_oldest}: newer processors get the kernels of older ones, with "
       "which forward and backward passes take up to twice the time. "

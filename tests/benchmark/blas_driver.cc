@@ -122,7 +122,7 @@ std::optional<double> Measure(const Question& question) {
 }  // namespace
 }  // namespace backprop::testing
 
-int main() {
+int main(int /*argc*/, char** argv) {
   openblas_set_num_threads(1);
-  return backprop::testing::AnswerQuestions(backprop::testing::Measure);
+  return backprop::testing::AnswerQuestions(argv, backprop::testing::Measure);
 }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "tests/benchmark/figures.h"
+#include "tests/benchmark/own_kernels.h"
 #include "tests/benchmark/remote.h"
 
 namespace backprop::testing {
@@ -220,6 +221,7 @@ std::vector<Figure> Measure(const std::string& backpropd) {
 
 int main(int argc, char** argv) {
   using namespace backprop::testing;  // NOLINT(google-build-using-namespace)
+  LetOpenBlasChoose(argv);
   CLI::App app("Ten thousand sessions, two thousand streams.");
   std::string backpropd;
   std::string json;

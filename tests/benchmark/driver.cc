@@ -9,6 +9,8 @@
 #include <random>
 #include <sstream>
 
+#include "tests/benchmark/own_kernels.h"
+
 namespace backprop::testing {
 namespace {
 
@@ -78,8 +80,14 @@ double SamplesPerSecond(const Question& question, size_t samples,
 }
 
 int AnswerQuestions(
+    char** argv,
     const std::function<std::optional<double>(const Question&)>& measure) {
+  LetOpenBlasChoose(argv);
   for (std::string line; std::getline(std::cin, line);) {
+    if (line == "kernels") {
+      std::cout << OpenBlasKernels() << std::endl;
+      continue;
+    }
     const auto question = Parse(line);
     if (!question) {
       std::cerr << "not a question: " << line << "\n";

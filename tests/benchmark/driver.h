@@ -6,6 +6,9 @@
 //
 //   asked:    784-128-10 1 sgd 0.5      network, batch size, optimiser, seconds
 //   answered: 208000.0                  samples/s; "none" if it cannot do that
+//
+// Those that compute with OpenBLAS are asked "kernels" too, and answer with its
+// version and its kernels' type of CPU.
 #ifndef BACKPROP_TESTS_BENCHMARK_DRIVER_H_
 #define BACKPROP_TESTS_BENCHMARK_DRIVER_H_
 
@@ -47,8 +50,10 @@ float RateFor(const Question& question);
 double SamplesPerSecond(const Question& question, size_t samples,
                         const std::function<void()>& train);
 
-// Reads questions from standard input until it ends; writes the answers.
+// Reads questions from standard input until it ends; writes the answers. argv:
+// main's, as LetOpenBlasChoose has it.
 int AnswerQuestions(
+    char** argv,
     const std::function<std::optional<double>(const Question&)>& measure);
 
 }  // namespace backprop::testing

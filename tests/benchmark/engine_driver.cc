@@ -96,6 +96,6 @@ std::optional<double> Measure(const Question& question) {
 }  // namespace
 }  // namespace backprop::testing
 
-int main() {
-  return backprop::testing::AnswerQuestions(backprop::testing::Measure);
+int main(int /*argc*/, char** argv) {
+  return backprop::testing::AnswerQuestions(argv, backprop::testing::Measure);
 }

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/benchmark/own_kernels.h"
+
 namespace backprop::testing {
 
 double Median(std::vector<double> values) {
@@ -15,11 +17,14 @@ double Median(std::vector<double> values) {
 
 void Report(const std::vector<Figure>& figures, const std::string& path) {
   nlohmann::json list = nlohmann::json::array();
-  std::printf("%-36s %12s %-10s %-30s %12s %8s\n", "", "value", "unit", "peer",
-              "peer value", "ratio");
+  const std::string kernels = OpenBlasKernels();
+  std::printf("%-36s %12s %-10s %-30s %12s %8s\n", kernels.c_str(), "value",
+              "unit", "peer", "peer value", "ratio");
   for (const Figure& figure : figures) {
-    nlohmann::json entry = {
-        {"name", figure.name}, {"value", figure.value}, {"unit", figure.unit}};
+    nlohmann::json entry = {{"name", figure.name},
+                            {"value", figure.value},
+                            {"unit", figure.unit},
+                            {"kernels", kernels}};
     if (figure.peer.empty()) {
       std::printf("%-36s %12.1f %-10s\n", figure.name.c_str(), figure.value,
                   figure.unit.c_str());

@@ -19,7 +19,8 @@ struct Figure {
 
 double Median(std::vector<double> values);
 
-// Prints a table; writes the rows as a JSON list unless path is empty.
+// Prints a table, headed by OpenBLAS's kernels, which backpropd has too; writes
+// the rows as a JSON list unless path is empty.
 void Report(const std::vector<Figure>& figures, const std::string& path);
 
 }  // namespace backprop::testing

@@ -11,6 +11,7 @@
 #include "engine/kernels/rank_update.h"
 #include "engine/kernels/scratch.h"
 #include "engine/network/activation.h"
+#include "tests/benchmark/own_kernels.h"
 
 namespace backprop::testing {
 namespace {
@@ -117,4 +118,11 @@ BENCHMARK(BM_Sigmoid)->Arg(128)->Arg(512);
 }  // namespace
 }  // namespace backprop::testing
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  backprop::testing::LetOpenBlasChoose(argv);
+  benchmark::AddCustomContext("kernels", backprop::testing::OpenBlasKernels());
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

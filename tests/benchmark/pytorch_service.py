@@ -10,8 +10,15 @@ TrainResponse with message_done set, so that a client can count it, and goes on
 with float32 numbers."""
 
 import json
+import os
 import sys
 from concurrent import futures
+
+# What own_kernels.h took away is meant for an OpenBLAS such as PyTorch's, which
+# reads it when it is loaded.
+for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+    if value := os.environ.get(f"MACHINE_{variable}"):
+        os.environ[variable] = value
 
 import grpc
 import numpy as np

@@ -21,6 +21,7 @@
 #include "engine/training/trainer.h"
 #include "tests/benchmark/byte_stream.h"
 #include "tests/benchmark/figures.h"
+#include "tests/benchmark/own_kernels.h"
 #include "tests/benchmark/remote.h"
 
 namespace backprop::testing {
@@ -308,6 +309,7 @@ void MeasureBytes(const Programs& programs, std::vector<Figure>* figures) {
 
 int main(int argc, char** argv) {
   using namespace backprop::testing;  // NOLINT(google-build-using-namespace)
+  LetOpenBlasChoose(argv);
   CLI::App app("Training over the wire beside what it could cost.");
   Programs programs;
   std::string json;
