@@ -55,6 +55,12 @@ class Driver:
             sys.exit(f"{self._process.args}: ended without an answer")
         return None if answer == "none" else float(answer)
 
+    def kernels(self) -> str:
+        """OpenBLAS's version and the type of CPU that its kernels are for."""
+        assert self._process.stdin and self._process.stdout
+        print("kernels", file=self._process.stdin, flush=True)
+        return self._process.stdout.readline().strip()
+
     def close(self) -> None:
         """Lets the driver end."""
         assert self._process.stdin
@@ -131,13 +137,15 @@ def main() -> None:
     } | {"pytorch": ["/usr/bin/python3", str(pytorch)]}
     drivers = {name: Driver(argv, options.core) for name, argv in commands.items()}
     rows = [row for other in options.others for row in json.loads(other.read_text())]
-    print(f"{'':34} {'value':>12} {'unit':10} {'peer':14} {'peer value':>12} {'ratio':>9}")
+    kernels = drivers["engine"].kernels()
+    print(f"{kernels:34} {'value':>12} {'unit':10} {'peer':14} {'peer value':>12} {'ratio':>9}")
     for batch, optimiser, networks, peers in ROWS:
         for network in networks:
             if options.only not in row_name(network, batch, optimiser):
                 continue
             found = measure_row(drivers, network, batch, optimiser, peers, options.rounds)
             for row in found:
+                row["kernels"] = kernels
                 print_row(row)
             rows += found
     for driver in drivers.values():
