@@ -142,8 +142,10 @@ void Replica::ApplySteps(const ReplicaDelivery& delivery, size_t first,
   rows_.resize(count * row);
   CopyRows(delivery.deltas, first, row, rows_);
   if (delivery.dense) {
-    ApplyDeltas(layout, {.row = rows_, .inputs = {}, .scalars = {}}, count,
-                weights_, {});
+    ApplyDeltas(
+        layout,
+        {.row = rows_, .inputs = {}, .scalars = {}, .number = step_ + 1}, count,
+        weights_, {});
     return;
   }
   scalars_.resize(count * scalar_count_);
@@ -158,7 +160,11 @@ void Replica::ApplySteps(const ReplicaDelivery& delivery, size_t first,
     inputs = std::span(inputs_).subspan(first * ElementsPerStep(),
                                         count * ElementsPerStep());
   }
-  ApplyDeltas(layout, {.row = rows_, .inputs = inputs, .scalars = scalars_},
+  ApplyDeltas(layout,
+              {.row = rows_,
+               .inputs = inputs,
+               .scalars = scalars_,
+               .number = step_ + 1},
               count, weights_, state_);
 }
 

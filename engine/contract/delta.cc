@@ -42,7 +42,7 @@ Factors FactorsOfSteps(const Layout& layout, size_t k, const StepDelta& run,
 void ApplyDelta(const Layout& layout, const StepDelta& step,
                 std::span<float> weights, std::span<float> state,
                 std::span<float> delta, const NextProduct& next) {
-  const Rule rule = layout.rule();
+  const PassSteps by{layout.rule(), step.scalars, step.number};
   const auto matrix = [&](size_t rows, size_t columns, size_t begin) {
     PassTargets targets =
         TargetsAt(layout, weights, state, rows, columns, begin);
@@ -52,7 +52,7 @@ void ApplyDelta(const Layout& layout, const StepDelta& step,
   for (size_t k = 0; k < layout.layers().size(); ++k) {
     const LayerLayout& layer = layout.layers()[k];
     if (layer.form == DeltaForm::kDense) {  // the bias follows W in both
-      RunPass(rules::None::kRule, {},
+      RunPass({rules::None::kRule, {}},
               AsFactors(step.row.data() + layer.delta_begin),
               matrix(1, layer.delta_length, layer.weights_begin));
       continue;
@@ -61,8 +61,8 @@ void ApplyDelta(const Layout& layout, const StepDelta& step,
     PassTargets targets =
         matrix(layer.outputs, layer.inputs, layer.weights_begin);
     if (k == 0) targets.next = next;
-    RunPass(rule, step.scalars, factors, targets);
-    RunPass(rule, step.scalars, BiasFactors(factors),
+    RunPass(by, factors, targets);
+    RunPass(by, BiasFactors(factors),
             matrix(1, layer.outputs, layer.bias_begin));
   }
 }
@@ -80,13 +80,13 @@ void ApplyDeltas(const Layout& layout, const StepDelta& run, size_t steps,
           {run.row.subspan(t * row, row),
            run.inputs.empty() ? run.inputs
                               : run.inputs.subspan(t * input_row, input_row),
-           run.scalars.subspan(t * scalars, scalars)},
+           run.scalars.subspan(t * scalars, scalars), run.number + t},
           weights, state);
     }
     return;
   }
-  const Rule rule = layout.rule();
-  const auto scalar_rows = run.scalars.first(steps * scalars);
+  const PassSteps by{layout.rule(), run.scalars.first(steps * scalars),
+                     run.number};
   const auto matrix = [&](size_t rows, size_t columns, size_t begin) {
     return TargetsAt(layout, weights, state, rows, columns, begin);
   };
@@ -97,14 +97,14 @@ void ApplyDeltas(const Layout& layout, const StepDelta& run, size_t steps,
       Factors factors = AsFactors(run.row.data() + layer.delta_begin);
       factors.a_stride = row;
       factors.samples = steps;
-      RunSteps(rules::None::kRule, {}, factors,
+      RunSteps({rules::None::kRule, {}}, factors,
                matrix(1, layer.delta_length, layer.weights_begin));
       continue;
     }
     const Factors factors = FactorsOfSteps(layout, k, run, steps);
-    RunSteps(rule, scalar_rows, factors,
+    RunSteps(by, factors,
              matrix(layer.outputs, layer.inputs, layer.weights_begin));
-    RunSteps(rule, scalar_rows, BiasFactors(factors),
+    RunSteps(by, BiasFactors(factors),
              matrix(1, layer.outputs, layer.bias_begin));
   }
 }

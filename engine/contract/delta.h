@@ -7,6 +7,7 @@
 #define BACKPROP_ENGINE_CONTRACT_DELTA_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "engine/contract/factors.h"
@@ -31,6 +32,7 @@ struct StepDelta {
                                    // network saw; read only if the first layer
                                    // is FACTORED
   std::span<const float> scalars;  // (layout.scalar_count())
+  uint64_t number;                 // the step's, from 1 on
 };
 
 // w ← fl(w + D) for one step by the layout's rule, and the rule's state with
@@ -52,7 +54,7 @@ void ApplyDelta(const Layout& layout, const StepDelta& step,
 // `steps` steps one after another, with the bits of as many calls of
 // ApplyDelta; faster where steps are of one sample, as weights are then read
 // once for all. run: rows after rows, each as in StepDelta, in the steps'
-// order.
+// order; number is the first step's.
 void ApplyDeltas(const Layout& layout, const StepDelta& run, size_t steps,
                  std::span<float> weights, std::span<float> state);
 

@@ -18,9 +18,8 @@ namespace backprop {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-constexpr float kSmallestMoment = 0x1p-60F;   // of g and m
-constexpr float kSmallestSquare = 0x1p-120F;  // of v, where it decays
-constexpr float kSmallestDelta = 0x1p-100F;   // of D, where weights decay
+constexpr float kSmallestGradient = 0x1p-60F;  // of g, with l2
+constexpr float kSmallestDelta = 0x1p-100F;    // of D, where weights decay
 
 // The scalar row; later names by the rule, see delta.proto (7).
 struct Scalars {
@@ -68,7 +67,7 @@ HWY_INLINE V Regularised(D d, const Scalars& scalars, V g, V w) {
   }
   if (scalars.l2 != 0) {
     g = hn::Add(g, hn::Mul(hn::Set(d, scalars.l2), w));
-    g = ZeroBelow(d, g, kSmallestMoment);
+    g = ZeroBelow(d, g, kSmallestGradient);
   }
   if (scalars.l1 != 0) {
     const V signed_l1 = hn::CopySign(hn::Set(d, scalars.l1), w);
@@ -77,11 +76,10 @@ HWY_INLINE V Regularised(D d, const Scalars& scalars, V g, V w) {
   return g;
 }
 
-// fl(fl(factor·state) + term), 0 where it is small.
+// fl(fl(factor·state) + term)
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE V Decayed(D d, float factor, V state, V term, float smallest) {
-  const V sum = hn::Add(hn::Mul(hn::Set(d, factor), state), term);
-  return ZeroBelow(d, sum, smallest);
+HWY_INLINE V Decayed(D d, float factor, V state, V term) {
+  return hn::Add(hn::Mul(hn::Set(d, factor), state), term);
 }
 
 // by / (√root_of + ε)
@@ -105,14 +103,14 @@ HWY_INLINE V Direction(rules::Sgd, D, const float*, V g, State<V>&) {
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Direction(rules::Momentum, D d, const float* own, V g,
                        State<V>& state) {
-  state.first = Decayed(d, own[0], state.first, g, kSmallestMoment);
+  state.first = Decayed(d, own[0], state.first, g);
   return state.first;
 }
 
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Direction(rules::Nesterov, D d, const float* own, V g,
                        State<V>& state) {
-  state.first = Decayed(d, own[0], state.first, g, kSmallestMoment);
+  state.first = Decayed(d, own[0], state.first, g);
   return hn::Add(g, hn::Mul(hn::Set(d, own[0]), state.first));
 }
 
@@ -126,8 +124,7 @@ HWY_INLINE V Direction(rules::Adagrad, D d, const float* own, V g,
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Direction(rules::RmsProp, D d, const float* own, V g,
                        State<V>& state) {
-  state.first = Decayed(d, own[0], state.first, SquareShare(d, own[1], g),
-                        kSmallestSquare);
+  state.first = Decayed(d, own[0], state.first, SquareShare(d, own[1], g));
   return OverRoot(d, g, state.first, own[2]);
 }
 
@@ -135,9 +132,8 @@ template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Direction(rules::Adam, D d, const float* own, V g,
                        State<V>& state) {
   const V share = hn::Mul(hn::Set(d, own[1]), g);
-  state.first = Decayed(d, own[0], state.first, share, kSmallestMoment);
-  state.second = Decayed(d, own[2], state.second, SquareShare(d, own[3], g),
-                         kSmallestSquare);
+  state.first = Decayed(d, own[0], state.first, share);
+  state.second = Decayed(d, own[2], state.second, SquareShare(d, own[3], g));
   return OverRoot(d, state.first, state.second, own[4]);
 }
 
@@ -147,7 +143,7 @@ HWY_INLINE V Direction(rules::Lion, D d, const float* own, V g,
   const V c = hn::Add(hn::Mul(hn::Set(d, own[0]), state.first),
                       hn::Mul(hn::Set(d, own[1]), g));
   const V share = hn::Mul(hn::Set(d, own[3]), g);
-  state.first = Decayed(d, own[2], state.first, share, kSmallestMoment);
+  state.first = Decayed(d, own[2], state.first, share);
   const V sign = hn::CopySign(hn::Set(d, 1.0F), c);
   return hn::IfThenElseZero(hn::Ne(c, hn::Zero(d)), sign);
 }

@@ -38,18 +38,28 @@ enum class Rule : uint8_t {};
 // What every number of a state vector lies in, whatever the steps were: what
 // |g| ≤ 2^48 and g² ≤ 2^96 make of zero for ever. Within it no step makes a
 // number infinite or NaN (engine/training/step_bounds.cc).
+//
+// smallest: what is smaller in magnitude becomes 0 from time to time
+// (IsFlushStep), before it fades into subnormal numbers, which cost 2 to 10
+// times as much; 0 where nothing fades.
 struct StateRange {
   float least;
   float largest;
+  float smallest = 0;
 };
 // Σ μ^k·g, for Σ μ^k ≤ 1/(1 − μ) ≤ 2^24.
-inline constexpr StateRange kMomentumSum{-0x1p72F, 0x1p72F};
+inline constexpr StateRange kMomentumSum{-0x1p72F, 0x1p72F, 0x1p-60F};
 // A weighted mean of g.
-inline constexpr StateRange kMean{-0x1p48F, 0x1p48F};
+inline constexpr StateRange kMean{-0x1p48F, 0x1p48F, 0x1p-60F};
 // Σ g², which stands still from 2^121 on, where fl(v + 2^96) = v.
 inline constexpr StateRange kSquareSum{0, 0x1p121F};
 // A weighted mean of g².
-inline constexpr StateRange kSquareMean{0, 0x1p96F};
+inline constexpr StateRange kSquareMean{0, 0x1p96F, 0x1p-100F};
+
+// Whether a step ends with a look for state that is too small. Steps are
+// numbered from 1 on.
+inline constexpr uint64_t kFlushPeriod = 64;
+constexpr bool IsFlushStep(uint64_t step) { return step % kFlushPeriod == 0; }
 
 // Upper bounds of |m| and |p| after a step.
 struct Reach {

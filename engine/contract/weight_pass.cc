@@ -113,8 +113,26 @@ void PassRows(const Scalars scalars, const Factors factors,
   }
 }
 
-// Steps whose scalars are at hand at once.
-constexpr size_t kStepsAtOnce = 64;
+// 0 where state is too small, at the end of a step for which IsFlushStep. A
+// pass of its own: once in kFlushPeriod steps it costs nothing.
+template <class R>
+void FlushState(const PassTargets& targets) {
+  const hn::ScalableTag<float> all;
+  const hn::CappedTag<float, 1> one;
+  const size_t size = targets.rows * targets.columns;
+  for (size_t n = 0; n < R::kState.size(); ++n) {
+    const float smallest = R::kState[n].smallest;
+    float* const state = targets.state[n];
+    const auto flush = [&](auto d, size_t at) HWY_ATTR {
+      hn::StoreU(ZeroBelow(d, hn::LoadU(d, state + at), smallest), d,
+                 state + at);
+    };
+    if (smallest == 0) continue;
+    size_t j = 0;
+    for (; j + hn::Lanes(all) <= size; j += hn::Lanes(all)) flush(all, j);
+    for (; j < size; ++j) flush(one, j);
+  }
+}
 
 // One step a sample, for row i and C vectors of columns from j on, which stay
 // in registers with their state. C, so that steps don't wait for the one
@@ -174,18 +192,22 @@ void StepRows(const Scalars* scalars, const Factors factors,
   }
 }
 
+// In parts that end with the steps after which state is flushed.
 template <class R>
-void StepMatrix(const float* rows, size_t count, const Factors& factors,
+void StepMatrix(const PassSteps& steps, const Factors& factors,
                 const PassTargets& targets) {
-  Scalars scalars[kStepsAtOnce];
-  for (size_t s = 0; s < factors.samples; s += kStepsAtOnce) {
-    Factors part = factors;
-    part.u += s * factors.u_stride;
-    part.a += s * factors.a_stride;
-    part.samples = std::min(kStepsAtOnce, factors.samples - s);
+  Scalars scalars[kFlushPeriod];
+  Factors part = factors;
+  const size_t count = steps.scalars.size() / factors.samples;
+  for (size_t s = 0; s < factors.samples; s += part.samples) {
+    part.u = factors.u + s * factors.u_stride;
+    part.a = factors.a + s * factors.a_stride;
+    part.samples =
+        std::min(factors.samples - s,
+                 kFlushPeriod - (steps.first + s - 1) % kFlushPeriod);
     bool regularise = false;
     for (size_t t = 0; t < part.samples; ++t) {
-      scalars[t] = Scalars::Of(rows + (s + t) * count, count);
+      scalars[t] = Scalars::Of(steps.scalars.data() + (s + t) * count, count);
       regularise = regularise || scalars[t].Regularise();
     }
     if (regularise) {
@@ -193,6 +215,7 @@ void StepMatrix(const float* rows, size_t count, const Factors& factors,
     } else {
       StepRows<R, false>(scalars, part, targets);
     }
+    if (IsFlushStep(steps.first + s + part.samples - 1)) FlushState<R>(targets);
   }
 }
 
@@ -211,22 +234,24 @@ void RunProduct(const float* weights, size_t rows, size_t columns,
   }
 }
 
-void RunPass(Rule rule, const float* scalar_row, size_t scalar_count,
-             const Factors& factors, const PassTargets& targets) {
-  const Scalars scalars = Scalars::Of(scalar_row, scalar_count);
-  ForRule(rule, [&](auto r) HWY_ATTR {
+void RunPass(const PassSteps& step, const Factors& factors,
+             const PassTargets& targets) {
+  const Scalars scalars = Scalars::Of(step.scalars.data(), step.scalars.size());
+  ForRule(step.rule, [&](auto r) HWY_ATTR {
     if (scalars.Regularise()) {
       PassRows<decltype(r), true>(scalars, factors, targets);
     } else {
       PassRows<decltype(r), false>(scalars, factors, targets);
     }
+    if (IsFlushStep(step.first)) FlushState<decltype(r)>(targets);
   });
 }
 
-void RunSteps(Rule rule, const float* rows, size_t count,
-              const Factors& factors, const PassTargets& targets) {
-  ForRule(rule, [&](auto r) HWY_ATTR {
-    StepMatrix<decltype(r)>(rows, count, factors, targets);
+void RunSteps(const PassSteps& steps, const Factors& factors,
+              const PassTargets& targets) {
+  if (factors.samples == 0) return;
+  ForRule(steps.rule, [&](auto r) HWY_ATTR {
+    StepMatrix<decltype(r)>(steps, factors, targets);
   });
 }
 
@@ -241,10 +266,9 @@ HWY_EXPORT(RunPass);
 HWY_EXPORT(RunProduct);
 HWY_EXPORT(RunSteps);
 
-void RunPass(Rule rule, std::span<const float> scalars, const Factors& factors,
+void RunPass(const PassSteps& step, const Factors& factors,
              const PassTargets& targets) {
-  HWY_DYNAMIC_DISPATCH(RunPass)
-  (rule, scalars.data(), scalars.size(), factors, targets);
+  HWY_DYNAMIC_DISPATCH(RunPass)(step, factors, targets);
 }
 
 void RunProduct(const float* weights, size_t rows, size_t columns,
@@ -252,23 +276,20 @@ void RunProduct(const float* weights, size_t rows, size_t columns,
   HWY_DYNAMIC_DISPATCH(RunProduct)(weights, rows, columns, next);
 }
 
-void RunSteps(Rule rule, std::span<const float> scalars, const Factors& factors,
+void RunSteps(const PassSteps& steps, const Factors& factors,
               const PassTargets& targets) {
-  const size_t count =
-      factors.samples == 0 ? 0 : scalars.size() / factors.samples;
-  HWY_DYNAMIC_DISPATCH(RunSteps)
-  (rule, scalars.data(), count, factors, targets);
+  HWY_DYNAMIC_DISPATCH(RunSteps)(steps, factors, targets);
 }
 
-void GradientToDelta(Rule rule, std::span<const float> scalars,
-                     const WeightRun& run, std::span<float> g) {
+void GradientToDelta(const PassSteps& step, const WeightRun& run,
+                     std::span<float> g) {
   PassTargets targets{1, g.size(), run.weights.data()};
   for (size_t i = 0; i < kMostStates; ++i) {
     targets.state[i] = run.state[i].data();
   }
   targets.delta = g.data();
   targets.add = false;
-  RunPass(rule, scalars, AsFactors(g.data()), targets);
+  RunPass(step, AsFactors(g.data()), targets);
 }
 
 }  // namespace backprop

@@ -28,15 +28,22 @@ struct PassTargets {
   NextProduct next = {};
 };
 
-// scalars: (scalar_count) of the rule; empty with None.
-void RunPass(Rule rule, std::span<const float> scalars, const Factors& factors,
+// The steps that a pass does.
+struct PassSteps {
+  Rule rule;
+  std::span<const float> scalars;  // (steps, scalar_count) of the rule; empty
+                                   // with None
+  uint64_t first = 1;              // number of the first; not read with None
+};
+
+// One step.
+void RunPass(const PassSteps& step, const Factors& factors,
              const PassTargets& targets);
 
 // A step for each sample, in their order, with the bits that as many calls of
-// RunPass would give, but with one read of weights and state.
-// scalars: (factors.samples, scalar_count). Of targets, neither delta nor next
-// may be set, and add must be.
-void RunSteps(Rule rule, std::span<const float> scalars, const Factors& factors,
+// RunPass would give, but with one read of weights and state. Of targets,
+// neither delta nor next may be set, and add must be.
+void RunSteps(const PassSteps& steps, const Factors& factors,
               const PassTargets& targets);
 
 // next.z = W·next.x by itself, with the bits that a pass gives it.
@@ -52,8 +59,8 @@ struct WeightRun {
 
 // One step on the gradient g of a run of weights: updates the state, turns g
 // into D in place. The weights are read but not changed: the caller adds D.
-void GradientToDelta(Rule rule, std::span<const float> scalars,
-                     const WeightRun& run, std::span<float> g);
+void GradientToDelta(const PassSteps& step, const WeightRun& run,
+                     std::span<float> g);
 
 }  // namespace backprop
 

@@ -199,9 +199,10 @@ void BlockLayers::ApplyLayer(size_t k, size_t first, size_t accepted) {
 void BlockLayers::ApplyOptimiser(size_t k, size_t first, size_t accepted) {
   const BlockLayer& layer = layers_[k];
   const LayerLayout& at = training_->layout->layers()[k];
-  const Rule rule = training_->layout->rule();
   const size_t count = training_->layout->scalar_count();
-  const auto scalars = run_->scalars.subspan(first * count, accepted * count);
+  const PassSteps steps{training_->layout->rule(),
+                        run_->scalars.subspan(first * count, accepted * count),
+                        training_->first_step + first};
   const Factors factors{layer.u.data, layer.u.stride, layer.a.data,
                         layer.a.stride, accepted};
   const auto targets = [this](size_t rows, size_t columns, size_t begin) {
@@ -216,8 +217,8 @@ void BlockLayers::ApplyOptimiser(size_t k, size_t first, size_t accepted) {
       WriteDelta(*training_->layout, k, layer.u.From(t), layer.a.From(t),
                  DeltaRowOf(*training_, *run_, first + t));
     }
-    RunSteps(rule, scalars, factors, matrix);
-    RunSteps(rule, scalars, BiasFactors(factors), bias);
+    RunSteps(steps, factors, matrix);
+    RunSteps(steps, BiasFactors(factors), bias);
     return;
   }
   for (size_t t = 0; t < accepted; ++t) {  // D itself is wanted
@@ -225,10 +226,12 @@ void BlockLayers::ApplyOptimiser(size_t k, size_t first, size_t accepted) {
     float* const d = DeltaRowOf(*training_, *run_, first + t) + at.delta_begin;
     PassTargets with_d = matrix;
     with_d.delta = d;
-    RunPass(rule, scalars.subspan(t * count, count), one, with_d);
+    const PassSteps step{steps.rule, steps.scalars.subspan(t * count, count),
+                         steps.first + t};
+    RunPass(step, one, with_d);
     with_d = bias;
     with_d.delta = d + at.outputs * at.inputs;
-    RunPass(rule, scalars.subspan(t * count, count), BiasFactors(one), with_d);
+    RunPass(step, BiasFactors(one), with_d);
   }
 }
 

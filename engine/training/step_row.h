@@ -10,12 +10,13 @@
 //   row.Write();                        // stands for g, or for D
 //   row.Scale(max_norm / row.Norm());   // where it is clipped by norm
 //   … row.Bound() is judged by StepBounds …
-//   row.MakeDense(scalars, weights, state);
+//   row.MakeDense(scalars, number, weights, state);
 //   ApplyDelta(…);                      // D of FACTORED layers, and w + D
 #ifndef BACKPROP_ENGINE_TRAINING_STEP_ROW_H_
 #define BACKPROP_ENGINE_TRAINING_STEP_ROW_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "engine/training/step_signals.h"
@@ -48,10 +49,11 @@ class StepRow {
   double Bound() const;
 
   // Makes D of DENSE layers' g and moves their state on. weights:
-  // (weight_count), read only; state: (state_count, weight_count). Does nothing
+  // (weight_count), read only; state: (state_count, weight_count); number: the
+  // step's. Does nothing
   // with the rule None, where the row stands for D already.
-  void MakeDense(std::span<const float> scalars, std::span<float> weights,
-                 std::span<float> state);
+  void MakeDense(std::span<const float> scalars, uint64_t number,
+                 std::span<float> weights, std::span<float> state);
 
  private:
   const LayerLayout& layer(size_t k) const { return layout_.layers()[k]; }

@@ -141,12 +141,13 @@ bool StepTrainer::ApplyRow(const Training& training, const TrainRun& run,
                      run.state)) {
     return false;
   }
-  step.MakeDense(scalars, run.weights, run.state);
+  const uint64_t number = training.first_step + t;
+  step.MakeDense(scalars, number, run.weights, run.state);
   NextProduct next;
   if (LooksAhead(layout) && t + 1 < run.errors.size()) {
     next = {InputsOf(training, run, t + 1).data(), signals_.first_product()};
   }
-  ApplyDelta(layout, {row, inputs, scalars}, run.weights, run.state,
+  ApplyDelta(layout, {row, inputs, scalars, number}, run.weights, run.state,
              RowOf(run.full_deltas, t, layout.weight_count()), next);
   return true;
 }

@@ -237,7 +237,8 @@ StepDelta StepOf(const Problem& problem, const Results& results, size_t t) {
   const size_t scalars = problem.layout.scalar_count();
   return {std::span(results.deltas).subspan(t * row, row),
           std::span(problem.inputs).subspan(t * inputs, inputs),
-          std::span(results.scalars).subspan(t * scalars, scalars)};
+          std::span(results.scalars).subspan(t * scalars, scalars),
+          problem.first_step + t};
 }
 
 std::vector<std::string> Fields(const std::vector<FieldViolation>& violations) {

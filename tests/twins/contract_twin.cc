@@ -22,12 +22,12 @@ float Direction(TwinRule rule, const float* own, float g, float* state) {
       break;
     case TwinRule::kMomentum: {
       float& m = state[0];
-      m = ZeroBelow(Fl(Fl(own[0] * m) + g), 0x1p-60F);
+      m = Fl(Fl(own[0] * m) + g);
       return m;
     }
     case TwinRule::kNesterov: {
       float& m = state[0];
-      m = ZeroBelow(Fl(Fl(own[0] * m) + g), 0x1p-60F);
+      m = Fl(Fl(own[0] * m) + g);
       return Fl(g + Fl(own[0] * m));
     }
     case TwinRule::kAdagrad: {
@@ -37,25 +37,47 @@ float Direction(TwinRule rule, const float* own, float g, float* state) {
     }
     case TwinRule::kRmsProp: {
       float& v = state[0];
-      v = ZeroBelow(Fl(Fl(own[0] * v) + Fl(own[1] * Fl(g * g))), 0x1p-120F);
+      v = Fl(Fl(own[0] * v) + Fl(own[1] * Fl(g * g)));
       return Fl(g / Fl(Root(v) + own[2]));
     }
     case TwinRule::kAdam: {
       float& m = state[0];
       float& v = state[1];
-      m = ZeroBelow(Fl(Fl(own[0] * m) + Fl(own[1] * g)), 0x1p-60F);
-      v = ZeroBelow(Fl(Fl(own[2] * v) + Fl(own[3] * Fl(g * g))), 0x1p-120F);
+      m = Fl(Fl(own[0] * m) + Fl(own[1] * g));
+      v = Fl(Fl(own[2] * v) + Fl(own[3] * Fl(g * g)));
       return Fl(m / Fl(Root(v) + own[4]));
     }
     case TwinRule::kLion: {
       float& m = state[0];
       const float c = Fl(Fl(own[0] * m) + Fl(own[1] * g));
-      m = ZeroBelow(Fl(Fl(own[2] * m) + Fl(own[3] * g)), 0x1p-60F);
+      m = Fl(Fl(own[2] * m) + Fl(own[3] * g));
       if (c > 0) return 1;
       return c < 0 ? -1.0F : 0.0F;
     }
   }
   return g;
+}
+
+// What ends the steps whose number is a multiple of 64.
+void Flush(TwinRule rule, float* state) {
+  switch (rule) {
+    case TwinRule::kNone:
+    case TwinRule::kSgd:
+    case TwinRule::kAdagrad:
+      return;
+    case TwinRule::kMomentum:
+    case TwinRule::kNesterov:
+    case TwinRule::kLion:
+      state[0] = ZeroBelow(state[0], 0x1p-60F);
+      return;
+    case TwinRule::kRmsProp:
+      state[0] = ZeroBelow(state[0], 0x1p-100F);
+      return;
+    case TwinRule::kAdam:
+      state[0] = ZeroBelow(state[0], 0x1p-60F);
+      state[1] = ZeroBelow(state[1], 0x1p-100F);
+      return;
+  }
 }
 
 // (2) of layer k's weight (i, j), or of its bias i where j is `inputs`.
@@ -84,7 +106,7 @@ float FactoredDelta(const TwinSession& session, const TwinStep& step, float g,
   float own[2] = {};
   for (size_t n = 0; n < vectors; ++n) own[n] = state[n * weights.size() + at];
   const float delta =
-      WeightDelta(session.rule, step.scalars, g, weights[at], own);
+      WeightDelta(session.rule, step.scalars, step.number, g, weights[at], own);
   for (size_t n = 0; n < vectors; ++n) state[n * weights.size() + at] = own[n];
   return delta;
 }
@@ -96,8 +118,8 @@ float Fl(float value) {
   return rounded;
 }
 
-float WeightDelta(TwinRule rule, std::span<const float> scalars, float g,
-                  float w, float* state) {
+float WeightDelta(TwinRule rule, std::span<const float> scalars,
+                  uint64_t number, float g, float w, float* state) {
   const float rate = scalars[0];
   const float l2 = scalars[1];
   const float l1 = scalars[2];
@@ -110,6 +132,7 @@ float WeightDelta(TwinRule rule, std::span<const float> scalars, float g,
   const float p = Direction(rule, &scalars[5], g, state);
   float delta = -Fl(rate * p);
   if (decay != 0) delta = ZeroBelow(Fl(delta - Fl(decay * w)), 0x1p-100F);
+  if (number % 64 == 0) Flush(rule, state);
   return delta;
 }
 

@@ -55,12 +55,13 @@ struct TwinStep {
   std::span<const float> x;        // (batch_size, input_size), what the network
                                    // saw
   std::span<const float> scalars;  // (scalar_count)
+  uint64_t number;                 // from 1 on
 };
 
-// (7) for one weight: returns D. state: the weight's entry of each state
-// vector, in their order; moved on.
-float WeightDelta(TwinRule rule, std::span<const float> scalars, float g,
-                  float w, float* state);
+// (7) for one weight in the step of that number: returns D. state: the weight's
+// entry of each state vector, in their order; moved on.
+float WeightDelta(TwinRule rule, std::span<const float> scalars,
+                  uint64_t number, float g, float w, float* state);
 
 // Takes one step: moves the weights, (weight_count), and of FACTORED layers the
 // state, (state_count, weight_count). Returns D in layout order,

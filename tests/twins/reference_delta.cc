@@ -27,7 +27,10 @@ std::vector<float> ApplyReferenceStep(const Layout& layout,
                                       std::span<float> weights,
                                       std::span<float> state) {
   return TakeStep(TwinSessionOf(layout),
-                  {.row = step.row, .x = step.inputs, .scalars = step.scalars},
+                  {.row = step.row,
+                   .x = step.inputs,
+                   .scalars = step.scalars,
+                   .number = step.number},
                   weights, state);
 }
 

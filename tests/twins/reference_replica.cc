@@ -78,7 +78,8 @@ void ReferenceReplica::Apply(const v1::TrainRequest& request,
         twin_,
         {.row = std::span(deltas).subspan(s * row, row),
          .x = x,
-         .scalars = std::span(scalars).subspan(s * scalar_row, scalar_row)},
+         .scalars = std::span(scalars).subspan(s * scalar_row, scalar_row),
+         .number = step_ + s + 1},
         weights_, state_);
   }
   step_ = response.step();

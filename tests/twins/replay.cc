@@ -62,7 +62,8 @@ std::vector<float> ScalarsOf(const Problem& problem, const LearningRate& rates,
 StepDelta RunOf(const Problem& problem, const Results& results) {
   return {.row = results.deltas,
           .inputs = problem.inputs,
-          .scalars = results.scalars};
+          .scalars = results.scalars,
+          .number = problem.first_step};
 }
 
 }  // namespace

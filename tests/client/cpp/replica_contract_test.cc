@@ -25,7 +25,9 @@ using testing::TwinSession;
 using testing::TwinSessionOf;
 using testing::WithOptimiser;
 
+constexpr size_t kInputs = 12;
 constexpr size_t kSteps = 5;
+constexpr uint64_t kFirstStep = 61;  // state is flushed after step 64
 
 class Numbers {
  public:
@@ -64,7 +66,7 @@ std::vector<float> ScalarRow(const v1::Session& session, bool decays,
 
 v1::Session SessionOf(const Case& test, uint32_t batch_size) {
   // Layer 0 is FACTORED for batches up to 4, layer 1 too, layer 2 is DENSE.
-  v1::Session session = SessionMessage(12, {11, 9, 1}, batch_size);
+  v1::Session session = SessionMessage(kInputs, {11, 9, 1}, batch_size);
   EXPECT_EQ(session.layout().layers(0).delta_form(), v1::DELTA_FORM_FACTORED);
   EXPECT_EQ(session.layout().layers(1).delta_form(), v1::DELTA_FORM_FACTORED);
   EXPECT_EQ(session.layout().layers(2).delta_form(), v1::DELTA_FORM_DENSE);
@@ -79,9 +81,13 @@ class ReplicaContractTest : public ::testing::TestWithParam<Case> {
     const v1::Session session = SessionOf(GetParam(), batch_size);
     const size_t count = session.layout().weight_count();
     Anchor anchor{
-        .step = 3,
+        .step = kFirstStep,
         .weights = numbers_.Draw(count),
         .state = numbers_.Draw(session.layout().state_count() * count, 0.01F)};
+    // Column 0 of the first layer fades: no gradient feeds it.
+    for (size_t i = 0; i < anchor.state.size(); i += kInputs) {
+      anchor.state[i] *= 0x1p-110F;
+    }
     const TwinSession twin = TwinSessionOf(session);
     std::vector<float> weights = anchor.weights;
     std::vector<float> state = anchor.state;
@@ -94,22 +100,27 @@ class ReplicaContractTest : public ::testing::TestWithParam<Case> {
     if (one_scalar_row) scalars = Bytes(scalar_row);
     for (size_t i = 0; i < kSteps; ++i) {
       const auto row = numbers_.Draw(session.layout().delta_row_length());
-      const auto x = numbers_.Draw(batch_size * 12);
+      auto x = numbers_.Draw(batch_size * kInputs);
+      for (size_t s = 0; s < x.size(); s += kInputs) x[s] = 0;
       if (!one_scalar_row) {
         scalar_row = ScalarRow(session, GetParam().decays, &numbers_);
         scalars += Bytes(scalar_row);
       }
-      TakeStep(twin, {.row = row, .x = x, .scalars = scalar_row}, weights,
-               state);
+      TakeStep(twin,
+               {.row = row,
+                .x = x,
+                .scalars = scalar_row,
+                .number = kFirstStep + i + 1},
+               weights, state);
       rows += Bytes(row);
       inputs += Bytes(x);
     }
     const auto fill = [&](auto* response) {
-      response->set_base_step(3);
-      response->set_step(3 + kSteps);
+      response->set_base_step(kFirstStep);
+      response->set_step(kFirstStep + kSteps);
       response->set_deltas(rows);
       response->set_scalars(scalars);
-      testing::AddDigest(3 + kSteps, Digest(weights), response);
+      testing::AddDigest(kFirstStep + kSteps, Digest(weights), response);
     };
     absl::Status status;
     if (watching) {
@@ -124,7 +135,7 @@ class ReplicaContractTest : public ::testing::TestWithParam<Case> {
     }
     EXPECT_TRUE(status.ok()) << status;
     status = replica->Verify(
-        {.step = 3 + kSteps, .weights = weights, .state = state});
+        {.step = kFirstStep + kSteps, .weights = weights, .state = state});
     EXPECT_TRUE(status.ok()) << status;
   }
 

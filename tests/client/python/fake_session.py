@@ -81,7 +81,7 @@ class FakeSession:
         row = self.rng.standard_normal(layout.delta_row_length).astype("f4")
         age = self.info.step + 1
         scalars = np.array(scalars_of(spec.optimiser, age) if layout.scalar_count else [], dtype="f4")
-        apply_step(spec, layout, self.weights, self.state, row, scalars, seen_inputs(rows, spec))
+        apply_step(spec, layout, age, self.weights, self.state, row, scalars, seen_inputs(rows, spec))
         step = Step(row, scalars, raw, float(self.rng.random(dtype="f4")))
         self.journal.append(step)
         self.info.step += 1

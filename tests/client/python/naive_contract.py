@@ -94,8 +94,8 @@ def zero_below(power: int, x: F) -> F:
     return x if abs(x) >= 2.0**-power else F(0)
 
 
-def move_weight(optimiser: pb.Optimiser, w: F, g: F, state: list[F], s: list[F]) -> tuple[F, list[F]]:
-    """(w, state) after a step whose gradient is g and whose scalar row is s."""
+def move_weight(optimiser: pb.Optimiser, step: int, w: F, g: F, state: list[F], s: list[F]) -> tuple[F, list[F]]:
+    """(w, state) after step number `step`, whose gradient is g and whose scalar row is s."""
     rate, l2, l1, decay, clip = s[:5]
     if clip != 0:
         g = min(max(g, -clip), clip)
@@ -107,7 +107,7 @@ def move_weight(optimiser: pb.Optimiser, w: F, g: F, state: list[F], s: list[F])
     if kind == "sgd" and optimiser.sgd.momentum == 0:
         p = g
     elif kind == "sgd":
-        m = zero_below(60, F(F(s[5] * state[0]) + g))
+        m = F(F(s[5] * state[0]) + g)
         p = F(g + F(s[5] * m)) if optimiser.sgd.nesterov else m
         state = [m]
     elif kind == "adagrad":
@@ -115,21 +115,24 @@ def move_weight(optimiser: pb.Optimiser, w: F, g: F, state: list[F], s: list[F])
         p = F(g / F(F(np.sqrt(v)) + s[5]))
         state = [v]
     elif kind == "rms_prop":
-        v = zero_below(120, F(F(s[5] * state[0]) + F(s[6] * F(g * g))))
+        v = F(F(s[5] * state[0]) + F(s[6] * F(g * g)))
         p = F(g / F(F(np.sqrt(v)) + s[7]))
         state = [v]
     elif kind == "lion":
         c = F(F(s[5] * state[0]) + F(s[6] * g))
         p = F(1 if c > 0 else -1 if c < 0 else 0)
-        state = [zero_below(60, F(F(s[7] * state[0]) + F(s[8] * g)))]
+        state = [F(F(s[7] * state[0]) + F(s[8] * g))]
     else:
-        m = zero_below(60, F(F(s[5] * state[0]) + F(s[6] * g)))
-        v = zero_below(120, F(F(s[7] * state[1]) + F(s[8] * F(g * g))))
+        m = F(F(s[5] * state[0]) + F(s[6] * g))
+        v = F(F(s[7] * state[1]) + F(s[8] * F(g * g)))
         p = F(m / F(F(np.sqrt(v)) + s[9]))
         state = [m, v]
     delta = F(-F(rate * p))
     if decay != 0:
         delta = zero_below(100, F(delta - F(decay * w)))
+    if step % 64 == 0 and kind != "adagrad":
+        powers = [100] if kind == "rms_prop" else [60, 100]
+        state = [zero_below(power, number) for power, number in zip(powers, state, strict=False)]
     return F(w + delta), state
 
 
@@ -149,13 +152,14 @@ def seen_inputs(rows: Any, spec: pb.SessionSpec) -> Any:
 def apply_step(
     spec: pb.SessionSpec,
     layout: pb.Layout,
+    step: int,
     weights: Any,
     state: Any,
     row: Any,
     scalars: Any,
     x: Any,
 ) -> None:
-    """Moves `weights` (weight_count,) and `state` (state_count, weight_count) by one step.
+    """Moves `weights` (weight_count,) and `state` (state_count, weight_count) by step number `step`.
 
     `row` is the delta row, `x` (batch_size, input_size) what the network saw.
     """
@@ -181,6 +185,6 @@ def apply_step(
                     weights[at] = F(weights[at] + g)
                 else:
                     old = [vector[at] for vector in state]
-                    weights[at], new = move_weight(spec.optimiser, weights[at], g, old, [F(v) for v in scalars])
+                    weights[at], new = move_weight(spec.optimiser, step, weights[at], g, old, [F(v) for v in scalars])
                     for vector, value in zip(state, new, strict=True):
                         vector[at] = value

@@ -25,6 +25,7 @@ F, D = pb.DELTA_FORM_FACTORED, pb.DELTA_FORM_DENSE
 FORMS = {"factored": (F, F), "dense": (D, D), "mixed": (F, D), "mixed-reversed": (D, F)}
 STEPS_OF_MESSAGES = (1, 3, 2)
 STEPS_BEFORE_ANCHOR = 2
+STEPS_BEFORE_FLUSH = 61  # of tiny state, after step 64: in the midst of a message
 
 # Every fifth weight is one that the contract treats apart, or nearly so.
 RARE_WEIGHTS = np.array([0, -0.0, 2**-53, -(2**-54), 2**-93, -(2**-96), 2**-140, -(2**-59)], dtype=np.float32)
@@ -52,6 +53,14 @@ OPTIMISERS = {
     "rmsprop": rms_prop(0.01),
     "adam": adam(0.01),
     "adamw": adam(0.01, decoupled_decay=0.01),
+}
+# Whose state fades; at rates with which many steps don't diverge.
+FADING = {
+    "momentum": sgd(0.002, momentum=0.9),
+    "nesterov": sgd(0.002, momentum=0.9, nesterov=True),
+    "rmsprop": rms_prop(0.002),
+    "adam": adam(0.002),
+    "lion": lion(0.001),
 }
 VARIANTS = {
     "sgd-l2": sgd(0.1, l2=0.01),
@@ -219,14 +228,17 @@ def recordings(client: TrainingClient) -> Iterator[tuple[str, Callable[[], Recor
     """(name, what records it) of every file."""
     seed = 0
 
-    def recorded(spec: pb.SessionSpec, act: Any = train_all) -> Callable[[], RecordedStream]:
+    def recorded(
+        spec: pb.SessionSpec, act: Any = train_all, before: int = STEPS_BEFORE_ANCHOR
+    ) -> Callable[[], RecordedStream]:
         nonlocal seed
         seed += 1
         own_seed = seed
 
         def record() -> RecordedStream:
             recording = Recording(client, spec, own_seed)
-            recording.train(STEPS_BEFORE_ANCHOR)
+            recording.train(before)
+            assert recording.session.refresh().info.step == before, f"{spec.optimiser} diverges"
             return recording.record(act)
 
         return record
@@ -260,6 +272,8 @@ def recordings(client: TrainingClient) -> Iterator[tuple[str, Callable[[], Recor
         everything = spec_of(lion(0.005, **EVERYTHING), FORMS["factored"], batch)
         yield f"lion-everything-factored-batch{batch}", recorded(everything)
     both = FORMS["factored"]
+    for name, optimiser in FADING.items():
+        yield f"{name}-flushed-factored-batch1", recorded(spec_of(optimiser, both, 1), before=STEPS_BEFORE_FLUSH)
     yield "sgd-zeros-factored-batch1", zeros(spec_of(OPTIMISERS["sgd"], both, 1), 101, zeros_of)
     yield "adagrad-zeros-factored-batch3", zeros(spec_of(OPTIMISERS["adagrad"], both, 3), 102, zeros_of)
     negative = spec_of(OPTIMISERS["sgd"], both, 1, inputs="uint8", scale=-1 / 255)

@@ -23,7 +23,7 @@ constexpr DeltaForm D = DeltaForm::kDense;
 void Apply(const Layout& layout, std::span<const float> row,
            std::span<const float> inputs, std::span<float> weights,
            std::span<float> delta = {}) {
-  ApplyDelta(layout, {row, inputs, {}}, weights, {}, delta);
+  ApplyDelta(layout, {row, inputs, {}, 1}, weights, {}, delta);
 }
 
 Layout OneLayer(size_t in, size_t out, size_t batch_size, DeltaForm form) {

@@ -60,8 +60,8 @@ def test_so_has_the_contract_number_by_number(path: pathlib.Path) -> None:
             plain = pb.SessionSpec() if batch.inputs_are_values else spec
             x = seen_inputs(batch.inputs, plain).reshape(count, spec.batch_size, -1)
         scalars: Any = batch.scalars if len(batch.scalars) == count else [*batch.scalars, None][:1] * count
-        for row, its_scalars, its_x in zip(batch.rows, scalars, x, strict=True):
-            apply_step(spec, layout, weights, state, row, its_scalars, its_x)
+        for step, (row, its_scalars, its_x) in enumerate(zip(batch.rows, scalars, x, strict=True), batch.base_step + 1):
+            apply_step(spec, layout, step, weights, state, row, its_scalars, its_x)
     assert np.array_equal(weights.view("u4"), end.weights.view("u4"))
     for layer in layout.layers:
         if layer.delta_form == pb.DELTA_FORM_FACTORED:
@@ -92,10 +92,9 @@ def fused_products(mover: Any, place: Any, layer: Any, u: Any, a: Any) -> None:
         bias += column
 
 
-def fused_fade(mean: Any, keep: Any, news: Any, limit: Any, scratch: Any) -> None:
+def fused_fade(mean: Any, keep: Any, news: Any) -> None:
     """As step_rules._fade with one rounding for product and sum."""
     mean[:] = np.float64(keep) * mean.astype("f8") + news
-    DROP_TINY(mean, limit, scratch)
 
 
 def backward_sums(mover: Any, place: Any, u: Any, a: Any) -> Any:
@@ -125,6 +124,7 @@ def drop_tiny_but_zero(x: Any) -> Any:
 
 
 DROP_TINY = step_rules._drop_tiny
+FLUSH = step_rules.flush
 SUM_PRODUCTS = weight_mover.WeightMover._sum_products
 FAULTS = {
     "fused multiply-add": (weight_mover.WeightMover, "_add_products", fused_products),
@@ -135,6 +135,11 @@ FAULTS = {
         step_rules,
         "_drop_tiny",
         keep_above(step_rules._TINY_GRADIENT),
+    ),
+    "tiny state dropped by every step": (
+        weight_mover,
+        "flush",
+        lambda rule, state, step, scratch: FLUSH(rule, state, 64, scratch),
     ),
     "tiny squares kept": (step_rules, "_drop_tiny", keep_above(step_rules._TINY_SQUARE)),
     "tiny deltas kept": (step_rules, "_drop_tiny", keep_above(step_rules._TINY_DELTA)),

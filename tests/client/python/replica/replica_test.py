@@ -70,8 +70,8 @@ class Twin:
         digests = {}
         for at, x in enumerate(seen_inputs(raw, spec).reshape(steps, -1, spec.input_size)):
             scalar_row = scalars[0 if shared_scalars else at]
-            apply_step(spec, layout, self.weights, self.state, rows[at], scalar_row, x)
             self.step += 1
+            apply_step(spec, layout, self.step, self.weights, self.state, rows[at], scalar_row, x)
             if at in (1, steps - 1):
                 digests[self.step] = digest_of(self.weights)
         next_offset = self.step * (spec.batch_size or 1)
@@ -318,8 +318,8 @@ def test_a_replica_that_was_interrupted_within_a_step_says_so_until_it_is_reset(
     batch = replace(twin.batch(3), digests={})
     whole = WeightMover.advance
 
-    def advance(mover: WeightMover, weights: Any, state: Any, rows: Any, x: Any, scalars: Any) -> None:
-        whole(mover, weights, state, rows[:1], x[:1], scalars[:1])
+    def advance(mover: WeightMover, first: int, weights: Any, state: Any, rows: Any, x: Any, scalars: Any) -> None:
+        whole(mover, first, weights, state, rows[:1], x[:1], scalars[:1])
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backpropd.replica.step_rules import RULES, move
+from backpropd.replica.step_rules import RULES, flush, move
 from backpropd.v1 import network_pb2 as pb
 from naive_contract import move_weight, rule_of, scalars_of
 
@@ -34,6 +34,7 @@ def sized(low: float, high: float, *, signed: bool = True) -> Any:
     return numbers.astype("f4")
 
 
+@pytest.mark.parametrize("step", [63, 64])
 @pytest.mark.parametrize("decay", [0, 1])
 @pytest.mark.parametrize("l2", [0, 1])
 @pytest.mark.parametrize("l1", [0, 2.0**-60])
@@ -43,7 +44,14 @@ def sized(low: float, high: float, *, signed: bool = True) -> Any:
 )
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_number_has_the_contracts_bits(
-    kind: str, g_size: tuple[float, float], w_size: tuple[float, float], clip: float, l1: float, l2: float, decay: float
+    kind: str,
+    g_size: tuple[float, float],
+    w_size: tuple[float, float],
+    clip: float,
+    l1: float,
+    l2: float,
+    decay: float,
+    step: int,
 ) -> None:
     optimiser = pb.Optimiser()
     optimiser.CopyFrom(KINDS[kind])
@@ -54,12 +62,14 @@ def test_each_number_has_the_contracts_bits(
     scalars = np.array(scalars_of(optimiser, 3), dtype="f4")
     scalars[3] = decay * 0.9
     w, g = sized(*w_size), sized(*g_size)
-    state = np.stack([sized(-63, -58), sized(-123, -117, signed=False)])
+    state = np.stack([sized(-63, -58), sized(-103, -97, signed=False)])
     if kind in ("adagrad", "rmsprop"):
         state = state[1:]
     state = np.ascontiguousarray(state[: rule.state_count])
-    due = [move_weight(optimiser, w[at], g[at], list(state[:, at]), list(scalars)) for at in range(COUNT)]
-    move(rule.direction, w, g, state, scalars, np.empty(COUNT, dtype="f4"))
+    due = [move_weight(optimiser, step, w[at], g[at], list(state[:, at]), list(scalars)) for at in range(COUNT)]
+    scratch = np.empty(COUNT, dtype="f4")
+    move(rule.direction, w, g, state, scalars, scratch)
+    flush(rule, state, step, scratch)
     assert np.array_equal(w.view("u4"), np.array([moved for moved, _ in due], dtype="f4").view("u4"))
     for number, vector in enumerate(state):
         moved = np.array([new[number] for _, new in due], dtype="f4")

@@ -192,7 +192,7 @@ class Replica:
             if 0 <= begin <= end <= count:
                 some = slice(begin, end)
                 inputs = None if x is None else x[some]
-                self._mover.advance(self._weights, self._state, batch.rows[some], inputs, scalars[some])
+                self._mover.advance(self._step + 1, self._weights, self._state, batch.rows[some], inputs, scalars[some])
                 self._step, begin = batch.base_step + end, end
                 self._compare_digest(batch.digests)
 

@@ -22,7 +22,7 @@ Direction: TypeAlias = Callable[[Float32, Float32, Float32, Float32], Float32]
 
 # The bits of the largest number that is dropped, as an integer.
 _TINY_GRADIENT = np.int32(np.float32(2.0**-60).view(np.int32) - 1)
-_TINY_SQUARE = np.int32(np.float32(2.0**-120).view(np.int32) - 1)
+_TINY_SQUARE = np.int32(np.float32(2.0**-100).view(np.int32) - 1)
 _TINY_DELTA = np.int32(np.float32(2.0**-100).view(np.int32) - 1)
 _MAGNITUDE = np.int32(0x7FFFFFFF)
 _SIGN_SHIFT = np.int32(31)
@@ -42,11 +42,10 @@ def _drop_tiny(x: Float32, limit: np.int32, scratch: Float32) -> None:
     np.bitwise_and(bits, mask, out=bits)
 
 
-def _fade(mean: Float32, keep: np.float32, news: Float32, limit: np.int32, scratch: Float32) -> None:
-    """Mean ← fl(fl(keep·mean) + news), tiny ones dropped; `scratch` may be `news`."""
+def _fade(mean: Float32, keep: np.float32, news: Float32) -> None:
+    """Mean ← fl(fl(keep·mean) + news)."""
     np.multiply(mean, keep, out=mean)
     np.add(mean, news, out=mean)
-    _drop_tiny(mean, limit, scratch)
 
 
 def _plain(g: Float32, state: Float32, scalars: Float32, scratch: Float32) -> Float32:
@@ -54,13 +53,13 @@ def _plain(g: Float32, state: Float32, scalars: Float32, scratch: Float32) -> Fl
 
 
 def _momentum(g: Float32, state: Float32, scalars: Float32, scratch: Float32) -> Float32:
-    _fade(state[0], scalars[5], g, _TINY_GRADIENT, scratch)
+    _fade(state[0], scalars[5], g)
     np.copyto(scratch, state[0])
     return scratch
 
 
 def _nesterov(g: Float32, state: Float32, scalars: Float32, scratch: Float32) -> Float32:
-    _fade(state[0], scalars[5], g, _TINY_GRADIENT, scratch)
+    _fade(state[0], scalars[5], g)
     np.multiply(state[0], scalars[5], out=scratch)
     return np.add(g, scratch, out=g)
 
@@ -79,10 +78,10 @@ def _adagrad(g: Float32, state: Float32, scalars: Float32, scratch: Float32) -> 
 
 
 def _fade_square(v: Float32, g: Float32, keep: np.float32, take: np.float32, scratch: Float32) -> None:
-    """V ← fl(fl(keep·v) + fl(take·fl(g·g))), 0 where v < 2^−120."""
+    """V ← fl(fl(keep·v) + fl(take·fl(g·g)))."""
     np.multiply(g, g, out=scratch)
     np.multiply(scratch, take, out=scratch)
-    _fade(v, keep, scratch, _TINY_SQUARE, scratch)
+    _fade(v, keep, scratch)
 
 
 def _rms_prop(g: Float32, state: Float32, scalars: Float32, scratch: Float32) -> Float32:
@@ -93,7 +92,7 @@ def _rms_prop(g: Float32, state: Float32, scalars: Float32, scratch: Float32) ->
 def _adam(g: Float32, state: Float32, scalars: Float32, scratch: Float32) -> Float32:
     _fade_square(state[1], g, scalars[7], scalars[8], scratch)
     np.multiply(g, scalars[6], out=g)
-    _fade(state[0], scalars[5], g, _TINY_GRADIENT, scratch)
+    _fade(state[0], scalars[5], g)
     return _over_root(state[0], state[1], scalars[9], scratch)
 
 
@@ -102,7 +101,7 @@ def _lion(g: Float32, state: Float32, scalars: Float32, scratch: Float32) -> Flo
     np.multiply(state[0], scalars[5], out=c)
     np.add(c, g * scalars[6], out=c)
     np.multiply(g, scalars[8], out=g)
-    _fade(state[0], scalars[7], g, _TINY_GRADIENT, g)
+    _fade(state[0], scalars[7], g)
     np.sign(c, out=c)
     return c
 
@@ -112,17 +111,23 @@ class Rule(NamedTuple):
 
     direction: Direction
     scalar_count: int
-    state_count: int
+    state_limits: tuple[np.int32 | None, ...]
+    """Of each state vector: the bits of the largest number that is dropped; None: it does not fade."""
+
+    @property
+    def state_count(self) -> int:
+        """The number of state vectors."""
+        return len(self.state_limits)
 
 
 RULES = {
-    pb.RULE_SGD: Rule(_plain, 6, 0),
-    pb.RULE_MOMENTUM: Rule(_momentum, 6, 1),
-    pb.RULE_NESTEROV: Rule(_nesterov, 6, 1),
-    pb.RULE_ADAGRAD: Rule(_adagrad, 6, 1),
-    pb.RULE_RMS_PROP: Rule(_rms_prop, 8, 1),
-    pb.RULE_ADAM: Rule(_adam, 10, 2),
-    pb.RULE_LION: Rule(_lion, 9, 1),
+    pb.RULE_SGD: Rule(_plain, 6, ()),
+    pb.RULE_MOMENTUM: Rule(_momentum, 6, (_TINY_GRADIENT,)),
+    pb.RULE_NESTEROV: Rule(_nesterov, 6, (_TINY_GRADIENT,)),
+    pb.RULE_ADAGRAD: Rule(_adagrad, 6, (None,)),
+    pb.RULE_RMS_PROP: Rule(_rms_prop, 8, (_TINY_SQUARE,)),
+    pb.RULE_ADAM: Rule(_adam, 10, (_TINY_GRADIENT, _TINY_SQUARE)),
+    pb.RULE_LION: Rule(_lion, 9, (_TINY_GRADIENT,)),
 }
 """All but RULE_NONE, with which the factors make the delta itself."""
 
@@ -151,8 +156,25 @@ def rule_of(layout: pb.Layout) -> Rule | None:
     return rule
 
 
+def flush(rule: Rule, state: Float32, step: int, scratch: Float32) -> None:
+    """What ends step number `step`: where it is a multiple of 64, tiny state is dropped.
+
+    Args:
+        rule: the session's.
+        state: the optimiser's, (state_count, n); changed.
+        step: the step's number.
+        scratch: room for n numbers.
+
+    """
+    if step % 64 != 0:
+        return
+    for vector, limit in zip(state, rule.state_limits, strict=True):
+        if limit is not None:
+            _drop_tiny(vector, limit, scratch)
+
+
 def move(direction: Direction, w: Float32, g: Float32, state: Float32, scalars: Float32, scratch: Float32) -> None:
-    """One step of `w`, whose gradient is `g`: w ← fl(w + D).
+    """One step of `w`, whose gradient is `g`: w ← fl(w + D). What may follow it is flush().
 
     Args:
         direction: the rule's.

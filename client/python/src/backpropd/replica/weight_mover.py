@@ -7,7 +7,7 @@ import numpy as np
 
 from backpropd.replica.arrays import Float32
 from backpropd.replica.layout import LayerPlace, check_layout, places_of
-from backpropd.replica.step_rules import Direction, move, rule_of
+from backpropd.replica.step_rules import Rule, flush, move, rule_of
 from backpropd.v1 import network_pb2 as pb
 
 _BLOCK = 16384
@@ -35,18 +35,21 @@ class WeightMover:
         self.needs_inputs = not self.places[0].dense
         """Whether the first layer's deltas are made from the samples' inputs."""
         rule = rule_of(layout)
-        self._direction = rule.direction if rule is not None and factored else None
-        self.needs_scalars = self._direction is not None
+        self._rule = rule if factored else None
+        self.needs_scalars = self._rule is not None
         """Whether a rule's formulas, and so its scalars, make the deltas."""
         largest = max((place.end - place.begin for place in factored), default=0)
         self._g = np.empty(largest, dtype=np.float32)
         self._product = np.empty(largest, dtype=np.float32)
         self._scratch = np.empty(_BLOCK, dtype=np.float32)
 
-    def advance(self, weights: Float32, state: Float32, rows: Float32, x: Float32 | None, scalars: Float32) -> None:
+    def advance(
+        self, first: int, weights: Float32, state: Float32, rows: Float32, x: Float32 | None, scalars: Float32
+    ) -> None:
         """Makes n steps, layer after layer: layers don't see each other.
 
         Args:
+            first: the number of the first step.
             weights: (weight_count,); moved.
             state: (state_count, weight_count); moved.
             rows: (n, delta_row_length).
@@ -67,8 +70,8 @@ class WeightMover:
             factors = part.reshape(steps, self.batch_size, -1)
             u = factors[:, :, : place.outputs]
             a = x if number == 0 and x is not None else factors[:, :, place.outputs :]
-            if self._direction is not None:
-                self._descend(self._direction, place, layer, state[:, place.begin : place.end], u, a, scalars)
+            if self._rule is not None:
+                self._descend(self._rule, first, place, layer, state[:, place.begin : place.end], u, a, scalars)
             elif self.batch_size == 1:
                 self._add_products(place, layer, u[:, 0], a[:, 0])
             else:
@@ -107,7 +110,8 @@ class WeightMover:
 
     def _descend(
         self,
-        direction: Direction,
+        rule: Rule,
+        first: int,
         place: LayerPlace,
         layer: Float32,
         state: Float32,
@@ -116,9 +120,10 @@ class WeightMover:
         scalars: Float32,
     ) -> None:
         """As _add_sums, by way of the rule: state (state_count, layer's size), scalars (steps, scalar_count)."""
-        for step_u, step_a, row in zip(u, a, scalars, strict=True):
+        for step, (step_u, step_a, row) in enumerate(zip(u, a, scalars, strict=True), first):
             g = self._sum_products(place, step_u, step_a)
             for begin in range(0, len(g), _BLOCK):
                 block = slice(begin, min(begin + _BLOCK, len(g)))
                 scratch = self._scratch[: block.stop - begin]
-                move(direction, layer[block], g[block], state[:, block], row, scratch)
+                move(rule.direction, layer[block], g[block], state[:, block], row, scratch)
+                flush(rule, state[:, block], step, scratch)
