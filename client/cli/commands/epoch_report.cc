@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cli/commands/epoch_report.h"
 
+#include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -32,9 +33,9 @@ std::string TestText(const v1::Session& session, const TestResult& test) {
 }  // namespace
 
 uint64_t SamplesPerSecond(uint64_t samples, double seconds) {
-  return seconds <= 0 ? 0
-                      : static_cast<uint64_t>(
-                            static_cast<double>(samples) / seconds + 0.5);
+  if (seconds <= 0) return 0;
+  return static_cast<uint64_t>(
+      std::llround(static_cast<double>(samples) / seconds));
 }
 
 bool IsClassifier(const v1::Session& session) {
