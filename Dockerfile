@@ -22,13 +22,17 @@ RUN cmake --preset release \
  && DESTDIR=/installed cmake --install build --component server --strip \
     --prefix /usr
 
-FROM debian:bookworm-slim
-COPY deploy/install_packages.sh /tmp/deploy/
-COPY deploy/packages/run.txt /tmp/deploy/packages/
-RUN /tmp/deploy/install_packages.sh run \
- && rm -rf /tmp/deploy /var/lib/apt/lists/* /var/cache/apt/*.bin \
-    /var/log/apt /var/log/dpkg.log
-COPY --from=build /installed/usr /usr
+FROM debian:bookworm-slim AS libraries
+COPY deploy/install_packages.sh deploy/gather_libraries.sh deploy/
+COPY deploy/packages/run.txt deploy/packages/
+RUN deploy/install_packages.sh run
+COPY --from=build /installed /
+RUN deploy/gather_libraries.sh /usr/bin/backpropd /gathered
+
+# backpropd and the libraries that it is linked with: no shell, no apt.
+FROM scratch
+COPY --from=libraries /gathered /
+COPY --from=build /installed /
 # Numeric, so that Kubernetes can see that it is not root.
 USER 65532:65532
 # A container's loopback reaches nobody; what may reach these ports is decided

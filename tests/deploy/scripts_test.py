@@ -8,6 +8,7 @@ our two programs, so that every way out can be taken in a moment.
 
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -206,6 +207,46 @@ class InstallOpenBlasTest(ScriptTest):
         done = self.install("newest")
         self.assertEqual((done.returncode, self.happened()), (1, []))
         self.assertIn("'newest'; use distribution or wheel", done.stderr)
+
+
+class GatherLibrariesTest(ScriptTest):
+    """Of a program that every Debian has, with the real dpkg-query and ldd."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        (self.root / "bin/dpkg-query").unlink()
+        self.folder = self.root / "gathered"
+
+    def gather(self) -> subprocess.CompletedProcess:
+        return self.run_script("gather_libraries.sh", "/usr/bin/ls", str(self.folder))
+
+    def test_each_library_stands_where_the_program_looks_for_it(self) -> None:
+        done = self.gather()
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        linked = subprocess.run(["ldd", "/usr/bin/ls"], check=True, capture_output=True, text=True).stdout
+        libraries = re.findall(r"/\S+", linked)
+        self.assertGreater(len(libraries), 2)
+        for library in libraries:
+            # A link of the folder leads on within it, as if it were the root.
+            first, rest = pathlib.Path(library).parts[1], pathlib.Path(library).parts[2:]
+            self.assertEqual((self.folder / (self.folder / first).readlink()).joinpath(*rest).read_bytes(),
+                             pathlib.Path(library).read_bytes())
+
+    def test_each_package_has_its_licence_and_its_record_and_no_other_file(self) -> None:
+        self.gather()
+        packages = {path.name for path in (self.folder / "usr/share/doc").iterdir()}
+        self.assertIn("libc6", packages)
+        records = {path.name: path.read_text() for path in (self.folder / "var/lib/dpkg/status.d").iterdir()}
+        self.assertEqual(set(records), packages)
+        self.assertRegex(records["libc6"], r"(?m)^Package: libc6$")
+        names = {path.name for path in self.folder.rglob("*") if path.is_file()}
+        self.assertEqual({name for name in names if ".so" not in name}, packages | {"copyright"})
+
+    def test_a_library_that_is_missing_is_a_failure_that_names_it(self) -> None:
+        self.stand_in("bin/ldd", "echo 'libabsent.so.1 => not found'")
+        done = self.gather()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("libabsent.so.1", done.stderr)
 
 
 class BuildTest(ScriptTest):
