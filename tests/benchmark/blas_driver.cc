@@ -113,7 +113,8 @@ double Roofline(const Question& question) {
 
 std::optional<double> Measure(const Question& question) {
   if (question.optimiser == "roofline") return Roofline(question);
-  if (question.optimiser == "sgd" && question.batch_size == 1) {
+  if (question.optimiser == "sgd" && question.batch_size == 1 &&
+      !question.classifier) {
     return Sgd(question);
   }
   return std::nullopt;

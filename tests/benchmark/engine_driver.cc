@@ -19,8 +19,14 @@ namespace {
 NetworkSpec Network(const Question& question) {
   NetworkSpec network;
   network.input_size = question.inputs();
+  const Activation within =
+      question.classifier ? Activation::kRelu : Activation::kSigmoid;
   for (size_t k = 1; k < question.sizes.size(); ++k) {
-    network.layers.push_back({question.sizes[k], Activation::kSigmoid});
+    network.layers.push_back({question.sizes[k], within});
+  }
+  if (question.classifier) {
+    network.layers.back().activation = Activation::kSoftmax;
+    network.loss = Loss::kCrossEntropy;
   }
   return network;
 }
@@ -63,39 +69,72 @@ struct Workplace {
   std::vector<float> errors, deltas, scalars;
 };
 
+// Trains message after message of the same samples, in their order.
+class Trainee {
+ public:
+  Trainee(const Question& question, const Optimiser& optimiser)
+      : question_(question),
+        place_(question, optimiser),
+        samples_(MakeSamples(question)),
+        inputs_(place_.layout, samples_.inputs),
+        training_{.network = &place_.network,
+                  .layout = &place_.layout,
+                  .optimiser = &place_.optimiser,
+                  .rate = &place_.rate} {}
+
+  // Samples a message.
+  size_t message() const { return place_.errors.size() * question_.batch_size; }
+  std::vector<float>& weights() { return place_.weights; }
+
+  void TrainMessage() {
+    const size_t stride = InputStride(place_.layout);
+    const TrainRun run{
+        .inputs = inputs_.rows().subspan(first_ * stride, message() * stride),
+        .targets = std::span(samples_.targets)
+                       .subspan(first_ * question_.outputs(),
+                                message() * question_.outputs()),
+        .weights = place_.weights,
+        .state = place_.state,
+        .errors = place_.errors,
+        .deltas = place_.deltas,
+        .scalars = place_.scalars};
+    training_.state_age += trainer_.Train(training_, run);
+    first_ = (first_ + message()) % Samples::kCount;
+  }
+
+ private:
+  const Question question_;
+  Workplace place_;
+  const Samples samples_;
+  const InputRows inputs_;
+  Training training_;
+  Trainer trainer_;
+  size_t first_ = 0;  // of the next message's samples
+};
+
 std::optional<double> Measure(const Question& question) {
   const auto optimiser = OptimiserNamed(question.optimiser);
   if (!optimiser.has_value()) return std::nullopt;
-  Workplace place(question, *optimiser);
-  const Samples samples = MakeSamples(question);
-  const InputRows inputs(place.layout, samples.inputs);
-  const size_t stride = InputStride(place.layout);
-  const size_t message = place.errors.size() * question.batch_size;
-  Trainer trainer;
-  Training training{.network = &place.network,
-                    .layout = &place.layout,
-                    .optimiser = &place.optimiser,
-                    .rate = &place.rate};
-  size_t first = 0;
-  return SamplesPerSecond(question, message, [&] {
-    const TrainRun run{
-        .inputs = inputs.rows().subspan(first * stride, message * stride),
-        .targets = std::span(samples.targets)
-                       .subspan(first * question.outputs(),
-                                message * question.outputs()),
-        .weights = place.weights,
-        .state = place.state,
-        .errors = place.errors,
-        .deltas = place.deltas,
-        .scalars = place.scalars};
-    training.state_age += trainer.Train(training, run);
-    first = (first + message) % Samples::kCount;
-  });
+  Trainee trainee(question, *optimiser);
+  return SamplesPerSecond(question, trainee.message(),
+                          [&] { trainee.TrainMessage(); });
+}
+
+std::optional<std::vector<float>> TrainOnce(const Question& question) {
+  const auto optimiser = OptimiserNamed(question.optimiser);
+  if (!optimiser.has_value()) return std::nullopt;
+  Trainee trainee(question, *optimiser);
+  trainee.weights() = InitialWeights(question);
+  for (size_t done = 0; done < Samples::kCount; done += trainee.message()) {
+    trainee.TrainMessage();
+  }
+  return trainee.weights();
 }
 
 }  // namespace
 }  // namespace backprop::testing
 
 int main(int /*argc*/, char** argv) {
-  return backprop::testing::AnswerQuestions(argv, backprop::testing::Measure);
+  return backprop::testing::AnswerQuestions(argv, backprop::testing::Measure,
+                                            backprop::testing::TrainOnce);
 }

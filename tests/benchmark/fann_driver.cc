@@ -14,7 +14,8 @@ namespace backprop::testing {
 namespace {
 
 std::optional<double> Measure(const Question& question) {
-  if (question.batch_size != 1 || question.optimiser != "sgd") {
+  if (question.batch_size != 1 || question.optimiser != "sgd" ||
+      question.classifier) {
     return std::nullopt;
   }
   const std::vector<unsigned> sizes(question.sizes.begin(),
