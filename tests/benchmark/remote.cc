@@ -93,10 +93,11 @@ v1::TrainRequest TrainMessage(const v1::SessionSpec& spec, size_t n) {
   return request;
 }
 
-std::string OpeningMessage(const std::string& session_id, bool coalesce) {
+std::string OpeningMessage(const std::string& session_id,
+                           const v1::TrainOptions& options) {
   v1::TrainRequest request;
   request.set_session_id(session_id);
-  request.mutable_options()->set_coalesce(coalesce);
+  *request.mutable_options() = options;
   return request.SerializeAsString();
 }
 

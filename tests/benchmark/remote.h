@@ -43,7 +43,8 @@ v1::Session CreateSession(v1::TrainingService::Stub& stub,
 v1::TrainRequest TrainMessage(const v1::SessionSpec& spec, size_t n);
 
 // A stream's first message.
-std::string OpeningMessage(const std::string& session_id, bool coalesce);
+std::string OpeningMessage(const std::string& session_id,
+                           const v1::TrainOptions& options);
 
 }  // namespace backprop::testing
 

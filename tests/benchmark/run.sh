@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds the benchmarks, runs them, prints tables and writes
-# build/benchmark.json. Takes about twelve minutes on an otherwise idle machine;
+# build/benchmark.json. Takes about fourteen minutes on an otherwise idle machine;
 # figures from a busy one mean nothing.
 set -euo pipefail
 
@@ -26,6 +26,7 @@ cmake --build --preset benchmark --parallel "${BACKPROP_JOBS:-$(nproc)}"
   --echo-server "${programs}/echo_server" \
   --pytorch-service tests/benchmark/pytorch_service.py \
   --fann-driver "${programs}/fann_driver" \
+  --jax-driver "${peers}/bin/python tests/benchmark/jax_driver.py" \
   --json build/benchmark/wire.json
 "${programs}/crowd_benchmark" \
   --backpropd build/benchmark/server/backpropd \

@@ -2,9 +2,9 @@
 //
 // What training over the wire costs: bytes a step, latency and throughput,
 // beside a raw gRPC echo with messages of the same sizes, the engine in this
-// process, FANN in a process of its own, and a Python service that does the
-// same job with PyTorch. Rounds of all alternate; medians over them are
-// reported.
+// process, JAX and FANN in processes of their own, and a Python service that
+// does the same job with PyTorch. Rounds of all alternate; medians over them
+// are reported.
 #include <CLI/CLI.hpp>
 #include <array>
 #include <chrono>
@@ -33,6 +33,7 @@ constexpr int kRounds = 5;
 constexpr int kPings = 2000;        // a round
 constexpr size_t kSamples = 40000;  // a pipelined round
 const std::vector<uint32_t> kSizes = {784, 128, 10};
+constexpr char kJaxName[] = "jax in process";
 constexpr std::array<const char*, 2> kInputNames = {"uint8", "float32"};
 
 struct Programs {
@@ -40,6 +41,7 @@ struct Programs {
   std::string echo;
   std::string python;
   std::string fann;
+  std::string jax;
 };
 
 double Seconds(Clock::time_point since) {
@@ -120,9 +122,12 @@ class EngineAlone {
   Trainer trainer_;
 };
 
-// Samples a second of FANN, in its driver (driver.h).
-double Fann(const std::string& driver) {
-  const std::string command = "echo '784-128-10 1 sgd 1' | " + driver;
+// Samples a second of a driver (driver.h) that is asked one question. It has
+// one core, as in engine_benchmark.py: on two, JAX takes twice the processor
+// time.
+double InProcess(const std::string& driver, const std::string& question) {
+  const std::string command =
+      "echo '" + question + "' | taskset --cpu-list 0 " + driver;
   FILE* const pipe = popen(command.c_str(), "r");
   Require(pipe != nullptr, "cannot run " + driver);
   double rate = 0;
@@ -199,13 +204,16 @@ void MeasureStream(const Programs& programs, size_t n,
   const char* const method = "/backprop.v1.TrainingService/Train";
   const v1::Session session = CreateSession(*stub, spec);
   ByteStream train(channel, method);
-  Require(train.Send(OpeningMessage(session.session_id(), false), 1, 1) &&
+  Require(train.Send(OpeningMessage(session.session_id(), {}), 1, 1) &&
               train.Send(message, 1, 1),
           "Train did not open");
   const v1::Session merged_session = CreateSession(*stub, spec);
   ByteStream merged(Connect(*server), method);
-  Require(merged.Send(OpeningMessage(merged_session.session_id(), true), 1, 1),
-          "Train did not open");
+  v1::TrainOptions coalesced;
+  coalesced.set_coalesce(true);
+  Require(
+      merged.Send(OpeningMessage(merged_session.session_id(), coalesced), 1, 1),
+      "Train did not open");
   ByteStream raw(Connect(*echo),
                  "/echo/" + std::to_string(train.answer_bytes()));
   Require(raw.Send(message, 1, 1), "echo failed");
@@ -220,7 +228,7 @@ void MeasureStream(const Programs& programs, size_t n,
   EngineAlone engine(n);
 
   std::vector<double> ping, raw_ping, pipe, merged_pipe, raw_pipe, python_pipe,
-      in_process, fann, replicated, replica;
+      in_process, fann, jax, replicated, replica;
   for (int round = 0; round < kRounds; ++round) {
     ping.push_back(PingPong(train, message));
     raw_ping.push_back(PingPong(raw, message));
@@ -229,9 +237,11 @@ void MeasureStream(const Programs& programs, size_t n,
     raw_pipe.push_back(Pipelined(raw, message, n, kSamples));
     python_pipe.push_back(Pipelined(peer, peer_message, n, 32 * n));
     in_process.push_back(engine.SamplesPerSecond());
-    fann.push_back(Fann(programs.fann));
+    fann.push_back(InProcess(programs.fann, "784-128-10 1 sgd 1"));
     replicated.push_back(Replicated(client, CreateSession(*stub, spec), n));
-    if (n > 1) replica.push_back(ReplicaAlone(client, *stub));
+    if (n == 1) continue;
+    jax.push_back(InProcess(programs.jax, "classifier:784-128-10 1 sgd 1"));
+    replica.push_back(ReplicaAlone(client, *stub));
   }
   const std::string name = "stream/784-128-10/" + std::to_string(n);
   const char* const echo_name = "raw gRPC echo, same sizes";
@@ -250,8 +260,35 @@ void MeasureStream(const Programs& programs, size_t n,
   add("replicated", replicated, "samples/s", "python-pytorch-grpc",
       python_pipe);
   if (n > 1) {
+    add("replicated", replicated, "samples/s", kJaxName, jax);
     add("replica alone", replica, "steps/s", "engine in process", in_process);
   }
+}
+
+// Throughput of steps of 256 samples, a step a message, of which the trainer
+// wants no deltas.
+void MeasureBatches(const Programs& programs, std::vector<Figure>* figures) {
+  constexpr size_t kBatch = 256;
+  constexpr size_t kBatchSamples = 1000 * kBatch;
+  const auto server = StartBackpropd(programs.backpropd);
+  const auto channel = Connect(*server);
+  const auto stub = v1::TrainingService::NewStub(channel);
+  v1::SessionSpec spec = ClassifierSpec(kSizes, v1::ELEMENT_TYPE_UINT8);
+  spec.set_batch_size(kBatch);
+  const v1::Session session = CreateSession(*stub, spec);
+  const std::string message = TrainMessage(spec, kBatch).SerializeAsString();
+  v1::TrainOptions options;
+  options.set_deltas(v1::DELTA_DETAIL_NONE);
+  ByteStream train(channel, "/backprop.v1.TrainingService/Train");
+  Require(train.Send(OpeningMessage(session.session_id(), options), 1, 1),
+          "Train did not open");
+  std::vector<double> pipe, jax;
+  for (int round = 0; round < kRounds; ++round) {
+    pipe.push_back(Pipelined(train, message, kBatch, kBatchSamples));
+    jax.push_back(InProcess(programs.jax, "classifier:784-128-10 256 sgd 1"));
+  }
+  figures->push_back({"stream/784-128-10/batch256/no deltas", Median(pipe),
+                      "samples/s", kJaxName, Median(jax)});
 }
 
 // Bytes a step of what a trainer gets back, and of what a watcher gets.
@@ -322,6 +359,8 @@ int main(int argc, char** argv) {
       ->required();
   app.add_option("--fann-driver", programs.fann, "Path of fann_driver")
       ->required();
+  app.add_option("--jax-driver", programs.jax, "Command of jax_driver.py")
+      ->required();
   app.add_option("--json", json, "Write the figures to this file");
   CLI11_PARSE(app, argc, argv);
   return RunBenchmark([&] {
@@ -329,6 +368,7 @@ int main(int argc, char** argv) {
     MeasureBytes(programs, &figures);
     MeasureStream(programs, 1, &figures);
     MeasureStream(programs, 32, &figures);
+    MeasureBatches(programs, &figures);
     Report(figures, json);
   });
 }
