@@ -13,9 +13,11 @@ so that ends the program. --check does only that.
 """
 
 import argparse
+import datetime
 import json
 import os
 import pathlib
+import platform
 import statistics
 import subprocess
 import sys
@@ -181,6 +183,20 @@ def print_row(row: Row) -> None:
     )
 
 
+def machine() -> Row:
+    """What was measured on, and when: a row without a peer, whose value is the number of cores."""
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    numbers = ", ".join(f"{name} {facts[name]}" for name in ("cpu family", "model") if name in facts)
+    return {
+        "name": "machine",
+        "value": os.cpu_count(),
+        "unit": "cores",
+        "processor": f"{facts.get('model name', platform.machine())} ({numbers or 'unknown'})",
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+    }
+
+
 def measure(drivers: dict[str, Driver], only: str, rounds: int) -> list[Row]:
     """Measures and prints all rows whose name contains `only`."""
     rows = []
@@ -232,8 +248,10 @@ def main() -> None:
         "jax": [str(options.peers / "bin/python"), str(here / "jax_driver.py")],
     }
     drivers = {name: Driver(argv, options.core) for name, argv in commands.items()}
+    here_and_now = machine()
+    print(f"{here_and_now['processor']}, {here_and_now['value']} cores, {here_and_now['date']}")
     check(drivers)
-    rows = [row for other in options.others for row in json.loads(other.read_text())]
+    rows = [here_and_now] + [row for other in options.others for row in json.loads(other.read_text())]
     if not options.check:
         rows += measure(drivers, options.only, options.rounds)
     for running in drivers.values():
