@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds the benchmarks, runs them, prints tables and writes
-# build/benchmark.json. Takes about fourteen minutes on an otherwise idle machine;
-# figures from a busy one mean nothing.
+# Builds the benchmarks, runs them, prints tables, writes build/benchmark.json and
+# draws it, build/benchmark.svg. Takes about fourteen minutes on an otherwise idle
+# machine; figures from a busy one mean nothing.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -34,4 +34,5 @@ cmake --build --preset benchmark --parallel "${BACKPROP_JOBS:-$(nproc)}"
 tests/benchmark/engine_benchmark.py --drivers "${programs}" --peers "${peers}" \
   --with build/benchmark/wire.json build/benchmark/crowd.json \
   --json build/benchmark.json
-echo "Figures are in build/benchmark.json."
+tests/benchmark/picture/draw_figures.py build/benchmark.json build/benchmark.svg
+echo "Figures are in build/benchmark.json, and drawn in build/benchmark.svg."
