@@ -27,8 +27,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Weights times samples of a call at least, so that being called costs nothing:
-# 50 ms or more. Networks that take longer for a pass get no more samples.
+# About as many weights times samples make a call, so that being called costs
+# little: tens of milliseconds. Of a network whose pass would take longer, a call
+# trains on a part of the samples.
 WORK_OF_A_CALL = 2**29
 TRIAL_SECONDS = 0.1
 
@@ -196,6 +197,7 @@ def train_once(question: driver.Question) -> list[tuple[np.ndarray, np.ndarray]]
 
 
 if __name__ == "__main__":
-    # Read when JAX is first used, not when it is imported.
-    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    # Read when JAX is first used, not when it is imported. Who starts this holds it
+    # to one core.
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
     driver.answer_questions(measure, train_once)

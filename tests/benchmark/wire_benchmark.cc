@@ -4,7 +4,8 @@
 // beside a raw gRPC echo with messages of the same sizes, the engine in this
 // process, JAX and FANN in processes of their own, and a Python service that
 // does the same job with PyTorch. Rounds of all alternate; medians over them
-// are reported.
+// are reported. Server and client have all cores, by the clock; the peers without
+// a wire have one core each, by its processor time.
 #include <CLI/CLI.hpp>
 #include <array>
 #include <chrono>
@@ -33,7 +34,7 @@ constexpr int kRounds = 5;
 constexpr int kPings = 2000;        // a round
 constexpr size_t kSamples = 40000;  // a pipelined round
 const std::vector<uint32_t> kSizes = {784, 128, 10};
-constexpr char kJaxName[] = "jax in process";
+constexpr char kJaxName[] = "jax in process, one core";
 constexpr std::array<const char*, 2> kInputNames = {"uint8", "float32"};
 
 struct Programs {

@@ -29,6 +29,7 @@ RATE_INTERVAL = "5s"
 # grow with users or sessions, and has to be thought about first.
 BOUNDED_LABELS = {
     "le", "reason", "grpc_type", "grpc_service", "grpc_method", "grpc_code", "version", "grpc", "compiler",
+    "blas", "blas_kernels", "instruction_set",
 }
 METRIC = re.compile(r"\b(?:up|(?:backprop|grpc_server|process)_\w+)\b")
 

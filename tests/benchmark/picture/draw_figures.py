@@ -98,7 +98,7 @@ class Scale:
 
     def __init__(self, rates: list[float]) -> None:
         self.low = math.floor(math.log10(min(rates)))
-        self.high = math.ceil(math.log10(max(rates)))
+        self.high = max(self.low + 1, math.ceil(math.log10(max(rates))))
 
     def place(self, rate: float) -> float:
         """The x of a rate."""
@@ -112,6 +112,8 @@ class Scale:
 
 def power_name(exponent: int) -> str:
     """1, 10, 100, 1k, 10k ... 1M."""
+    if exponent < 0:
+        return f"{10.0**exponent:g}"
     thousands, rest = divmod(exponent, 3)
     return f"{10**rest}{['', 'k', 'M', 'G'][thousands]}"
 
