@@ -144,7 +144,7 @@ void Replica::ApplySteps(const ReplicaDelivery& delivery, size_t first,
   if (delivery.dense) {
     ApplyDeltas(
         layout,
-        {.row = rows_, .inputs = {}, .scalars = {}, .number = step_ + 1}, count,
+        {.number = step_ + 1, .row = rows_, .inputs = {}, .scalars = {}}, count,
         weights_, {});
     return;
   }
@@ -161,10 +161,10 @@ void Replica::ApplySteps(const ReplicaDelivery& delivery, size_t first,
                                         count * ElementsPerStep());
   }
   ApplyDeltas(layout,
-              {.row = rows_,
+              {.number = step_ + 1,
+               .row = rows_,
                .inputs = inputs,
-               .scalars = scalars_,
-               .number = step_ + 1},
+               .scalars = scalars_},
               count, weights_, state_);
 }
 

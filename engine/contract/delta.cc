@@ -42,7 +42,7 @@ Factors FactorsOfSteps(const Layout& layout, size_t k, const StepDelta& run,
 void ApplyDelta(const Layout& layout, const StepDelta& step,
                 std::span<float> weights, std::span<float> state,
                 std::span<float> delta, const NextProduct& next) {
-  const PassSteps by{layout.rule(), step.scalars, step.number};
+  const PassSteps by{step.number, layout.rule(), step.scalars};
   const auto matrix = [&](size_t rows, size_t columns, size_t begin) {
     PassTargets targets =
         TargetsAt(layout, weights, state, rows, columns, begin);
@@ -52,7 +52,7 @@ void ApplyDelta(const Layout& layout, const StepDelta& step,
   for (size_t k = 0; k < layout.layers().size(); ++k) {
     const LayerLayout& layer = layout.layers()[k];
     if (layer.form == DeltaForm::kDense) {  // the bias follows W in both
-      RunPass({rules::None::kRule, {}},
+      RunPass(PassSteps::Plain(),
               AsFactors(step.row.data() + layer.delta_begin),
               matrix(1, layer.delta_length, layer.weights_begin));
       continue;
@@ -77,16 +77,16 @@ void ApplyDeltas(const Layout& layout, const StepDelta& run, size_t steps,
     for (size_t t = 0; t < steps; ++t) {
       ApplyDelta(
           layout,
-          {run.row.subspan(t * row, row),
+          {run.number + t, run.row.subspan(t * row, row),
            run.inputs.empty() ? run.inputs
                               : run.inputs.subspan(t * input_row, input_row),
-           run.scalars.subspan(t * scalars, scalars), run.number + t},
+           run.scalars.subspan(t * scalars, scalars)},
           weights, state);
     }
     return;
   }
-  const PassSteps by{layout.rule(), run.scalars.first(steps * scalars),
-                     run.number};
+  const PassSteps by{run.number, layout.rule(),
+                     run.scalars.first(steps * scalars)};
   const auto matrix = [&](size_t rows, size_t columns, size_t begin) {
     return TargetsAt(layout, weights, state, rows, columns, begin);
   };
@@ -97,7 +97,7 @@ void ApplyDeltas(const Layout& layout, const StepDelta& run, size_t steps,
       Factors factors = AsFactors(run.row.data() + layer.delta_begin);
       factors.a_stride = row;
       factors.samples = steps;
-      RunSteps({rules::None::kRule, {}}, factors,
+      RunSteps(PassSteps::Plain(), factors,
                matrix(1, layer.delta_length, layer.weights_begin));
       continue;
     }

@@ -27,12 +27,12 @@ void FlushSmall(std::span<float> factors);
 
 // What a step brings; the same for server and replica.
 struct StepDelta {
+  uint64_t number;                 // the step's, from 1 on
   std::span<const float> row;      // (layout.delta_row_length())
   std::span<const float> inputs;   // (batch_size, input_size), the x that the
                                    // network saw; read only if the first layer
                                    // is FACTORED
   std::span<const float> scalars;  // (layout.scalar_count())
-  uint64_t number;                 // the step's, from 1 on
 };
 
 // w ← fl(w + D) for one step by the layout's rule, and the rule's state with

@@ -40,8 +40,8 @@ enum class Rule : uint8_t {};
 // number infinite or NaN (engine/training/step_bounds.cc).
 //
 // smallest: what is smaller in magnitude becomes 0 from time to time
-// (IsFlushStep), before it fades into subnormal numbers, which cost 2 to 10
-// times as much; 0 where nothing fades.
+// (IsFlushStep), so that nothing stays among subnormal numbers, which cost 2 to
+// 10 times as much; 0 where nothing fades.
 struct StateRange {
   float least;
   float largest;
@@ -54,7 +54,7 @@ inline constexpr StateRange kMean{-0x1p48F, 0x1p48F, 0x1p-60F};
 // Σ g², which stands still from 2^121 on, where fl(v + 2^96) = v.
 inline constexpr StateRange kSquareSum{0, 0x1p121F};
 // A weighted mean of g².
-inline constexpr StateRange kSquareMean{0, 0x1p96F, 0x1p-100F};
+inline constexpr StateRange kSquareMean{0, 0x1p96F, 0x1p-120F};
 
 // Whether a step ends with a look for state that is too small. Steps are
 // numbered from 1 on.

@@ -114,7 +114,7 @@ void PassRows(const Scalars scalars, const Factors factors,
 }
 
 // 0 where state is too small, at the end of a step for which IsFlushStep. A
-// pass of its own: once in kFlushPeriod steps it costs nothing.
+// pass of its own: once in kFlushPeriod steps it costs little.
 template <class R>
 void FlushState(const PassTargets& targets) {
   const hn::ScalableTag<float> all;
@@ -203,8 +203,8 @@ void StepMatrix(const PassSteps& steps, const Factors& factors,
     part.u = factors.u + s * factors.u_stride;
     part.a = factors.a + s * factors.a_stride;
     part.samples =
-        std::min(factors.samples - s,
-                 kFlushPeriod - (steps.first + s - 1) % kFlushPeriod);
+        std::min<uint64_t>(factors.samples - s,
+                           kFlushPeriod - (steps.first + s - 1) % kFlushPeriod);
     bool regularise = false;
     for (size_t t = 0; t < part.samples; ++t) {
       scalars[t] = Scalars::Of(steps.scalars.data() + (s + t) * count, count);

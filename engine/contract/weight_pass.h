@@ -30,10 +30,12 @@ struct PassTargets {
 
 // The steps that a pass does.
 struct PassSteps {
+  uint64_t first;  // the first step's number, from 1 on
   Rule rule;
-  std::span<const float> scalars;  // (steps, scalar_count) of the rule; empty
-                                   // with None
-  uint64_t first = 1;              // number of the first; not read with None
+  std::span<const float> scalars;  // (steps, scalar_count) of the rule
+
+  // Of the rule None, which has no scalars and nothing that a number decides.
+  static PassSteps Plain() { return {1, rules::None::kRule, {}}; }
 };
 
 // One step.
@@ -41,7 +43,8 @@ void RunPass(const PassSteps& step, const Factors& factors,
              const PassTargets& targets);
 
 // A step for each sample, in their order, with the bits that as many calls of
-// RunPass would give, but with one read of weights and state. Of targets,
+// RunPass would give, but with one read of weights and state for up to
+// kFlushPeriod steps. Of targets,
 // neither delta nor next may be set, and add must be.
 void RunSteps(const PassSteps& steps, const Factors& factors,
               const PassTargets& targets);

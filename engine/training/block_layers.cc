@@ -200,9 +200,9 @@ void BlockLayers::ApplyOptimiser(size_t k, size_t first, size_t accepted) {
   const BlockLayer& layer = layers_[k];
   const LayerLayout& at = training_->layout->layers()[k];
   const size_t count = training_->layout->scalar_count();
-  const PassSteps steps{training_->layout->rule(),
-                        run_->scalars.subspan(first * count, accepted * count),
-                        training_->first_step + first};
+  const PassSteps steps{training_->first_step + first,
+                        training_->layout->rule(),
+                        run_->scalars.subspan(first * count, accepted * count)};
   const Factors factors{layer.u.data, layer.u.stride, layer.a.data,
                         layer.a.stride, accepted};
   const auto targets = [this](size_t rows, size_t columns, size_t begin) {
@@ -226,8 +226,8 @@ void BlockLayers::ApplyOptimiser(size_t k, size_t first, size_t accepted) {
     float* const d = DeltaRowOf(*training_, *run_, first + t) + at.delta_begin;
     PassTargets with_d = matrix;
     with_d.delta = d;
-    const PassSteps step{steps.rule, steps.scalars.subspan(t * count, count),
-                         steps.first + t};
+    const PassSteps step{steps.first + t, steps.rule,
+                         steps.scalars.subspan(t * count, count)};
     RunPass(step, one, with_d);
     with_d = bias;
     with_d.delta = d + at.outputs * at.inputs;

@@ -235,12 +235,12 @@ void BlockWindow::AcceptDirect(Window window, size_t accepted) {
       Factors d = AsFactors(part);
       d.a_stride = row;
       d.samples = accepted;
-      RunSteps({layout.rule(), {}}, d, {1, at.delta_length, w});
+      RunSteps(PassSteps::Plain(), d, {1, at.delta_length, w});
       continue;
     }
     const Factors factors{part, row, part + at.outputs, row, accepted};
-    RunSteps({layout.rule(), {}}, factors, {at.outputs, at.inputs, w});
-    RunSteps({layout.rule(), {}}, BiasFactors(factors),
+    RunSteps(PassSteps::Plain(), factors, {at.outputs, at.inputs, w});
+    RunSteps(PassSteps::Plain(), BiasFactors(factors),
              {1, at.outputs, w + (at.bias_begin - at.weights_begin)});
   }
 }

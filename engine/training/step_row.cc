@@ -87,7 +87,7 @@ double StepRow::BoundOf(size_t k) const {
                      {factors.a, factors.a_stride}, layer(k).inputs, batch());
 }
 
-void StepRow::MakeDense(std::span<const float> scalars, uint64_t number,
+void StepRow::MakeDense(uint64_t number, std::span<const float> scalars,
                         std::span<float> weights, std::span<float> state) {
   if (layout_.is_plain()) return;
   for (size_t k = 0; k < depth(); ++k) {
@@ -98,7 +98,7 @@ void StepRow::MakeDense(std::span<const float> scalars, uint64_t number,
     for (size_t i = 0; i < layout_.state_count(); ++i) {
       run.state[i] = state.subspan(i * layout_.weight_count() + begin, length);
     }
-    GradientToDelta({layout_.rule(), scalars, number}, run, Part(k));
+    GradientToDelta({number, layout_.rule(), scalars}, run, Part(k));
   }
 }
 

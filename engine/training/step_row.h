@@ -10,7 +10,7 @@
 //   row.Write();                        // stands for g, or for D
 //   row.Scale(max_norm / row.Norm());   // where it is clipped by norm
 //   … row.Bound() is judged by StepBounds …
-//   row.MakeDense(scalars, number, weights, state);
+//   row.MakeDense(number, scalars, weights, state);
 //   ApplyDelta(…);                      // D of FACTORED layers, and w + D
 #ifndef BACKPROP_ENGINE_TRAINING_STEP_ROW_H_
 #define BACKPROP_ENGINE_TRAINING_STEP_ROW_H_
@@ -48,11 +48,11 @@ class StepRow {
   // Upper bound of every number that the row stands for; NaN if there is none.
   double Bound() const;
 
-  // Makes D of DENSE layers' g and moves their state on. weights:
-  // (weight_count), read only; state: (state_count, weight_count); number: the
-  // step's. Does nothing
-  // with the rule None, where the row stands for D already.
-  void MakeDense(std::span<const float> scalars, uint64_t number,
+  // Makes D of DENSE layers' g and moves their state on, in the step of that
+  // number. weights: (weight_count), read only; state: (state_count,
+  // weight_count). With the rule None the row stands for D already, and nothing
+  // is done.
+  void MakeDense(uint64_t number, std::span<const float> scalars,
                  std::span<float> weights, std::span<float> state);
 
  private:

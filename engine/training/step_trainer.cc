@@ -142,12 +142,12 @@ bool StepTrainer::ApplyRow(const Training& training, const TrainRun& run,
     return false;
   }
   const uint64_t number = training.first_step + t;
-  step.MakeDense(scalars, number, run.weights, run.state);
+  step.MakeDense(number, scalars, run.weights, run.state);
   NextProduct next;
   if (LooksAhead(layout) && t + 1 < run.errors.size()) {
     next = {InputsOf(training, run, t + 1).data(), signals_.first_product()};
   }
-  ApplyDelta(layout, {row, inputs, scalars, number}, run.weights, run.state,
+  ApplyDelta(layout, {number, row, inputs, scalars}, run.weights, run.state,
              RowOf(run.full_deltas, t, layout.weight_count()), next);
   return true;
 }

@@ -71,6 +71,20 @@ void Use(const NamedOptimiser& optimiser, Problem& problem) {
       problem.layout.state_count() * problem.layout.weight_count(), 0.0F);
 }
 
+void LetStateFade(Problem& problem) {
+  const size_t columns = problem.layout.input_size();
+  const size_t first_layer = problem.layout.layers().front().bias_begin;
+  for (size_t i = 0; i < problem.inputs.size(); i += columns) {
+    problem.inputs[i] = 0;
+  }
+  for (size_t v = 0; v < problem.layout.state_count(); ++v) {
+    float* const state =
+        problem.state.data() + v * problem.layout.weight_count();
+    for (size_t i = 0; i < first_layer; i += columns) state[i] = 0x1p-121F;
+  }
+  problem.first_step = 64 - problem.steps() / 2;
+}
+
 Problem MakeOptimiserProblem(const std::vector<size_t>& sizes,
                              size_t batch_size, DeltaForm form,
                              const NamedOptimiser& optimiser, size_t steps) {

@@ -29,6 +29,11 @@ std::vector<NamedOptimiser> AllOptimisers();
 // zeros.
 void Use(const NamedOptimiser& optimiser, Problem& problem);
 
+// Makes input column 0 zero and, after Use, the state of its weights smaller
+// than the contract keeps it: no gradient feeds it, and step 64 ends with its
+// becoming 0. The run passes that step.
+void LetStateFade(Problem& problem);
+
 // A network of tanh layers and an identity output, all of one form; weights,
 // inputs and targets in ±1, state zero. sizes: of the input and each layer.
 Problem MakeOptimiserProblem(const std::vector<size_t>& sizes,

@@ -235,10 +235,10 @@ StepDelta StepOf(const Problem& problem, const Results& results, size_t t) {
   const size_t row = layout.delta_row_length();
   const size_t inputs = layout.batch_size() * layout.input_size();
   const size_t scalars = problem.layout.scalar_count();
-  return {std::span(results.deltas).subspan(t * row, row),
+  return {problem.first_step + t,
+          std::span(results.deltas).subspan(t * row, row),
           std::span(problem.inputs).subspan(t * inputs, inputs),
-          std::span(results.scalars).subspan(t * scalars, scalars),
-          problem.first_step + t};
+          std::span(results.scalars).subspan(t * scalars, scalars)};
 }
 
 std::vector<std::string> Fields(const std::vector<FieldViolation>& violations) {

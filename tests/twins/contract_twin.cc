@@ -71,11 +71,11 @@ void Flush(TwinRule rule, float* state) {
       state[0] = ZeroBelow(state[0], 0x1p-60F);
       return;
     case TwinRule::kRmsProp:
-      state[0] = ZeroBelow(state[0], 0x1p-100F);
+      state[0] = ZeroBelow(state[0], 0x1p-120F);
       return;
     case TwinRule::kAdam:
       state[0] = ZeroBelow(state[0], 0x1p-60F);
-      state[1] = ZeroBelow(state[1], 0x1p-100F);
+      state[1] = ZeroBelow(state[1], 0x1p-120F);
       return;
   }
 }

@@ -60,10 +60,10 @@ std::vector<float> ScalarsOf(const Problem& problem, const LearningRate& rates,
 
 // All steps of the run, as StepOf has one.
 StepDelta RunOf(const Problem& problem, const Results& results) {
-  return {.row = results.deltas,
+  return {.number = problem.first_step,
+          .row = results.deltas,
           .inputs = problem.inputs,
-          .scalars = results.scalars,
-          .number = problem.first_step};
+          .scalars = results.scalars};
 }
 
 }  // namespace

@@ -130,9 +130,9 @@ def move_weight(optimiser: pb.Optimiser, step: int, w: F, g: F, state: list[F], 
     delta = F(-F(rate * p))
     if decay != 0:
         delta = zero_below(100, F(delta - F(decay * w)))
-    if step % 64 == 0 and kind != "adagrad":
-        powers = [100] if kind == "rms_prop" else [60, 100]
-        state = [zero_below(power, number) for power, number in zip(powers, state, strict=False)]
+    if step % 64 == 0:
+        powers = {"sgd": [60], "adagrad": [], "rms_prop": [120], "adam": [60, 120], "lion": [60]}[str(kind)]
+        state = [zero_below(power, number) for power, number in zip(powers, state, strict=False)] or state
     return F(w + delta), state
 
 

@@ -23,7 +23,7 @@ constexpr DeltaForm D = DeltaForm::kDense;
 void Apply(const Layout& layout, std::span<const float> row,
            std::span<const float> inputs, std::span<float> weights,
            std::span<float> delta = {}) {
-  ApplyDelta(layout, {row, inputs, {}, 1}, weights, {}, delta);
+  ApplyDelta(layout, {1, row, inputs, {}}, weights, {}, delta);
 }
 
 Layout OneLayer(size_t in, size_t out, size_t batch_size, DeltaForm form) {
@@ -73,7 +73,7 @@ TEST(DeltaTest, ApplyDeltaIsTheContractsBitForBit) {
     std::vector<float> delta(weights.size(), 99.0F);
     Apply(random.layout, random.row, random.inputs, weights, delta);
     const std::vector<float> expected_delta = ApplyReferenceStep(
-        random.layout, {random.row, random.inputs, {}}, expected, {});
+        random.layout, {1, random.row, random.inputs, {}}, expected, {});
     EXPECT_EQ(Bits(weights), Bits(expected)) << "seed " << seed;
     EXPECT_EQ(Bits(delta), Bits(expected_delta)) << "seed " << seed;
   }

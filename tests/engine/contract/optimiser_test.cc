@@ -79,7 +79,7 @@ void CheckGradientToDelta() {
         twin.m[i] = state[0];
         twin.v[i] = state[1];
       }
-      GradientToDelta({rule, scalars, number}, {run.weights, {run.m, run.v}},
+      GradientToDelta({number, rule, scalars}, {run.weights, {run.m, run.v}},
                       run.g);
       ASSERT_EQ(Bits(run.g), Bits(twin.g)) << named.name << " " << size;
       ASSERT_EQ(Bits(run.m), Bits(twin.m)) << named.name << " " << size;
@@ -105,7 +105,7 @@ void CheckApplyDelta() {
         std::vector<float> scalars(layout.scalar_count());
         StepScalars(named.optimiser, named.rate, 7, scalars);
         const uint64_t number = 64 - width % 2;
-        const StepDelta step{row, inputs, scalars, number};
+        const StepDelta step{number, row, inputs, scalars};
         auto twin_weights = weights;
         auto twin_state = state;
         std::vector<float> delta(layout.weight_count());
@@ -149,7 +149,7 @@ TEST(OptimiserTest, StateThatNoGradientFeedsFadesToZero) {
     StepScalars(named.optimiser, named.rate, 1000, scalars);
     for (uint64_t step = 1; step <= 10000; ++step) {
       g.assign(5, 0.0F);
-      GradientToDelta({rule, scalars, step}, {weights, {m, v}}, g);
+      GradientToDelta({step, rule, scalars}, {weights, {m, v}}, g);
       for (const float number : {m[0], v[0]}) {
         ASSERT_NE(std::fpclassify(number), FP_SUBNORMAL) << kind << " " << step;
       }
@@ -196,7 +196,7 @@ TEST(OptimiserTest, LionMovesByTheSignAndNotAtAllWithoutOne) {
   std::vector<float> m{0, -0.0F, 1, -1, 1, 0, 0x1p-60F};
   std::vector<float> g{0, -0.0F, -1, 1, 1, -0x1p-149F, 0};
   std::vector<float> weights(m.size(), -0.0F);
-  GradientToDelta({rules::Lion::kRule, scalars, 64}, {weights, {m}}, g);
+  GradientToDelta({64, rules::Lion::kRule, scalars}, {weights, {m}}, g);
   EXPECT_THAT(g, ElementsAre(0, 0, 0, 0, -0.25F, 0, -0.25F));
   EXPECT_TRUE(std::signbit(g[0])) << "so that −0.0 + D is −0.0";
   EXPECT_THAT(m, ElementsAre(0, 0, 0, 0, 1, 0, 0));

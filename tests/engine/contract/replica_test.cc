@@ -37,8 +37,8 @@ Problem MakeReplicaProblem(const NamedOptimiser& optimiser,
   problem.sample_weights = Random(22).Uniforms(kSteps * batch_size, 0, 2);
   problem.sample_weights[1] = 0;
   problem.dropout_seed = 23;
-  problem.first_step = 7;
   problem.state_age = 4;
+  LetStateFade(problem);
   return problem;
 }
 

@@ -111,7 +111,7 @@ TEST_P(LectureNetTest, TheDeltaIsMinusAlphaTimesSignalTimesActivation) {
   ASSERT_EQ(applied_, 1);
   std::vector<float> delta(weights_.size());
   std::vector<float> before(weights_.size());
-  ApplyDelta(layout_, {row_, kInputs, {}, 1}, before, {}, delta);
+  ApplyDelta(layout_, {1, row_, kInputs, {}}, before, {}, delta);
   const std::vector<double> expected = {
       -0.0078521, 0,          -0.0078521, -0.0058879, 0,        -0.0058879,
       -0.0078521, -0.0058879, 0.0391712,  0.0619749,  0.1180522};

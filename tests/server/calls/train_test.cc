@@ -115,7 +115,7 @@ class Driver : public std::enable_shared_from_this<Driver> {
                   kInputs * sizeof(float));
       const auto row = std::span(deltas).subspan(s * layout.delta_row_length(),
                                                  layout.delta_row_length());
-      ApplyDelta(layout, {row, x, {}, response.base_step() + s + 1}, replica_,
+      ApplyDelta(layout, {response.base_step() + s + 1, row, x, {}}, replica_,
                  {});
     }
   }

@@ -62,7 +62,7 @@ def test_each_number_has_the_contracts_bits(
     scalars = np.array(scalars_of(optimiser, 3), dtype="f4")
     scalars[3] = decay * 0.9
     w, g = sized(*w_size), sized(*g_size)
-    state = np.stack([sized(-63, -58), sized(-103, -97, signed=False)])
+    state = np.stack([sized(-63, -58), sized(-123, -117, signed=False)])
     if kind in ("adagrad", "rmsprop"):
         state = state[1:]
     state = np.ascontiguousarray(state[: rule.state_count])

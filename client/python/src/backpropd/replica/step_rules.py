@@ -22,7 +22,7 @@ Direction: TypeAlias = Callable[[Float32, Float32, Float32, Float32], Float32]
 
 # The bits of the largest number that is dropped, as an integer.
 _TINY_GRADIENT = np.int32(np.float32(2.0**-60).view(np.int32) - 1)
-_TINY_SQUARE = np.int32(np.float32(2.0**-100).view(np.int32) - 1)
+_TINY_SQUARE = np.int32(np.float32(2.0**-120).view(np.int32) - 1)
 _TINY_DELTA = np.int32(np.float32(2.0**-100).view(np.int32) - 1)
 _MAGNITUDE = np.int32(0x7FFFFFFF)
 _SIGN_SHIFT = np.int32(31)
@@ -174,7 +174,7 @@ def flush(rule: Rule, state: Float32, step: int, scratch: Float32) -> None:
 
 
 def move(direction: Direction, w: Float32, g: Float32, state: Float32, scalars: Float32, scratch: Float32) -> None:
-    """One step of `w`, whose gradient is `g`: w ← fl(w + D). What may follow it is flush().
+    """One step of `w`, whose gradient is `g`: w ← fl(w + D). flush() ends the step.
 
     Args:
         direction: the rule's.
