@@ -3,15 +3,16 @@
 // backprop bench: how fast a server trains, as a client of the library sees it.
 #include <algorithm>
 #include <chrono>
+#include <iostream>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "client/cli/commands/bench_report.h"
+#include "client/cli/commands/bench_session.h"
 #include "client/cli/commands/train_advice.h"
-#include "client/cli/commands/train_session.h"
 #include "client/cli/data/random_samples.h"
 #include "client/cli/flags/bench_flags.h"
 #include "client/cli/flags/command.h"
@@ -39,70 +40,72 @@ struct Bench {
   BenchReport& report;
 };
 
-absl::Status Run(const Bench& bench, const v1::Session& session,
-                 const BenchWay& way, Clock::duration share) {
+// Whether the user wants no more of it, or nobody reads it.
+bool Unwanted() { return Interrupted() || !std::cout; }
+
+absl::StatusOr<BenchRow> Run(const Bench& bench, const v1::Session& session,
+                             const BenchWay& way, Clock::duration share) {
   auto run = BenchRun::Open(
       bench.client, session, way,
       RandomSamples(bench.spec, way.samples_per_message, bench.seed), share);
   if (!run.ok()) return run.status();
   BenchProgress now;
   while (!now.ended) {
-    if (Interrupted()) (*run)->Stop();
+    if (Unwanted()) (*run)->Stop();
     now = (*run)->Wait(kNoticeAfter);
     bench.report.Show(way, now.samples_per_second);
   }
-  if (now.status.ok()) bench.report.Add(way, (*run)->figures());
-  return now.status;
-}
-
-// Deletes the session, whatever `status` says of its training; both are told
-// where that fails too.
-absl::Status Forget(TrainingClient& client, const std::string& session_id,
-                    const absl::Status& status) {
-  const absl::Status forgotten = ForgetSession(client, session_id);
-  if (forgotten.ok() || absl::IsNotFound(forgotten)) return status;
-  const absl::Status& first = status.ok() ? forgotten : status;
-  return Retold(first, absl::StrCat(first.message(), ". Session ", session_id,
-                                    " may be left: backprop session delete ",
-                                    session_id));
+  if (!now.status.ok()) return now.status;
+  return BenchRow{way, (*run)->figures(), now.cut};
 }
 
 // In a session of its own, so that all ways find the same weights.
 absl::Status Measure(const Bench& bench, const BenchWay& way,
                      Clock::duration share) {
-  v1::CreateSessionRequest request;
-  *request.mutable_spec() = bench.spec;
-  const auto session = bench.client.CreateSession(request);
+  const auto session = MakeBenchSession(bench.client, bench.spec);
   if (!session.ok()) return session.status();
   if (!bench.report.begun()) bench.report.Begin(*session);
-  return Forget(bench.client, session->session_id(),
-                Run(bench, *session, way, share));
+  absl::StatusOr<BenchRow> row = Run(bench, *session, way, share);
+  absl::Status status =
+      ForgetBenchSession(bench.client, *session, row.status());
+  if (row.ok()) bench.report.Add(*std::move(row));
+  return status;
+}
+
+// The ways whose messages the server takes; the others are told.
+std::vector<BenchWay> WaysThatFit(const Bench& bench,
+                                  uint64_t max_message_bytes) {
+  std::vector<BenchWay> ways;
+  for (const BenchWay& way : BenchWays(bench.spec.batch_size())) {
+    if (FitsMessage(bench.spec, way.samples_per_message, max_message_bytes)) {
+      ways.push_back(way);
+      continue;
+    }
+    bench.report.LeaveOut(way,
+                          absl::StrCat("the server takes messages up to its "
+                                       "--max-message-bytes ",
+                                       Grouped(max_message_bytes)));
+  }
+  return ways;
 }
 
 absl::Status MeasureAll(const Bench& bench, Clock::duration length,
                         uint64_t max_message_bytes) {
   const Clock::time_point end = Clock::now() + length;
-  const std::vector<BenchWay> ways = BenchWays(bench.spec.batch_size());
+  const std::vector<BenchWay> ways = WaysThatFit(bench, max_message_bytes);
+  if (ways.empty()) {
+    return absl::InvalidArgumentError(
+        "nothing was measured: lower --input-size or --batch-size");
+  }
   for (size_t i = 0; i < ways.size(); ++i) {
-    const uint64_t bytes =
-        MessageBytes(bench.spec, ways[i].samples_per_message);
-    if (bytes > max_message_bytes) {
-      bench.report.LeaveOut(ways[i],
-                            absl::StrCat("the server takes messages up to its "
-                                         "--max-message-bytes ",
-                                         Grouped(max_message_bytes)));
-      continue;
-    }
-    if (Interrupted()) return absl::CancelledError("interrupted");
+    if (Unwanted()) return absl::CancelledError("interrupted");
     const Clock::duration share =
         (end - Clock::now()) / static_cast<int>(ways.size() - i);
     absl::Status status =
         Measure(bench, ways[i], std::max<Clock::duration>(share, kLeast));
     if (!status.ok()) return status;
   }
-  if (bench.report.begun()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "nothing was measured: lower --input-size or --batch-size");
+  return absl::OkStatus();
 }
 
 absl::Status RunBench(const GlobalFlags& global, const BenchFlags& flags) {
@@ -122,8 +125,7 @@ absl::Status RunBench(const GlobalFlags& global, const BenchFlags& flags) {
                   .report = report},
                  length, server->limits().max_message_bytes());
   report.End();
-  // It trains a session that was made for it, as train does without flags.
-  return Advised(status, TrainFlags());
+  return Advised(status, /*session_id=*/"");
 }
 
 }  // namespace
@@ -150,6 +152,8 @@ void AddBenchCommand(Command& app, const GlobalFlags& global, Action& action) {
       "ahead of their answers; with deltas, a replica adds them. Bytes are "
       "those of the\n"
       "messages; what HTTP/2 and TLS add is left out.\n"
+      "Samples a message are 1, 32 and 256, rounded up to whole steps of "
+      "--batch-size.\n"
       "Examples:\n"
       "  backprop bench\n"
       "  backprop bench --input-size 64 --layers 256:relu,64 --optimiser adam");

@@ -22,7 +22,9 @@
 namespace backprop::cli {
 namespace {
 
-uint64_t Rounded(double number) { return static_cast<uint64_t>(number + 0.5); }
+uint64_t Rounded(double number) {
+  return static_cast<uint64_t>(std::llround(number));
+}
 
 size_t Milliseconds(BenchReport::Clock::duration duration) {
   return static_cast<size_t>(
@@ -40,7 +42,8 @@ std::string BytesPerStep(uint64_t bytes, const BenchFigures& figures) {
 
 // "112 us", "3.51 ms"
 std::string LatencyText(float microseconds) {
-  if (microseconds < 1000) return absl::StrFormat("%.0f us", microseconds);
+  // What would be rounded to 1000 us is 1.00 ms.
+  if (microseconds < 999.5F) return absl::StrFormat("%.0f us", microseconds);
   return absl::StrFormat("%.*f ms", microseconds < 100'000 ? 2 : 0,
                          microseconds / 1000);
 }
@@ -72,12 +75,18 @@ Json RowJson(const BenchRow& row) {
   return object;
 }
 
-// How it ended: all that travelled, what was not measured included.
+// How it ended: all that was answered, what was not measured included. In rows
+// that were cut, more was sent.
 Json DoneJson(const std::vector<BenchRow>& rows) {
   BenchCounts all;
-  for (const BenchRow& row : rows) all += row.figures.all;
+  uint64_t cut = 0;
+  for (const BenchRow& row : rows) {
+    all += row.figures.all;
+    cut += row.cut ? 1 : 0;
+  }
   return {{"event", "done"},
           {"rows", rows.size()},
+          {"cut_rows", cut},
           {"samples", all.samples},
           {"steps", all.steps},
           {"sent_bytes", all.sent_bytes},
@@ -168,8 +177,8 @@ void BenchReport::Show(const BenchWay& way, double rate) {
                  Grouped(Rounded(rate)) + " samples/s");
 }
 
-void BenchReport::Add(const BenchWay& way, BenchFigures figures) {
-  rows_.push_back({way, std::move(figures)});
+void BenchReport::Add(BenchRow row) {
+  rows_.push_back(std::move(row));
   if (!global_.json) return;
   line_.Clear();
   PrintJson(RowJson(rows_.back()));
@@ -178,7 +187,7 @@ void BenchReport::Add(const BenchWay& way, BenchFigures figures) {
 void BenchReport::End() {
   line_.Clear();
   if (global_.json) {
-    PrintJson(DoneJson(rows_));
+    if (told_) PrintJson(DoneJson(rows_));
   } else if (!rows_.empty()) {
     std::cout << BenchText(rows_) << std::flush;
   }

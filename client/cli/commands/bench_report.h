@@ -22,6 +22,7 @@ namespace backprop::cli {
 struct BenchRow {
   BenchWay way;
   BenchFigures figures;
+  bool cut = false;  // not all that was sent was answered
 };
 
 // The table, and how long an answer takes where messages go one by one. Exposed
@@ -45,7 +46,7 @@ class BenchReport {
   void LeaveOut(const BenchWay& way, const std::string& why);
   // How far measuring is. rate: samples a second at present.
   void Show(const BenchWay& way, double rate);
-  void Add(const BenchWay& way, BenchFigures figures);
+  void Add(BenchRow row);
   // There are no more.
   void End();
 

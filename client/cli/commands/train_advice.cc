@@ -8,21 +8,23 @@
 
 namespace backprop::cli {
 
-std::string ToChangeRate(const std::string& change, const TrainFlags& flags) {
-  if (flags.session_id.empty()) {
+std::string ToChangeRate(const std::string& change,
+                         const std::string& session_id) {
+  if (session_id.empty()) {
     return absl::StrCat(change, " --learning-rate");
   }
   return absl::StrCat(change,
                       " the learning rate with backprop session update ",
-                      flags.session_id, " --learning-rate RATE");
+                      session_id, " --learning-rate RATE");
 }
 
-absl::Status Advised(const absl::Status& status, const TrainFlags& flags) {
+absl::Status Advised(const absl::Status& status,
+                     const std::string& session_id) {
   if (ReasonOf(status) != kNonFiniteStep.name) return status;
   return Retold(status,
                 absl::StrCat(status.message(), ". Training diverged: ",
-                             ToChangeRate("lower", flags),
-                             flags.session_id.empty()
+                             ToChangeRate("lower", session_id),
+                             session_id.empty()
                                  ? ", or bring the inputs to the same scale "
                                    "(--standardise)"
                                  : ""));

@@ -7,7 +7,6 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "client/cli/flags/train_flags.h"
 
 namespace backprop::cli {
 
@@ -15,11 +14,12 @@ namespace backprop::cli {
 //   lower --learning-rate
 //   lower the learning rate with backprop session update ID --learning-rate
 // the latter where training went on with a session, which train does not
-// change.
-std::string ToChangeRate(const std::string& change, const TrainFlags& flags);
+// change. session_id: empty where it was made for this training.
+std::string ToChangeRate(const std::string& change,
+                         const std::string& session_id);
 
 // The status, with advice if it is a step's whose numbers are not finite.
-absl::Status Advised(const absl::Status& status, const TrainFlags& flags);
+absl::Status Advised(const absl::Status& status, const std::string& session_id);
 
 }  // namespace backprop::cli
 

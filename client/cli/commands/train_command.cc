@@ -2,12 +2,14 @@
 //
 // backprop train: makes a session (or goes on with one), streams samples into
 // it, keeps a replica, and says how well it went.
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "client/cli/commands/forget_session.h"
 #include "client/cli/commands/lost_server.h"
 #include "client/cli/commands/train_advice.h"
 #include "client/cli/commands/train_report.h"
@@ -25,6 +27,9 @@
 
 namespace backprop::cli {
 namespace {
+
+// For how long a session's deletion is tried.
+constexpr auto kForgetPatience = std::chrono::seconds(2);
 
 // Whether the replica's weights are those that the server has now.
 absl::StatusOr<ReplicaCheck> CheckReplica(TrainingClient& client,
@@ -86,7 +91,7 @@ absl::Status CheckResult(const TrainFlags& flags, const Outcome& outcome,
         "test accuracy %.4f is below --require-accuracy %.4f: train more "
         "--epochs, or %s",
         outcome.test->accuracy(), *flags.require_accuracy,
-        ToChangeRate("change", flags)));
+        ToChangeRate("change", flags.session_id)));
   }
   return absl::OkStatus();
 }
@@ -107,7 +112,7 @@ absl::Status TrainRun(TrainingClient& client, const TrainFlags& flags,
     report.Note(absl::StrFormat(
         "the error did not fall to %g in %s epochs: raise --epochs, or %s",
         *flags.until_error, Grouped(flags.most_epochs()),
-        ToChangeRate("change", flags)));
+        ToChangeRate("change", flags.session_id)));
   }
   if (run.replica() != nullptr) {
     // Before the stream is closed: until then nobody else can train.
@@ -151,7 +156,7 @@ absl::Status TrainOn(TrainingClient& client, const GlobalFlags& global,
     return status.ok() ? saved.status() : status;
   }
   if (!saved.ok()) report.Note(std::string(saved.status().message()));
-  if (!LeavesSessionInDoubt(status)) return Advised(status, flags);
+  if (!LeavesSessionInDoubt(status)) return Advised(status, flags.session_id);
   return LostServer(client,
                     {.address = global.address,
                      .session_id = session.session_id(),
@@ -176,7 +181,8 @@ absl::Status Train(const GlobalFlags& global, const TrainFlags& flags) {
   // What became of the session is told already.
   if (IsLostServer(status)) return status;
   if (created && !flags.keep_session) {
-    absl::Status forgotten = ForgetSession(client, session->session_id());
+    absl::Status forgotten =
+        ForgetSession(client, session->session_id(), kForgetPatience);
     return status.ok() ? forgotten : status;
   }
   if (absl::IsNotFound(status)) return status;

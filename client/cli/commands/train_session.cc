@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cli/commands/train_session.h"
 
-#include <chrono>
-#include <thread>
 #include <utility>
 
-#include "backprop/v1/error_reasons.h"
 #include "client/cli/flags/command.h"
 #include "client/cli/flags/spec_flags.h"
-#include "client/cpp/call_status.h"
 
 namespace backprop::cli {
-namespace {
-
-constexpr int kForgetTries = 100;
-constexpr auto kForgetPause = std::chrono::milliseconds(20);
-
-}  // namespace
 
 absl::StatusOr<v1::Session> CreateSession(TrainingClient& client,
                                           const TrainFlags& flags,
@@ -51,17 +41,6 @@ absl::StatusOr<v1::Session> FindSession(TrainingClient& client,
   absl::Status fits = CheckTrainData(flags, data, session->spec());
   if (!fits.ok()) return fits;
   return session;
-}
-
-absl::Status ForgetSession(TrainingClient& client,
-                           const std::string& session_id) {
-  absl::Status status = client.DeleteSession(session_id);
-  for (int i = 0; i < kForgetTries && ReasonOf(status) == kSessionBusy.name;
-       ++i) {
-    std::this_thread::sleep_for(kForgetPause);
-    status = client.DeleteSession(session_id);
-  }
-  return status;
 }
 
 }  // namespace backprop::cli

@@ -23,11 +23,6 @@ absl::StatusOr<v1::Session> FindSession(TrainingClient& client,
                                         const TrainFlags& flags,
                                         const TrainData& data);
 
-// Deletes a session. A stream that was cancelled may hold it for a moment yet,
-// so this tries for two seconds.
-absl::Status ForgetSession(TrainingClient& client,
-                           const std::string& session_id);
-
 }  // namespace backprop::cli
 
 #endif  // BACKPROP_CLIENT_CLI_COMMANDS_TRAIN_SESSION_H_

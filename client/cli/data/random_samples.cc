@@ -71,9 +71,11 @@ v1::TrainRequest RandomSamples::Next() {
   return request;
 }
 
-uint64_t MessageBytes(const v1::SessionSpec& spec, uint64_t samples) {
+bool FitsMessage(const v1::SessionSpec& spec, uint64_t samples, uint64_t most) {
   // A class is a varint of five bytes at most; two fields have a head each.
-  return samples * (RowBytes(spec) + 5) + 2 * 11;
+  constexpr uint64_t kHeads = 2 * 11;
+  // A product could overflow.
+  return most >= kHeads && samples <= (most - kHeads) / (RowBytes(spec) + 5);
 }
 
 }  // namespace backprop::cli

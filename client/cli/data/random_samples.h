@@ -36,8 +36,8 @@ class RandomSamples {
   size_t next_ = 0;  // in inputs_
 };
 
-// At least as many bytes as a message of so many samples has.
-uint64_t MessageBytes(const v1::SessionSpec& spec, uint64_t samples);
+// Whether a message of so many samples surely has no more than `most` bytes.
+bool FitsMessage(const v1::SessionSpec& spec, uint64_t samples, uint64_t most);
 
 }  // namespace backprop::cli
 

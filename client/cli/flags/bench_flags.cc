@@ -31,7 +31,9 @@ void AddBenchFlags(Command& command, BenchFlags* flags) {
   command.add_flag("--bytes", flags->bytes,
                    "Inputs travel as unsigned bytes, not as floats");
   flags->spec.name = "backprop bench";
-  AddSpecFlags(command, &flags->spec);
+  AddSpecFlags(command, &flags->spec,
+               {.standardise_all = "",
+                .seed = "Seed of initial weights, dropout and the samples"});
 }
 
 absl::StatusOr<v1::SessionSpec> MakeBenchSpec(const BenchFlags& flags) {

@@ -105,7 +105,7 @@ Check AllOrCount() {
   };
 }
 
-void AddNetworkFlags(Command& app, SpecFlags* flags) {
+void AddNetworkFlags(Command& app, SpecFlags* flags, const SpecHelp& help) {
   app.add_option("--layers", flags->layers, LayerHelp())
       ->type_name("LAYERS")
       ->delimiter(',')
@@ -114,8 +114,8 @@ void AddNetworkFlags(Command& app, SpecFlags* flags) {
   AddInitialiserFlags(app, kNetworkGroup, &flags->initialiser);
   app.add_option("--standardise", flags->standardise,
                  "Bring each input to mean 0 and deviation 1, as learnt from "
-                 "so many samples before training; without a number: from all "
-                 "training data, once")
+                 "so many samples before training" +
+                     help.standardise_all)
       ->check(AllOrCount())
       ->expected(0, 1)
       ->default_str("all")
@@ -138,13 +138,15 @@ void AddNetworkFlags(Command& app, SpecFlags* flags) {
 
 }  // namespace
 
-void AddSpecFlags(Command& app, SpecFlags* flags) {
+void AddSpecFlags(Command& app, SpecFlags* flags, const SpecHelp& help) {
   constexpr uint64_t kMost32 = std::numeric_limits<uint32_t>::max();
-  app.add_option("--name", flags->name,
-                 "What people call the session; others may share it [none]")
+  app.add_option(
+         "--name", flags->name,
+         absl::StrCat("What people call the session; others may share it [",
+                      flags->name.empty() ? "none" : flags->name, "]"))
       ->type_name("TEXT")
       ->group(kNetworkGroup);
-  AddNetworkFlags(app, flags);
+  AddNetworkFlags(app, flags, help);
   AddLossFlags(app, FlagUse::kMake, &flags->loss);
   AddOptimiserFlags(app, FlagUse::kMake, &flags->optimiser);
   AddScheduleFlags(app, &flags->schedule);
@@ -158,8 +160,7 @@ void AddSpecFlags(Command& app, SpecFlags* flags) {
       ->check(WholeNumber(1, kMost32))
       ->type_name("STEPS")
       ->group(kStepsGroup);
-  app.add_option("--seed", flags->seed,
-                 "Seed of initial weights, dropout and shuffling")
+  app.add_option("--seed", flags->seed, help.seed)
       ->check(WholeNumber(0, std::numeric_limits<uint64_t>::max()))
       ->type_name("NUMBER")
       ->capture_default_str()

@@ -46,7 +46,16 @@ struct DataShape {
   uint64_t train_samples = 0;  // that will be trained on; 0: unknown
 };
 
-void AddSpecFlags(Command& app, SpecFlags* flags);
+// What --help says of flags whose use is the command's.
+struct SpecHelp {
+  // What --standardise without a number does.
+  std::string standardise_all =
+      "; without a number: from all training data, once";
+  std::string seed = "Seed of initial weights, dropout and shuffling";
+};
+
+// flags: its name is what --help tells as the default.
+void AddSpecFlags(Command& app, SpecFlags* flags, const SpecHelp& help = {});
 
 // The first flag given that describes a session to be made, but for --seed,
 // which training uses too; empty if there is none.

@@ -156,8 +156,11 @@ absl::Status BenchRun::SendAhead() {
 absl::Status BenchRun::Outcome(const absl::Status& status) {
   absl::Status finished = stream_->Finish();
   if (!status.ok()) return status;
-  if (tally_.done()) return absl::OkStatus();
   client::MutexLock lock(mutex_);
+  if (tally_.done()) {
+    progress_.cut = !finished.ok();
+    return absl::OkStatus();
+  }
   if (stopped_) return absl::CancelledError("interrupted");
   if (!finished.ok()) return finished;
   return absl::UnavailableError("the server ended the stream");

@@ -27,7 +27,9 @@ namespace backprop::cli {
 struct BenchProgress {
   double samples_per_second = 0;  // of what was measured so far
   bool ended = false;
-  absl::Status status;  // if ended: OK if all was measured
+  absl::Status status;  // if ended: how, or OK if all was measured
+  // If ended: what was sent ahead of the end was not all answered.
+  bool cut = false;
 };
 
 class BenchRun {
@@ -47,8 +49,9 @@ class BenchRun {
 
   // How far it is, after `patience` or when it has ended.
   BenchProgress Wait(std::chrono::milliseconds patience);
-  // Ends it at once; Wait then says that it has ended, with CANCELLED. The
-  // server sees that a moment later (TrainStream::Cancel).
+  // Ends it at once; Wait then says that it has ended, with CANCELLED,
+  // or OK if all was measured. The server sees that a moment later
+  // (TrainStream::Cancel).
   void Stop();
 
   // To be called when it has ended.

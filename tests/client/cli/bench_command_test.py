@@ -43,14 +43,14 @@ class BenchTest(ServedTest):
     def past_proxy(self) -> None:
         self.address = self.server_address
 
-    def start(self, *arguments: str) -> tuple[subprocess.Popen, dict]:
-        """Starts to measure for long; returns once the first row is measured."""
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Starts to measure for long; returns once there is a session and the first row is being measured."""
         process = subprocess.Popen(self.command("--json", "bench", *arguments), stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
         for close in (process.stderr.close, process.stdout.close, process.wait, process.kill):
             self.addCleanup(close)
         self.assertEqual(json.loads(process.stdout.readline())["event"], "measuring")
-        return process, json.loads(process.stdout.readline())
+        return process
 
     def end(self, process: subprocess.Popen) -> tuple[int, list[dict], str]:
         said, complained = process.communicate(timeout=PATIENCE_SECONDS)
@@ -70,39 +70,37 @@ class FiguresTest(BenchTest):
         table = said[said.index("SAMPLES A MESSAGE"):]
         rows = re.findall(r"(?m)^(\d+)(, one by one)? +(yes|no) +([\d,]+) +([\d,]+) B +([\d,]+) B$", table)
         self.assertEqual([(row[1] != "", int(row[0]), row[2] == "yes") for row in rows], ROWS)
-        latency = re.search(r"(?m)^An answer, one by one: (\S+) us \(p50\), (\S+) (.s) \(p90\), (\S+) (.s) \(p99\)\.$",
-                            table)
+        latency = re.search(r"(?m)^An answer, one by one: (\S+) ([mu]s) \(p50\), (\S+) ([mu]s) \(p90\), "
+                            r"(\S+) ([mu]s) \(p99\)\.$", table)
         self.assertIsNotNone(latency, table)
         # On the average a sample takes as long as its answer, and a little more.
-        self.assertLess(float(latency[1]), 2e6 / int(rows[0][3].replace(",", "")))
+        median = float(latency[1]) * {"us": 1, "ms": 1000}[latency[2]]
+        self.assertLess(median, 2e6 / int(rows[0][3].replace(",", "")))
 
     def test_what_is_counted_is_what_the_server_counts(self) -> None:
         names = ("backprop_samples_total", "backprop_steps_total", "backprop_received_bytes_total",
                  "backprop_sent_bytes_total")
         before = [self.metric(name) for name in names]
         begin = time.monotonic()
-        measuring, *rows, done = self.objects("bench", *SHORT)
+        measuring, *rows, done = self.objects("bench", *SHORT, *SMALL)
         took = time.monotonic() - begin
         samples, steps, received, sent = (self.metric(name) - at for name, at in zip(names, before, strict=True))
         self.assertEqual(measuring["server"], self.objects("server")[0])
         self.assertEqual([(row["one_by_one"], row["samples_per_message"], row["deltas"]) for row in rows], ROWS)
-        # All that travelled, but for what opens the six streams.
-        self.assertEqual((done["samples"], done["steps"]), (samples, steps))
-        self.assertTrue(0 < received - done["sent_bytes"] < 6 * 50, (received, done))
-        self.assertTrue(0 <= sent - done["received_bytes"] < 6 * 50, (sent, done))
-        # What is measured is most of it, in most of the time.
-        measured = sum(row["samples"] for row in rows)
-        self.assertTrue(samples / 2 < measured < samples, (measured, samples))
+        self.assertLess(sum(row["samples"] for row in rows), samples)
+        # What is measured is most of the time.
         seconds = sum(row["seconds"] for row in rows)
         self.assertTrue(1 < seconds < took, (seconds, took))
         for row in rows:
             self.assertAlmostEqual(row["samples_per_second"], row["samples"] / row["seconds"], delta=1)
             self.assertEqual(row["steps"], row["samples"])
             self.assertEqual("latency_us" in row, row["one_by_one"])
-        self.assertLess(rows[5]["received_bytes_per_step"], 10)  # an error is 4 bytes
-        # 266 numbers of the factors, the error, and what says which steps these are.
-        self.assertTrue(267 * 4 <= rows[3]["received_bytes_per_step"] < 267 * 4.2, rows[3])
-        self.assertTrue(784 < rows[3]["sent_bytes_per_step"] < 790, rows[3])
+        if done["cut_rows"]:
+            self.skipTest("this machine was too slow to answer all that was sent")
+        # All that travelled, but for what opens the six streams.
+        self.assertEqual((done["samples"], done["steps"]), (samples, steps))
+        self.assertTrue(0 < received - done["sent_bytes"] < 6 * 50, (received, done))
+        self.assertTrue(0 <= sent - done["received_bytes"] < 6 * 50, (sent, done))
 
     def test_bytes_are_those_of_the_wire_but_for_what_http2_adds(self) -> None:
         proxy = self.through_proxy()
@@ -110,9 +108,17 @@ class FiguresTest(BenchTest):
         up, down = proxy.forwarded()
         # Four replicas had an anchor each; gRPC and HTTP/2 add some 14 bytes a message.
         down -= 4 * 4 * WEIGHTS
-        self.assertTrue(done["sent_bytes"] < up < 1.1 * done["sent_bytes"] + 100_000, (up, done))
-        self.assertTrue(done["received_bytes"] < down < 1.1 * done["received_bytes"] + 100_000, (down, done))
+        self.assertGreater(up, done["sent_bytes"])
+        self.assertGreater(down, done["received_bytes"])
         self.assertEqual(len(rows), 6)
+        self.assertLess(rows[5]["received_bytes_per_step"], 10)  # an error is 4 bytes
+        # 266 numbers of the factors, the error, and what says which steps these are.
+        self.assertTrue(267 * 4 <= rows[3]["received_bytes_per_step"] < 267 * 4.2, rows[3])
+        self.assertTrue(784 < rows[3]["sent_bytes_per_step"] < 790, rows[3])
+        if done["cut_rows"]:
+            self.skipTest("this machine was too slow to answer all that was sent")
+        self.assertLess(up, 1.1 * done["sent_bytes"] + 100_000)
+        self.assertLess(down, 1.1 * done["received_bytes"] + 100_000)
 
     def test_latencies_are_in_order_and_below_their_sum(self) -> None:
         row = self.objects("bench", *SHORT, *SMALL)[1]
@@ -172,22 +178,35 @@ class TroubleTest(BenchTest):
     """However it ends, tearDown finds no session."""
 
     def test_an_interrupt_ends_it_with_the_rows_that_are_measured(self) -> None:
-        for end in (signal.SIGINT, signal.SIGTERM):
-            process, row = self.start("--seconds", "60", *SMALL) if end == signal.SIGTERM else self.start("--seconds", "30")
-            self.assertEqual(row["event"], "row")
-            self.assertEqual(len(self.sessions()), 1)
-            begin = time.monotonic()
-            process.send_signal(end)
-            status, told, complained = self.end(process)
-            self.assertLess(time.monotonic() - begin, 4)
-            self.assertEqual(status, 1)
-            self.assertEqual(complained, "backprop: interrupted\n")
-            self.assertEqual([entry["event"] for entry in told], ["done", "error"])
-            self.assertEqual((told[0]["rows"], told[1]["code"]), (1, "CANCELLED"))
+        for end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(end=end):
+                process = self.start("--seconds", "30", *SMALL)
+                self.assertEqual(json.loads(process.stdout.readline())["event"], "row")
+                process.send_signal(end)
+                status, told, complained = self.end(process)
+                self.assertEqual(status, 1)
+                self.assertEqual(complained, "backprop: interrupted\n")
+                *rows, done, error = [entry["event"] for entry in told]
+                self.assertEqual((set(rows) - {"row"}, done, error), (set(), "done", "error"))
+                self.assertEqual((told[-2]["rows"], told[-1]["code"]), (1 + len(rows), "CANCELLED"))
+                self.assertLess(len(rows), 5, "it went on to the end")
+
+    def test_a_reader_that_goes_away_ends_it_like_an_interrupt(self) -> None:
+        process = self.start("--seconds", "6", *SMALL)
+        self.assertEqual(len(self.sessions()), 1)
+        process.stdout.close()
+        self.assertEqual(process.wait(timeout=PATIENCE_SECONDS), 1)
+        self.assertEqual(process.stderr.read(), "backprop: interrupted\n")
+
+    def test_an_output_that_takes_nothing_ends_it_too(self) -> None:
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(self.command("--json", "bench", *SHORT), stdout=full, stderr=subprocess.PIPE,
+                                  text=True, timeout=PATIENCE_SECONDS, check=False)
+        self.assertEqual((done.returncode, done.stderr), (1, "backprop: interrupted\n"))
 
     def test_an_interrupt_amid_heavy_steps_leaves_nothing_either(self) -> None:
         # The server may still compute when the stream is gone; until then its session can't be deleted.
-        process, _ = self.start("--seconds", "12", "--layers", "4096:relu,2048:relu,10:softmax", "--batch-size", "256")
+        process = self.start("--seconds", "12", "--layers", "4096:relu,2048:relu,10:softmax", "--batch-size", "256")
         time.sleep(1)
         process.send_signal(signal.SIGINT)
         status, _, complained = self.end(process)
@@ -199,7 +218,7 @@ class TroubleTest(BenchTest):
 
     def test_a_connection_that_breaks_is_told_and_the_session_deleted_all_the_same(self) -> None:
         proxy = self.through_proxy()
-        process, _ = self.start("--seconds", "60")
+        process = self.start("--seconds", "60")
         self.assertEqual(len(self.sessions()), 1)
         proxy.cut()
         status, told, complained = self.end(process)
@@ -208,7 +227,7 @@ class TroubleTest(BenchTest):
 
     def test_a_session_that_cannot_be_deleted_is_named(self) -> None:
         proxy = self.through_proxy()
-        process, _ = self.start("--seconds", "60")
+        process = self.start("--seconds", "60")
         self.past_proxy()
         (session,) = self.sessions()
         proxy.close()
@@ -218,7 +237,7 @@ class TroubleTest(BenchTest):
         self.succeeds("session", "delete", session)
 
     def test_a_server_that_goes_away_is_a_failure(self) -> None:
-        process, _ = self.start("--seconds", "60")
+        process = self.start("--seconds", "60")
         self.addCleanup(self.start_server)
         self.addCleanup(self.tearDownClass)
         self.server.kill()
@@ -245,12 +264,23 @@ class UsageTest(CommandTest):
     def test_help_says_what_it_costs_others(self) -> None:
         self.assertIn("It takes compute from other sessions on that server", self.succeeds("bench", "--help"))
 
+    def test_help_tells_of_flags_what_they_do_here(self) -> None:
+        said = " ".join(self.succeeds("bench", "--help").split())
+        self.assertIn("others may share it [backprop bench]", said)
+        self.assertNotIn("without a number", said)
+        self.assertNotIn("shuffling", said)
+        self.assertIn("rounded up to whole steps of --batch-size", said)
+
 
 class RefusalTest(ServedTest):
     def test_what_the_server_refuses_names_the_flag(self) -> None:
         self.assertIn("backprop: --momentum: is 1; must be at least 0", self.fails(2, "bench", "--momentum", "1"))
         self.assertIn("backprop: --layers: layer 1's size must be at least 1", self.fails(2, "bench", "--layers", "0"))
         self.assertEqual(self.sessions(), [])
+
+    def test_what_never_began_is_not_done(self) -> None:
+        said = self.run_command("--json", "bench", "--momentum", "1").stdout
+        self.assertEqual([json.loads(line)["event"] for line in said.splitlines()], ["error"])
 
 
 if __name__ == "__main__":

@@ -37,6 +37,14 @@ TEST(BenchTextTest, IsATableWithTheLatencyBelow) {
       "An answer, one by one: 999 us (p50), 1.04 ms (p90), 1.05 ms (p99).\n");
 }
 
+TEST(BenchTextTest, NoLatencyIsAThousandMicroseconds) {
+  BenchRow row = Row({.samples_per_message = 1, .ahead = false}, 2, 2);
+  row.figures.latencies = {999.4F, 999.6F};
+  EXPECT_NE(BenchText({row}).find("999 us (p50), 1.00 ms (p90)"),
+            std::string::npos)
+      << BenchText({row});
+}
+
 TEST(BenchTextTest, LongLatenciesHaveFewDigits) {
   BenchRow row = Row({.samples_per_message = 1, .ahead = false}, 3, 3);
   row.figures.latencies = {99'994, 2'000'400, 123'456};

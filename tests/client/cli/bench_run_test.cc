@@ -182,7 +182,7 @@ TEST_F(BenchRunTest, AReplicaThatDiffersEndsIt) {
     const BenchProgress end =
         Measure({.samples_per_message = kSamples, .ahead = ahead},
                 [](v1::TrainResponse* response) {
-                  if (response->message_number() != 3) return;
+                  if (response->message_number() != 2) return;
                   v1::StepDigest* digest = response->add_digests();
                   digest->set_step(response->step());
                   digest->set_digest(Digest(std::vector<float>{1, 4}));
@@ -197,7 +197,7 @@ TEST_F(BenchRunTest, ARejectionEndsIt) {
     const BenchProgress end = Measure(
         {.samples_per_message = kSamples, .ahead = ahead, .deltas = false},
         [](v1::TrainResponse* response) {
-          if (response->message_number() != 3) return;
+          if (response->message_number() != 2) return;
           response->mutable_rejection()->set_code(
               grpc::StatusCode::FAILED_PRECONDITION);
           response->mutable_rejection()->set_message("not finite");

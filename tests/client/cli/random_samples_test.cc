@@ -84,11 +84,19 @@ TEST(RandomSamplesTest, AMessageHasNoMoreBytesThanItIsSaidToHave) {
       for (const size_t n : {1, 300, 20'000}) {
         const v1::SessionSpec spec = Spec(type, 3, outputs);
         const size_t bytes = RandomSamples(spec, n, 1).Next().ByteSizeLong();
-        EXPECT_LE(bytes, MessageBytes(spec, n));
-        EXPECT_GT(bytes + 5 * n + 22, MessageBytes(spec, n));
+        EXPECT_FALSE(FitsMessage(spec, n, bytes - 1));
+        EXPECT_TRUE(FitsMessage(spec, n, bytes + 5 * n + 22));
       }
     }
   }
+}
+
+TEST(FitsMessageTest, NothingFitsBecauseItsBytesOverflow) {
+  v1::SessionSpec spec = Spec(v1::ELEMENT_TYPE_FLOAT32, 1, 1);
+  spec.set_input_size(~uint32_t{0});
+  // 2^34 + 1 bytes a sample, 2^64 + 2^30 together.
+  EXPECT_FALSE(FitsMessage(spec, uint64_t{1} << 30, uint64_t{1} << 31));
+  EXPECT_FALSE(FitsMessage(spec, 0, 21));
 }
 
 }  // namespace
