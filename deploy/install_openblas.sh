@@ -5,7 +5,8 @@
 # new enough; else the one that NumPy's and SciPy's maintainers build, from PyPI
 # (deploy/openblas_wheel.txt pins it), in build/openblas; where that cannot be
 # had, the distribution's, old as it is. Says what it installs; nothing is
-# missing: no output, no network.
+# missing: no output, no network. An old one that it made do with is something
+# missing: each run asks PyPI again.
 #
 # BACKPROP_OPENBLAS=distribution or =wheel: that one and no other.
 set -euo pipefail
@@ -41,16 +42,27 @@ offered_version() {
 
 wheel_is_there() { cmp --quiet "${pins}" "${folder}/pins.txt"; }
 
+# The Python whose pip is asked: Debian's, which python3-pip is for, where that has
+# one; whatever Python somebody put before it may have none.
+python_with_pip() {
+  if /usr/bin/python3 -m pip --version >/dev/null 2>&1; then
+    echo /usr/bin/python3
+  else
+    echo python3
+  fi
+}
+
 # Beside its place first: what is there is whole. One retry: where there is no
-# network, waiting for it helps nobody.
+# network, waiting for it helps nobody. What people have set pip to do for
+# themselves (--user, nothing outside a virtual environment) makes it refuse this.
 install_wheel() {
   echo "Installing OpenBLAS into build/openblas with pip:" \
     "$(grep -o '^[^#]*==[^ ]*' "${pins}") (8 MB)."
   rm -rf "${folder}.new"
-  if ! python3 -m pip install --quiet --disable-pip-version-check \
-    --root-user-action ignore --retries 1 --timeout 30 --no-compile --no-deps \
-    --only-binary :all: --require-hashes --requirement "${pins}" \
-    --target "${folder}.new"; then
+  if ! PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 "$(python_with_pip)" -m pip \
+    install --quiet --disable-pip-version-check --root-user-action ignore \
+    --retries 1 --timeout 30 --no-compile --no-deps --only-binary :all: \
+    --require-hashes --requirement "${pins}" --target "${folder}.new"; then
     rm -rf "${folder}.new"
     return 1
   fi
@@ -72,14 +84,15 @@ case "${choice}" in
     if new_enough "$(offered_version)"; then
       install_distributions
     elif ! install_wheel; then
-      install_distributions
       cat >&2 <<END
 install_openblas.sh: pip could not install OpenBLAS from PyPI (above it says
-why). Going on with the distribution's, version $(installed_version). It does not know
+why). Going on with the distribution's, older than ${oldest}. It does not know
 processors newer than itself and gives them older ones' kernels: forward and
 backward passes then take up to twice the time, and some processors have been
-reported to compute wrongly with it (backpropd looks when it starts).
+reported to compute wrongly with it (backpropd looks when it starts). The next
+run asks PyPI again; with BACKPROP_OPENBLAS=distribution none does.
 END
+      install_distributions
     fi
     ;;
   *) fail "BACKPROP_OPENBLAS is '${choice}'; use distribution or wheel, or" \

@@ -4,7 +4,7 @@
 # Installs the Debian packages of the named lists (deploy/packages/LIST.txt)
 # that are missing, and for the list build an OpenBLAS (install_openblas.sh); says
 # what before it does. Nothing is missing: no output, no network, no rights
-# needed.
+# needed. An OpenBLAS that is too old is something missing, at each run.
 #
 #   deploy/install_packages.sh build test
 set -euo pipefail

@@ -3,7 +3,8 @@
 #
 #   distribution  the one that pkg-config finds
 #   wheel         the one that deploy/install_openblas.sh puts into
-#                 build/openblas, the same for every build folder
+#                 build/openblas, the same for every build folder; there if it is
+#                 the one that deploy/openblas_wheel.txt pins
 #
 # Where BACKPROP_OPENBLAS does not say which, it is the distribution's if that is
 # new enough; else the wheel; else the distribution's all the same. The first
@@ -24,8 +25,21 @@ string(REGEX REPLACE ".*=" "" openblas_oldest "${openblas_oldest}")
 
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(DISTRIBUTION_OPENBLAS QUIET IMPORTED_TARGET openblas)
-find_package(OpenBLAS CONFIG QUIET NO_DEFAULT_PATH
-             PATHS "${openblas_root}/build/openblas/scipy_openblas32/lib/cmake/openblas")
+
+# What was unpacked has a copy of the pins that it was unpacked by.
+set(openblas_wheel "${openblas_root}/build/openblas")
+set(openblas_pins "${openblas_root}/deploy/openblas_wheel.txt")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${openblas_pins}")
+if(EXISTS "${openblas_wheel}/pins.txt")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+               "${openblas_wheel}/pins.txt")
+  file(SHA256 "${openblas_pins}" openblas_pinned)
+  file(SHA256 "${openblas_wheel}/pins.txt" openblas_unpacked)
+  if(openblas_unpacked STREQUAL openblas_pinned)
+    find_package(OpenBLAS CONFIG QUIET NO_DEFAULT_PATH
+                 PATHS "${openblas_wheel}/scipy_openblas32/lib/cmake/openblas")
+  endif()
+endif()
 
 set(openblas_choice "${BACKPROP_OPENBLAS}")
 if(openblas_choice STREQUAL "")
@@ -39,8 +53,9 @@ endif()
 add_library(backprop_openblas INTERFACE)
 if(openblas_choice STREQUAL "wheel")
   if(NOT OpenBLAS_FOUND)
-    message(FATAL_ERROR "BACKPROP_OPENBLAS is wheel, but there is none in "
-      "build/openblas: BACKPROP_OPENBLAS=wheel deploy/install_openblas.sh "
+    message(FATAL_ERROR "BACKPROP_OPENBLAS is wheel, but the one that "
+      "deploy/openblas_wheel.txt pins is not in build/openblas: "
+      "BACKPROP_OPENBLAS=wheel deploy/install_openblas.sh "
       "puts it there")
   endif()
   target_link_libraries(backprop_openblas INTERFACE OpenBLAS::OpenBLAS)
@@ -56,7 +71,14 @@ if(openblas_choice STREQUAL "wheel")
   set(BACKPROP_OPENBLAS_CURRENT TRUE)
   set(BACKPROP_OPENBLAS_LIBRARY "${OpenBLAS_LIBRARIES}")
   file(GLOB BACKPROP_OPENBLAS_LICENCE
-    "${openblas_root}/build/openblas/*.dist-info/licenses/LICENSE.txt")
+    "${openblas_wheel}/*.dist-info/licenses/LICENSE.txt")
+  list(LENGTH BACKPROP_OPENBLAS_LICENCE openblas_licences)
+  if(NOT openblas_licences EQUAL 1)
+    message(FATAL_ERROR "build/openblas has ${openblas_licences} licences "
+      "(*.dist-info/licenses/LICENSE.txt) instead of one, which is installed "
+      "with the library; after rm -rf build/openblas "
+      "deploy/install_openblas.sh unpacks it anew")
+  endif()
   message(STATUS "OpenBLAS: ${OpenBLAS_VERSION}, the wheel in build/openblas")
 elseif(NOT openblas_choice STREQUAL "distribution")
   message(FATAL_ERROR "BACKPROP_OPENBLAS is '${openblas_choice}'; use "

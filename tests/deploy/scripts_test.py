@@ -20,7 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 ALL_INSTALLED = "printf installed"
 # pip, asked for by `python3 -m pip install … --target FOLDER`.
-PIP = """echo "python3 $*" >>"$EVENTS"
+PIP = """[[ "$*" == "-m pip --version" ]] && exit
+echo "$(basename "$0") $*" >>"$EVENTS"
 while [[ $# -gt 0 && "$1" != --target ]]; do shift; done
 mkdir -p "$2" && touch "$2/library"
 """
@@ -47,6 +48,7 @@ class ScriptTest(unittest.TestCase):
         self.stand_in("bin/apt-get", 'echo "apt-get $*" >>"$EVENTS"')
         self.stand_in("bin/sudo", 'exec "$@"')
         self.stand_in("bin/python3", PIP)
+        self.lead_to_stand_in("install_openblas.sh", "/usr/bin/python3", "debian/python3", "exit 1")
         self.openblas(installed="0.3.29")
 
     def stand_in(self, name: str, body: str) -> None:
@@ -55,6 +57,14 @@ class ScriptTest(unittest.TestCase):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#!/usr/bin/env bash\n{body}\n")
         path.chmod(0o755)
+
+    def lead_to_stand_in(self, script: str, path: str, name: str, body: str) -> None:
+        """Makes the copy of a script start a stand-in instead of what lies at this path."""
+        self.stand_in(name, body)
+        copy = self.root / "deploy" / script
+        text = copy.read_text()
+        self.assertIn(path, text)
+        copy.write_text(text.replace(path, str(self.root / name)))
 
     def openblas(self, installed: str = "", offered: str = "") -> None:
         """What the distribution has of it: what pkg-config and what apt says."""
@@ -183,9 +193,28 @@ class InstallOpenBlasTest(ScriptTest):
         self.stand_in("bin/dpkg-query", "exit 1")
         done = self.install()
         self.assert_apt_installs(done)
-        for words in ("unreachable", "distribution's, version 0.3.21", "twice the time"):
+        for words in ("unreachable", "distribution's, older than 0.3.29", "twice the time"):
             self.assertIn(words, done.stderr)
         self.assertEqual(list(self.folder.parent.iterdir()), [])
+
+    def test_where_nothing_can_be_installed_it_is_said_what_was_tried_first(self) -> None:
+        self.stand_in("bin/python3", "exit 1")
+        self.stand_in("bin/dpkg-query", "exit 1")
+        self.stand_in("bin/apt-get", "exit 100")
+        done = self.install()
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("with BACKPROP_OPENBLAS=distribution none does", done.stderr)
+
+    def test_debians_python_is_asked_where_it_has_pip(self) -> None:
+        self.stand_in("debian/python3", PIP.replace("$(basename", "debian/$(basename"))
+        self.assertEqual(self.install().returncode, 0)
+        self.assertRegex(self.happened()[0], "^debian/python3 -m pip install ")
+
+    def test_what_pip_is_set_to_do_for_people_does_not_count(self) -> None:
+        self.environment |= {"PIP_USER": "1", "PIP_REQUIRE_VIRTUALENV": "1"}
+        self.stand_in("bin/python3", f'{PIP}\necho "$PIP_USER$PIP_REQUIRE_VIRTUALENV" >>"$EVENTS"')
+        self.assertEqual(self.install().returncode, 0)
+        self.assertEqual(self.happened()[1], "00")
 
     def test_where_the_wheel_is_asked_for_it_is_that_or_nothing(self) -> None:
         self.openblas(installed="0.3.29")
@@ -235,18 +264,70 @@ class GatherLibrariesTest(ScriptTest):
     def test_each_package_has_its_licence_and_its_record_and_no_other_file(self) -> None:
         self.gather()
         packages = {path.name for path in (self.folder / "usr/share/doc").iterdir()}
-        self.assertIn("libc6", packages)
+        self.assertLessEqual({"base-files", "libc6"}, packages)
         records = {path.name: path.read_text() for path in (self.folder / "var/lib/dpkg/status.d").iterdir()}
         self.assertEqual(set(records), packages)
         self.assertRegex(records["libc6"], r"(?m)^Package: libc6$")
-        names = {path.name for path in self.folder.rglob("*") if path.is_file()}
-        self.assertEqual({name for name in names if ".so" not in name}, packages | {"copyright"})
+        names = {path.name for path in self.folder.rglob("*")
+                 if path.is_file() and path.parent.name != "common-licenses"}
+        self.assertEqual({name for name in names if ".so" not in name},
+                         packages | {"copyright", "debian_version", "os-release"})
+
+    def test_scanners_find_the_release(self) -> None:
+        self.gather()
+        for path in ("etc/debian_version", "usr/lib/os-release", "etc/os-release"):
+            self.assertEqual((self.folder / path).read_text(), pathlib.Path("/", path).read_text())
+        self.assertEqual((self.folder / "etc/os-release").readlink(), pathlib.Path("../usr/lib/os-release"))
+
+    def test_each_licence_that_a_package_refers_to_is_there(self) -> None:
+        self.gather()
+        named = {path for copyright_file in (self.folder / "usr/share/doc").glob("*/copyright")
+                 for path in re.findall(r"/(usr/share/common-licenses/[\w.+-]*\w)", copyright_file.read_text())}
+        self.assertGreater(len(named), 2)
+        for path in named:
+            self.assertEqual((self.folder / path).read_text(), pathlib.Path("/", path).read_text())
+
+    def assert_fails(self, why: str) -> None:
+        done = self.gather()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(why, done.stderr)
+
+    def test_a_library_that_is_from_no_package_is_a_failure_that_names_it(self) -> None:
+        real = shutil.which("dpkg-query")
+        self.stand_in("bin/dpkg-query", f'[[ "$1" != --search ]] && exec {real} "$@"; exit 1')
+        self.assertRegex(self.gather().stderr, r"/lib\S+ is from no package")
+        self.assert_fails("is from no package")
+
+    def test_a_library_that_is_from_two_packages_is_a_failure_that_names_them(self) -> None:
+        real = shutil.which("dpkg-query")
+        self.stand_in("bin/dpkg-query", f'[[ "$1" != --search ]] && exec {real} "$@"; '
+                      'printf "one:amd64: /lib/x\\ntwo: /lib/x\\n"')
+        self.assert_fails("is from several packages: one two")
+
+    def test_a_diversion_is_no_package(self) -> None:
+        real = shutil.which("dpkg-query")
+        self.stand_in("bin/dpkg-query", f"""if [[ "$1" == --search ]]; then
+  echo 'diversion by libc6 from: /lib64/ld-linux-x86-64.so.2'
+  echo 'diversion by libc6 to: /lib64/ld-linux-x86-64.so.2.usr-is-merged'
+fi
+exec {real} "$@\"""")
+        done = self.gather()
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertFalse([path for path in (self.folder / "usr/share/doc").iterdir() if " " in path.name])
+
+    def test_what_the_program_brings_itself_is_not_gathered(self) -> None:
+        own = self.root / "lib/backpropd/libown.so.1"
+        own.parent.mkdir(parents=True)
+        own.touch()
+        linked = subprocess.run(["ldd", "/usr/bin/ls"], check=True, capture_output=True, text=True).stdout
+        self.stand_in("bin/ldd", f"cat <<'END'\n{linked}\tlibown.so.1 => {own} (0x1)\nEND")
+        done = self.gather()
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(list(self.folder.rglob("libown*")), [])
 
     def test_a_library_that_is_missing_is_a_failure_that_names_it(self) -> None:
         self.stand_in("bin/ldd", "echo 'libabsent.so.1 => not found'")
-        done = self.gather()
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("libabsent.so.1", done.stderr)
+        self.assert_fails("libabsent.so.1")
 
 
 class BuildTest(ScriptTest):

@@ -31,8 +31,8 @@ class ChoiceTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.root = pathlib.Path(folder.name)
-        for name in ("engine/openblas.cmake", "deploy/install_openblas.sh"):
-            (self.root / name).parent.mkdir()
+        for name in ("engine/openblas.cmake", "deploy/install_openblas.sh", "deploy/openblas_wheel.txt"):
+            (self.root / name).parent.mkdir(exist_ok=True)
             shutil.copy(ROOT / name, self.root / name)
         (self.root / "CMakeLists.txt").write_text(PROJECT)
         (self.root / "installed").mkdir()
@@ -49,6 +49,18 @@ class ChoiceTest(unittest.TestCase):
         package.mkdir(parents=True)
         (package / "OpenBLASConfig.cmake").write_text(
             "set(OpenBLAS_VERSION 0.3.34.481.3)\nadd_library(OpenBLAS::OpenBLAS SHARED IMPORTED)\n")
+        shutil.copy(self.root / "deploy/openblas_wheel.txt", self.root / "build/openblas/pins.txt")
+        self.unpack_licence("0.3.34.481.3")
+
+    def unpack_licence(self, version: str) -> None:
+        """The wheel's, of which there is one."""
+        licences = self.root / f"build/openblas/scipy_openblas32-{version}.dist-info/licenses"
+        licences.mkdir(parents=True)
+        (licences / "LICENSE.txt").touch()
+
+    def pin_another(self) -> None:
+        with (self.root / "deploy/openblas_wheel.txt").open("a") as pins:
+            pins.write("# another\n")
 
     def configure(self, *arguments: str, **environment: str) -> tuple[int, str]:
         shutil.rmtree(self.root / "out", ignore_errors=True)
@@ -107,6 +119,38 @@ class ChoiceTest(unittest.TestCase):
         self.install("0.3.29")
         self.assert_refused("deploy/install_openblas.sh", "-DBACKPROP_OPENBLAS=wheel")
         self.assert_refused("use distribution or wheel", "-DBACKPROP_OPENBLAS=newest")
+
+    def test_a_wheel_that_was_unpacked_by_other_pins_is_none(self) -> None:
+        self.unpack_wheel()
+        self.pin_another()
+        self.assert_refused("deploy/install_openblas.sh", "-DBACKPROP_OPENBLAS=wheel")
+        self.install("0.3.21")
+        self.assertIn("Warning", self.assert_takes(DISTRIBUTION))
+        (self.root / "build/openblas/pins.txt").unlink()
+        self.assert_refused("deploy/install_openblas.sh", "-DBACKPROP_OPENBLAS=wheel")
+
+    def test_a_build_folder_is_configured_anew_where_pins_changed(self) -> None:
+        self.unpack_wheel()
+        self.install("0.3.21")
+        self.assert_takes(WHEEL)
+
+        def build() -> str:
+            return subprocess.run([CMAKE, "--build", self.root / "out"], check=False, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+
+        self.assertNotIn("links", build())
+        self.pin_another()
+        self.assertIn(DISTRIBUTION, build())
+        shutil.copy(self.root / "deploy/openblas_wheel.txt", self.root / "build/openblas/pins.txt")
+        self.assertIn(WHEEL, build())
+
+    def test_a_wheel_has_one_licence(self) -> None:
+        self.unpack_wheel()
+        self.unpack_licence("0.3.35")
+        self.assert_refused("has 2 licences")
+        for folder in (self.root / "build/openblas").glob("*.dist-info"):
+            shutil.rmtree(folder)
+        self.assert_refused("has 0 licences")
 
 
 if __name__ == "__main__":
