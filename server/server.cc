@@ -11,12 +11,11 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "backprop/v1/training_service.grpc.pb.h"
-#include "engine/kernels/blas.h"
 #include "engine/kernels/blas_check.h"
-#include "engine/kernels/instruction_set.h"
 #include "grpc/health/v1/health.pb.h"
 #include "grpc/reflection/v1/reflection.pb.h"
 #include "grpc/reflection/v1alpha/reflection.pb.h"
+#include "server/calls/get_server_info.h"
 #include "server/calls/service_context.h"
 #include "server/options/address.h"
 #include "server/rpc/open_streams.h"
@@ -76,12 +75,6 @@ std::vector<std::string> ReflectedServices() {
           ServiceBeside<grpc::reflection::v1alpha::ServerReflectionRequest>()};
 }
 
-ComputeLabels LabelsOfThisProcess() {
-  return {.blas = std::string(blas::Version()),
-          .blas_kernels = std::string(blas::CoreName()),
-          .instruction_set = std::string(InstructionSet())};
-}
-
 }  // namespace
 
 // In the order of construction: what stands above outlives what stands below.
@@ -98,7 +91,7 @@ struct Server::State {
         reflection_v1alpha(MakeReflectionV1AlphaService(ReflectedServices())) {}
 
   const ServerOptions options;
-  const ComputeLabels compute_labels = LabelsOfThisProcess();
+  const ComputeLabels compute_labels = GetComputeLabels();
   SessionTable sessions;
   OpenStreams streams;
   ServiceContext context;

@@ -18,9 +18,9 @@ namespace backprop {
 
 class Server {
  public:
-  // Listens and serves when it returns. Fails with a message that names the
-  // flag; and where OpenBLAS computes wrongly on this machine (CheckBlas).
-  // metrics must outlive the server.
+  // Listens and serves when it returns. Fails where a flag is wrong, which the
+  // message names, and where OpenBLAS computes wrongly on this machine
+  // (CheckBlas). metrics must outlive the server.
   static absl::StatusOr<std::unique_ptr<Server>> Start(
       const ServerOptions& options, Metrics* metrics);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/kernels/blas_check.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -50,8 +51,13 @@ constexpr Shape kVectors[] = {
 // bits: whatever the order of the additions, a right result is exact.
 constexpr int kLargestOfA = 31;
 constexpr int kLargestOfB = 511;
-constexpr int kMostTerms = 1021;
-static_assert(kLargestOfA * kLargestOfB * (kMostTerms + 1) < 1 << 24);
+constexpr size_t kMostTerms = 1021;
+static_assert(kLargestOfA * kLargestOfB * (kMostTerms + 1) < size_t{1} << 24);
+constexpr bool HasNoMoreTerms(const Shape& shape) {
+  return shape.k <= kMostTerms;
+}
+static_assert(std::ranges::all_of(kProducts, HasNoMoreTerms));
+static_assert(std::ranges::all_of(kVectors, HasNoMoreTerms));
 
 // A matrix of rows that are not aligned, with a gap behind each.
 class Grid {

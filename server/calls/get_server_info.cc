@@ -12,9 +12,10 @@ namespace {
 
 void SetCompute(const ComputePool& pool, v1::ComputeInfo* compute) {
   compute->set_threads(static_cast<uint32_t>(pool.size()));
-  compute->set_instruction_set(std::string(InstructionSet()));
+  const ComputeLabels labels = GetComputeLabels();
+  compute->set_instruction_set(labels.instruction_set);
   compute->set_blas(std::string(blas::Config()));
-  compute->set_blas_kernels(std::string(blas::CoreName()));
+  compute->set_blas_kernels(labels.blas_kernels);
 }
 
 void SetLimits(const ServerOptions& options, v1::ServerLimits* limits) {
@@ -28,6 +29,12 @@ void SetLimits(const ServerOptions& options, v1::ServerLimits* limits) {
 }
 
 }  // namespace
+
+ComputeLabels GetComputeLabels() {
+  return {.blas = std::string(blas::Version()),
+          .blas_kernels = std::string(blas::CoreName()),
+          .instruction_set = std::string(InstructionSet())};
+}
 
 absl::Status AnswerGetServerInfo(ServiceContext& context,
                                  const v1::GetServerInfoRequest& /*request*/,

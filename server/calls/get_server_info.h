@@ -7,8 +7,12 @@
 #include "absl/status/status.h"
 #include "backprop/v1/training_service.pb.h"
 #include "server/calls/service_context.h"
+#include "server/ops/metrics.h"
 
 namespace backprop {
+
+// With what this process computes: log and metrics say the same.
+ComputeLabels GetComputeLabels();
 
 // At once (work.h). Never fails.
 absl::Status AnswerGetServerInfo(ServiceContext& context,

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tests/benchmark/driver.h"
+#include "tests/benchmark/own_kernels.h"
 
 namespace backprop::testing {
 namespace {
@@ -124,6 +125,8 @@ std::optional<double> Measure(const Question& question) {
 }  // namespace backprop::testing
 
 int main(int /*argc*/, char** argv) {
+  backprop::testing::LetOpenBlasChoose(argv);
   openblas_set_num_threads(1);
-  return backprop::testing::AnswerQuestions(argv, backprop::testing::Measure);
+  return backprop::testing::AnswerQuestions(
+      backprop::testing::OpenBlasKernels(), backprop::testing::Measure);
 }

@@ -228,5 +228,6 @@ int main(int argc, char** argv) {
   app.add_option("--backpropd", backpropd, "Path of backpropd")->required();
   app.add_option("--json", json, "Write the figures to this file");
   CLI11_PARSE(app, argc, argv);
-  return RunBenchmark([&] { Report(Measure(backpropd), json); });
+  return RunBenchmark(
+      [&] { Report(KernelsOf(backpropd), Measure(backpropd), json); });
 }

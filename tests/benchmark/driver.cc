@@ -11,8 +11,6 @@
 #include <sstream>
 #include <string_view>
 
-#include "tests/benchmark/own_kernels.h"
-
 namespace backprop::testing {
 namespace {
 
@@ -122,12 +120,11 @@ double SamplesPerSecond(const Question& question, size_t samples,
   return static_cast<double>(done) / seconds;
 }
 
-int AnswerQuestions(char** argv, const Measurement& measure,
+int AnswerQuestions(const std::string& kernels, const Measurement& measure,
                     const OnePass& train) {
-  LetOpenBlasChoose(argv);
   for (std::string line; std::getline(std::cin, line);) {
     if (line == "kernels") {
-      std::cout << OpenBlasKernels() << std::endl;
+      std::cout << kernels << std::endl;
       continue;
     }
     const auto question = Parse(line);

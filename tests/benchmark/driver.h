@@ -18,7 +18,7 @@
 // driver.py is the same for drivers in Python, number for number.
 //
 // Those that compute with OpenBLAS are asked "kernels" too, and answer with its
-// version and its kernels' type of CPU.
+// version and its kernels' type of CPU (OpenBlasKernels); others answer "none".
 #ifndef BACKPROP_TESTS_BENCHMARK_DRIVER_H_
 #define BACKPROP_TESTS_BENCHMARK_DRIVER_H_
 
@@ -71,9 +71,9 @@ using Measurement = std::function<std::optional<double>(const Question&)>;
 using OnePass =
     std::function<std::optional<std::vector<float>>(const Question&)>;
 
-// Reads questions from standard input until it ends; writes the answers. argv:
-// main's, as LetOpenBlasChoose has it.
-int AnswerQuestions(char** argv, const Measurement& measure,
+// Reads questions from standard input until it ends; writes the answers.
+// kernels: the answer to that.
+int AnswerQuestions(const std::string& kernels, const Measurement& measure,
                     const OnePass& train = nullptr);
 
 }  // namespace backprop::testing

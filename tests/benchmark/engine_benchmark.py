@@ -67,10 +67,10 @@ class Driver:
             env=environment,
         )
 
-    def _ask(self, network: str, batch: int, optimiser: str, what: float | str) -> str | None:
+    def _ask(self, *words: str | float) -> str | None:
         assert self._process.stdin
         assert self._process.stdout
-        print(network, batch, optimiser, what, file=self._process.stdin, flush=True)
+        print(*words, file=self._process.stdin, flush=True)
         answer = self._process.stdout.readline().strip()
         if not answer:
             sys.exit(f"{self._program}: ended without an answer")
@@ -90,10 +90,10 @@ class Driver:
 
     def kernels(self) -> str:
         """OpenBLAS's version and the type of CPU that its kernels are for."""
-        assert self._process.stdin
-        assert self._process.stdout
-        print("kernels", file=self._process.stdin, flush=True)
-        return self._process.stdout.readline().strip()
+        answer = self._ask("kernels")
+        if answer is None:
+            sys.exit(f"{self._program}: does not compute with OpenBLAS")
+        return answer
 
     def close(self) -> None:
         """Lets the driver end."""

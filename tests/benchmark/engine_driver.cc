@@ -11,6 +11,7 @@
 #include "engine/random/initialiser.h"
 #include "engine/training/trainer.h"
 #include "tests/benchmark/driver.h"
+#include "tests/benchmark/own_kernels.h"
 #include "tests/engine/input_rows.h"
 
 namespace backprop::testing {
@@ -135,6 +136,8 @@ std::optional<std::vector<float>> TrainOnce(const Question& question) {
 }  // namespace backprop::testing
 
 int main(int /*argc*/, char** argv) {
-  return backprop::testing::AnswerQuestions(argv, backprop::testing::Measure,
-                                            backprop::testing::TrainOnce);
+  backprop::testing::LetOpenBlasChoose(argv);
+  return backprop::testing::AnswerQuestions(
+      backprop::testing::OpenBlasKernels(), backprop::testing::Measure,
+      backprop::testing::TrainOnce);
 }

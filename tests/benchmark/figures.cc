@@ -6,8 +6,6 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "tests/benchmark/own_kernels.h"
-
 namespace backprop::testing {
 
 double Median(std::vector<double> values) {
@@ -15,9 +13,9 @@ double Median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-void Report(const std::vector<Figure>& figures, const std::string& path) {
+void Report(const std::string& kernels, const std::vector<Figure>& figures,
+            const std::string& path) {
   nlohmann::json list = nlohmann::json::array();
-  const std::string kernels = OpenBlasKernels();
   std::printf("%-36s %12s %-10s %-30s %12s %8s\n", kernels.c_str(), "value",
               "unit", "peer", "peer value", "ratio");
   for (const Figure& figure : figures) {

@@ -19,9 +19,10 @@ struct Figure {
 
 double Median(std::vector<double> values);
 
-// Prints a table, headed by OpenBLAS's kernels, which backpropd has too; writes
-// the rows as a JSON list unless path is empty.
-void Report(const std::vector<Figure>& figures, const std::string& path);
+// Prints a table, headed by the kernels that were measured; writes the rows as
+// a JSON list unless path is empty.
+void Report(const std::string& kernels, const std::vector<Figure>& figures,
+            const std::string& path);
 
 }  // namespace backprop::testing
 

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 
 #include "engine/kernels/blas.h"
@@ -19,7 +20,10 @@ void LetOpenBlasChoose([[maybe_unused]] char** argv) {
     unsetenv(name.c_str());
     changed = true;
   }
-  if (changed) execv("/proc/self/exe", argv);
+  if (!changed) return;
+  execv("/proc/self/exe", argv);
+  std::perror("cannot start anew without OPENBLAS_CORETYPE: /proc/self/exe");
+  std::exit(1);
 #endif
 }
 

@@ -8,12 +8,12 @@
 
 namespace backprop::testing {
 
-// To be called first in main. Some machines have OPENBLAS_CORETYPE and
-// OPENBLAS_L2_SIZE set for the sake of an old OpenBLAS. A current one chooses
-// better by itself, and reads them before main: this starts the program anew
-// without them. They go on as MACHINE_OPENBLAS_CORETYPE and so on, for a peer
-// with an OpenBLAS of its own (pytorch_service.py). With an old one it does
-// nothing.
+// To be called first in main of what computes with OpenBLAS. Some machines have
+// OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE set for the sake of an old OpenBLAS. A
+// current one chooses better by itself, and reads them before main: this starts
+// the program anew without them. They go on as MACHINE_OPENBLAS_CORETYPE and so
+// on, for a peer with an OpenBLAS of its own (pytorch_service.py). With an old
+// one it does nothing.
 void LetOpenBlasChoose(char** argv);
 
 // "OpenBLAS 0.3.34 SkylakeX": version and kernels of this process.

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 #include <random>
+#include <sstream>
 #include <stdexcept>
 
 namespace backprop::testing {
@@ -22,6 +23,21 @@ std::unique_ptr<ServerProcess> StartServer(
 std::unique_ptr<ServerProcess> StartBackpropd(const std::string& program) {
   return StartServer(
       program, {"--grpc-address=127.0.0.1:0", "--http-address=127.0.0.1:0"});
+}
+
+std::string KernelsOf(const std::string& backpropd) {
+  const auto server = StartBackpropd(backpropd);
+  grpc::ClientContext context;
+  v1::GetServerInfoResponse info;
+  const grpc::Status status =
+      v1::TrainingService::NewStub(Connect(*server))
+          ->GetServerInfo(&context, v1::GetServerInfoRequest(), &info);
+  Require(status.ok(), "GetServerInfo: " + status.error_message());
+  // Of OpenBLAS's words about itself its name and version.
+  std::istringstream words(info.compute().blas());
+  std::string name, version;
+  words >> name >> version;
+  return name + " " + version + " " + info.compute().blas_kernels();
 }
 
 std::shared_ptr<grpc::Channel> Connect(const ServerProcess& process) {

@@ -28,6 +28,9 @@ std::unique_ptr<ServerProcess> StartServer(
     const std::string& program, const std::vector<std::string>& arguments);
 std::unique_ptr<ServerProcess> StartBackpropd(const std::string& program);
 
+// What such a process says that it computes with: "OpenBLAS 0.3.34 SkylakeX".
+std::string KernelsOf(const std::string& backpropd);
+
 std::shared_ptr<grpc::Channel> Connect(const ServerProcess& process);
 
 // sizes: inputs, then each layer's outputs. ReLU within, softmax with

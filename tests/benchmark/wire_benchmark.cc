@@ -370,6 +370,6 @@ int main(int argc, char** argv) {
     MeasureStream(programs, 1, &figures);
     MeasureStream(programs, 32, &figures);
     MeasureBatches(programs, &figures);
-    Report(figures, json);
+    Report(KernelsOf(programs.backpropd), figures, json);
   });
 }
