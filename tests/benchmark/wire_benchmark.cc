@@ -4,8 +4,8 @@
 // beside a raw gRPC echo with messages of the same sizes, the engine in this
 // process, JAX and FANN in processes of their own, and a Python service that
 // does the same job with PyTorch. Rounds of all alternate; medians over them
-// are reported. Server and client have all cores, by the clock; the peers without
-// a wire have one core each, by its processor time.
+// are reported. Server and client have all cores, by the clock; the peers
+// without a wire have one core each, by its processor time.
 #include <CLI/CLI.hpp>
 #include <array>
 #include <chrono>
