@@ -33,7 +33,7 @@ TrainStream::TrainStream(std::unique_ptr<grpc::ClientContext> context,
 absl::StatusOr<std::unique_ptr<TrainStream>> TrainStream::Open(
     std::unique_ptr<grpc::ClientContext> context, std::unique_ptr<Call> call,
     const v1::Session& session, const v1::TrainOptions& options,
-    const SendWindow& window) {
+    const SendWindow& window, Cancellation* cancellation) {
   absl::StatusOr<InputFormat> format = InputFormatOf(session.spec());
   if (!format.ok()) return format.status();
   const size_t sample_bytes =
@@ -48,6 +48,7 @@ absl::StatusOr<std::unique_ptr<TrainStream>> TrainStream::Open(
   std::unique_ptr<TrainStream> stream(new TrainStream(
       std::move(context), std::move(call), sample_bytes,
       std::max<size_t>(1, session.spec().batch_size()), detail, window));
+  const Cancellation::Scope scope(cancellation, stream->context_.get());
   v1::TrainRequest opening;
   opening.set_session_id(session.session_id());
   *opening.mutable_options() = options;

@@ -30,6 +30,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.grpc.pb.h"
+#include "client/cpp/cancellation.h"
 #include "client/cpp/mutex.h"
 #include "client/cpp/options.h"
 
@@ -58,11 +59,11 @@ class TrainStream {
 
   // Opens the stream on session.session_id() and waits for the server's word.
   // context, call: fresh, from the stub. session: the server's answer.
-  // options: what the answers shall hold.
+  // options: what the answers shall hold. cancellation: of the opening.
   static absl::StatusOr<std::unique_ptr<TrainStream>> Open(
       std::unique_ptr<grpc::ClientContext> context, std::unique_ptr<Call> call,
       const v1::Session& session, const v1::TrainOptions& options,
-      const SendWindow& window);
+      const SendWindow& window, Cancellation* cancellation = nullptr);
 
   // Cancels the call if Finish was not called. No other call may be running.
   ~TrainStream();

@@ -167,8 +167,10 @@ absl::StatusOr<v1::EvaluateResponse> TrainingClient::Evaluate(
 }
 
 absl::StatusOr<Anchor> TrainingClient::DownloadWeights(
-    const std::string& session_id, bool with_state) {
+    const std::string& session_id, bool with_state,
+    Cancellation* cancellation) {
   const auto context = NewContext();
+  const Cancellation::Scope scope(cancellation, context.get());
   v1::GetWeightsRequest request;
   request.set_session_id(session_id);
   request.set_with_state(with_state);
@@ -185,13 +187,19 @@ absl::StatusOr<Anchor> TrainingClient::DownloadWeights(
 }
 
 absl::StatusOr<std::unique_ptr<TrainStream>> TrainingClient::OpenTrain(
-    const std::string& session_id, const v1::TrainOptions& options) {
+    const std::string& session_id, const v1::TrainOptions& options,
+    Cancellation* cancellation) {
   absl::StatusOr<v1::Session> session = GetSession(session_id);
   if (!session.ok()) return session.status();
   auto context = NewContext();
-  auto call = stub_->Train(context.get());
+  std::unique_ptr<TrainStream::Call> call;
+  {
+    // Waits for the connection.
+    const Cancellation::Scope scope(cancellation, context.get());
+    call = stub_->Train(context.get());
+  }
   return TrainStream::Open(std::move(context), std::move(call), *session,
-                           options, options_.send_window);
+                           options, options_.send_window, cancellation);
 }
 
 std::unique_ptr<WatchStream> TrainingClient::Watch(

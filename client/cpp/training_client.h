@@ -23,6 +23,7 @@
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.grpc.pb.h"
 #include "client/cpp/anchor.h"
+#include "client/cpp/cancellation.h"
 #include "client/cpp/options.h"
 #include "client/cpp/train_stream.h"
 #include "client/cpp/watch_stream.h"
@@ -77,12 +78,15 @@ class TrainingClient {
   // RestoreSession need where layout.state_count is not 0. DATA_LOSS: chunks or
   // digest do not fit.
   absl::StatusOr<Anchor> DownloadWeights(const std::string& session_id,
-                                         bool with_state = false);
+                                         bool with_state = false,
+                                         Cancellation* cancellation = nullptr);
 
   // Asks for the session, then opens a stream on it. While the stream is open
   // no other stream trains, so DownloadWeights gives the anchor it starts from.
+  // cancellation: ends the opening; the open stream has its own Cancel.
   absl::StatusOr<std::unique_ptr<TrainStream>> OpenTrain(
-      const std::string& session_id, const v1::TrainOptions& options = {});
+      const std::string& session_id, const v1::TrainOptions& options = {},
+      Cancellation* cancellation = nullptr);
 
   // Follows a session. What is wrong shows in Next and Finish.
   std::unique_ptr<WatchStream> Watch(const std::string& session_id,

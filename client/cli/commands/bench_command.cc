@@ -3,6 +3,7 @@
 // backprop bench: how fast a server trains, as a client of the library sees it.
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -43,11 +44,28 @@ struct Bench {
 // Whether the user wants no more of it, or nobody reads it.
 bool Unwanted() { return Interrupted() || !std::cout; }
 
+absl::StatusOr<std::unique_ptr<BenchRun>> Open(const Bench& bench,
+                                               const v1::Session& session,
+                                               const BenchWay& way,
+                                               Clock::duration share) {
+  Cancellation cancellation;
+  auto opening = std::async(std::launch::async, [&] {
+    return BenchRun::Open(
+        bench.client, session, way,
+        RandomSamples(bench.spec, way.samples_per_message, bench.seed), share,
+        &cancellation);
+  });
+  while (opening.wait_for(kNoticeAfter) != std::future_status::ready) {
+    if (Unwanted()) cancellation.Cancel();
+  }
+  auto run = opening.get();
+  if (!run.ok() && Unwanted()) return absl::CancelledError("interrupted");
+  return run;
+}
+
 absl::StatusOr<BenchRow> Run(const Bench& bench, const v1::Session& session,
                              const BenchWay& way, Clock::duration share) {
-  auto run = BenchRun::Open(
-      bench.client, session, way,
-      RandomSamples(bench.spec, way.samples_per_message, bench.seed), share);
+  auto run = Open(bench, session, way, share);
   if (!run.ok()) return run.status();
   BenchProgress now;
   while (!now.ended) {

@@ -17,10 +17,11 @@ constexpr auto kAfterwards = std::chrono::seconds(1);
 // The replica that follows an open stream; none where there are no deltas.
 absl::StatusOr<std::optional<Replica>> OpenReplica(TrainingClient& client,
                                                    const v1::Session& session,
-                                                   bool deltas) {
+                                                   bool deltas,
+                                                   Cancellation* cancellation) {
   if (!deltas) return std::nullopt;
-  absl::StatusOr<Anchor> anchor =
-      client.DownloadWeights(session.session_id(), /*with_state=*/true);
+  absl::StatusOr<Anchor> anchor = client.DownloadWeights(
+      session.session_id(), /*with_state=*/true, cancellation);
   if (!anchor.ok()) return anchor.status();
   absl::StatusOr<Replica> replica =
       Replica::Create(session, *std::move(anchor));
@@ -32,13 +33,14 @@ absl::StatusOr<std::optional<Replica>> OpenReplica(TrainingClient& client,
 
 absl::StatusOr<std::unique_ptr<BenchRun>> BenchRun::Open(
     TrainingClient& client, const v1::Session& session, const BenchWay& way,
-    RandomSamples samples, Clock::duration duration) {
+    RandomSamples samples, Clock::duration duration,
+    Cancellation* cancellation) {
   v1::TrainOptions options;
   options.set_deltas(way.deltas ? v1::DELTA_DETAIL_FACTORS
                                 : v1::DELTA_DETAIL_NONE);
-  auto stream = client.OpenTrain(session.session_id(), options);
+  auto stream = client.OpenTrain(session.session_id(), options, cancellation);
   if (!stream.ok()) return stream.status();
-  auto replica = OpenReplica(client, session, way.deltas);
+  auto replica = OpenReplica(client, session, way.deltas, cancellation);
   if (!replica.ok()) return replica.status();
   const Clock::time_point now = Clock::now();
   return std::unique_ptr<BenchRun>(new BenchRun(

@@ -39,9 +39,11 @@ class BenchRun {
   // Opens a stream on the session, which nobody else may train, and begins.
   // duration: the time for all of it; a tenth is warm-up. One message is
   // measured in any case. samples: as many a message as the way says.
+  // cancellation: of the opening, which is done when this returns.
   static absl::StatusOr<std::unique_ptr<BenchRun>> Open(
       TrainingClient& client, const v1::Session& session, const BenchWay& way,
-      RandomSamples samples, Clock::duration duration);
+      RandomSamples samples, Clock::duration duration,
+      Cancellation* cancellation = nullptr);
   // Stops.
   ~BenchRun();
   BenchRun(const BenchRun&) = delete;

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <future>
 #include <memory>
 #include <thread>
 
@@ -58,6 +59,32 @@ class FallsSilent : public v1::TrainingService::Service {
   const uint64_t messages_;
 };
 
+// Opens no stream, or gives no weights, until the call is cancelled.
+class DoesNotOpen : public FallsSilent {
+ public:
+  explicit DoesNotOpen(bool stream) : FallsSilent(0), stream_(stream) {}
+
+  grpc::Status Train(grpc::ServerContext* context, Stream* stream) override {
+    return stream_ ? FallsSilent::Train(context, stream) : Wait(context);
+  }
+  grpc::Status GetWeights(
+      grpc::ServerContext* context, const v1::GetWeightsRequest* /*request*/,
+      grpc::ServerWriter<v1::GetWeightsResponse>* /*chunks*/) override {
+    return Wait(context);
+  }
+
+  std::promise<void> called;  // the call that is not answered
+
+ private:
+  grpc::Status Wait(grpc::ServerContext* context) {
+    called.set_value();
+    while (!context->IsCancelled()) std::this_thread::sleep_for(kGlance);
+    return grpc::Status::CANCELLED;
+  }
+
+  const bool stream_;
+};
+
 // A run whose warm-up ends with the first answer, and which ends with the
 // second.
 class BenchStopTest : public ::testing::Test {
@@ -105,6 +132,32 @@ TEST_F(BenchStopTest, StopEndsWhatHasNotBeenMeasured) {
   EXPECT_FALSE(run_->Wait(kGlance).ended);
   run_->Stop();
   EXPECT_EQ(End().status, absl::CancelledError("interrupted"));
+}
+
+TEST(BenchOpenTest, AnOpeningThatIsNotAnsweredCanBeCancelled) {
+  for (const bool stream : {false, true}) {
+    DoesNotOpen service(stream);
+    grpc::ServerBuilder builder;
+    builder.RegisterService(&service);
+    const auto server = builder.BuildAndStart();
+    TrainingClient client(server->InProcessChannel({}));
+    const v1::Session session = testing::SessionMessage(1, {1});
+    Cancellation cancellation;
+    auto opening = std::async(std::launch::async, [&] {
+      return BenchRun::Open(client, session, {.samples_per_message = 1},
+                            RandomSamples(session.spec(), 1, 1),
+                            Clock::duration(0), &cancellation)
+          .status();
+    });
+    ASSERT_EQ(service.called.get_future().wait_for(kPatience),
+              std::future_status::ready);
+    cancellation.Cancel();
+    if (opening.wait_for(kPatience) != std::future_status::ready) {
+      ADD_FAILURE() << "it still waits";
+      server->Shutdown(std::chrono::system_clock::now());
+    }
+    EXPECT_EQ(opening.get().code(), absl::StatusCode::kCancelled);
+  }
 }
 
 }  // namespace
