@@ -18,8 +18,8 @@
 #include "client/cli/data/random_samples.h"
 #include "client/cli/run/bench_tally.h"
 #include "client/cli/run/bench_way.h"
+#include "client/cli/run/replicated_stream.h"
 #include "client/cpp/mutex.h"
-#include "client/cpp/replica.h"
 #include "client/cpp/training_client.h"
 
 namespace backprop::cli {
@@ -60,8 +60,11 @@ class BenchRun {
   const BenchFigures& figures() const { return tally_.figures(); }
 
  private:
-  BenchRun(std::unique_ptr<TrainStream> stream, std::optional<Replica> replica,
-           const BenchWay& way, RandomSamples samples, const BenchTally& tally);
+  BenchRun(ReplicatedStream stream, const BenchWay& way, RandomSamples samples,
+           const BenchTally& tally);
+
+  // Whose Send, Next and Cancel are each thread's that needs them.
+  TrainStream& stream() const { return replicated_.stream(); }
 
   void Run();  // the reader's thread
   absl::Status SendAhead();
@@ -73,11 +76,10 @@ class BenchRun {
   // How it came out. status: the reader's.
   absl::Status Outcome(const absl::Status& status);
 
-  const std::unique_ptr<TrainStream> stream_;
+  ReplicatedStream replicated_;  // the reader's, but for stream()
   const BenchWay way_;
 
   // The reader's, but for figures() when it has ended.
-  std::optional<Replica> replica_;  // none: no deltas
   BenchTally tally_;
   Clock::time_point sent_;  // one by one: when the last message was
   TrainAnswer answer_;      // the last that was read; kept for its memory

@@ -5,11 +5,9 @@
 #include <thread>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/cli/run/interrupt.h"
 #include "client/cli/text/number_text.h"
-#include "client/cpp/call_status.h"
 
 namespace backprop::cli {
 namespace {
@@ -23,23 +21,11 @@ double SecondsSince(Progress::Clock::time_point begin) {
 absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Open(
     TrainingClient& client, const v1::Session& session, SampleFeed& feed,
     bool with_replica) {
-  v1::TrainOptions options;
-  options.set_deltas(with_replica ? v1::DELTA_DETAIL_FACTORS
-                                  : v1::DELTA_DETAIL_NONE);
-  auto stream = client.OpenTrain(session.session_id(), options);
+  absl::StatusOr<ReplicatedStream> stream =
+      ReplicatedStream::Open(client, session, with_replica);
   if (!stream.ok()) return stream.status();
-  std::unique_ptr<TrainingRun> run(new TrainingRun(*std::move(stream), feed));
-  if (with_replica) {
-    // The open stream keeps other writers out, so this is its anchor.
-    absl::StatusOr<Anchor> anchor =
-        client.DownloadWeights(session.session_id(), /*with_state=*/true);
-    if (!anchor.ok()) return anchor.status();
-    absl::StatusOr<Replica> replica =
-        Replica::Create(session, *std::move(anchor));
-    if (!replica.ok()) return replica.status();
-    run->replica_ = *std::move(replica);
-  }
-  return run;
+  return std::unique_ptr<TrainingRun>(
+      new TrainingRun(*std::move(stream), feed));
 }
 
 void TrainingRun::SendEpoch() {
@@ -47,10 +33,10 @@ void TrainingRun::SendEpoch() {
   while (feed_.Next(&request)) {
     if (Interrupted()) {
       // The server answers what it has, then ends the stream.
-      stream_->CloseSending();
+      replicated_.stream().CloseSending();
       return;
     }
-    if (!stream_->Send(std::move(request))) return;
+    if (!replicated_.stream().Send(std::move(request))) return;
   }
 }
 
@@ -61,16 +47,7 @@ absl::Status TrainingRun::Take(const TrainAnswer& answer, double* error_sum,
   totals_.steps += response.step() - response.base_step();
   totals_.delta_bytes += response.deltas().size() + response.scalars().size();
   *samples += feed_.batch_size() * (response.step() - response.base_step());
-  if (replica_.has_value()) {
-    absl::Status status =
-        replica_->Apply(response, answer.inputs, answer.detail);
-    if (!status.ok()) {
-      return absl::Status(status.code(),
-                          absl::StrCat("replica: ", status.message()));
-    }
-  }
-  return response.has_rejection() ? FromRejection(response.rejection())
-                                  : absl::OkStatus();
+  return replicated_.Take(answer);
 }
 
 absl::Status TrainingRun::ReadEpoch(EpochResult* result, Progress& progress) {
@@ -80,9 +57,9 @@ absl::Status TrainingRun::ReadEpoch(EpochResult* result, Progress& progress) {
   absl::Status status;
   TrainAnswer answer;
   for (size_t done = 0; status.ok() && done < feed_.epoch_messages();) {
-    if (!stream_->Next(&answer)) {
+    if (!replicated_.stream().Next(&answer)) {
       finished_ = true;
-      status = stream_->Finish();
+      status = replicated_.stream().Finish();
       interrupted_ = status.ok() && Interrupted();
       if (status.ok() && !interrupted_) {
         status = absl::UnavailableError("the server ended the stream");
@@ -109,12 +86,12 @@ absl::Status TrainingRun::ReadEpoch(EpochResult* result, Progress& progress) {
 }
 
 absl::Status TrainingRun::Learn(Progress& progress) {
-  while (!interrupted_ && stream_->samples_to_learn() > 0) {
-    const uint64_t before = stream_->samples_to_learn();
+  while (!interrupted_ && replicated_.stream().samples_to_learn() > 0) {
+    const uint64_t before = replicated_.stream().samples_to_learn();
     feed_.BeginLearning(before);
     absl::Status status = SendAndRead("standardisation", progress).status();
     if (!status.ok()) return status;
-    if (!interrupted_ && stream_->samples_to_learn() == before) {
+    if (!interrupted_ && replicated_.stream().samples_to_learn() == before) {
       return absl::InternalError(
           "the server took samples for the inputs' standardisation and learnt "
           "nothing");
@@ -139,13 +116,7 @@ absl::StatusOr<EpochResult> TrainingRun::SendAndRead(const std::string& title,
   EpochResult result;
   std::thread writer([this] { SendEpoch(); });
   absl::Status status = ReadEpoch(&result, progress);
-  if (!status.ok() && !finished_) {
-    stream_->Cancel();
-    // Wakes a writer that waits for the window.
-    TrainAnswer rest;
-    while (stream_->Next(&rest)) {
-    }
-  }
+  if (!status.ok() && !finished_) replicated_.Abandon();
   writer.join();
   if (!status.ok()) return status;
   return result;
@@ -153,12 +124,12 @@ absl::StatusOr<EpochResult> TrainingRun::SendAndRead(const std::string& title,
 
 absl::Status TrainingRun::Close() {
   if (finished_) return absl::OkStatus();
-  stream_->CloseSending();
+  replicated_.stream().CloseSending();
   TrainAnswer rest;
-  while (stream_->Next(&rest)) {
+  while (replicated_.stream().Next(&rest)) {
   }
   finished_ = true;
-  return stream_->Finish();
+  return replicated_.stream().Finish();
 }
 
 }  // namespace backprop::cli

@@ -7,13 +7,14 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/cli/data/dataset.h"
 #include "client/cli/data/sample_feed.h"
+#include "client/cli/run/replicated_stream.h"
 #include "client/cli/text/progress.h"
 #include "client/cpp/replica.h"
 #include "client/cpp/training_client.h"
@@ -57,13 +58,11 @@ class TrainingRun {
   bool interrupted() const { return interrupted_; }
   const TrainingTotals& totals() const { return totals_; }
   // Null if the run was opened without.
-  const Replica* replica() const {
-    return replica_.has_value() ? &*replica_ : nullptr;
-  }
+  const Replica* replica() const { return replicated_.replica(); }
 
  private:
-  TrainingRun(std::unique_ptr<TrainStream> stream, SampleFeed& feed)
-      : stream_(std::move(stream)), feed_(feed) {}
+  TrainingRun(ReplicatedStream stream, SampleFeed& feed)
+      : replicated_(std::move(stream)), feed_(feed) {}
 
   void SendEpoch();
   // Sends the messages that the feed has laid out and reads their answers.
@@ -74,9 +73,8 @@ class TrainingRun {
   absl::Status Take(const TrainAnswer& answer, double* error_sum,
                     uint64_t* samples);
 
-  std::unique_ptr<TrainStream> stream_;
+  ReplicatedStream replicated_;
   SampleFeed& feed_;
-  std::optional<Replica> replica_;
   TrainingTotals totals_;
   bool interrupted_ = false;
   bool finished_ = false;
