@@ -28,6 +28,7 @@ LIBRARIES = {
     "httplib": r"httplib",
     "spdlog": r"spdlog/",
     "json": r"nlohmann/",
+    "sqlite": r"sqlite3",
     "cli11": r"CLI/",
     "tests": r"tests/|gtest/|gmock/",
 }
@@ -51,7 +52,8 @@ ROOMS: Mapping[str, str] = {
     "server/ops/http_endpoint": "server/options httplib",
     "server/ops/readiness_check": "server/options httplib",
     "server/ops/log": "spdlog json",
-    "server/sessions": f"server/mutex {ENGINE}",
+    "server/store": "server/mutex engine/contract",
+    "server/sessions": f"server/mutex server/store {ENGINE}",
     "server/translation": f"server/sessions protobuf {ENGINE}",
     "server/calls": f"server/translation server/sessions server/ops server/options protobuf {ENGINE}",
     "server/rpc": f"server/mutex server/calls server/translation server/sessions server/ops server/options protobuf grpc {ENGINE}",
