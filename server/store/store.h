@@ -96,15 +96,17 @@ struct StoredSession {
   std::vector<StoredPiece> pieces;  // by number
 };
 
-// For lists: no piece is read.
+// For lists: no piece is read. One damaged head keeps nobody from the others.
 struct StoredHead {
   SessionHead head;
-  size_t bytes = 0;  // of its pieces
+  size_t bytes = 0;     // of its pieces
+  absl::Status damage;  // DATA_LOSS: nothing of it can be relied on but head.id
 };
 
 // Errors: UNAVAILABLE where the disk, or what the store lies in, fails;
 // DATA_LOSS where what was read is not what was written, with the session and
-// the piece; NOT_FOUND. Messages say what an operator can do.
+// the piece; NOT_FOUND; INVALID_ARGUMENT and ALREADY_EXISTS where changes break
+// the rules here. Messages say what an operator can do. Numbers are below 2^63.
 class Store {
  public:
   virtual ~Store() = default;

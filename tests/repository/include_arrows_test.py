@@ -53,6 +53,7 @@ ROOMS: Mapping[str, str] = {
     "server/ops/readiness_check": "server/options httplib",
     "server/ops/log": "spdlog json",
     "server/store": "server/mutex engine/contract",
+    "server/store/sqlite_database": "sqlite",
     "server/sessions": f"server/mutex server/store {ENGINE}",
     "server/translation": f"server/sessions protobuf {ENGINE}",
     "server/calls": f"server/translation server/sessions server/ops server/options protobuf {ENGINE}",
@@ -239,6 +240,9 @@ class PlantedViolationsTest(unittest.TestCase):
         ("server/rpc/train.cc", "<prometheus/histogram.h>"),
         ("client/cpp/replica.h", "<prometheus/histogram.h>"),
         ("server/sessions/session.cc", "<gtest/gtest.h>"),
+        ("server/sessions/session.cc", "<sqlite3.h>"),
+        ("server/store/sqlite_store.cc", "<sqlite3.h>"),
+        ("server/store/store.h", '"server/sessions/session.h"'),
         ("server/unheard_of/session.cc", "<vector>"),
     )
     ALLOWED = (
@@ -250,6 +254,8 @@ class PlantedViolationsTest(unittest.TestCase):
         ("server/rpc/train.cc", "<grpcpp/grpcpp.h>"),
         ("server/server.cc", "<grpcpp/server_builder.h>"),
         ("server/main.cc", '"server/server.h"'),
+        ("server/store/sqlite_database.cc", "<sqlite3.h>"),
+        ("server/store/row_hash.cc", '"engine/contract/digest.h"'),
         ("server/ops/metrics.cc", "<prometheus/registry.h>"),
         ("server/sessions/session.cc", '"engine/training/trainer.h"'),
         ("server/sessions/session.cc", "<google_is_not_a_folder.h>"),

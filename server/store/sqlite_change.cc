@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/store/sqlite_change.h"
+
+#include <limits>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "engine/contract/digest.h"
+#include "server/store/sqlite_reader.h"
+
+namespace backprop {
+namespace {
+
+constexpr uint64_t kLargest = std::numeric_limits<int64_t>::max();
+
+absl::Status Refused(const SessionChange& change, const std::string& why) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("a change of session \"", change.head.id,
+                   "\" can't be committed: ", why));
+}
+
+bool TooLarge(const PieceName& name) {
+  return name.number > kLargest || name.base_step > kLargest ||
+         name.step > kLargest || name.first_number > kLargest;
+}
+
+absl::Status CheckPieces(const SessionChange& change) {
+  std::set<uint64_t> named;
+  for (const Piece& piece : change.put) {
+    if (TooLarge(piece.name)) {
+      return Refused(change, "a piece's number or step is 2^63 or more");
+    }
+    if (!named.insert(piece.name.number).second) {
+      return Refused(
+          change, absl::StrCat("it puts piece ", piece.name.number, " twice"));
+    }
+  }
+  for (const uint64_t number : change.remove) {
+    if (!named.insert(number).second) {
+      return Refused(change, absl::StrCat("it removes piece ", number,
+                                          " twice, or puts it too"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckChange(const SessionChange& change) {
+  const SessionHead& head = change.head;
+  if (head.id.empty()) return Refused(change, "it names no session");
+  if (head.epoch > kLargest || head.step > kLargest) {
+    return Refused(change, "its epoch or step is 2^63 or more");
+  }
+  const bool creates = change.expected_epoch == 0;
+  if (change.erase) {
+    return creates ? Refused(change, "it erases what it says is not there")
+                   : absl::OkStatus();
+  }
+  if (head.epoch == 0 || head.epoch < change.expected_epoch) {
+    return Refused(change,
+                   absl::StrCat("epoch ", head.epoch, " does not follow epoch ",
+                                change.expected_epoch));
+  }
+  if (creates && !change.remove.empty()) {
+    return Refused(change, "it removes pieces of a session that is new");
+  }
+  return CheckPieces(change);
+}
+
+// Each reads all bytes of its piece.
+std::vector<PieceRow> RowsOf(const std::vector<Piece>& pieces) {
+  std::vector<PieceRow> rows;
+  rows.reserve(pieces.size());
+  for (const Piece& piece : pieces) rows.push_back(RowOf(piece));
+  return rows;
+}
+
+absl::Status Prepare(SqliteDatabase& database, const char* sql,
+                     std::optional<SqliteStatement>& statement) {
+  absl::StatusOr<SqliteStatement> prepared = database.Prepare(sql);
+  if (!prepared.ok()) return prepared.status();
+  statement.emplace(*std::move(prepared));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckChanges(std::span<const SessionChange> changes) {
+  for (const SessionChange& change : changes) {
+    if (absl::Status s = CheckChange(change); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+uint64_t FingerprintOf(std::span<const SessionChange> changes) {
+  std::string hashes;
+  for (const SessionChange& change : changes) {
+    const HeadRow head{.head = change.head, .key = change.expected_epoch};
+    absl::StrAppend(&hashes, change.erase ? " erase " : " ", HashOf(head));
+    for (const PieceRow& piece : RowsOf(change.put)) {
+      absl::StrAppend(&hashes, " put ", HashOf(change.head.id, piece));
+    }
+    for (const uint64_t number : change.remove) {
+      absl::StrAppend(&hashes, " remove ", number);
+    }
+  }
+  return DigestOfBytes(hashes);
+}
+
+struct SqliteChangeWriter::Statements {
+  std::optional<HeadFinder> heads;
+  std::optional<SqliteStatement> insert_head;
+  std::optional<SqliteStatement> update_head;
+  std::optional<SqliteStatement> delete_head;
+  std::optional<SqliteStatement> insert_epoch;
+  std::optional<SqliteStatement> delete_epochs;
+  std::optional<SqliteStatement> find_piece;
+  std::optional<SqliteStatement> insert_piece;
+  std::optional<SqliteStatement> delete_piece;
+  std::optional<SqliteStatement> delete_pieces;
+};
+
+SqliteChangeWriter::SqliteChangeWriter(std::unique_ptr<Statements> statements)
+    : statements_(std::move(statements)) {}
+SqliteChangeWriter::SqliteChangeWriter(SqliteChangeWriter&&) noexcept = default;
+SqliteChangeWriter::~SqliteChangeWriter() = default;
+
+absl::StatusOr<SqliteChangeWriter> SqliteChangeWriter::Over(
+    SqliteDatabase& database) {
+  auto made = std::make_unique<Statements>();
+  absl::StatusOr<HeadFinder> heads = HeadFinder::Over(database);
+  if (!heads.ok()) return heads.status();
+  made->heads.emplace(*std::move(heads));
+  const std::pair<std::optional<SqliteStatement>*, const char*> texts[] = {
+      {&made->insert_head,
+       "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+       " ON CONFLICT DO NOTHING"},
+      {&made->update_head,
+       "UPDATE sessions SET epoch = ?, step = ?, epochs = ?, epoch_hashes = ?,"
+       " pieces = ?, piece_hashes = ?, piece_bytes = ?, hash = ?, body = ?"
+       " WHERE id = ? AND epoch = ?"},
+      {&made->delete_head, "DELETE FROM sessions WHERE id = ? AND epoch = ?"},
+      {&made->insert_epoch, "INSERT INTO epochs VALUES (?, ?, ?)"},
+      {&made->delete_epochs, "DELETE FROM epochs WHERE session = ?"},
+      {&made->find_piece,
+       "SELECT bytes_hash, hash, length(bytes), kind, base_step, step,"
+       " first_number FROM pieces WHERE session = ? AND number = ?"},
+      {&made->insert_piece,
+       "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+      {&made->delete_piece,
+       "DELETE FROM pieces WHERE session = ? AND number = ?"},
+      {&made->delete_pieces, "DELETE FROM pieces WHERE session = ?"}};
+  for (const auto& [statement, sql] : texts) {
+    if (absl::Status s = Prepare(database, sql, *statement); !s.ok()) return s;
+  }
+  return SqliteChangeWriter(std::move(made));
+}
+
+absl::StatusOr<bool> SqliteChangeWriter::Apply(const SessionChange& change,
+                                               StoreRow& row) {
+  if (change.erase) return Erase(change, row);
+  return change.expected_epoch == 0 ? Create(change, row) : Advance(change);
+}
+
+absl::StatusOr<bool> SqliteChangeWriter::Create(const SessionChange& change,
+                                                StoreRow& row) {
+  HeadRow head{.head = change.head, .key = row.next_key};
+  head.epochs.Add(
+      HashOf(head.head.id, EpochStart{head.head.epoch, head.head.step}));
+  const std::vector<PieceRow> put = RowsOf(change.put);
+  if (absl::Status s = CountPieces(change, put, head); !s.ok()) return s;
+  absl::StatusOr<size_t> made = statements_->insert_head->Execute(
+      head.head.id, head.key, head.head.epoch, head.head.step, head.epochs.rows,
+      head.epochs.hashes, head.pieces.rows, head.pieces.hashes,
+      head.piece_bytes, HashOf(head), SqliteBlob{head.head.body});
+  if (!made.ok()) return made.status();
+  if (*made == 0) return false;
+  ++row.next_key;
+  row.sessions.Add(HashOfId(head.head.id));
+  if (absl::Status s = BeginEpoch(change, head.key); !s.ok()) return s;
+  if (absl::Status s = PutPieces(change, put, head.key); !s.ok()) return s;
+  return true;
+}
+
+absl::StatusOr<bool> SqliteChangeWriter::Advance(const SessionChange& change) {
+  absl::StatusOr<std::optional<HeadRow>> found =
+      statements_->heads->Find(change.head.id);
+  if (!found.ok()) return found.status();
+  if (!found->has_value() || (*found)->head.epoch != change.expected_epoch) {
+    return false;
+  }
+  HeadRow head = **std::move(found);
+  head.head = change.head;
+  const bool new_epoch = change.head.epoch != change.expected_epoch;
+  if (new_epoch) {
+    head.epochs.Add(
+        HashOf(head.head.id, EpochStart{head.head.epoch, head.head.step}));
+  }
+  const std::vector<PieceRow> put = RowsOf(change.put);
+  if (absl::Status s = CountPieces(change, put, head); !s.ok()) return s;
+  absl::StatusOr<size_t> changed = statements_->update_head->Execute(
+      head.head.epoch, head.head.step, head.epochs.rows, head.epochs.hashes,
+      head.pieces.rows, head.pieces.hashes, head.piece_bytes, HashOf(head),
+      SqliteBlob{head.head.body}, head.head.id, change.expected_epoch);
+  if (!changed.ok()) return changed.status();
+  if (*changed == 0) return false;
+  if (new_epoch) {
+    if (absl::Status s = BeginEpoch(change, head.key); !s.ok()) return s;
+  }
+  // First, so that what is put takes the pages of what goes.
+  if (absl::Status s = RemovePieces(change, head.key); !s.ok()) return s;
+  if (absl::Status s = PutPieces(change, put, head.key); !s.ok()) return s;
+  return true;
+}
+
+absl::StatusOr<bool> SqliteChangeWriter::Erase(const SessionChange& change,
+                                               StoreRow& row) {
+  absl::StatusOr<std::optional<HeadRow>> found =
+      statements_->heads->Find(change.head.id);
+  if (!found.ok()) return found.status();
+  if (!found->has_value()) return false;
+  absl::StatusOr<size_t> gone =
+      statements_->delete_head->Execute(change.head.id, change.expected_epoch);
+  if (!gone.ok()) return gone.status();
+  if (*gone == 0) return false;
+  row.sessions.Remove(HashOfId(change.head.id));
+  const uint64_t key = (*found)->key;
+  gone = statements_->delete_epochs->Execute(key);
+  if (gone.ok()) gone = statements_->delete_pieces->Execute(key);
+  if (!gone.ok()) return gone.status();
+  return true;
+}
+
+absl::StatusOr<PieceRow> SqliteChangeWriter::FindPiece(const HeadRow& head,
+                                                       uint64_t number) {
+  SqliteRows rows = statements_->find_piece->Run(head.key, number);
+  if (!rows.Next()) {
+    if (!rows.status().ok()) return rows.status();
+    return absl::InvalidArgumentError(absl::StrCat("session ", head.head.id,
+                                                   " has no piece ", number,
+                                                   " that could be removed"));
+  }
+  const PieceRow piece{.name = {.number = number,
+                                .kind = static_cast<PieceKind>(rows.Integer(3)),
+                                .base_step = rows.Integer(4),
+                                .step = rows.Integer(5),
+                                .first_number = rows.Integer(6)},
+                       .size = rows.Integer(2),
+                       .bytes_hash = rows.Integer(0)};
+  if (HashOf(head.head.id, piece) == rows.Integer(1)) return piece;
+  return absl::DataLossError(absl::StrCat(
+      "piece ", number, " of session ", head.head.id,
+      " is damaged in the store, and can't be replaced: delete the session"));
+}
+
+absl::Status SqliteChangeWriter::CountPieces(const SessionChange& change,
+                                             std::span<const PieceRow> put,
+                                             HeadRow& head) {
+  for (const uint64_t number : change.remove) {
+    absl::StatusOr<PieceRow> piece = FindPiece(head, number);
+    if (!piece.ok()) return piece.status();
+    head.pieces.Remove(HashOf(head.head.id, *piece));
+    head.piece_bytes -= piece->size;
+  }
+  for (const PieceRow& piece : put) {
+    head.pieces.Add(HashOf(head.head.id, piece));
+    head.piece_bytes += piece.size;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteChangeWriter::RemovePieces(const SessionChange& change,
+                                              uint64_t key) {
+  for (const uint64_t number : change.remove) {
+    absl::StatusOr<size_t> gone =
+        statements_->delete_piece->Execute(key, number);
+    if (!gone.ok()) return gone.status();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteChangeWriter::PutPieces(const SessionChange& change,
+                                           std::span<const PieceRow> rows,
+                                           uint64_t key) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const PieceRow& row = rows[i];
+    absl::StatusOr<size_t> put = statements_->insert_piece->Execute(
+        key, row.name.number, static_cast<uint64_t>(row.name.kind),
+        row.name.base_step, row.name.step, row.name.first_number,
+        row.bytes_hash, HashOf(change.head.id, row),
+        SqliteBlob{change.put[i].bytes});
+    if (put.ok()) continue;
+    return absl::Status(
+        put.status().code(),
+        absl::StrCat("piece ", row.name.number, " of session ", change.head.id,
+                     ": ", put.status().message()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteChangeWriter::BeginEpoch(const SessionChange& change,
+                                            uint64_t key) {
+  return statements_->insert_epoch
+      ->Execute(key, change.head.epoch, change.head.step)
+      .status();
+}
+
+}  // namespace backprop
