@@ -46,7 +46,7 @@ struct PieceName {
   PieceKind kind = PieceKind::kSpec;
   uint64_t base_step = 0;     // kSteps: its steps come after this one
   uint64_t step = 0;          // what it is of: the last of its steps
-  uint64_t first_number = 0;  // kImage: where its numbers begin
+  uint64_t first_number = 0;  // kImage: the first of its weights
 
   friend bool operator==(const PieceName&, const PieceName&) = default;
 };
