@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly server=build/server/backpropd
 readonly client=build/client/cli/backprop
+readonly sessions=build/sessions
 readonly data=/usr/share/datasets/fashion-mnist
 readonly start_limit_seconds=30
 
@@ -20,8 +21,8 @@ Usage: deploy/quickstart.sh [--keep] [--help]
 
 Installs what is missing from Debian's packages (it says what; root or sudo),
 builds backpropd into build/, starts it on free ports of the loopback interface,
-trains a 784-128-10 network on Fashion-MNIST through gRPC, and stops it. Exits
-with 0 only if all of that went well and the test accuracy is at least 0.87.
+trains a 784-128-10 network on Fashion-MNIST through gRPC, and stops it. Sessions
+are kept in build/sessions, where the next run's server finds them. Exits with 0 only if all of that went well and the test accuracy is at least 0.87.
 
   --keep   leave the server running, and say where it is
   --help   print this
@@ -45,7 +46,7 @@ start_server() {
   server_log="$(mktemp --tmpdir backpropd-XXXXXX.log)"
   # nohup: with --keep it outlives this terminal.
   nohup "${server}" --grpc-address=127.0.0.1:0 --http-address=127.0.0.1:0 \
-    </dev/null >/dev/null 2>"${server_log}" &
+    --data-dir="${sessions}" </dev/null >/dev/null 2>"${server_log}" &
   server_pid=$!
   local deadline=$((SECONDS + start_limit_seconds))
   until [[ -n "$(serving_field http_address)" ]]; do

@@ -22,6 +22,7 @@
 #include "server/rpc/pulse.h"
 #include "server/rpc/reflection.h"
 #include "server/rpc/training_service.h"
+#include "server/server_store.h"
 #include "server/sessions/compute_pool.h"
 #include "server/sessions/session_table.h"
 
@@ -81,8 +82,9 @@ std::vector<std::string> ReflectedServices() {
 struct Server::State {
   State(const ServerOptions& options_, Metrics& metrics)
       : options(options_),
-        sessions({options.max_sessions, options.max_total_weights},
-                 [this] { return NewFeed(); }),
+        sessions(
+            {options.max_sessions, options.max_total_weights},
+            [this] { return NewFeed(); }, NewDurable()),
         context(options, metrics, sessions, pool),
         pool(options.compute_threads,
              [&metrics](double waited) { metrics.RecordQueueWait(waited); }),
@@ -93,6 +95,7 @@ struct Server::State {
   const ServerOptions options;
   const ComputeLabels compute_labels = GetComputeLabels();
   SessionTable sessions;
+  std::unique_ptr<ServerStore> store;  // null: sessions are in memory only
   OpenStreams streams;
   ServiceContext context;
   ComputePool pool;  // below what turns use: it joins before that goes
@@ -104,8 +107,15 @@ struct Server::State {
   std::unique_ptr<Pulse> pulse;
   std::atomic<bool> ready = false;
 
+  ~State() {
+    if (store != nullptr) store->Stop();
+  }
+
+  // Before anything is served.
+  absl::Status OpenStore(Metrics& metrics);
   void Drain(seconds grace);
   std::shared_ptr<DeltaFeed> NewFeed();
+  SessionTable::NewDurable NewDurable();
 };
 
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -120,6 +130,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   if (absl::Status status = CheckBlas(); !status.ok()) return status;
   auto state = std::make_unique<State>(options, *metrics);
   metrics->DescribeBuild(state->compute_labels);
+  if (absl::Status status = state->OpenStore(*metrics); !status.ok()) {
+    return status;
+  }
 
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
@@ -172,6 +185,26 @@ std::shared_ptr<DeltaFeed> Server::State::NewFeed() {
       });
 }
 
+SessionTable::NewDurable Server::State::NewDurable() {
+  if (options.data_dir.empty()) return nullptr;
+  return [this](const SessionSpec& spec, const Layout& layout) {
+    return store->NewDurable(spec, layout);
+  };
+}
+
+absl::Status Server::State::OpenStore(Metrics& metrics) {
+  if (options.data_dir.empty()) return absl::OkStatus();
+  auto opened = ServerStore::Open(options, pool, metrics);
+  if (!opened.ok()) {
+    return absl::Status(
+        opened.status().code(),
+        absl::StrCat("--data-dir: ", opened.status().message()));
+  }
+  store = *std::move(opened);
+  context.committer = &store->committer();
+  return store->BringBack(sessions);
+}
+
 void Server::State::Drain(seconds grace) {
   if (!ready.exchange(false)) return;
   // All services, the server itself ("") among them.
@@ -184,6 +217,7 @@ void Server::State::Drain(seconds grace) {
   streams.AwaitEnd(cut_off);
   pulse.reset();
   server->Shutdown(cut_off);
+  if (store != nullptr) store->Stop();
 }
 
 }  // namespace backprop

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/contract/digest.h"
 #include "engine/random/initialiser.h"
 #include "server/calls/fork_spec.h"
 #include "server/calls/get_session.h"
@@ -22,9 +22,9 @@ namespace {
 
 constexpr size_t kLongestRequestId = 128;
 
-// Of what must be equal for a request to be the same request.
+// Of what must be equal for a request to be the same request. Kept with the
+// session, so that it has to be the same in every process.
 uint64_t Fingerprint(const v1::CreateSessionRequest& request) {
-  const std::hash<std::string_view> hash;
   const v1::Anchor& initial = request.initial();
   // What is long is not copied.
   v1::Anchor rest;
@@ -33,10 +33,10 @@ uint64_t Fingerprint(const v1::CreateSessionRequest& request) {
   if (initial.has_digest()) rest.set_digest(initial.digest());
   *rest.mutable_standardisation() = initial.standardisation();
   *rest.mutable_continuation() = initial.continuation();
-  return hash(absl::StrCat(request.spec().SerializeAsString(), "/",
-                           request.has_initial(), "/", rest.SerializeAsString(),
-                           "/", hash(initial.weights()), "/",
-                           hash(initial.state())));
+  return DigestOfBytes(absl::StrCat(
+      request.spec().SerializeAsString(), "/", request.has_initial(), "/",
+      rest.SerializeAsString(), "/", DigestOfBytes(initial.weights()), "/",
+      DigestOfBytes(initial.state())));
 }
 
 absl::Status CheckRequest(const v1::CreateSessionRequest& request) {
@@ -59,21 +59,22 @@ absl::Status CheckRequest(const v1::CreateSessionRequest& request) {
 
 absl::StatusOr<SessionTable::Created> CreateFork(
     const ServerOptions& options, const v1::CreateSessionRequest& request,
-    const SessionTable::RequestKey& key, SessionTable& sessions) {
+    const RequestKey& key, SessionTable& sessions) {
   const auto origin = sessions.Find(request.fork().session_id());
   if (!origin.ok()) return origin.status();
   const auto spec = ForkedSpec(request, **origin);
   if (!spec.ok()) return spec.status();
   const auto layout = LayoutOf(*spec, options.max_session_weights);
   if (!layout.ok()) return layout.status();
-  return sessions.Create(*spec, *layout, key, [&](Session& session) {
+  const SessionTable::Plan plan{*spec, *layout, key, (*origin)->id()};
+  return sessions.Create(plan, [&](Session& session) {
     session.ForkFrom(**origin, request.fork().with_state());
   });
 }
 
 absl::StatusOr<SessionTable::Created> PutBack(
     const ServerOptions& options, const v1::CreateSessionRequest& request,
-    const SessionTable::RequestKey& key, SessionTable& sessions) {
+    const RequestKey& key, SessionTable& sessions) {
   auto spec = SpecFromProto(request.spec(), /*weights_given=*/true);
   if (!spec.ok()) return spec.status();
   absl::Status status = TakeOverFromAnchor(request.initial(), &*spec);
@@ -82,19 +83,19 @@ absl::StatusOr<SessionTable::Created> PutBack(
   if (!layout.ok()) return layout.status();
   auto standing = StandingFromProto(request.initial(), *spec, *layout);
   if (!standing.ok()) return standing.status();
-  return sessions.Create(*spec, *layout, key, [&](Session& session) {
+  return sessions.Create({*spec, *layout, key}, [&](Session& session) {
     GoOnFromAnchor(request.initial(), *std::move(standing), session);
   });
 }
 
 absl::StatusOr<SessionTable::Created> CreateAnew(
     const ServerOptions& options, const v1::CreateSessionRequest& request,
-    const SessionTable::RequestKey& key, SessionTable& sessions) {
+    const RequestKey& key, SessionTable& sessions) {
   const auto spec = SpecFromProto(request.spec(), /*weights_given=*/false);
   if (!spec.ok()) return spec.status();
   const auto layout = LayoutOf(*spec, options.max_session_weights);
   if (!layout.ok()) return layout.status();
-  return sessions.Create(*spec, *layout, key, [&](Session& session) {
+  return sessions.Create({*spec, *layout, key}, [&](Session& session) {
     Initialise(*spec->initialiser, *layout, session.weights());
   });
 }
@@ -105,7 +106,7 @@ absl::StatusOr<SessionTable::Created> MakeSession(
     const ServerOptions& options, const v1::CreateSessionRequest& request,
     SessionTable& sessions) {
   if (absl::Status status = CheckRequest(request); !status.ok()) return status;
-  SessionTable::RequestKey key = {request.request_id(), 0};
+  RequestKey key = {request.request_id(), 0};
   // It takes a look at every byte of the weights: only where it is compared.
   if (!key.request_id.empty()) key.fingerprint = Fingerprint(request);
   auto earlier = sessions.FindMade(key);
@@ -135,19 +136,24 @@ absl::StatusOr<Work> PlanCreateSession(ServiceContext& context,
     lane = (*origin)->lane();
     bytes += SessionBytes(**origin);
   }
+  const auto made = std::make_shared<std::shared_ptr<Session>>();
   return Work{
       std::move(lane), bytes,
-      [&context, &request, response](Worker&) {
+      [&context, &request, response, made](Worker&) {
         auto created = MakeSession(context.options, request, context.sessions);
         if (!created.ok()) return created.status();
-        const Session& session = *created->session;
+        *made = created->session;
+        const Session& session = **made;
         if (created->is_new) {
           context.metrics.SessionCreated(session.layout().weight_count());
         }
         SessionToProto(session, response->mutable_session());
         return absl::OkStatus();
       },
-      "spec"};
+      "spec",
+      [&context, made](auto done) {
+        WhenDurable(context, *made, std::move(done));
+      }};
 }
 
 }  // namespace backprop

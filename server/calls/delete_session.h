@@ -7,14 +7,16 @@
 #include "absl/status/status.h"
 #include "backprop/v1/training_service.pb.h"
 #include "server/calls/service_context.h"
+#include "server/calls/work.h"
 
 namespace backprop {
 
-// At once (work.h). Fails with INVALID_REQUEST, SESSION_NOT_FOUND or
-// SESSION_BUSY.
+// At once (work.h); answered when the store has forgotten it too. Fails with
+// INVALID_REQUEST, SESSION_NOT_FOUND or SESSION_BUSY.
 absl::Status AnswerDeleteSession(ServiceContext& context,
                                  const v1::DeleteSessionRequest& request,
-                                 v1::DeleteSessionResponse* response);
+                                 v1::DeleteSessionResponse* response,
+                                 Settle* settle);
 
 }  // namespace backprop
 

@@ -71,6 +71,8 @@ bool MergeResponse(const v1::TrainResponse& next, size_t scalar_count,
   merged->set_message_done(next.message_done());
   merged->set_step(next.step());
   merged->set_next_offset(next.next_offset());
+  merged->set_durable_step(next.durable_step());
+  merged->set_durable_offset(next.durable_offset());
   merged->mutable_errors()->MergeFrom(next.errors());
   merged->mutable_deltas()->append(next.deltas());
   merged->mutable_digests()->MergeFrom(next.digests());

@@ -62,6 +62,13 @@ absl::StatusOr<std::shared_ptr<Session>> FindSession(
   return context.sessions.Find(session_id);
 }
 
+void WhenDurable(const ServiceContext& context,
+                 const std::shared_ptr<Session>& session,
+                 std::function<void(const absl::Status&)> done) {
+  if (!session->is_durable()) return done(absl::OkStatus());
+  context.committer->Await(session, std::move(done));
+}
+
 absl::StatusOr<Budget::Reservation> RoomForAnswer(ServiceContext& context,
                                                   size_t bytes,
                                                   std::string_view field) {

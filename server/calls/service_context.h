@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "server/ops/metrics.h"
 #include "server/options/options.h"
 #include "server/sessions/budget.h"
+#include "server/sessions/committer.h"
 #include "server/sessions/compute_pool.h"
 #include "server/sessions/session_table.h"
 
@@ -31,6 +33,7 @@ struct ServiceContext {
   Metrics& metrics;
   SessionTable& sessions;
   ComputePool& pool;
+  Committer* committer = nullptr;  // null: there is no store
   const std::chrono::system_clock::time_point start_time =
       std::chrono::system_clock::now();
   std::atomic<bool> draining = false;
@@ -54,6 +57,12 @@ absl::Status CheckSessionId(std::string_view session_id,
 // Fails as CheckSessionId and SessionTable::Find.
 absl::StatusOr<std::shared_ptr<Session>> FindSession(
     const ServiceContext& context, const std::string& session_id);
+
+// Work::settle for what changes a session: once it is durable, or at once where
+// the session is in memory only.
+void WhenDurable(const ServiceContext& context,
+                 const std::shared_ptr<Session>& session,
+                 std::function<void(const absl::Status&)> done);
 
 // Room for a unary answer, to be held until it has been sent: a client that
 // doesn't read can't pile up more than there is. Fails as OverBudget when there

@@ -155,7 +155,7 @@ absl::Status MessageTrainer::LearnPart(Worker& worker,
   next_ += samples;
   const auto spec = session_->in_turn().spec;
   if (AwaitsStandardisation(*spec)) return absl::OkStatus();
-  TellWatchers(*session_, {.learnt_standardisation = true});
+  TellOfSteps(*session_, {.learnt_standardisation = true});
   StandardisationToProto(*spec, response->mutable_standardisation());
   if (next_ == count_) return absl::OkStatus();
   // What follows has been checked without it.
@@ -237,12 +237,12 @@ void MessageTrainer::TellOf(const SessionSpec& spec, const TrainRun& run,
   const size_t row_bytes =
       session_->layout().input_size() * ElementSize(spec.input.element_type);
   const size_t batch = session_->layout().batch_size();
-  TellWatchers(*session_, {.run = &run,
-                           .steps = steps,
-                           .inputs = std::string_view(request_.inputs())
-                                         .substr(next_ * row_bytes,
-                                                 steps * batch * row_bytes),
-                           .outcome = &outcome});
+  TellOfSteps(*session_, {.run = &run,
+                          .steps = steps,
+                          .inputs = std::string_view(request_.inputs())
+                                        .substr(next_ * row_bytes,
+                                                steps * batch * row_bytes),
+                          .outcome = &outcome});
 }
 
 void MessageTrainer::FillResponse(const SessionSpec& spec, const TrainRun& run,
@@ -272,9 +272,13 @@ void MessageTrainer::FillResponse(const SessionSpec& spec, const TrainRun& run,
 
 void MessageTrainer::EndPart(const absl::Status& status,
                              v1::TrainResponse* response) {
-  const Progress& progress = session_->in_turn().progress;
+  const InTurn& at = session_->in_turn();
+  const Progress& progress = at.progress;
   response->set_step(progress.step);
   response->set_next_offset(progress.next_offset);
+  response->set_epoch(session_->epoch());
+  response->set_durable_step(at.durable.step);
+  response->set_durable_offset(at.durable.next_offset);
   response->set_message_done(!status.ok() || next_ == count_);
   if (!status.ok()) {
     metrics_.RecordRejection(ReasonOf(status));

@@ -14,6 +14,26 @@ bool HoldsSamples(const v1::TrainRequest& request) {
          request.has_offset() || request.want_digest();
 }
 
+// Whether the stream's replica has to begin anew.
+bool MustResync(const v1::TrainRequest& first, const Session& session) {
+  return first.has_replica() &&
+         !MayGoOn(session.epochs(), first.replica().epoch(),
+                  first.replica().step());
+}
+
+// A response of no steps.
+v1::TrainResponse PresentOf(const Session& session) {
+  const SessionMoment moment = session.moment();
+  v1::TrainResponse response;
+  response.set_base_step(moment.progress.step);
+  response.set_step(moment.progress.step);
+  response.set_next_offset(moment.progress.next_offset);
+  response.set_epoch(session.epoch());
+  response.set_durable_step(moment.durable.step);
+  response.set_durable_offset(moment.durable.next_offset);
+  return response;
+}
+
 }  // namespace
 
 absl::StatusOr<TrainOpening> OpenTraining(const v1::TrainRequest& first,
@@ -24,7 +44,7 @@ absl::StatusOr<TrainOpening> OpenTraining(const v1::TrainRequest& first,
   if (HoldsSamples(first)) {
     return InvalidField("inputs",
                         "may be set in the messages after the first, "
-                        "which sets session_id and options only");
+                        "which sets session_id, options and replica only");
   }
   auto session = sessions.Find(first.session_id());
   if (!session.ok()) return session.status();
@@ -33,26 +53,24 @@ absl::StatusOr<TrainOpening> OpenTraining(const v1::TrainRequest& first,
   if (!content.ok()) return content.status();
   absl::Status status = (*session)->AttachWriter();
   if (!status.ok()) return status;
-  return TrainOpening{*std::move(session), *content,
-                      first.options().coalesce()};
+  const bool resync = MustResync(first, **session);
+  return TrainOpening{.session = *std::move(session),
+                      .content = *content,
+                      .coalesce = first.options().coalesce(),
+                      .resync = resync};
 }
 
-void AnswerOpening(const Session& session, v1::TrainResponse* response) {
-  const Progress progress = session.progress();
+void AnswerOpening(const Session& session, bool resync,
+                   v1::TrainResponse* response) {
+  *response = PresentOf(session);
   response->set_message_done(true);
-  response->set_base_step(progress.step);
-  response->set_step(progress.step);
-  response->set_next_offset(progress.next_offset);
+  response->set_resync(resync);
 }
 
 v1::TrainResponse Goodbye(const Session& session, uint64_t messages) {
-  const Progress progress = session.progress();
-  v1::TrainResponse goodbye;
+  v1::TrainResponse goodbye = PresentOf(session);
   goodbye.set_goodbye(true);
   goodbye.set_message_number(messages);
-  goodbye.set_base_step(progress.step);
-  goodbye.set_step(progress.step);
-  goodbye.set_next_offset(progress.next_offset);
   return goodbye;
 }
 

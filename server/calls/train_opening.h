@@ -17,6 +17,7 @@ struct TrainOpening {
   std::shared_ptr<Session> session;  // the stream is its writer
   AnswerContent content;
   bool coalesce = false;  // TrainOptions.coalesce
+  bool resync = false;    // TrainResponse.resync, of the answer
 };
 
 // Makes the stream its session's writer, which whoever calls this has to let go
@@ -26,7 +27,8 @@ absl::StatusOr<TrainOpening> OpenTraining(const v1::TrainRequest& first,
                                           const SessionTable& sessions);
 
 // The answer to it.
-void AnswerOpening(const Session& session, v1::TrainResponse* response);
+void AnswerOpening(const Session& session, bool resync,
+                   v1::TrainResponse* response);
 
 // The last answer of a stream that the server ends. messages: those with
 // samples that the stream began.

@@ -175,15 +175,16 @@ absl::Status TakeSingleStep(Session& session,
     return NonFiniteStep(outcome.after, "nothing was applied");
   }
   metrics.RecordTurn({run.errors, batch, seconds.count()});
-  TellWatchers(session,
-               {.run = &run,
-                .steps = 1,
-                // Close together: a single one, or the stride is the size.
-                .inputs = {reinterpret_cast<const char*>(inputs.data()),
-                           batch * layout.input_size() * sizeof(float)},
-                .inputs_are_values = true,
-                .outcome = &outcome});
+  TellOfSteps(session,
+              {.run = &run,
+               .steps = 1,
+               // Close together: a single one, or the stride is the size.
+               .inputs = {reinterpret_cast<const char*>(inputs.data()),
+                          batch * layout.input_size() * sizeof(float)},
+               .inputs_are_values = true,
+               .outcome = &outcome});
   response->set_step(outcome.after.step);
+  response->set_epoch(session.epoch());
   response->set_error(run.errors[0]);
   response->mutable_outputs()->Add(run.outputs.begin(), run.outputs.end());
   FillDeltas(layout, delta, response);

@@ -140,9 +140,14 @@ absl::StatusOr<Work> PlanUpdateSession(ServiceContext& context,
                                        v1::UpdateSessionResponse* response) {
   auto session = FindSession(context, request.session_id());
   if (!session.ok()) return session.status();
-  return Work{(*session)->lane(), SessionBytes(**session),
-              [&request, response, session = *std::move(session)](Worker&) {
-                return UpdateHyperparameters(request, *session, response);
+  const std::shared_ptr<Session> updated = *std::move(session);
+  return Work{updated->lane(), SessionBytes(*updated),
+              [&request, response, updated](Worker&) {
+                return UpdateHyperparameters(request, *updated, response);
+              },
+              "session_id",
+              [&context, updated](auto done) {
+                WhenDurable(context, updated, std::move(done));
               }};
 }
 

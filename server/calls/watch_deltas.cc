@@ -32,6 +32,14 @@ absl::StatusOr<WatchBegin> BeginWatch(const v1::WatchDeltasRequest& request,
         absl::StrCat("after_step is ", after, " but the session is at step ",
                      progress.step, ": watch from there or earlier"));
   }
+  if (request.has_after_step() &&
+      !MayGoOn(session.epochs(), request.epoch(), after)) {
+    return Rejection(
+        kEpochOver,
+        absl::StrCat("step ", after, " of epoch ", request.epoch(),
+                     " is not part of the session's present life, epoch ",
+                     session.epoch(), ": begin with an anchor (with_anchor)"));
+  }
   const auto place = session.shared_feed()->AddReader(std::move(watcher), after,
                                                       progress.step);
   if (!place.has_value()) {
@@ -47,6 +55,7 @@ absl::StatusOr<WatchBegin> BeginWatch(const v1::WatchDeltasRequest& request,
   begin.first.set_next_offset(progress.next_offset -
                               (progress.step - after) *
                                   session.layout().batch_size());
+  begin.first.set_epoch(session.epoch());
   const auto spec = session.spec();
   if (!spec->input.mean.empty()) {
     StandardisationToProto(*spec, begin.first.mutable_standardisation());

@@ -27,8 +27,8 @@ struct WatchBegin {
 };
 
 // Makes the watcher a reader of the session's feed. Only within a turn of the
-// session's lane. Fails with STEP_NOT_REACHED, or with STEP_NOT_HELD where the
-// feed has dropped what comes next.
+// session's lane. Fails with STEP_NOT_REACHED, with EPOCH_OVER, or with
+// STEP_NOT_HELD where the feed has dropped what comes next.
 absl::StatusOr<WatchBegin> BeginWatch(const v1::WatchDeltasRequest& request,
                                       const Session& session,
                                       std::shared_ptr<DeltaReader> watcher);

@@ -36,6 +36,7 @@ void Tell(Session& session, const WatchedSteps& watched,
   response.set_base_step(progress.step - watched.steps);
   response.set_step(progress.step);
   response.set_next_offset(progress.next_offset);
+  response.set_epoch(session.epoch());
   if (watched.steps > 0) AddSteps(session, watched, &response);
   if (watched.outcome != nullptr) {
     for (const DigestAt& digest : watched.outcome->digests) {
@@ -56,7 +57,17 @@ void Tell(Session& session, const WatchedSteps& watched,
 
 }  // namespace
 
-void TellWatchers(Session& session, const WatchedSteps& watched) {
+void TellOfSteps(Session& session, const WatchedSteps& watched) {
+  if (watched.steps > 0) {
+    const Layout& layout = session.layout();
+    session.Record(watched.steps,
+                   {.rows = watched.run->deltas.first(
+                        watched.steps * layout.delta_row_length()),
+                    .scalars = watched.run->scalars.first(
+                        watched.steps * layout.scalar_count()),
+                    .inputs = watched.inputs,
+                    .inputs_are_values = watched.inputs_are_values});
+  }
   if (!session.feed().Wanted(DeltaFeed::Clock::now())) return;
   const Progress progress = session.in_turn().progress;
   try {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a turn of a session did, told to those who watch it.
+// What a turn of a session did, told to those who watch it and to its journal.
 #ifndef BACKPROP_SERVER_CALLS_WATCHED_STEPS_H_
 #define BACKPROP_SERVER_CALLS_WATCHED_STEPS_H_
 
@@ -22,9 +22,10 @@ struct WatchedSteps {
   bool learnt_standardisation = false;
 };
 
-// Appends them to the session's feed, if anybody wants it. In the turn of the
-// session's lane that did them, afterwards.
-void TellWatchers(Session& session, const WatchedSteps& watched);
+// Appends them to the session's feed, if anybody wants it, and to its journal
+// if it is durable. In the turn of the session's lane that did them,
+// afterwards.
+void TellOfSteps(Session& session, const WatchedSteps& watched);
 
 }  // namespace backprop
 

@@ -15,6 +15,13 @@
 //   absl::Status AnswerGetSession(ServiceContext& context,
 //                                 const v1::GetSessionRequest& request,
 //                                 v1::GetSessionResponse* response);
+//
+// or answers and says when that may be sent:
+//
+//   absl::Status AnswerDeleteSession(ServiceContext& context,
+//                                    const v1::DeleteSessionRequest& request,
+//                                    v1::DeleteSessionResponse* response,
+//                                    Settle* settle);
 #ifndef BACKPROP_SERVER_CALLS_WORK_H_
 #define BACKPROP_SERVER_CALLS_WORK_H_
 
@@ -29,6 +36,10 @@
 
 namespace backprop {
 
+// Calls what it is given, now or later and from any thread, when a call's
+// answer may be sent, or with why the call fails after all.
+using Settle = std::function<void(std::function<void(const absl::Status&)>)>;
+
 // What a call does on the pool.
 struct Work {
   std::shared_ptr<Lane> lane;  // null: a lane of its own
@@ -39,6 +50,9 @@ struct Work {
   std::function<std::optional<absl::Status>(Worker&)> part;
   // Of the request: what makes the answer so long.
   std::string_view answer_field = "session_id";
+  // Called once part has returned OK, within the turn. Empty: the answer is
+  // sent at once.
+  Settle settle = nullptr;
 };
 
 }  // namespace backprop

@@ -41,6 +41,9 @@ const Buckets kStepBuckets = {1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4,
 const Buckets kQueueBuckets = {1e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3,
                                5e-3, 1e-2, 2e-2, 5e-2, 0.1,  0.2,
                                0.5,  1,    2,    5,    10};
+// From 1 ms (a disk with a cache) to 10 s (one that is dying).
+const Buckets kCommitBuckets = {1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1,
+                                0.2,  0.5,  1,    2,    5,    10};
 // go-grpc-prometheus's, so that its dashboards and alerts read them; with finer
 // ones below, because most unary calls take less than 5 ms here.
 const Buckets kRpcBuckets = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
@@ -233,6 +236,22 @@ struct Metrics::State {
       all.MakeGauge("backprop_watch_streams", "WatchDeltas streams open now.");
   Gauge& queued_bytes = all.MakeGauge(
       "backprop_queued_bytes", "Request bytes that wait for a turn now.");
+  Histogram& commit_seconds = all.MakeHistogram(
+      "backprop_commit_duration_seconds",
+      "Seconds that a commit of what sessions have done took, failed ones "
+      "included.",
+      kCommitBuckets);
+  Counter& commit_failures = all.MakeCounter(
+      "backprop_commit_failures_total",
+      "Commits that failed: what is durable stands still until one works.");
+  Counter& committed_sessions =
+      all.MakeCounter("backprop_committed_sessions_total",
+                      "Changes of sessions that were committed.");
+  Counter& committed_bytes =
+      all.MakeCounter("backprop_committed_bytes_total",
+                      "Bytes of what was committed, as the sessions gave it.");
+  Gauge& store_bytes = all.MakeGauge("backprop_store_bytes",
+                                     "Bytes that the store takes on the disk.");
   RpcFamilies rpc_families{
       all.Counters("grpc_server_started_total", "RPCs started."),
       all.Counters("grpc_server_msg_received_total",
@@ -336,10 +355,23 @@ void Metrics::SessionCreated(size_t weight_count) {
   state_->session_weights.Increment(static_cast<double>(weight_count));
 }
 
+void Metrics::SessionLoaded(size_t weight_count) {
+  state_->sessions.Increment();
+  state_->session_weights.Increment(static_cast<double>(weight_count));
+}
+
 void Metrics::SessionDeleted(size_t weight_count) {
   state_->sessions.Decrement();
   state_->sessions_deleted.Increment();
   state_->session_weights.Decrement(static_cast<double>(weight_count));
+}
+
+void Metrics::RecordCommit(const CommitRecord& commit) {
+  state_->commit_seconds.Observe(commit.seconds);
+  state_->store_bytes.Set(static_cast<double>(commit.store_bytes));
+  if (commit.failed) return state_->commit_failures.Increment();
+  state_->committed_sessions.Increment(static_cast<double>(commit.sessions));
+  state_->committed_bytes.Increment(static_cast<double>(commit.bytes));
 }
 
 Metrics::Rpc& Metrics::ForRpc(RpcType type, std::string_view service,

@@ -24,6 +24,15 @@ struct TurnRecord {
   double seconds = 0;  // from the turn's first step to its last
 };
 
+// An attempt to commit what sessions have done.
+struct CommitRecord {
+  bool failed = false;
+  size_t sessions = 0;
+  size_t bytes = 0;
+  double seconds = 0;
+  size_t store_bytes = 0;  // that the store takes on the disk
+};
+
 // With what a server computes, as text for people.
 struct ComputeLabels {
   std::string blas;             // "OpenBLAS 0.3.34"
@@ -61,6 +70,11 @@ class Metrics {
   // Sessions.
   void SessionCreated(size_t weight_count);
   void SessionDeleted(size_t weight_count);
+  // From the store.
+  void SessionLoaded(size_t weight_count);
+
+  // The store.
+  void RecordCommit(const CommitRecord& commit);
 
   // One RPC, under the names of go-grpc-prometheus. service is the full name,
   // e.g. "backprop.v1.TrainingService".

@@ -27,6 +27,9 @@ namespace {
 struct AddressField {
   std::string ServerOptions::*field;
 };
+struct PathField {
+  std::string ServerOptions::*field;
+};
 struct LevelField {
   std::string ServerOptions::*field;
 };
@@ -42,7 +45,7 @@ struct Flag {
   const char* name;  // the field's name, with dashes
   const char* unit;  // stands for the value in --help
   const char* help;
-  std::variant<AddressField, LevelField, NumberField> field;
+  std::variant<AddressField, PathField, LevelField, NumberField> field;
 };
 
 constexpr size_t kLargestMessage = std::numeric_limits<int32_t>::max();
@@ -80,6 +83,15 @@ constexpr std::array kFlags = {
          "Unary calls and evaluation messages that may wait for a thread at "
          "once",
          NumberField{&ServerOptions::max_pending_calls, 1, 1'000'000'000}},
+    Flag{
+        "data-dir", "DIRECTORY",
+        "Where sessions are kept, so that they survive the process; made where "
+        "it is missing. Empty: in memory only",
+        PathField{&ServerOptions::data_dir}},
+    Flag{"commit-interval-ms", "MILLISECONDS",
+         "How often what sessions have done is written there; sooner where "
+         "somebody waits",
+         NumberField{&ServerOptions::commit_interval_ms, 1, 60'000}},
     Flag{"compute-threads", "COUNT", "Threads that train; 0: one for each core",
          NumberField{&ServerOptions::compute_threads, 0, 1024}},
     Flag{"drain-seconds", "SECONDS",
@@ -114,6 +126,13 @@ absl::Status Set(const AddressField& row, const std::string& text,
                  ServerOptions* options) {
   options->*row.field = text;
   return ParseHostPort(text).status();
+}
+
+absl::Status Set(const PathField& row, const std::string& text,
+                 ServerOptions* options) {
+  options->*row.field = text;
+  if (!text.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("must name a directory");
 }
 
 absl::Status Set(const LevelField& row, const std::string& text,

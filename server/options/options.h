@@ -51,6 +51,15 @@ struct ServerOptions {
   // further ones are refused with QUEUE_LIMIT.
   size_t max_pending_calls = 4096;
 
+  // Where sessions are kept, so that they survive the process: a directory that
+  // this server alone uses, made where it is missing. Empty: nowhere, sessions
+  // are in memory only.
+  std::string data_dir;
+
+  // How often what sessions have done is written there, in milliseconds; sooner
+  // where somebody waits for it.
+  size_t commit_interval_ms = 20;
+
   // Threads that train; 0 means one for each core.
   size_t compute_threads = 0;
 

@@ -70,6 +70,7 @@ grpc::ByteBuffer AnchorCopy::WatchedChunk(size_t first) const {
   response.set_base_step(step());
   response.set_step(step());
   response.set_next_offset(next_offset());
+  response.set_epoch(head_.epoch());
   response.set_anchor_done(first + count == size_);
   std::string bytes = response.SerializeAsString();
   AppendTag(v1::WatchDeltasResponse::kAnchorFieldNumber,
@@ -137,6 +138,7 @@ class AnchorTask : public std::enable_shared_from_this<AnchorTask> {
     copy_->head_.set_step(progress.step);
     copy_->head_.set_next_offset(progress.next_offset);
     copy_->head_.set_weight_count(weights.size());
+    copy_->head_.set_epoch(session.epoch());
     spec_ = session.spec();
     layout_ = session.layout();
   }

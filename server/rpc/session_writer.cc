@@ -12,9 +12,9 @@ namespace backprop {
 absl::Status SessionWriter::Open(const SessionTable& sessions,
                                  grpc::ByteBuffer* first) {
   if (first->Length() > kLongestSmallRequest) {  // samples, likely
-    return InvalidField(
-        "session_id",
-        "the first message must set session_id, and options if any");
+    return InvalidField("session_id",
+                        "the first message must set session_id, and options "
+                        "and replica if any");
   }
   v1::TrainRequest request;
   absl::Status status = Parse(first, &request);
@@ -23,6 +23,7 @@ absl::Status SessionWriter::Open(const SessionTable& sessions,
   if (!opening.ok()) return opening.status();
   session_ = std::move(opening->session);
   coalesces_ = opening->coalesce;
+  resync_ = opening->resync;
   scalar_count_ = session_->layout().scalar_count();
   trainer_.emplace(session_, opening->content, metrics_);
   return absl::OkStatus();
@@ -36,7 +37,7 @@ void SessionWriter::Close() {
 void SessionWriter::Answer(TrainFlow::Part part, grpc::ByteBuffer* message,
                            Worker& worker, v1::TrainResponse* response) {
   if (part == TrainFlow::Part::kOpening) {
-    return AnswerOpening(*session_, response);
+    return AnswerOpening(*session_, resync_, response);
   }
   if (part == TrainFlow::Part::kNextMessage) {
     const absl::Status parsed = Parse(message, &trainer_->request());

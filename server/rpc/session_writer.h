@@ -55,6 +55,7 @@ class SessionWriter {
   Metrics& metrics_;
   std::shared_ptr<Session> session_;
   bool coalesces_ = false;
+  bool resync_ = false;      // of the opening's answer
   size_t scalar_count_ = 0;  // of the session's layout
 
   // Owned by the turn under way.

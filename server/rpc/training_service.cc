@@ -86,10 +86,10 @@ class TrainingService final : public v1::TrainingService::Service {
  private:
   // For what needs no turn: answered also where the pool has much to do, so
   // that an operator can see what goes on then, and delete sessions.
-  template <class Request, class Response>
+  template <class Request, class Response, class... Settle>
   void AtOnce(const char* method,
-              absl::Status (*answer)(ServiceContext&, const Request&,
-                                     Response*)) {
+              absl::Status (*answer)(ServiceContext&, const Request&, Response*,
+                                     Settle...)) {
     ServeUnary<Request, Response>(
         method, [answer](auto* call) { call->AnswerNow(answer); });
   }

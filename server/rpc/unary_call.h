@@ -30,6 +30,8 @@ template <class Request, class Response>
 class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
   using Answer = absl::Status (*)(ServiceContext&, const Request&, Response*);
+  using SettledAnswer = absl::Status (*)(ServiceContext&, const Request&,
+                                         Response*, Settle*);
   using Plan = absl::StatusOr<Work> (*)(ServiceContext&, const Request&,
                                         Response*);
 
@@ -49,11 +51,15 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
 
   // Here and now. A request longer than kLongestSmallRequest is refused.
   void AnswerNow(Answer answer) {
-    absl::Status status = Admit(context_);
-    if (status.ok()) {
-      status = CatchOutOfMemory([&] { return TryAnswer(answer); });
-    }
-    End(status);
+    EndSettled(AnswerWith([this, answer] {
+      return answer(context_, messages_->request, &messages_->response);
+    }));
+  }
+  void AnswerNow(SettledAnswer answer) {
+    EndSettled(AnswerWith([this, answer] {
+      return answer(context_, messages_->request, &messages_->response,
+                    &work_.settle);
+    }));
   }
 
   // Asks plan what to do, here if the request is short, else in a turn; and
@@ -80,15 +86,18 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   // Takes some tens of microseconds to parse, whatever it holds.
   static constexpr size_t kSmallRequest = 8192;
 
-  absl::Status TryAnswer(Answer answer) {
-    grpc::ByteBuffer bytes = bytes_;
-    absl::Status status = ParseSmall(&bytes, &messages_->request);
-    if (status.ok()) {
-      status = answer(context_, messages_->request, &messages_->response);
-    }
+  template <class Call>
+  absl::Status AnswerWith(Call answer) {
+    absl::Status status = Admit(context_);
     if (!status.ok()) return status;
-    answer_bytes_ = Serialize(messages_->response);
-    return TakeRoom(answer_bytes_.Length(), "session_id");
+    return CatchOutOfMemory([&] {
+      grpc::ByteBuffer bytes = bytes_;
+      absl::Status answered = ParseSmall(&bytes, &messages_->request);
+      if (answered.ok()) answered = answer();
+      if (!answered.ok()) return answered;
+      answer_bytes_ = Serialize(messages_->response);
+      return TakeRoom(answer_bytes_.Length(), "session_id");
+    });
   }
 
   void Open(Plan plan) {
@@ -129,7 +138,15 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
       return;
     }
     if (status->ok()) room_.ShrinkTo(answer_bytes_.Length());
-    End(*status);
+    EndSettled(*status);
+  }
+
+  // status: of the answer, which waits for work_.settle if it is OK.
+  void EndSettled(const absl::Status& status) {
+    if (!status.ok() || !work_.settle) return End(status);
+    // Taken out: what it calls ends the call, and its work with it.
+    const Settle settle = std::move(work_.settle);
+    settle([this](const absl::Status& settled) { End(settled); });
   }
 
   // *this may be gone afterwards.

@@ -43,6 +43,15 @@ absl::Status NonFiniteStep(const Progress& before,
           ": lower the learning rate or check the samples"));
 }
 
+bool MayGoOn(std::span<const EpochStart> epochs, uint64_t epoch,
+             uint64_t step) {
+  epoch = std::max<uint64_t>(epoch, 1);
+  if (epoch > epochs.back().epoch) return false;
+  return std::ranges::all_of(epochs, [&](const EpochStart& each) {
+    return each.epoch <= epoch || step <= each.first_step;
+  });
+}
+
 Session::Numbers Session::AllocateZeroed(size_t count) {
   if (count == 0) return nullptr;
   const size_t bytes =
@@ -53,13 +62,15 @@ Session::Numbers Session::AllocateZeroed(size_t count) {
   return Numbers(static_cast<float*>(memory));
 }
 
-Session::Session(std::string id, SessionSpec spec, Layout layout,
-                 std::shared_ptr<DeltaFeed> feed)
-    : id_(std::move(id)),
+Session::Session(SessionBirth birth, SessionSpec spec, Layout layout,
+                 std::shared_ptr<DeltaFeed> feed, Budget::Reservation room,
+                 Durable durable)
+    : room_(std::move(room)),
+      birth_(std::move(birth)),
       layout_(std::move(layout)),
-      created_(std::chrono::system_clock::now()),
       feed_(std::move(feed)),
       state_size_(layout_.state_count() * layout_.weight_count()),
+      durable_(std::move(durable)),
       weights_(AllocateZeroed(layout_.weight_count())),
       state_(AllocateZeroed(state_size_)),
       rate_(spec.schedule),
@@ -84,21 +95,57 @@ Progress Session::progress() const {
 
 SessionMoment Session::moment() const {
   MutexLock lock(mutex_);
-  return {spec_, progress_, learning_rate_, has_writer_};
+  return {spec_, progress_, learning_rate_, has_writer_, durable_progress_};
+}
+
+uint64_t Session::version() const {
+  MutexLock lock(mutex_);
+  return version_;
+}
+
+bool Session::IsDurable(uint64_t version) const {
+  MutexLock lock(mutex_);
+  return durable_version_ >= version;
+}
+
+void Session::Committed(const Handover& handover) {
+  std::shared_ptr<DurableListener> listener;
+  {
+    MutexLock lock(mutex_);
+    durable_version_ = handover.version;
+    durable_progress_ = handover.progress;
+    listener = listener_.lock();
+  }
+  if (listener != nullptr) listener->OnDurable();
+}
+
+void Session::Lose() {
+  MutexLock lock(mutex_);
+  lost_ = true;
+}
+
+bool Session::lost() const {
+  MutexLock lock(mutex_);
+  return lost_;
+}
+
+void Session::ListenToDurable(std::weak_ptr<DurableListener> listener) {
+  MutexLock lock(mutex_);
+  listener_ = std::move(listener);
 }
 
 absl::Status Session::AttachWriter() {
   MutexLock lock(mutex_);
-  if (closed_) return Deleted(id_);
-  if (has_writer_) return HasWriter(id_);
+  if (closed_) return Deleted(id());
+  if (has_writer_) return HasWriter(id());
   has_writer_ = true;
   return absl::OkStatus();
 }
 
 absl::Status Session::CheckNoWriter() const {
   MutexLock lock(mutex_);
-  if (closed_) return Deleted(id_);
-  return has_writer_ ? HasWriter(id_) : absl::OkStatus();
+  if (closed_) return Deleted(id());
+  return has_writer_ ? HasWriter(id()) : absl::OkStatus();
 }
 
 void Session::DetachWriter() {
@@ -110,11 +157,12 @@ absl::Status Session::Close() {
   MutexLock lock(mutex_);
   if (has_writer_) {
     return Rejection(kSessionBusy,
-                     absl::StrCat("session ", id_,
+                     absl::StrCat("session ", id(),
                                   " is being trained by a Train stream: end "
                                   "that stream, then delete"));
   }
   closed_ = true;
+  ++version_;
   feed_->Close();
   return absl::OkStatus();
 }
@@ -137,14 +185,28 @@ void Session::GoOnFrom(Standing standing) {
 
 void Session::Publish() {
   const float rate = rate_.Rate(0);
-  MutexLock lock(mutex_);
-  spec_ = turn_.spec;
-  progress_ = turn_.progress;
-  learning_rate_ = rate;
+  {
+    MutexLock lock(mutex_);
+    spec_ = turn_.spec;
+    progress_ = turn_.progress;
+    learning_rate_ = rate;
+    ++version_;
+    turn_.durable = durable_progress_;
+  }
+  if (noted_) return;
+  noted_ = true;
+  durable_.queue->Note(shared_from_this());
+}
+
+void Session::BeginCommitting() {
+  if (is_durable()) durable_.queue->Note(shared_from_this());
+}
+
+void Session::Record(size_t steps, const StepsPart& part) {
+  if (is_durable()) durable_.journal->AddSteps(steps, part);
 }
 
 void Session::ForkFrom(Session& origin, bool with_state) {
-  forked_from_ = origin.id_;
   std::ranges::copy(origin.weights(), weights_.get());
   if (!with_state) return;
   std::ranges::copy(origin.state(), state_.get());
@@ -162,6 +224,30 @@ void Session::Update(SessionSpec spec, bool restarts_schedule) {
   if (restarts_schedule) rate_ = LearningRate(updated->schedule);
   turn_.spec = std::move(updated);
   Publish();
+}
+
+std::optional<Handover> Session::HandOver() {
+  if (erased_ || lost()) return std::nullopt;
+  Handover handover{.session = shared_from_this(), .progress = turn_.progress};
+  bool closed = false;
+  {
+    MutexLock lock(mutex_);
+    handover.version = version_;
+    closed = closed_;
+  }
+  if (closed) {
+    handover.change = durable_.journal->Erase(id());
+    erased_ = true;
+    return handover;
+  }
+  const Standing present = standing();
+  handover.change = durable_.journal->HandOver({.birth = birth_,
+                                                .standing = present,
+                                                .spec = turn_.spec,
+                                                .weights = weights(),
+                                                .state = state()});
+  noted_ = false;
+  return handover;
 }
 
 TrainOutcome Session::Train(Trainer& trainer, TrainRun run) {

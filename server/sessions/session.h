@@ -35,35 +35,24 @@
 #include "engine/training/standardiser.h"
 #include "engine/training/trainer.h"
 #include "server/mutex.h"
+#include "server/sessions/budget.h"
 #include "server/sessions/compute_pool.h"
 #include "server/sessions/delta_feed.h"
+#include "server/sessions/journal.h"
 #include "server/sessions/session_spec.h"
+#include "server/sessions/standing.h"
 
 namespace backprop {
-
-// How far a session has come.
-struct Progress {
-  uint64_t step = 0;         // steps done
-  uint64_t next_offset = 0;  // samples applied
-};
-
-// What a session's next steps depend on beside its spec, weights and optimiser
-// state.
-struct Standing {
-  Progress progress;
-  uint64_t state_age = 0;  // steps since the optimiser's state was zero
-  SchedulePosition schedule;
-  // While input standardisation is being learnt; nullopt: from the first of its
-  // samples on.
-  std::optional<Standardiser> standardiser;
-};
 
 // What every turn of a session asks first.
 struct InTurn {
   // Replaced, never changed: what has been got stays as it is. Never null.
   std::shared_ptr<const SessionSpec> spec;
   Progress progress;
+  Progress durable;  // as SessionMoment::durable
 };
+
+class Session;
 
 // A session at one moment.
 struct SessionMoment {
@@ -71,12 +60,49 @@ struct SessionMoment {
   Progress progress;
   float learning_rate = 0;  // that the next step will have
   bool has_writer = false;
+  Progress durable;  // what a crash leaves of it; nothing of one in memory only
+};
+
+// What a session has handed over to be committed.
+struct Handover {
+  std::shared_ptr<Session> session = nullptr;
+  SessionChange change = {};
+  Progress progress;     // of the session with it
+  uint64_t version = 0;  // likewise
 };
 
 // The weights' digest after a step.
 struct DigestAt {
   uint64_t step = 0;
   uint64_t digest = 0;
+};
+
+// Who is told that a session has changed, so that it gets committed.
+class CommitQueue {
+ public:
+  virtual ~CommitQueue() = default;
+  // Any thread. Has session->HandOver() called, in a turn of its lane.
+  virtual void Note(const std::shared_ptr<Session>& session) = 0;
+};
+
+// Who wants to know that more of a session is durable. Called from the
+// committer's thread; must be quick.
+class DurableListener {
+ public:
+  virtual ~DurableListener() = default;
+  virtual void OnDurable() = 0;
+};
+
+// Whether who has the weights of that step, of that epoch, can go on with the
+// last of the epochs: the step lies before all that was begun since
+// (ReplicaPosition in training_service.proto). epoch: 0 is taken for 1.
+bool MayGoOn(std::span<const EpochStart> epochs, uint64_t epoch, uint64_t step);
+
+// What makes a session durable.
+struct Durable {
+  std::unique_ptr<Journal> journal;
+  CommitQueue* queue = nullptr;  // must outlive the session
+  std::vector<EpochStart> epochs = {{.epoch = 1, .first_step = 0}};
 };
 
 // What Session::Train did.
@@ -90,29 +116,56 @@ struct TrainOutcome {
 absl::Status NonFiniteStep(const Progress& before,
                            std::string_view consequence);
 
-class Session {
+class Session : public std::enable_shared_from_this<Session> {
  public:
-  // Allocates weights and optimiser state, all zero.
-  Session(std::string id, SessionSpec spec, Layout layout,
-          std::shared_ptr<DeltaFeed> feed);
+  // Allocates weights and optimiser state, all zero. room: what they take of a
+  // budget; given back when they have been freed. durable: without a journal
+  // the session is in memory only. One with a journal is committed from
+  // BeginCommitting on.
+  Session(SessionBirth birth, SessionSpec spec, Layout layout,
+          std::shared_ptr<DeltaFeed> feed, Budget::Reservation room = {},
+          Durable durable = {});
 
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  const std::string& id() const { return id_; }
+  const SessionBirth& birth() const { return birth_; }
+  const std::string& id() const { return birth_.id; }
   const Layout& layout() const { return layout_; }
-  std::chrono::system_clock::time_point created() const { return created_; }
   const std::shared_ptr<Lane>& lane() const { return lane_; }
   DeltaFeed& feed() const { return *feed_; }
   // For those who follow it after the session is gone.
   const std::shared_ptr<DeltaFeed>& shared_feed() const { return feed_; }
-  const std::string& forked_from() const { return forked_from_; }
+
+  bool is_durable() const { return durable_.journal != nullptr; }
+  // Its lives in memory so far, in order; at least one, the last is its
+  // present.
+  const std::vector<EpochStart>& epochs() const { return durable_.epochs; }
+  uint64_t epoch() const { return durable_.epochs.back().epoch; }
 
   // Any thread: what the last turn left, or a running one has left so far.
   // Within a turn, in_turn() says the same at no cost.
   std::shared_ptr<const SessionSpec> spec() const;
   Progress progress() const;
   SessionMoment moment() const;
+
+  // Once, when others know the session. Any thread. And once more after Close,
+  // for the store to forget it.
+  void BeginCommitting();
+
+  // Counts the changes of the session.
+  uint64_t version() const;
+  // All up to that version is durable, or never will be.
+  bool IsDurable(uint64_t version) const;
+
+  // The committer's: what was handed over has been committed, ...
+  void Committed(const Handover& handover);
+  // ... or can't be, now and for good: another server has the session.
+  void Lose();
+  bool lost() const;
+
+  // At most one listener; null for none.
+  void ListenToDurable(std::weak_ptr<DurableListener> listener);
 
   // Makes the caller the one writer. Fails with SESSION_HAS_WRITER, or with
   // SESSION_NOT_FOUND after Close.
@@ -161,6 +214,14 @@ class Session {
   // Requires !AwaitsStandardisation(*in_turn().spec).
   TrainOutcome Train(Trainer& trainer, TrainRun run);
 
+  // What a commit needs of steps that Train did; to be called after it.
+  void Record(size_t steps, const StepsPart& part);
+
+  // What has changed since the last call, for the committer. Only if
+  // is_durable(). Nothing once the session's end has been handed over, or it
+  // was lost.
+  std::optional<Handover> HandOver();
+
   // Samples that input standardisation has still to be learnt from.
   uint64_t samples_to_learn() const;
 
@@ -181,17 +242,19 @@ class Session {
   void Publish();
 
   // Constant after construction.
-  const std::string id_;
+  const Budget::Reservation room_;  // first: given back last
+  const SessionBirth birth_;
   const Layout layout_;
-  const std::chrono::system_clock::time_point created_;
   const std::shared_ptr<Lane> lane_ = std::make_shared<Lane>();
   const std::shared_ptr<DeltaFeed> feed_;
   const size_t state_size_;
 
-  // Constant once others know the session.
-  std::string forked_from_;  // empty: none
+  // The journal is the turn's, the rest constant after construction.
+  Durable durable_;
 
   // The turn's.
+  bool noted_ = true;    // the queue knows of a change that wasn't handed over
+  bool erased_ = false;  // its end has been handed over
   Numbers weights_;
   Numbers state_;
   uint64_t state_age_ = 0;  // steps since the state was zero
@@ -206,6 +269,11 @@ class Session {
   float learning_rate_ ABSL_GUARDED_BY(mutex_);
   bool has_writer_ ABSL_GUARDED_BY(mutex_) = false;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  uint64_t version_ ABSL_GUARDED_BY(mutex_) = 1;
+  uint64_t durable_version_ ABSL_GUARDED_BY(mutex_) = 0;
+  Progress durable_progress_ ABSL_GUARDED_BY(mutex_);
+  bool lost_ ABSL_GUARDED_BY(mutex_) = false;
+  std::weak_ptr<DurableListener> listener_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace backprop

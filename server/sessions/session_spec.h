@@ -5,6 +5,7 @@
 #ifndef BACKPROP_SERVER_SESSIONS_SESSION_SPEC_H_
 #define BACKPROP_SERVER_SESSIONS_SESSION_SPEC_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -22,6 +23,18 @@
 #include "engine/training/schedule.h"
 
 namespace backprop {
+
+// The numbers are the protocol's.
+enum class DurabilityMode : uint8_t {
+  kServers = 0,  // what the server has: only before a session is made
+  kMemory = 1,
+  kDurable = 2,
+};
+
+struct Durability {
+  DurabilityMode mode = DurabilityMode::kServers;
+  std::chrono::milliseconds max_lag{20};  // of kDurable
+};
 
 // The effective spec of a session: validated, all defaults filled in.
 struct SessionSpec {
@@ -41,6 +54,7 @@ struct SessionSpec {
   uint32_t digest_every = 1024;
   uint64_t dropout_seed = 0;
   std::string display_name;  // UTF-8; what people call it, maybe nothing
+  Durability durability;
 };
 
 // Empty if a session may be called so. name: UTF-8.

@@ -2,7 +2,6 @@
 #include "server/sessions/session_table.h"
 
 #include <new>
-#include <optional>
 #include <random>
 #include <utility>
 
@@ -36,17 +35,32 @@ bool IsSessionId(std::string_view text) {
          text.find_first_not_of("0123456789abcdef", 2) == text.npos;
 }
 
-// A session and the numbers that it takes of the budget.
-struct SessionTable::SessionInRoom {
-  explicit SessionInRoom(Budget::Reservation numbers)
-      : room(std::move(numbers)) {}
+absl::StatusOr<Budget::Reservation> SessionTable::ReservePlace() {
+  auto place = places_.Reserve(1);
+  if (place.has_value()) return *std::move(place);
+  return Rejection(
+      kSessionLimit,
+      absl::StrCat("the server holds its maximum of ", limits_.sessions,
+                   " sessions (--max-sessions): delete some"));
+}
 
-  Budget::Reservation room;  // given back when the session has been freed
-  std::optional<Session> session;
-};
+absl::StatusOr<Durable> SessionTable::DurableOf(SessionSpec& spec,
+                                                const Layout& layout) const {
+  DurabilityMode& mode = spec.durability.mode;
+  if (mode == DurabilityMode::kServers) {
+    mode = new_durable_ ? DurabilityMode::kDurable : DurabilityMode::kMemory;
+  }
+  if (mode == DurabilityMode::kMemory) return Durable();
+  if (new_durable_) return new_durable_(spec, layout);
+  return FieldRejection(kNoStore, "spec.durability.mode",
+                        "is DURABLE, but this server keeps sessions in memory "
+                        "only: leave it out, or start backpropd with "
+                        "--data-dir");
+}
 
 absl::StatusOr<std::shared_ptr<Session>> SessionTable::MakeInRoom(
-    const SessionSpec& spec, const Layout& layout) {
+    SessionBirth birth, const SessionSpec& spec, const Layout& layout,
+    Durable durable) {
   const size_t numbers = NumbersHeld(spec, layout);
   auto room = numbers_.Reserve(numbers);
   if (!room.has_value()) {
@@ -58,15 +72,15 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::MakeInRoom(
                        .field = "spec"},
                       kSessionLimit, "delete some sessions");
   }
-  const auto made = std::make_shared<SessionInRoom>(*std::move(room));
   try {
-    made->session.emplace(NewId(), spec, layout, new_feed_());
+    return std::make_shared<Session>(std::move(birth), spec, layout,
+                                     new_feed_(), *std::move(room),
+                                     std::move(durable));
   } catch (const std::bad_alloc&) {
     return Rejection(kSessionLimit,
                      absl::StrCat("the machine has no memory left for ",
                                   numbers, " numbers: delete some sessions"));
   }
-  return std::shared_ptr<Session>(made, &*made->session);
 }
 
 absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindByRequest(
@@ -74,14 +88,14 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindByRequest(
   if (key.request_id.empty()) return nullptr;
   const auto found = id_of_request_.find(key.request_id);
   if (found == id_of_request_.end()) return nullptr;
-  const Entry& entry = sessions_.at(found->second);
-  if (entry.key.fingerprint != key.fingerprint) {
+  const std::shared_ptr<Session>& made = sessions_.at(found->second).session;
+  if (made->birth().request.fingerprint != key.fingerprint) {
     return Rejection(kRequestIdReused,
                      absl::StrCat("request_id made session ", found->second,
                                   " from another spec or initial: use a new "
                                   "request_id"));
   }
-  return entry.session;
+  return made;
 }
 
 absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindMade(
@@ -91,31 +105,46 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindMade(
 }
 
 absl::StatusOr<SessionTable::Created> SessionTable::Create(
-    const SessionSpec& spec, const Layout& layout, const RequestKey& key,
-    const std::function<void(Session&)>& fill) {
-  auto place = places_.Reserve(1);
-  if (!place.has_value()) {
-    return Rejection(
-        kSessionLimit,
-        absl::StrCat("the server holds its maximum of ", limits_.sessions,
-                     " sessions (--max-sessions): delete some"));
-  }
-  auto made = MakeInRoom(spec, layout);
+    const Plan& plan, const std::function<void(Session&)>& fill) {
+  auto place = ReservePlace();
+  if (!place.ok()) return place.status();
+  SessionSpec spec = plan.spec;
+  auto durable = DurableOf(spec, plan.layout);
+  if (!durable.ok()) return durable.status();
+  auto made = MakeInRoom(
+      {.id = NewId(), .forked_from = plan.forked_from, .request = plan.request},
+      spec, plan.layout, *std::move(durable));
   if (!made.ok()) return made.status();
   const std::shared_ptr<Session> session = *std::move(made);
   fill(*session);
-  return Add(session, key, *std::move(place));
+  auto created = Add(session, *std::move(place));
+  if (created.ok() && created->is_new) session->BeginCommitting();
+  return created;
+}
+
+absl::StatusOr<std::shared_ptr<Session>> SessionTable::BringBack(
+    const SessionRecord& record, Durable durable,
+    const std::function<absl::Status(Session&)>& fill) {
+  auto place = ReservePlace();
+  if (!place.ok()) return place.status();
+  auto made =
+      MakeInRoom(record.birth, record.spec, record.layout, std::move(durable));
+  if (!made.ok()) return made.status();
+  if (absl::Status status = fill(**made); !status.ok()) return status;
+  auto added = Add(*made, *std::move(place));
+  if (!added.ok()) return added.status();
+  return added->session;
 }
 
 absl::StatusOr<SessionTable::Created> SessionTable::Add(
-    const std::shared_ptr<Session>& session, const RequestKey& key,
-    Budget::Reservation place) {
+    const std::shared_ptr<Session>& session, Budget::Reservation place) {
+  const RequestKey& key = session->birth().request;
   MutexLock lock(mutex_);
   // The same request may have come twice at once: the first to get here wins.
   auto earlier = FindByRequest(key);
   if (!earlier.ok()) return earlier.status();
   if (*earlier != nullptr) return Created{*std::move(earlier), false};
-  sessions_.emplace(session->id(), Entry{session, key, std::move(place)});
+  sessions_.emplace(session->id(), Entry{session, std::move(place)});
   if (!key.request_id.empty()) {
     id_of_request_.emplace(key.request_id, session->id());
   }
@@ -153,7 +182,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::Delete(
   if (found == sessions_.end()) return NotFound(id);
   std::shared_ptr<Session> session = found->second.session;
   if (absl::Status status = session->Close(); !status.ok()) return status;
-  id_of_request_.erase(found->second.key.request_id);
+  id_of_request_.erase(session->birth().request.request_id);
   sessions_.erase(found);
   return session;
 }

@@ -20,6 +20,7 @@
 #include "server/mutex.h"
 #include "server/sessions/budget.h"
 #include "server/sessions/session.h"
+#include "server/sessions/session_codec.h"
 
 namespace backprop {
 
@@ -34,31 +35,44 @@ bool IsSessionId(std::string_view text);
 // All methods may be called from any thread.
 class SessionTable {
  public:
-  // new_feed: makes each session's feed.
-  SessionTable(SessionLimits limits,
-               std::function<std::shared_ptr<DeltaFeed>()> new_feed)
+  using NewFeed = std::function<std::shared_ptr<DeltaFeed>()>;
+  using NewDurable = std::function<Durable(const SessionSpec&, const Layout&)>;
+
+  // new_feed: makes each session's feed. new_durable: what makes new sessions
+  // durable that are to be; empty where there is no store.
+  SessionTable(SessionLimits limits, NewFeed new_feed,
+               NewDurable new_durable = nullptr)
       : limits_(limits),
         new_feed_(std::move(new_feed)),
+        new_durable_(std::move(new_durable)),
         places_(limits.sessions),
         numbers_(limits.total_weights) {}
-
-  // What makes a repeated request the same request.
-  struct RequestKey {
-    std::string request_id;    // empty: none
-    uint64_t fingerprint = 0;  // of the spec and the weights given
-  };
 
   struct Created {
     std::shared_ptr<Session> session;
     bool is_new = false;  // false: made by an earlier request with this key
   };
 
+  // How a session comes to be.
+  struct Plan {
+    SessionSpec spec;
+    Layout layout;  // of that spec
+    RequestKey request = {};
+    std::string forked_from = {};  // empty: none
+  };
+
   // Reserves room, makes a session, lets fill set its weights (without holding
-  // a lock), and adds it. Fails with SESSION_LIMIT or REQUEST_ID_REUSED. The
-  // room is taken until nobody holds the session any more.
-  absl::StatusOr<Created> Create(const SessionSpec& spec, const Layout& layout,
-                                 const RequestKey& key,
+  // a lock), and adds it. Fails with NO_STORE, SESSION_LIMIT or
+  // REQUEST_ID_REUSED. The room is taken until nobody holds the session any
+  // more. What the spec leaves to the server of durability is decided here.
+  absl::StatusOr<Created> Create(const Plan& plan,
                                  const std::function<void(Session&)>& fill);
+
+  // Likewise one that was before, under its own id: fill restores it. Its queue
+  // has not been told of it.
+  absl::StatusOr<std::shared_ptr<Session>> BringBack(
+      const SessionRecord& record, Durable durable,
+      const std::function<absl::Status(Session&)>& fill);
 
   // The session that an earlier request with this key made; null if none.
   // Fails with REQUEST_ID_REUSED.
@@ -81,21 +95,25 @@ class SessionTable {
  private:
   struct Entry {
     std::shared_ptr<Session> session;
-    RequestKey key;
     Budget::Reservation place;
   };
 
-  struct SessionInRoom;
-
-  absl::StatusOr<std::shared_ptr<Session>> MakeInRoom(const SessionSpec& spec,
-                                                      const Layout& layout);
+  absl::StatusOr<Budget::Reservation> ReservePlace();
+  absl::StatusOr<std::shared_ptr<Session>> MakeInRoom(SessionBirth birth,
+                                                      const SessionSpec& spec,
+                                                      const Layout& layout,
+                                                      Durable durable);
+  // Decides what the spec leaves open. Fails with NO_STORE.
+  absl::StatusOr<Durable> DurableOf(SessionSpec& spec,
+                                    const Layout& layout) const;
   absl::StatusOr<Created> Add(const std::shared_ptr<Session>& session,
-                              const RequestKey& key, Budget::Reservation place);
+                              Budget::Reservation place);
   absl::StatusOr<std::shared_ptr<Session>> FindByRequest(
       const RequestKey& key) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const SessionLimits limits_;
-  const std::function<std::shared_ptr<DeltaFeed>()> new_feed_;
+  const NewFeed new_feed_;
+  const NewDurable new_durable_;
   Budget places_;   // of sessions in the table, or about to be in it
   Budget numbers_;  // of all sessions together, whoever holds them
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/sessions/rejection.h"
+#include "server/translation/durability.h"
 #include "server/translation/initialiser.h"
 #include "server/translation/input.h"
 #include "server/translation/message_limits.h"
@@ -76,6 +77,7 @@ absl::StatusOr<SessionSpec> SpecFromProto(const v1::SessionSpec& proto,
     violations.push_back(std::move(violation));
   }
   spec.display_name = proto.display_name();
+  DurabilityFromProto(proto, &spec, violations);
   if (!violations.empty()) return InvalidFields(violations);
   return spec;
 }
@@ -92,6 +94,7 @@ v1::SessionSpec SpecToProto(const SessionSpec& spec, const Layout& layout) {
   proto.set_digest_every(spec.digest_every);
   proto.set_dropout_seed(spec.dropout_seed);
   proto.set_display_name(spec.display_name);
+  DurabilityToProto(spec.durability, &proto);
   return proto;
 }
 
@@ -131,8 +134,11 @@ void SessionToProto(const Session& session, v1::Session* proto) {
   proto->set_next_offset(moment.progress.next_offset);
   proto->set_learning_rate(moment.learning_rate);
   proto->set_has_writer(moment.has_writer);
-  proto->set_forked_from(session.forked_from());
-  TimeToProto(session.created(), proto->mutable_create_time());
+  proto->set_forked_from(session.birth().forked_from);
+  TimeToProto(session.birth().time, proto->mutable_create_time());
+  proto->set_epoch(session.epoch());
+  proto->set_durable_step(moment.durable.step);
+  proto->set_durable_offset(moment.durable.next_offset);
 }
 
 }  // namespace backprop

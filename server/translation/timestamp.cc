@@ -14,4 +14,16 @@ void TimeToProto(std::chrono::system_clock::time_point time,
       std::chrono::duration_cast<nanoseconds>(since_epoch - whole).count()));
 }
 
+std::chrono::system_clock::time_point TimeFromProto(
+    const google::protobuf::Timestamp& proto) {
+  // Unsigned: what is out of range wraps.
+  constexpr uint64_t kNanosASecond = 1'000'000'000;
+  const uint64_t nanos =
+      static_cast<uint64_t>(proto.seconds()) * kNanosASecond +
+      static_cast<uint64_t>(proto.nanos());
+  return std::chrono::system_clock::time_point(
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(
+          std::chrono::nanoseconds(static_cast<int64_t>(nanos))));
+}
+
 }  // namespace backprop

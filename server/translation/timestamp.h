@@ -11,6 +11,9 @@ namespace backprop {
 // A moment since 1970, to the nanosecond.
 void TimeToProto(std::chrono::system_clock::time_point time,
                  google::protobuf::Timestamp* proto);
+// What that gave; any moment for anything else.
+std::chrono::system_clock::time_point TimeFromProto(
+    const google::protobuf::Timestamp& proto);
 
 }  // namespace backprop
 

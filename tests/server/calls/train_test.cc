@@ -36,7 +36,7 @@ std::shared_ptr<Session> MakeSession(uint64_t seed, size_t batch_size = 1,
   const std::vector<size_t> sizes = {8, kOutputs};
   Layout layout = Layout::Create(kInputs, sizes, batch_size, 10'000).value();
   auto session = std::make_shared<Session>(
-      "s", std::move(spec), std::move(layout),
+      SessionBirth{.id = "s"}, std::move(spec), std::move(layout),
       std::make_shared<DeltaFeed>(0, [](const auto&) {}));
   Initialise({.seed = seed}, session->layout(), session->weights());
   return session;

@@ -41,10 +41,9 @@ Layout LayoutOf(const SessionSpec& spec) {
 
 class SessionTableTest : public ::testing::Test {
  protected:
-  absl::StatusOr<SessionTable::Created> Create(
-      const SessionTable::RequestKey& key) {
+  absl::StatusOr<SessionTable::Created> Create(const RequestKey& key) {
     const SessionSpec spec = Spec();
-    return table_.Create(spec, LayoutOf(spec), key, [](Session& session) {
+    return table_.Create({spec, LayoutOf(spec), key}, [](Session& session) {
       for (float& w : session.weights()) w = 1;
     });
   }
@@ -69,10 +68,10 @@ TEST_F(SessionTableTest, WeightsBeyondTheMachinesMemoryAreRefused) {
   spec.network.layers[0].size = kSide;
   const std::vector<size_t> sizes = {kSide};
   const Layout huge = Layout::Create(kSide, sizes, 1, kMost).value();
-  const auto refused = table.Create(spec, huge, {}, [](Session&) {});
+  const auto refused = table.Create({spec, huge}, [](Session&) {});
   EXPECT_EQ(ReasonOf(refused.status()), kSessionLimit.name) << refused.status();
   // What was reserved for it is free again.
-  EXPECT_TRUE(table.Create(Spec(), LayoutOf(Spec()), {}, [](Session&) {}).ok());
+  EXPECT_TRUE(table.Create({Spec(), LayoutOf(Spec())}, [](Session&) {}).ok());
 }
 
 TEST_F(SessionTableTest, ThreadsThatCreateAndDeleteStayWithinTheLimit) {

@@ -25,7 +25,7 @@ std::unique_ptr<Session> MakeSession(uint64_t learn_samples) {
   const std::vector<size_t> sizes = {2};
   Layout layout = Layout::Create(kInputs, sizes, 1, 1000).value();
   return std::make_unique<Session>(
-      "s", std::move(spec), std::move(layout),
+      SessionBirth{.id = "s"}, std::move(spec), std::move(layout),
       std::make_shared<DeltaFeed>(0, [](const auto&) {}));
 }
 

@@ -267,10 +267,9 @@ TEST(RestoreTest, WhatAWholeImageSupersedesIsNotNeeded) {
   }
 }
 
-TEST(RestoreTest, SpecAndLearningAreNeverSuperseded) {
+TEST(RestoreTest, ASpecIsNeverSuperseded) {
   const std::vector<StoredPiece> pieces = {
       {{1, PieceKind::kSpec, 0, 1, 0}, 9},
-      {{2, PieceKind::kLearning, 0, 1, 0}, 9},
       {{3, PieceKind::kImage, 0, 4, 0}, 9},
       {{4, PieceKind::kSteps, 4, 5, 0}, 9},
       {{5, PieceKind::kImage, 0, 5, 0}, 9},

@@ -108,6 +108,8 @@ TEST_F(EffectiveSpecTest, IsWhatWasGivenWithTheManualsDefaults) {
       expected.mutable_input()->set_element_type(v1::ELEMENT_TYPE_FLOAT32);
       expected.mutable_input()->set_scale(1);
     }
+    // The server has no store.
+    expected.mutable_durability()->set_mode(v1::DURABILITY_MODE_MEMORY);
     for (int k = 0; k < 2; ++k) {
       if (spec.layers(k).delta_form() != v1::DELTA_FORM_UNSPECIFIED) {
         EXPECT_EQ(session.layout().layers(k).delta_form(),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from backpropd.v1 import options_pb2 as _options_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -20,6 +21,9 @@ DELTA_FORM_DENSE: DeltaForm
 DELTA_FORM_FACTORED: DeltaForm
 DELTA_FORM_UNSPECIFIED: DeltaForm
 DESCRIPTOR: _descriptor.FileDescriptor
+DURABILITY_MODE_DURABLE: DurabilityMode
+DURABILITY_MODE_MEMORY: DurabilityMode
+DURABILITY_MODE_UNSPECIFIED: DurabilityMode
 ELEMENT_TYPE_FLOAT32: ElementType
 ELEMENT_TYPE_UINT8: ElementType
 ELEMENT_TYPE_UNSPECIFIED: ElementType
@@ -84,6 +88,14 @@ class CosineDecay(_message.Message):
     period_steps: int
     restarts: bool
     def __init__(self, period_steps: _Optional[int] = ..., min_rate: _Optional[float] = ..., restarts: bool = ..., period_factor: _Optional[float] = ...) -> None: ...
+
+class Durability(_message.Message):
+    __slots__ = ["max_lag", "mode"]
+    MAX_LAG_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    max_lag: _duration_pb2.Duration
+    mode: DurabilityMode
+    def __init__(self, mode: _Optional[_Union[DurabilityMode, str]] = ..., max_lag: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class ExponentialDecay(_message.Message):
     __slots__ = ["factor"]
@@ -260,12 +272,13 @@ class Schedule(_message.Message):
     def __init__(self, step: _Optional[_Union[StepDecay, _Mapping]] = ..., exponential: _Optional[_Union[ExponentialDecay, _Mapping]] = ..., polynomial: _Optional[_Union[PolynomialDecay, _Mapping]] = ..., inverse_time: _Optional[_Union[InverseTimeDecay, _Mapping]] = ..., cosine: _Optional[_Union[CosineDecay, _Mapping]] = ..., plateau: _Optional[_Union[ReduceOnPlateau, _Mapping]] = ..., warmup_steps: _Optional[int] = ...) -> None: ...
 
 class SessionSpec(_message.Message):
-    __slots__ = ["batch_size", "class_weights", "digest_every", "display_name", "dropout_seed", "huber_delta", "initialiser", "input", "input_size", "label_smoothing", "layers", "loss", "optimiser"]
+    __slots__ = ["batch_size", "class_weights", "digest_every", "display_name", "dropout_seed", "durability", "huber_delta", "initialiser", "input", "input_size", "label_smoothing", "layers", "loss", "optimiser"]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     CLASS_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     DIGEST_EVERY_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     DROPOUT_SEED_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
     HUBER_DELTA_FIELD_NUMBER: _ClassVar[int]
     INITIALISER_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
@@ -279,6 +292,7 @@ class SessionSpec(_message.Message):
     digest_every: int
     display_name: str
     dropout_seed: int
+    durability: Durability
     huber_delta: float
     initialiser: Initialiser
     input: InputFormat
@@ -287,7 +301,7 @@ class SessionSpec(_message.Message):
     layers: _containers.RepeatedCompositeFieldContainer[Layer]
     loss: Loss
     optimiser: Optimiser
-    def __init__(self, input_size: _Optional[int] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., loss: _Optional[_Union[Loss, str]] = ..., optimiser: _Optional[_Union[Optimiser, _Mapping]] = ..., batch_size: _Optional[int] = ..., initialiser: _Optional[_Union[Initialiser, _Mapping]] = ..., input: _Optional[_Union[InputFormat, _Mapping]] = ..., digest_every: _Optional[int] = ..., label_smoothing: _Optional[float] = ..., class_weights: _Optional[_Iterable[float]] = ..., huber_delta: _Optional[float] = ..., dropout_seed: _Optional[int] = ..., display_name: _Optional[str] = ...) -> None: ...
+    def __init__(self, input_size: _Optional[int] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., loss: _Optional[_Union[Loss, str]] = ..., optimiser: _Optional[_Union[Optimiser, _Mapping]] = ..., batch_size: _Optional[int] = ..., initialiser: _Optional[_Union[Initialiser, _Mapping]] = ..., input: _Optional[_Union[InputFormat, _Mapping]] = ..., digest_every: _Optional[int] = ..., label_smoothing: _Optional[float] = ..., class_weights: _Optional[_Iterable[float]] = ..., huber_delta: _Optional[float] = ..., dropout_seed: _Optional[int] = ..., display_name: _Optional[str] = ..., durability: _Optional[_Union[Durability, _Mapping]] = ...) -> None: ...
 
 class Sgd(_message.Message):
     __slots__ = ["momentum", "nesterov"]
@@ -327,6 +341,9 @@ class ElementType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class InitialiserKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
+
+class DurabilityMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class DeltaForm(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):

@@ -16,10 +16,12 @@ DELTA_DETAIL_FACTORS: DeltaDetail
 DELTA_DETAIL_NONE: DeltaDetail
 DELTA_DETAIL_UNSPECIFIED: DeltaDetail
 DESCRIPTOR: _descriptor.FileDescriptor
+ERROR_REASON_EPOCH_OVER: ErrorReason
 ERROR_REASON_INVALID_REQUEST: ErrorReason
 ERROR_REASON_NON_FINITE_OUTPUT: ErrorReason
 ERROR_REASON_NON_FINITE_STEP: ErrorReason
 ERROR_REASON_NOT_READY: ErrorReason
+ERROR_REASON_NO_STORE: ErrorReason
 ERROR_REASON_OFFSET_GAP: ErrorReason
 ERROR_REASON_QUEUE_LIMIT: ErrorReason
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason
@@ -30,6 +32,7 @@ ERROR_REASON_SESSION_NOT_FOUND: ErrorReason
 ERROR_REASON_SHUTTING_DOWN: ErrorReason
 ERROR_REASON_STEP_NOT_HELD: ErrorReason
 ERROR_REASON_STEP_NOT_REACHED: ErrorReason
+ERROR_REASON_STORE_FAILED: ErrorReason
 ERROR_REASON_UNSPECIFIED: ErrorReason
 
 class Anchor(_message.Message):
@@ -179,9 +182,10 @@ class GetWeightsRequest(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., with_state: bool = ...) -> None: ...
 
 class GetWeightsResponse(_message.Message):
-    __slots__ = ["continuation", "digest", "first_weight", "next_offset", "spec", "standardisation", "step", "weight_count", "weights"]
+    __slots__ = ["continuation", "digest", "epoch", "first_weight", "next_offset", "spec", "standardisation", "step", "weight_count", "weights"]
     CONTINUATION_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     FIRST_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
@@ -191,6 +195,7 @@ class GetWeightsResponse(_message.Message):
     WEIGHT_COUNT_FIELD_NUMBER: _ClassVar[int]
     continuation: Continuation
     digest: int
+    epoch: int
     first_weight: int
     next_offset: int
     spec: _network_pb2.SessionSpec
@@ -198,7 +203,7 @@ class GetWeightsResponse(_message.Message):
     step: int
     weight_count: int
     weights: bytes
-    def __init__(self, step: _Optional[int] = ..., next_offset: _Optional[int] = ..., digest: _Optional[int] = ..., weight_count: _Optional[int] = ..., first_weight: _Optional[int] = ..., weights: _Optional[bytes] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., continuation: _Optional[_Union[Continuation, _Mapping]] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ...) -> None: ...
+    def __init__(self, step: _Optional[int] = ..., next_offset: _Optional[int] = ..., digest: _Optional[int] = ..., weight_count: _Optional[int] = ..., first_weight: _Optional[int] = ..., weights: _Optional[bytes] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., continuation: _Optional[_Union[Continuation, _Mapping]] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class ListSessionsRequest(_message.Message):
     __slots__ = ["page_size", "page_token"]
@@ -248,6 +253,14 @@ class PredictResponse(_message.Message):
     step: int
     def __init__(self, step: _Optional[int] = ..., outputs: _Optional[_Iterable[float]] = ...) -> None: ...
 
+class ReplicaPosition(_message.Message):
+    __slots__ = ["epoch", "step"]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    step: int
+    def __init__(self, epoch: _Optional[int] = ..., step: _Optional[int] = ...) -> None: ...
+
 class Sample(_message.Message):
     __slots__ = ["class_number", "inputs", "targets"]
     CLASS_NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -277,8 +290,11 @@ class ServerLimits(_message.Message):
     def __init__(self, max_message_bytes: _Optional[int] = ..., max_sessions: _Optional[int] = ..., max_session_weights: _Optional[int] = ..., max_total_weights: _Optional[int] = ..., max_queued_bytes: _Optional[int] = ..., max_watched_bytes: _Optional[int] = ..., max_pending_calls: _Optional[int] = ...) -> None: ...
 
 class Session(_message.Message):
-    __slots__ = ["create_time", "forked_from", "has_writer", "layout", "learning_rate", "next_offset", "session_id", "spec", "step"]
+    __slots__ = ["create_time", "durable_offset", "durable_step", "epoch", "forked_from", "has_writer", "layout", "learning_rate", "next_offset", "session_id", "spec", "step"]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DURABLE_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DURABLE_STEP_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     FORKED_FROM_FIELD_NUMBER: _ClassVar[int]
     HAS_WRITER_FIELD_NUMBER: _ClassVar[int]
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
@@ -288,6 +304,9 @@ class Session(_message.Message):
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     create_time: _timestamp_pb2.Timestamp
+    durable_offset: int
+    durable_step: int
+    epoch: int
     forked_from: str
     has_writer: bool
     layout: _network_pb2.Layout
@@ -296,7 +315,7 @@ class Session(_message.Message):
     session_id: str
     spec: _network_pb2.SessionSpec
     step: int
-    def __init__(self, session_id: _Optional[str] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., layout: _Optional[_Union[_network_pb2.Layout, _Mapping]] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., has_writer: bool = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., learning_rate: _Optional[float] = ..., forked_from: _Optional[str] = ...) -> None: ...
+    def __init__(self, session_id: _Optional[str] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., layout: _Optional[_Union[_network_pb2.Layout, _Mapping]] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., has_writer: bool = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., learning_rate: _Optional[float] = ..., forked_from: _Optional[str] = ..., epoch: _Optional[int] = ..., durable_step: _Optional[int] = ..., durable_offset: _Optional[int] = ...) -> None: ...
 
 class StandardisationSums(_message.Message):
     __slots__ = ["largest", "least", "mean", "samples", "spread"]
@@ -323,11 +342,12 @@ class TrainOptions(_message.Message):
     def __init__(self, deltas: _Optional[_Union[DeltaDetail, str]] = ..., want_outputs: bool = ..., coalesce: bool = ...) -> None: ...
 
 class TrainRequest(_message.Message):
-    __slots__ = ["classes", "inputs", "offset", "options", "sample_weights", "session_id", "targets", "want_digest"]
+    __slots__ = ["classes", "inputs", "offset", "options", "replica", "sample_weights", "session_id", "targets", "want_digest"]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
@@ -336,17 +356,21 @@ class TrainRequest(_message.Message):
     inputs: bytes
     offset: int
     options: TrainOptions
+    replica: ReplicaPosition
     sample_weights: _containers.RepeatedScalarFieldContainer[float]
     session_id: str
     targets: bytes
     want_digest: bool
-    def __init__(self, session_id: _Optional[str] = ..., offset: _Optional[int] = ..., inputs: _Optional[bytes] = ..., targets: _Optional[bytes] = ..., classes: _Optional[_Iterable[int]] = ..., want_digest: bool = ..., sample_weights: _Optional[_Iterable[float]] = ..., options: _Optional[_Union[TrainOptions, _Mapping]] = ...) -> None: ...
+    def __init__(self, session_id: _Optional[str] = ..., offset: _Optional[int] = ..., inputs: _Optional[bytes] = ..., targets: _Optional[bytes] = ..., classes: _Optional[_Iterable[int]] = ..., want_digest: bool = ..., sample_weights: _Optional[_Iterable[float]] = ..., options: _Optional[_Union[TrainOptions, _Mapping]] = ..., replica: _Optional[_Union[ReplicaPosition, _Mapping]] = ...) -> None: ...
 
 class TrainResponse(_message.Message):
-    __slots__ = ["base_step", "deltas", "digests", "errors", "first_message_number", "goodbye", "gradient_norms", "message_done", "message_number", "next_offset", "outputs", "rejection", "scalars", "skipped_samples", "standardisation", "step"]
+    __slots__ = ["base_step", "deltas", "digests", "durable_offset", "durable_step", "epoch", "errors", "first_message_number", "goodbye", "gradient_norms", "message_done", "message_number", "next_offset", "outputs", "rejection", "resync", "scalars", "skipped_samples", "standardisation", "step"]
     BASE_STEP_FIELD_NUMBER: _ClassVar[int]
     DELTAS_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    DURABLE_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DURABLE_STEP_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     ERRORS_FIELD_NUMBER: _ClassVar[int]
     FIRST_MESSAGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     GOODBYE_FIELD_NUMBER: _ClassVar[int]
@@ -356,6 +380,7 @@ class TrainResponse(_message.Message):
     NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     REJECTION_FIELD_NUMBER: _ClassVar[int]
+    RESYNC_FIELD_NUMBER: _ClassVar[int]
     SCALARS_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_SAMPLES_FIELD_NUMBER: _ClassVar[int]
     STANDARDISATION_FIELD_NUMBER: _ClassVar[int]
@@ -363,6 +388,9 @@ class TrainResponse(_message.Message):
     base_step: int
     deltas: bytes
     digests: _containers.RepeatedCompositeFieldContainer[_delta_pb2.StepDigest]
+    durable_offset: int
+    durable_step: int
+    epoch: int
     errors: _containers.RepeatedScalarFieldContainer[float]
     first_message_number: int
     goodbye: bool
@@ -372,11 +400,12 @@ class TrainResponse(_message.Message):
     next_offset: int
     outputs: bytes
     rejection: _status_pb2.Status
+    resync: bool
     scalars: bytes
     skipped_samples: int
     standardisation: _network_pb2.Standardisation
     step: int
-    def __init__(self, message_number: _Optional[int] = ..., message_done: bool = ..., base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., skipped_samples: _Optional[int] = ..., rejection: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., goodbye: bool = ..., scalars: _Optional[bytes] = ..., outputs: _Optional[bytes] = ..., gradient_norms: _Optional[_Iterable[float]] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., first_message_number: _Optional[int] = ...) -> None: ...
+    def __init__(self, message_number: _Optional[int] = ..., message_done: bool = ..., base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., skipped_samples: _Optional[int] = ..., rejection: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., goodbye: bool = ..., scalars: _Optional[bytes] = ..., outputs: _Optional[bytes] = ..., gradient_norms: _Optional[_Iterable[float]] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., first_message_number: _Optional[int] = ..., epoch: _Optional[int] = ..., durable_step: _Optional[int] = ..., durable_offset: _Optional[int] = ..., resync: bool = ...) -> None: ...
 
 class TrainStepRequest(_message.Message):
     __slots__ = ["samples", "session_id"]
@@ -387,18 +416,20 @@ class TrainStepRequest(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., samples: _Optional[_Iterable[_Union[Sample, _Mapping]]] = ...) -> None: ...
 
 class TrainStepResponse(_message.Message):
-    __slots__ = ["deltas", "digest", "error", "outputs", "step"]
+    __slots__ = ["deltas", "digest", "epoch", "error", "outputs", "step"]
     DELTAS_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     deltas: _containers.RepeatedCompositeFieldContainer[_delta_pb2.LayerDelta]
     digest: int
+    epoch: int
     error: float
     outputs: _containers.RepeatedScalarFieldContainer[float]
     step: int
-    def __init__(self, step: _Optional[int] = ..., error: _Optional[float] = ..., outputs: _Optional[_Iterable[float]] = ..., deltas: _Optional[_Iterable[_Union[_delta_pb2.LayerDelta, _Mapping]]] = ..., digest: _Optional[int] = ...) -> None: ...
+    def __init__(self, step: _Optional[int] = ..., error: _Optional[float] = ..., outputs: _Optional[_Iterable[float]] = ..., deltas: _Optional[_Iterable[_Union[_delta_pb2.LayerDelta, _Mapping]]] = ..., digest: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class UpdateSessionRequest(_message.Message):
     __slots__ = ["session_id", "spec", "update_mask"]
@@ -419,24 +450,27 @@ class UpdateSessionResponse(_message.Message):
     def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., first_step: _Optional[int] = ...) -> None: ...
 
 class WatchDeltasRequest(_message.Message):
-    __slots__ = ["after_step", "session_id", "with_anchor", "with_state"]
+    __slots__ = ["after_step", "epoch", "session_id", "with_anchor", "with_state"]
     AFTER_STEP_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     WITH_ANCHOR_FIELD_NUMBER: _ClassVar[int]
     WITH_STATE_FIELD_NUMBER: _ClassVar[int]
     after_step: int
+    epoch: int
     session_id: str
     with_anchor: bool
     with_state: bool
-    def __init__(self, session_id: _Optional[str] = ..., after_step: _Optional[int] = ..., with_anchor: bool = ..., with_state: bool = ...) -> None: ...
+    def __init__(self, session_id: _Optional[str] = ..., after_step: _Optional[int] = ..., with_anchor: bool = ..., with_state: bool = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class WatchDeltasResponse(_message.Message):
-    __slots__ = ["anchor", "anchor_done", "base_step", "deltas", "digests", "errors", "goodbye", "inputs", "inputs_are_values", "next_offset", "resync", "scalars", "session_deleted", "standardisation", "step"]
+    __slots__ = ["anchor", "anchor_done", "base_step", "deltas", "digests", "epoch", "errors", "goodbye", "inputs", "inputs_are_values", "next_offset", "resync", "scalars", "session_deleted", "standardisation", "step"]
     ANCHOR_DONE_FIELD_NUMBER: _ClassVar[int]
     ANCHOR_FIELD_NUMBER: _ClassVar[int]
     BASE_STEP_FIELD_NUMBER: _ClassVar[int]
     DELTAS_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     ERRORS_FIELD_NUMBER: _ClassVar[int]
     GOODBYE_FIELD_NUMBER: _ClassVar[int]
     INPUTS_ARE_VALUES_FIELD_NUMBER: _ClassVar[int]
@@ -452,6 +486,7 @@ class WatchDeltasResponse(_message.Message):
     base_step: int
     deltas: bytes
     digests: _containers.RepeatedCompositeFieldContainer[_delta_pb2.StepDigest]
+    epoch: int
     errors: _containers.RepeatedScalarFieldContainer[float]
     goodbye: bool
     inputs: bytes
@@ -462,7 +497,7 @@ class WatchDeltasResponse(_message.Message):
     session_deleted: bool
     standardisation: _network_pb2.Standardisation
     step: int
-    def __init__(self, base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., scalars: _Optional[bytes] = ..., inputs: _Optional[bytes] = ..., inputs_are_values: bool = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., resync: bool = ..., session_deleted: bool = ..., goodbye: bool = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., anchor: _Optional[_Union[GetWeightsResponse, _Mapping]] = ..., anchor_done: bool = ...) -> None: ...
+    def __init__(self, base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., scalars: _Optional[bytes] = ..., inputs: _Optional[bytes] = ..., inputs_are_values: bool = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., resync: bool = ..., session_deleted: bool = ..., goodbye: bool = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., anchor: _Optional[_Union[GetWeightsResponse, _Mapping]] = ..., anchor_done: bool = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/server_store.h"
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "server/ops/log.h"
+#include "server/sessions/session_loader.h"
+#include "server/store/sqlite_store.h"
+
+namespace backprop {
+namespace {
+
+using std::chrono::milliseconds;
+
+std::string Text(const absl::Status& status) {
+  return std::string(status.message());
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ServerStore>> ServerStore::Open(
+    const ServerOptions& options, ComputePool& pool, Metrics& metrics) {
+  auto directory = DataDir::Hold(options.data_dir, options.grpc_address);
+  if (!directory.ok()) return directory.status();
+  auto store = OpenSqliteStore(directory->path());
+  if (!store.ok()) return store.status();
+  return std::unique_ptr<ServerStore>(new ServerStore(
+      *std::move(directory), *std::move(store), options, pool, metrics));
+}
+
+ServerStore::ServerStore(DataDir directory, std::unique_ptr<Store> store,
+                         const ServerOptions& options, ComputePool& pool,
+                         Metrics& metrics)
+    : metrics_(metrics),
+      directory_(std::move(directory)),
+      store_(std::move(store)),
+      committer_(
+          *store_, pool, milliseconds(options.commit_interval_ms),
+          [this](const Committer::Attempt& attempt) { Report(attempt); }) {}
+
+void ServerStore::Report(const Committer::Attempt& attempt) {
+  const bool failed = !attempt.status.ok();
+  metrics_.RecordCommit({.failed = failed,
+                         .sessions = attempt.sessions,
+                         .bytes = attempt.bytes,
+                         .seconds = attempt.seconds,
+                         .store_bytes = store_->DiskBytes()});
+  if (failed != failing_) {
+    const std::string why = Text(attempt.status);
+    if (failed) {
+      Log(LogLevel::kError,
+          "can't commit: what is durable stands still, and is tried again",
+          {{"error", std::string_view(why)},
+           {"data_dir", std::string_view(directory_.path())}});
+    } else {
+      Log(LogLevel::kInfo, "commits again",
+          {{"data_dir", std::string_view(directory_.path())}});
+    }
+  }
+  failing_ = failed;
+}
+
+absl::Status ServerStore::BringBack(SessionTable& sessions) {
+  const auto start = std::chrono::steady_clock::now();
+  uint64_t damaged = 0;
+  const auto count = LoadSessions(
+      {.store = *store_,
+       .codec = codec_,
+       .committer = committer_,
+       .sessions = sessions,
+       .loaded =
+           [&](const Session& session) {
+             metrics_.SessionLoaded(session.layout().weight_count());
+           },
+       .damaged =
+           [&](const std::string& id, const absl::Status& why) {
+             ++damaged;
+             const std::string text = Text(why);
+             Log(LogLevel::kError, "can't bring a session back",
+                 {{"session", std::string_view(id)},
+                  {"error", std::string_view(text)}});
+           }});
+  if (!count.ok()) return count.status();
+  const std::chrono::duration<double> seconds =
+      std::chrono::steady_clock::now() - start;
+  Log(LogLevel::kInfo, "sessions are back",
+      {{"data_dir", std::string_view(directory_.path())},
+       {"sessions", uint64_t{*count}},
+       {"damaged", damaged},
+       {"seconds", seconds.count()}});
+  return absl::OkStatus();
+}
+
+Durable ServerStore::NewDurable(const SessionSpec& spec, const Layout& layout) {
+  return {.journal = std::make_unique<Journal>(codec_, layout,
+                                               spec.input.element_type),
+          .queue = &committer_};
+}
+
+}  // namespace backprop

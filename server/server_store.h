@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where a server with a data directory keeps its sessions: the directory, the
+// store in it and the thread that commits to it.
+#ifndef BACKPROP_SERVER_SERVER_STORE_H_
+#define BACKPROP_SERVER_SERVER_STORE_H_
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/ops/metrics.h"
+#include "server/options/options.h"
+#include "server/sessions/committer.h"
+#include "server/sessions/compute_pool.h"
+#include "server/sessions/session_table.h"
+#include "server/store/data_dir.h"
+#include "server/store/store.h"
+#include "server/translation/stored_session.h"
+
+namespace backprop {
+
+class ServerStore {
+ public:
+  // Opens options.data_dir, which is not empty. pool and metrics must outlive
+  // the object. Fails where another server has it, or where it can't be read.
+  static absl::StatusOr<std::unique_ptr<ServerStore>> Open(
+      const ServerOptions& options, ComputePool& pool, Metrics& metrics);
+
+  // Brings the stored sessions back into the table, before the server serves.
+  // Those that are damaged are logged and left where they are.
+  absl::Status BringBack(SessionTable& sessions);
+
+  // What makes a new session durable.
+  Durable NewDurable(const SessionSpec& spec, const Layout& layout);
+
+  Committer& committer() { return committer_; }
+
+  // Commits what is left, once nothing changes sessions any more; while the
+  // pool still runs.
+  void Stop() { committer_.Stop(); }
+
+ private:
+  ServerStore(DataDir directory, std::unique_ptr<Store> store,
+              const ServerOptions& options, ComputePool& pool,
+              Metrics& metrics);
+
+  void Report(const Committer::Attempt& attempt);
+
+  Metrics& metrics_;
+  const DataDir directory_;
+  const std::unique_ptr<Store> store_;
+  const ProtoCodec codec_;
+  bool failing_ = false;  // the committer's thread: the last attempt failed
+  Committer committer_;   // last: it uses the rest
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_SERVER_STORE_H_

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/sessions/committer.h"
+
+#include <algorithm>
+#include <iterator>
+#include <new>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/sessions/rejection.h"
+
+namespace backprop {
+namespace {
+
+using std::chrono::milliseconds;
+
+// For so long a commit waits for sessions that are due to hand over: longer
+// than a turn of ordinary nets. Who comes later is in the next.
+constexpr milliseconds kLongestGathering(10);
+// From a commit that failed to the next attempt.
+constexpr milliseconds kRetryPause(500);
+
+absl::Status StoreFailed(const absl::Status& cause) {
+  return Rejection(
+      kStoreFailed,
+      absl::StrCat("what was done is not durable yet: ", cause.message(),
+                   "; the server tries again by itself"));
+}
+
+// Of one for which nobody has to wait any more.
+absl::Status StatusOf(const Session& session) {
+  if (!session.lost()) return absl::OkStatus();
+  return Rejection(kStoreFailed,
+                   absl::StrCat("session ", session.id(),
+                                " is another server's by now: nothing that "
+                                "this one does to it is durable"));
+}
+
+size_t BytesOf(const SessionChange& change) {
+  size_t bytes = change.head.body.size();
+  for (const Piece& piece : change.put) bytes += piece.bytes.size();
+  return bytes;
+}
+
+}  // namespace
+
+Committer::Committer(Store& store, ComputePool& pool, milliseconds interval,
+                     std::function<void(const Attempt&)> report)
+    : store_(store),
+      pool_(pool),
+      interval_(interval),
+      report_(std::move(report)),
+      thread_([this] { Run(); }) {}
+
+Committer::~Committer() { Stop(); }
+
+void Committer::Stop() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    changed_.NotifyAll();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void Committer::Note(const std::shared_ptr<Session>& session) {
+  const milliseconds lag = session->spec()->durability.max_lag;
+  const auto due = Clock::now() + std::max(lag - interval_, milliseconds(0));
+  MutexLock lock(mutex_);
+  noted_.try_emplace(session->id(), Noted{session, due});
+  changed_.NotifyAll();
+}
+
+void Committer::Await(const std::shared_ptr<Session>& session, Done done) {
+  const uint64_t version = session->version();
+  {
+    MutexLock lock(mutex_);
+    if (!session->IsDurable(version) && !session->lost()) {
+      waiters_.push_back({session, version, std::move(done)});
+      urgent_ = true;
+      changed_.NotifyAll();
+      return;
+    }
+  }
+  done(StatusOf(*session));
+}
+
+void Committer::Run() {
+  Clock::time_point next = Clock::now();
+  while (AwaitDue(next)) {
+    next = Clock::now() + interval_;
+    if (changes_.empty()) Gather(Clock::now() + interval_, kLongestGathering);
+    if (!CommitChanges()) next = Clock::now() + kRetryPause;
+  }
+  // Those before first; then all that is left, whenever it is due.
+  if (!CommitChanges()) return;
+  Gather(Clock::time_point::max(), std::chrono::hours(1));
+  CommitChanges();
+}
+
+bool Committer::AwaitDue(Clock::time_point next) {
+  MutexLock lock(mutex_);
+  while (!stopping_) {
+    const Clock::time_point due = NextDue(next);
+    if (due <= Clock::now()) return true;
+    if (due == Clock::time_point::max()) {
+      changed_.Wait(mutex_);
+    } else {
+      changed_.WaitUntil(mutex_, due);
+    }
+  }
+  return false;
+}
+
+Committer::Clock::time_point Committer::NextDue(Clock::time_point next) const {
+  if (!changes_.empty()) return next;
+  if (urgent_) return Clock::time_point::min();
+  if (!ready_.empty()) return next;
+  auto first = Clock::time_point::max();
+  for (const auto& [id, noted] : noted_) first = std::min(first, noted.due);
+  return std::max(first, next);
+}
+
+std::vector<std::shared_ptr<Session>> Committer::TakeDue(
+    Clock::time_point until) {
+  for (const Waiter& waiter : waiters_) {
+    const auto noted = noted_.find(waiter.session->id());
+    if (noted != noted_.end()) noted->second.due = Clock::time_point::min();
+  }
+  std::vector<std::shared_ptr<Session>> due;
+  std::erase_if(noted_, [&](const auto& each) {
+    if (each.second.due > until) return false;
+    due.push_back(each.second.session);
+    return true;
+  });
+  return due;
+}
+
+void Committer::Gather(Clock::time_point until, Clock::duration patience) {
+  std::vector<std::shared_ptr<Session>> due;
+  {
+    MutexLock lock(mutex_);
+    due = TakeDue(until);
+    urgent_ = false;
+    asked_ += due.size();
+  }
+  for (const auto& session : due) {
+    pool_.Submit(session->lane(),
+                 [this, session](Worker&) { TakeHandover(session); });
+  }
+  const auto deadline = Clock::now() + patience;
+  MutexLock lock(mutex_);
+  while (asked_ > 0 && changed_.WaitUntil(mutex_, deadline)) {
+  }
+  std::ranges::move(ready_, std::back_inserter(changes_));
+  ready_.clear();
+}
+
+void Committer::TakeHandover(const std::shared_ptr<Session>& session) {
+  std::optional<Handover> handover;
+  bool again = false;
+  try {
+    handover = session->HandOver();
+  } catch (const std::bad_alloc&) {
+    again = true;
+  }
+  if (again) Note(session);
+  MutexLock lock(mutex_);
+  if (handover.has_value()) ready_.push_back(*std::move(handover));
+  --asked_;
+  changed_.NotifyAll();
+}
+
+bool Committer::CommitChanges() {
+  if (changes_.empty()) return true;
+  std::vector<SessionChange> changes;
+  Attempt attempt{.sessions = changes_.size()};
+  for (Handover& each : changes_) {
+    attempt.bytes += BytesOf(each.change);
+    changes.push_back(std::move(each.change));
+  }
+  const auto start = Clock::now();
+  const auto taken = store_.Commit(changes);
+  attempt.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  attempt.status = taken.status();
+  if (report_) report_(attempt);
+  if (taken.ok()) {
+    Conclude(*taken);
+    return true;
+  }
+  for (size_t i = 0; i < changes.size(); ++i) {
+    changes_[i].change = std::move(changes[i]);
+  }
+  FailWaiters(StoreFailed(taken.status()));
+  return false;
+}
+
+// taken: of each of changes_.
+void Committer::Conclude(const std::vector<bool>& taken) {
+  for (size_t i = 0; i < changes_.size(); ++i) {
+    Session& session = *changes_[i].session;
+    taken[i] ? session.Committed(changes_[i]) : session.Lose();
+  }
+  changes_.clear();
+  std::vector<Waiter> answered;
+  {
+    MutexLock lock(mutex_);
+    std::erase_if(waiters_, [&](Waiter& waiter) {
+      const Session& session = *waiter.session;
+      if (!session.lost() && !session.IsDurable(waiter.version)) return false;
+      answered.push_back(std::move(waiter));
+      return true;
+    });
+    if (!waiters_.empty()) urgent_ = true;
+  }
+  for (const Waiter& each : answered) each.done(StatusOf(*each.session));
+}
+
+void Committer::FailWaiters(const absl::Status& status) {
+  std::vector<Waiter> waiters;
+  {
+    MutexLock lock(mutex_);
+    waiters.swap(waiters_);
+    urgent_ = false;
+  }
+  for (const Waiter& waiter : waiters) waiter.done(status);
+}
+
+}  // namespace backprop

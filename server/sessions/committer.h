@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The thread that makes sessions durable. All that have changed are committed
+// together, in one transaction, every interval or sooner where somebody waits.
+// What each adds is handed over in a turn of its lane, which only copies; the
+// disk is waited for here and nowhere else.
+//
+//   a turn changes a session ──Note──▶ noted ──HandOver, in a turn──▶ ready
+//                                        ──store.Commit──▶ session.Committed
+//
+// When a commit fails, its changes are kept and committed again until that
+// works, and nothing later is: what is durable stands still, and those who wait
+// are told why. Sessions go on training meanwhile; each holds what it did since
+// its last hand-over, never more than its rows up to the length of its image.
+#ifndef BACKPROP_SERVER_SESSIONS_COMMITTER_H_
+#define BACKPROP_SERVER_SESSIONS_COMMITTER_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "server/mutex.h"
+#include "server/sessions/compute_pool.h"
+#include "server/sessions/session.h"
+#include "server/store/store.h"
+
+namespace backprop {
+
+class Committer : public CommitQueue {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Done = std::function<void(const absl::Status&)>;
+
+  // An attempt to commit.
+  struct Attempt {
+    absl::Status status = {};
+    size_t sessions = 0;
+    size_t bytes = 0;  // of their pieces and heads
+    double seconds = 0;
+  };
+
+  // store and pool must outlive the object. report: told of each attempt, from
+  // the committer's thread.
+  Committer(Store& store, ComputePool& pool, std::chrono::milliseconds interval,
+            std::function<void(const Attempt&)> report);
+  // As Stop.
+  ~Committer() override;
+  Committer(const Committer&) = delete;
+  Committer& operator=(const Committer&) = delete;
+
+  void Note(const std::shared_ptr<Session>& session) override;
+
+  // Calls done once all that the session has done until now is durable, or with
+  // why a commit failed meanwhile (STORE_FAILED; it is tried again all the
+  // same). At once, or from the committer's thread. REQUIRES is_durable().
+  void Await(const std::shared_ptr<Session>& session, Done done);
+
+  // Commits what is noted, if that works at the first attempt, and joins the
+  // thread. The pool must still run, and nothing may be noted any more.
+  void Stop();
+
+ private:
+  struct Waiter {
+    std::shared_ptr<Session> session;
+    uint64_t version = 0;
+    Done done;
+  };
+  struct Noted {
+    std::shared_ptr<Session> session;
+    Clock::time_point due;
+  };
+
+  void Run();
+  // Waits until something is to be committed, what failed not before `next`.
+  // False: the thread is to end.
+  bool AwaitDue(Clock::time_point next);
+  Clock::time_point NextDue(Clock::time_point next) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes those out of noted_ that are due until then, or waited for.
+  std::vector<std::shared_ptr<Session>> TakeDue(Clock::time_point until)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has them hand over, and moves what comes within `patience` to changes_.
+  void Gather(Clock::time_point until, Clock::duration patience);
+  // In the session's turn.
+  void TakeHandover(const std::shared_ptr<Session>& session);
+  // changes_. Whether it worked, so that none are left.
+  bool CommitChanges();
+  void Conclude(const std::vector<bool>& taken);
+  void FailWaiters(const absl::Status& status);
+
+  Store& store_;
+  ComputePool& pool_;
+  const std::chrono::milliseconds interval_;
+  const std::function<void(const Attempt&)> report_;
+
+  Mutex mutex_;
+  CondVar changed_;
+  std::unordered_map<std::string, Noted> noted_ ABSL_GUARDED_BY(mutex_);  // id
+  std::vector<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Handover> ready_ ABSL_GUARDED_BY(mutex_);
+  size_t asked_ ABSL_GUARDED_BY(mutex_) = 0;     // turns that are to hand over
+  bool urgent_ ABSL_GUARDED_BY(mutex_) = false;  // somebody waits
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+
+  // The thread's: not committed yet, in the order of their hand-over.
+  std::vector<Handover> changes_;
+
+  std::thread thread_;  // last, as it uses the rest
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_SESSIONS_COMMITTER_H_

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the store has of a session, and what it lacks: decides what each commit
+// adds. That is the cheaper of two things: the rows of the steps since the last
+// commit, or the image, all weights and optimiser state. Rows are gathered
+// while they are the shorter; beyond that they are let go, and the commit takes
+// the image. Rows that have piled up behind an image until they are longer than
+// it are replaced by a new one. A large image comes in parts, one with each
+// commit and each as it is at that commit's step, so that no turn copies more
+// than a part; the rows after a part's step bring it forward when it is read.
+//
+//   in a turn                                      the committer's thread
+//     journal.AddSteps(…)    after each part
+//     change = journal.HandOver(moment) ─────────▶ store.Commit(changes)
+//
+// A change that was handed over counts as done: whoever has it commits it, as
+// often as it takes, and before any later one of the session.
+#ifndef BACKPROP_SERVER_SESSIONS_JOURNAL_H_
+#define BACKPROP_SERVER_SESSIONS_JOURNAL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/contract/input.h"
+#include "engine/contract/layout.h"
+#include "server/sessions/session_codec.h"
+#include "server/sessions/session_spec.h"
+#include "server/sessions/standing.h"
+#include "server/store/session_steps.h"
+#include "server/store/store.h"
+
+namespace backprop {
+
+// All methods within the session's turn, or before others know the session.
+class Journal {
+ public:
+  // Of a session that the store does not know yet. codec must outlive the
+  // object.
+  Journal(const SessionCodec& codec, const Layout& layout,
+          ElementType element_type);
+  // Of one that was loaded from what the store has: in its next epoch, which
+  // begins with the first change. Until then the session keeps its spec.
+  Journal(const SessionCodec& codec, const Layout& layout,
+          ElementType element_type, const StoredSession& stored);
+
+  uint64_t epoch() const { return epoch_; }
+
+  // Steps that the session has done, after the last ones. Where one is missing,
+  // or memory for it, the next commit takes the image.
+  void AddSteps(size_t steps, const StepsPart& part);
+
+  // A session at one moment.
+  struct Moment {
+    const SessionBirth& birth;
+    const Standing& standing;
+    std::shared_ptr<const SessionSpec> spec;
+    std::span<const float> weights;
+    std::span<const float> state;
+  };
+
+  // All that has changed since the last call. Where memory for it is missing,
+  // the next call says the same again.
+  SessionChange HandOver(const Moment& moment);
+
+  // The session is deleted: the last change of all.
+  SessionChange Erase(const std::string& id) const;
+
+ private:
+  bool StepsCover(uint64_t step) const;
+  size_t ImageBytes() const;
+  size_t PartWeights() const;  // of one image piece
+  size_t StoredStepsBytes() const;
+  void StopGathering();
+  // Whether rows are worth gathering until the next commit.
+  bool ShouldGather() const;
+
+  SessionChange NextChange(const Moment& moment);
+  void PutSpec(const Moment& moment, SessionChange& change);
+  void PutSteps(uint64_t step, SessionChange& change);
+  void PutImage(const Moment& moment, SessionChange& change);
+  // The next part of an image that is being replaced.
+  void PutImagePart(const Moment& moment, SessionChange& change);
+  // Weights from first on, with their state.
+  void PutWeights(const Moment& moment, size_t first, size_t count,
+                  SessionChange& change);
+  void Put(PieceName name, std::string bytes, SessionChange& change);
+  void RemoveWhere(const std::function<bool(const StoredPiece&)>& superseded,
+                   SessionChange& change);
+
+  // Constant after construction.
+  const SessionCodec& codec_;
+  const Layout layout_;
+  const uint64_t epoch_;
+
+  // What the store has once all that was handed over is committed.
+  struct Stored {
+    uint64_t epoch = 0;  // 0: it doesn't know the session
+    uint64_t step = 0;
+    std::vector<StoredPiece> pieces = {};
+    std::shared_ptr<const SessionSpec> spec = nullptr;  // any, after loading
+    bool has_image = false;
+    // While a large image is replaced: its parts below next_number lie in
+    // pieces from first_part on, the oldest of part_step.
+    size_t next_weight = 0;
+    uint64_t first_part = 0;
+    uint64_t part_step = 0;
+  };
+  Stored stored_;
+  uint64_t next_piece_ = 1;
+
+  StepsWriter rows_;         // of the steps after stored_.step
+  bool gathers_ = true;      // rows_ holds all of those steps
+  uint64_t steps_ = 0;       // how many these are
+  size_t bytes_a_step_ = 0;  // as the last rows were; 0: not known
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_SESSIONS_JOURNAL_H_

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How sessions write themselves down for the store: the form is somebody
+// else's (translation/stored_session.h), for sessions know no protobuf.
+#ifndef BACKPROP_SERVER_SESSIONS_SESSION_CODEC_H_
+#define BACKPROP_SERVER_SESSIONS_SESSION_CODEC_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "engine/contract/layout.h"
+#include "server/sessions/session_spec.h"
+#include "server/sessions/standing.h"
+#include "server/store/store.h"
+
+namespace backprop {
+
+// What a stored session's head says, and its spec.
+struct SessionRecord {
+  SessionBirth birth;
+  SessionSpec spec;
+  Layout layout;  // of that spec
+  Standing standing;
+};
+
+// Any thread.
+class SessionCodec {
+ public:
+  virtual ~SessionCodec() = default;
+
+  // spec: the session's of that moment.
+  virtual std::string EncodeHead(const SessionBirth& birth,
+                                 const Standing& standing,
+                                 const SessionSpec& spec) const = 0;
+  virtual std::string EncodeSpec(const SessionSpec& spec,
+                                 const Layout& layout) const = 0;
+  // From what these two gave. Everything is checked; fails with DATA_LOSS.
+  virtual absl::StatusOr<SessionRecord> Decode(const SessionHead& head,
+                                               std::string_view spec) const = 0;
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_SESSIONS_SESSION_CODEC_H_

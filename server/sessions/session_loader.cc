@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/sessions/session_loader.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/mutex.h"
+#include "server/store/restore.h"
+
+namespace backprop {
+namespace {
+
+constexpr size_t kPage = 1000;
+
+// The one piece that holds the spec.
+absl::StatusOr<std::string> ReadSpec(const StoredSession& stored,
+                                     Store& store) {
+  const auto piece =
+      std::ranges::find_if(stored.pieces, [](const StoredPiece& each) {
+        return each.name.kind == PieceKind::kSpec;
+      });
+  if (piece == stored.pieces.end()) {
+    return absl::DataLossError(
+        absl::StrCat("session ", stored.head.id, ": its spec is missing"));
+  }
+  return store.ReadPiece(stored.head.id, piece->name.number);
+}
+
+Durable NextEpoch(const SessionLoading& loading, const StoredSession& stored,
+                  const SessionRecord& record) {
+  Durable durable{
+      .journal = std::make_unique<Journal>(
+          loading.codec, record.layout, record.spec.input.element_type, stored),
+      .queue = &loading.committer,
+      .epochs = stored.epochs};
+  durable.epochs.push_back(
+      {.epoch = durable.journal->epoch(), .first_step = stored.head.step});
+  return durable;
+}
+
+absl::StatusOr<std::shared_ptr<Session>> LoadSession(
+    const SessionLoading& loading, const StoredHead& listed) {
+  if (!listed.damage.ok()) return listed.damage;
+  const std::string& id = listed.head.id;
+  const auto stored = loading.store.Load(id);
+  if (!stored.ok()) return stored.status();
+  const auto spec = ReadSpec(*stored, loading.store);
+  if (!spec.ok()) return spec.status();
+  const auto record = loading.codec.Decode(stored->head, *spec);
+  if (!record.ok()) return record.status();
+  return loading.sessions.BringBack(
+      *record, NextEpoch(loading, *stored, *record), [&](Session& session) {
+        absl::Status status = RestoreNumbers(
+            *stored, record->layout, record->spec.input,
+            [&](uint64_t piece) { return loading.store.ReadPiece(id, piece); },
+            session.weights(), session.state());
+        if (status.ok()) session.GoOnFrom(record->standing);
+        return status;
+      });
+}
+
+// Until the sessions are durable in their present epochs.
+absl::Status CommitEpochs(
+    Committer& committer,
+    const std::vector<std::shared_ptr<Session>>& sessions) {
+  Mutex mutex;
+  CondVar changed;
+  size_t open = sessions.size();
+  absl::Status first;
+  for (const auto& session : sessions) session->BeginCommitting();
+  for (const auto& session : sessions) {
+    committer.Await(session, [&](const absl::Status& status) {
+      MutexLock lock(mutex);
+      first.Update(status);
+      --open;
+      changed.NotifyAll();
+    });
+  }
+  MutexLock lock(mutex);
+  while (open > 0) changed.Wait(mutex);
+  return first;
+}
+
+}  // namespace
+
+absl::StatusOr<size_t> LoadSessions(const SessionLoading& loading) {
+  std::vector<std::shared_ptr<Session>> loaded;
+  std::string after;
+  while (true) {
+    const auto page = loading.store.List(after, kPage);
+    if (!page.ok()) return page.status();
+    for (const StoredHead& each : *page) {
+      auto session = LoadSession(loading, each);
+      if (session.ok()) {
+        loading.loaded(**session);
+        loaded.push_back(*std::move(session));
+      } else {
+        loading.damaged(each.head.id, session.status());
+      }
+    }
+    if (page->size() < kPage) break;
+    after = page->back().head.id;
+  }
+  absl::Status status = CommitEpochs(loading.committer, loaded);
+  if (!status.ok()) return status;
+  return loaded.size();
+}
+
+}  // namespace backprop

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/translation/stored_session.h"
+
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "backprop/store/v1/session.pb.h"
+#include "backprop/v1/training_service.pb.h"
+#include "server/translation/continuation.h"
+#include "server/translation/spec.h"
+#include "server/translation/timestamp.h"
+
+namespace backprop {
+namespace {
+
+// Of Head and of the pieces' contents.
+constexpr uint32_t kForm = 1;
+
+template <class... Parts>
+absl::Status Damaged(const SessionHead& head, const Parts&... parts) {
+  return absl::DataLossError(absl::StrCat("session ", head.id, ": ", parts...));
+}
+
+absl::Status TakeRule(const store::v1::Head& stored, const SessionHead& head,
+                      SessionSpec* spec) {
+  const int rule = stored.continuation().rule();
+  if (!Rules::Has(rule)) {
+    return Damaged(head, "its rule is ", rule,
+                   ", which this server doesn't know");
+  }
+  spec->rule = static_cast<Rule>(rule);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string ProtoCodec::EncodeHead(const SessionBirth& birth,
+                                   const Standing& standing,
+                                   const SessionSpec& spec) const {
+  store::v1::Head head;
+  head.set_form(kForm);
+  head.set_next_offset(standing.progress.next_offset);
+  ContinuationToProto(standing, spec, /*with_learning=*/true,
+                      head.mutable_continuation());
+  TimeToProto(birth.time, head.mutable_create_time());
+  head.set_forked_from(birth.forked_from);
+  head.set_request_id(birth.request.request_id);
+  head.set_request_fingerprint(birth.request.fingerprint);
+  return head.SerializeAsString();
+}
+
+std::string ProtoCodec::EncodeSpec(const SessionSpec& spec,
+                                   const Layout& layout) const {
+  return SpecToProto(spec, layout).SerializeAsString();
+}
+
+absl::StatusOr<SessionRecord> ProtoCodec::Decode(
+    const SessionHead& head, std::string_view spec_bytes) const {
+  store::v1::Head stored;
+  v1::SessionSpec proto;
+  if (!stored.ParseFromString(head.body) ||
+      !proto.ParseFromArray(spec_bytes.data(),
+                            static_cast<int>(spec_bytes.size()))) {
+    return Damaged(head, "its head or its spec is no message");
+  }
+  if (stored.form() != kForm) {
+    return Damaged(head, "it was written in form ", stored.form(),
+                   "; this server knows form ", kForm);
+  }
+  auto spec = SpecFromProto(proto, /*weights_given=*/!proto.has_initialiser());
+  if (!spec.ok()) return Damaged(head, spec.status().message());
+  if (absl::Status status = TakeRule(stored, head, &*spec); !status.ok()) {
+    return status;
+  }
+  auto layout = LayoutOf(*spec, std::numeric_limits<size_t>::max());
+  if (!layout.ok()) return Damaged(head, layout.status().message());
+  Standing standing;
+  standing.progress = {head.step, stored.next_offset()};
+  std::vector<FieldViolation> violations;
+  ContinuationFromProto(stored.continuation(), *spec, &standing, violations);
+  if (!violations.empty()) {
+    return Damaged(head, violations[0].field, " ", violations[0].description);
+  }
+  SessionBirth birth{
+      .id = head.id,
+      .time = TimeFromProto(stored.create_time()),
+      .forked_from = stored.forked_from(),
+      .request = {stored.request_id(), stored.request_fingerprint()}};
+  return SessionRecord{std::move(birth), *std::move(spec), *std::move(layout),
+                       std::move(standing)};
+}
+
+}  // namespace backprop

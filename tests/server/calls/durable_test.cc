@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sessions in a store: what a client finds after the server has been started
+// anew, against a session that went on in memory. Crashes are
+// tests/end_to_end's.
+#include <filesystem>
+#include <functional>
+
+#include "tests/server/kept_session.h"
+#include "tests/server/service_fixture.h"
+#include "tests/server/session_kinds.h"
+#include "tests/server/train_call.h"
+#include "tests/server/watch_call.h"
+
+namespace backprop::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+class DurableTest : public ServiceTest {
+ protected:
+  void SetUp() override { Restart(); }
+  void TearDown() override {
+    ServiceTest::TearDown();
+    StartServer(SmallLimits());  // lets go of the directory
+    std::filesystem::remove_all(directory_);
+  }
+
+  // A server on the directory, after the one before it has ended.
+  void Restart() {
+    StartServer(SmallLimits());
+    StartWith([this](ServerOptions& options) {
+      options.data_dir = directory_;
+      options.commit_interval_ms = 1;
+    });
+  }
+
+  std::vector<v1::TrainRequest> Messages(const v1::Session& session,
+                                         size_t count) {
+    std::vector<v1::TrainRequest> messages;
+    for (size_t i = 0; i < count; ++i) {
+      messages.push_back(
+          RandomSamples(session, 10 * session.spec().batch_size(), random_));
+      messages.back().set_want_digest(true);
+    }
+    return messages;
+  }
+
+  // What it answers, but for what tells of the store.
+  std::vector<std::string> Train(
+      const v1::Session& session,
+      const std::vector<v1::TrainRequest>& messages) {
+    TrainCall call(stub(), session);
+    std::vector<std::string> answers;
+    for (const v1::TrainRequest& message : messages) {
+      v1::TrainResponse answer = call.Exchange(message);
+      EXPECT_FALSE(answer.has_rejection()) << answer.rejection().message();
+      answer.clear_epoch();
+      answer.clear_durable_step();
+      answer.clear_durable_offset();
+      answers.push_back(answer.SerializeAsString());
+    }
+    EXPECT_TRUE(call.Finish().ok());
+    return answers;
+  }
+
+  bool BecomesDurable(const v1::Session& session) {
+    return Eventually([&] {
+      const v1::Session now = Get(session);
+      return now.durable_step() == now.step() &&
+             now.durable_offset() == now.next_offset();
+    });
+  }
+
+  static v1::SessionSpec InMemory(v1::SessionSpec spec) {
+    spec.clear_durability();
+    spec.mutable_durability()->set_mode(v1::DURABILITY_MODE_MEMORY);
+    return spec;
+  }
+
+  const std::string directory_ =
+      ::testing::TempDir() + "durable_test_" +
+      ::testing::UnitTest::GetInstance()->current_test_info()->name();
+  std::mt19937 random_{17};
+};
+
+TEST_F(DurableTest, ASessionGoesOnAfterARestartAsOneThatWasNeverStored) {
+  for (const Kind& kind : kKinds) {
+    SCOPED_TRACE(kind.name);
+    const v1::Session stored = Create(SpecOf(kind));
+    const auto first = Messages(stored, 105);
+    const auto second = Messages(stored, 10);
+    Train(stored, first);
+    const v1::Session before = Get(stored);
+    Restart();
+    v1::Session after = Get(stored);
+    EXPECT_EQ(after.epoch(), before.epoch() + 1);
+    EXPECT_EQ(after.durable_step(), after.step());
+    EXPECT_EQ(after.durable_offset(), after.next_offset());
+    after.set_epoch(before.epoch());
+    after.set_durable_step(before.durable_step());
+    after.set_durable_offset(before.durable_offset());
+    EXPECT_EQ(after.DebugString(), before.DebugString());
+    const auto answers = Train(stored, second);
+    const KeptSession end = KeptSession::Of(stub(), stored.session_id());
+
+    const v1::Session twin = Create(InMemory(SpecOf(kind)));
+    Train(twin, first);
+    EXPECT_EQ(Train(twin, second), answers);
+    EXPECT_EQ(KeptSession::Of(stub(), twin.session_id()).anchor.DebugString(),
+              end.anchor.DebugString());
+  }
+}
+
+// One restart after another, each with a few steps only: what the store has is
+// then an image and rows, and is read again as it was written.
+TEST_F(DurableTest, RestartsOneAfterAnotherLoseNothing) {
+  const v1::Session stored =
+      Create(With(Spec(50, {40, 3}), "optimiser {adam {}}"));
+  std::vector<v1::TrainRequest> all;
+  for (int life = 1; life <= 8; ++life) {
+    const auto some = Messages(stored, 1);
+    Train(stored, some);
+    all.insert(all.end(), some.begin(), some.end());
+    Restart();
+    EXPECT_EQ(Get(stored).epoch(), static_cast<uint64_t>(life + 1));
+  }
+  const v1::Session twin = Create(InMemory(stored.spec()));
+  Train(twin, all);
+  EXPECT_EQ(Digest(stored), Digest(twin));
+}
+
+TEST_F(DurableTest, StepsTypedByHandAndUpdatesSurvive) {
+  const v1::Session session = Create(Spec(3, {2}));
+  auto step = For<v1::TrainStepRequest>(
+      session, "samples {inputs: [1, 2, 3] targets: [1, 0]}");
+  uint64_t digest = 0;
+  for (int i = 0; i < 3; ++i) {
+    digest = Ask(&Stub::TrainStep, step).digest();
+  }
+  v1::SessionSpec faster;
+  faster.mutable_optimiser()->set_learning_rate(0.5F);
+  Ask(&Stub::UpdateSession,
+      UpdateOf(session, {"optimiser.learning_rate"}, faster));
+  Restart();
+  EXPECT_EQ(Get(session).step(), 3u);
+  EXPECT_EQ(Get(session).learning_rate(), 0.5F);
+  EXPECT_EQ(Digest(session), digest);
+}
+
+TEST_F(DurableTest, ADeletedSessionStaysDeleted) {
+  const v1::Session kept = Create(Spec(3, {2}));
+  const v1::Session deleted = Create(Spec(3, {2}));
+  EXPECT_TRUE(Delete(deleted).ok());
+  Restart();
+  EXPECT_EQ(Get(kept).session_id(), kept.session_id());
+  EXPECT_THAT(Delete(deleted),
+              Fails(grpc::StatusCode::NOT_FOUND, "SESSION_NOT_FOUND"));
+}
+
+TEST_F(DurableTest, ARequestIdMeansTheSameSessionAfterARestart) {
+  v1::CreateSessionRequest request;
+  *request.mutable_spec() = Spec(3, {2});
+  request.set_request_id("the same");
+  const v1::Session made = Create(request);
+  Restart();
+  EXPECT_EQ(Create(request).session_id(), made.session_id());
+  request.mutable_spec()->set_digest_every(7);
+  EXPECT_THAT(TryCreate(request),
+              Fails(grpc::StatusCode::ALREADY_EXISTS, "REQUEST_ID_REUSED"));
+}
+
+TEST_F(DurableTest, ASessionInMemoryOnlyEndsWithTheServer) {
+  const v1::Session session = Create(InMemory(Spec(3, {2})));
+  EXPECT_EQ(session.spec().durability().mode(), v1::DURABILITY_MODE_MEMORY);
+  Train(session, Messages(session, 1));
+  EXPECT_EQ(Get(session).durable_step(), 0u);
+  EXPECT_EQ(Get(session).epoch(), 1u);
+  Restart();
+  EXPECT_THAT(Delete(session),
+              Fails(grpc::StatusCode::NOT_FOUND, "SESSION_NOT_FOUND"));
+}
+
+TEST_F(DurableTest, DurabilityIsTheServersUnlessItIsAskedFor) {
+  EXPECT_EQ(Create(Spec(3, {2})).spec().durability().mode(),
+            v1::DURABILITY_MODE_DURABLE);
+  StartServer(SmallLimits());
+  EXPECT_EQ(Create(Spec(3, {2})).spec().durability().mode(),
+            v1::DURABILITY_MODE_MEMORY);
+  const grpc::Status refused = TryCreate(
+      With(Spec(3, {2}), "durability {mode: DURABILITY_MODE_DURABLE}"));
+  EXPECT_THAT(refused,
+              Fails(grpc::StatusCode::FAILED_PRECONDITION, "NO_STORE"));
+  EXPECT_THAT(refused.error_message(), HasSubstr("--data-dir"));
+}
+
+TEST_F(DurableTest, ALagThatIsNoneIsRefused) {
+  for (const char* lag :
+       {"max_lag {}", "max_lag {seconds: 3601}", "max_lag {seconds: -1}",
+        "max_lag {nanos: 999999}", "max_lag {seconds: 1 nanos: 1000000000}"}) {
+    SCOPED_TRACE(lag);
+    const grpc::Status refused =
+        TryCreate(With(Spec(3, {2}), std::string("durability {mode: "
+                                                 "DURABILITY_MODE_DURABLE ") +
+                                         lag + "}"));
+    EXPECT_THAT(refused,
+                Fails(grpc::StatusCode::INVALID_ARGUMENT, "INVALID_REQUEST"));
+    EXPECT_THAT(refused.error_message(), HasSubstr("spec.durability.max_lag"));
+  }
+  EXPECT_THAT(TryCreate(With(Spec(3, {2}), "durability {}")),
+              Fails(grpc::StatusCode::INVALID_ARGUMENT, "INVALID_REQUEST"));
+}
+
+// What has been answered becomes durable though nothing more is asked for.
+TEST_F(DurableTest, AnIdleSessionBecomesDurable) {
+  const v1::Session session = Create(Spec(8, {4}));
+  Train(session, Messages(session, 3));
+  EXPECT_TRUE(BecomesDurable(session));
+}
+
+TEST_F(DurableTest, ALongLagIsWaitedFor) {
+  const v1::Session session =
+      Create(With(Spec(8, {4}),
+                  "durability {mode: DURABILITY_MODE_DURABLE "
+                  "max_lag {seconds: 3600}}"));
+  Train(session, Messages(session, 3));
+  const v1::Session other = Create(Spec(8, {4}));
+  Train(other, Messages(other, 3));
+  EXPECT_TRUE(BecomesDurable(other));
+  EXPECT_EQ(Get(session).step(), 30u);
+  // Its creation, and what had been done by then.
+  EXPECT_LT(Get(session).durable_step(), 30u);
+  Restart();  // at its end the server commits all
+  EXPECT_EQ(Get(session).step(), 30u);
+}
+
+TEST_F(DurableTest, ASecondServerOnTheDirectoryIsRefusedAndToldOfTheFirst) {
+  ServerOptions options = SmallLimits();
+  options.data_dir = directory_;
+  Metrics metrics;
+  const auto second = Server::Start(options, &metrics);
+  ASSERT_FALSE(second.ok());
+  EXPECT_THAT(std::string(second.status().message()),
+              HasSubstr(std::to_string(getpid())));
+}
+
+TEST_F(DurableTest, AReplicaFromBeforeARestartGoesOnOnlyFromWhatIsStillThere) {
+  const v1::Session session = Create(Spec(8, {4}));
+  Train(session, Messages(session, 3));
+  Restart();
+  const uint64_t first = Get(session).step();
+  ASSERT_EQ(first, 30u);
+  Train(session, Messages(session, 3));
+  struct Case {
+    uint64_t epoch;
+    uint64_t step;
+    bool resync;
+  };
+  for (const Case& each : std::vector<Case>{{1, 30, false},
+                                            {1, 31, true},
+                                            {0, 31, true},
+                                            {2, 31, false},
+                                            {3, 31, true}}) {
+    SCOPED_TRACE(absl::StrCat("epoch ", each.epoch, " step ", each.step));
+    TrainCall call(stub());
+    auto opening = For<v1::TrainRequest>(session);
+    opening.mutable_replica()->set_epoch(each.epoch);
+    opening.mutable_replica()->set_step(each.step);
+    ASSERT_TRUE(call.Write(opening));
+    const auto answer = call.ReadPart();
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_EQ(answer->resync(), each.resync);
+    EXPECT_EQ(answer->epoch(), 2u);
+    EXPECT_TRUE(call.Finish().ok());
+
+    auto watch = For<v1::WatchDeltasRequest>(session);
+    watch.set_epoch(each.epoch);
+    watch.set_after_step(each.step);
+    grpc::ClientContext context;
+    const auto reader = stub().WatchDeltas(&context, watch);
+    v1::WatchDeltasResponse ignored;
+    EXPECT_FALSE(reader->Read(&ignored));  // nobody has watched: none is held
+    EXPECT_THAT(reader->Finish(),
+                Fails(grpc::StatusCode::OUT_OF_RANGE,
+                      each.resync ? "EPOCH_OVER" : "STEP_NOT_HELD"));
+  }
+}
+
+}  // namespace
+}  // namespace backprop::testing

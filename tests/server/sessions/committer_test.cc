@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sessions on the pool, committed to a store in memory that can be made to
+// fail: what is told as durable is compared with what that store holds.
+#include "server/sessions/committer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <map>
+#include <optional>
+#include <random>
+
+#include "server/sessions/session_loader.h"
+#include "server/sessions/worker.h"
+#include "server/store/restore.h"
+#include "server/translation/stored_session.h"
+#include "tests/server/sessions/memory_store.h"
+#include "tests/server/sessions/trained_session.h"
+
+namespace backprop {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::MemoryStore;
+
+class CommitterTest : public ::testing::Test {
+ protected:
+  std::shared_ptr<Session> NewSession(const std::string& id,
+                                      SessionSpec spec = testing::SmallSpec()) {
+    const Layout layout = testing::LayoutOf(spec);
+    spec.durability.mode = DurabilityMode::kDurable;
+    auto session = std::make_shared<Session>(
+        SessionBirth{.id = id}, spec, layout, testing::NoFeed(),
+        Budget::Reservation(),
+        Durable{.journal = std::make_unique<Journal>(codec_, layout,
+                                                     spec.input.element_type),
+                .queue = &committer()});
+    testing::FillWeights(*session);
+    session->BeginCommitting();
+    return session;
+  }
+
+  Committer& committer() { return *committer_; }
+
+  // In a turn of its lane.
+  void Train(const std::shared_ptr<Session>& session, size_t steps) {
+    InTurnOf(session, [&](Worker& worker) {
+      testing::TrainOnRandom(*session, worker, steps, random_);
+    });
+  }
+
+  void InTurnOf(const std::shared_ptr<Session>& session,
+                const std::function<void(Worker&)>& turn) {
+    std::promise<void> done;
+    pool_.Submit(session->lane(), [&](Worker& worker) {
+      turn(worker);
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+
+  absl::Status AwaitDurable(const std::shared_ptr<Session>& session) {
+    std::promise<absl::Status> told;
+    committer().Await(
+        session, [&](const absl::Status& status) { told.set_value(status); });
+    return told.get_future().get();
+  }
+
+  // What a crash at this moment leaves of the session, and its step.
+  std::vector<float> Restored(const Session& session, uint64_t* step) {
+    const StoredSession stored = store_.Load(session.id()).value();
+    *step = stored.head.step;
+    std::vector<float> weights(session.layout().weight_count());
+    std::vector<float> state(session.layout().state_count() * weights.size());
+    const absl::Status status = RestoreNumbers(
+        stored, session.layout(), InputFormat(),
+        [&](uint64_t number) { return store_.ReadPiece(session.id(), number); },
+        weights, state);
+    EXPECT_TRUE(status.ok()) << status;
+    weights.insert(weights.end(), state.begin(), state.end());
+    return weights;
+  }
+
+  void ExpectStored(const std::shared_ptr<Session>& session) {
+    uint64_t step = 0;
+    const std::vector<float> stored = Restored(*session, &step);
+    InTurnOf(session, [&](Worker&) {
+      EXPECT_EQ(step, session->in_turn().progress.step);
+      std::vector<float> present(session->weights().begin(),
+                                 session->weights().end());
+      present.insert(present.end(), session->state().begin(),
+                     session->state().end());
+      EXPECT_EQ(stored, present);
+    });
+    EXPECT_EQ(session->moment().durable.step, step);
+  }
+
+  std::mt19937 random_{5};
+  MemoryStore store_;
+  const ProtoCodec codec_;
+  ComputePool pool_{2, [](double) {}};
+  std::vector<Committer::Attempt>
+      attempts_;  // the committer's thread, then ours
+  std::optional<Committer> committer_{
+      std::in_place, store_, pool_, milliseconds(1),
+      [this](const Committer::Attempt& attempt) {
+        attempts_.push_back(attempt);
+      }};
+};
+
+TEST_F(CommitterTest, WhatIsAwaitedIsInTheStore) {
+  for (const SessionSpec& spec : {testing::SmallSpec(), testing::MomentumSpec(),
+                                  testing::AdamSpec(), testing::DenseSpec()}) {
+    const auto session = NewSession("s-" + std::to_string(store_.size()), spec);
+    for (size_t steps : {0, 1, 7, 200, 3, 1000, 2, 2, 2, 50}) {
+      Train(session, steps);
+      EXPECT_TRUE(AwaitDurable(session).ok());
+      ExpectStored(session);
+    }
+  }
+}
+
+// Nobody waits: it comes to be durable by itself.
+TEST_F(CommitterTest, AChangeIsCommittedWithinItsLag) {
+  const auto session = NewSession("s");
+  Train(session, 5);
+  while (session->moment().durable.step < 5) {
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  ExpectStored(session);
+}
+
+TEST_F(CommitterTest, StepsAreRowsUntilTheImageIsTheCheaper) {
+  const auto session = NewSession("s");
+  ASSERT_TRUE(AwaitDurable(session).ok());
+  Train(session, 1);
+  ASSERT_TRUE(AwaitDurable(session).ok());
+  EXPECT_EQ(store_.CountOf("s", PieceKind::kSteps), 1u);
+  EXPECT_EQ(store_.CountOf("s", PieceKind::kImage), 1u);
+  Train(session, 5000);
+  ASSERT_TRUE(AwaitDurable(session).ok());
+  EXPECT_EQ(store_.CountOf("s", PieceKind::kSteps), 0u);
+  EXPECT_EQ(store_.CountOf("s", PieceKind::kImage), 1u);
+  ExpectStored(session);
+}
+
+TEST_F(CommitterTest, RowsNeverPileUpBeyondAnImage) {
+  const auto session = NewSession("s");
+  for (int i = 0; i < 200; ++i) {
+    Train(session, 1);
+    ASSERT_TRUE(AwaitDurable(session).ok());
+    EXPECT_LE(store_.BytesOf("s", PieceKind::kSteps),
+              session->layout().weight_count() * sizeof(float));
+  }
+  ExpectStored(session);
+}
+
+TEST_F(CommitterTest, AFailureIsToldAndWhatWasDurableStandsStill) {
+  const auto session = NewSession("s");
+  Train(session, 3);
+  ASSERT_TRUE(AwaitDurable(session).ok());
+  store_.Fail(true);
+  Train(session, 4);
+  const absl::Status failed = AwaitDurable(session);
+  EXPECT_EQ(failed.code(), absl::StatusCode::kUnavailable) << failed;
+  EXPECT_EQ(session->moment().durable.step, 3u);
+  Train(session, 5);  // it goes on
+  EXPECT_EQ(session->progress().step, 12u);
+  EXPECT_EQ(session->moment().durable.step, 3u);
+  store_.Fail(false);
+  while (!AwaitDurable(session).ok()) {
+  }
+  ExpectStored(session);
+  EXPECT_EQ(session->moment().durable.step, 12u);
+}
+
+// An attempt that failed is made again as it was, before anything later.
+TEST_F(CommitterTest, AFailedCommitIsTriedAgainAsItWas) {
+  const auto session = NewSession("s");
+  ASSERT_TRUE(AwaitDurable(session).ok());
+  store_.Fail(true);
+  Train(session, 4);
+  EXPECT_FALSE(AwaitDurable(session).ok());
+  Train(session, 5);
+  while (store_.failures() < 2) std::this_thread::sleep_for(milliseconds(1));
+  const auto& failed = store_.failed();
+  ASSERT_GE(failed.size(), 2u);
+  for (const auto& again : failed) EXPECT_EQ(again, failed.front());
+  store_.Fail(false);
+}
+
+TEST_F(CommitterTest, ADeletedSessionLeavesTheStore) {
+  const auto session = NewSession("s");
+  Train(session, 3);
+  ASSERT_TRUE(AwaitDurable(session).ok());
+  ASSERT_TRUE(session->Close().ok());
+  session->BeginCommitting();
+  EXPECT_TRUE(AwaitDurable(session).ok());
+  EXPECT_EQ(store_.size(), 0u);
+  // A turn that was late changes nothing of that.
+  Train(session, 1);
+  committer_->Stop();
+  EXPECT_EQ(store_.size(), 0u);
+}
+
+TEST_F(CommitterTest, ASessionThatAnotherServerHasIsNotOverwritten) {
+  const auto session = NewSession("s");
+  Train(session, 3);
+  ASSERT_TRUE(AwaitDurable(session).ok());
+  store_.SetEpoch("s", 2);
+  Train(session, 3);
+  EXPECT_FALSE(AwaitDurable(session).ok());
+  EXPECT_EQ(session->moment().durable.step, 3u);
+  EXPECT_EQ(store_.Load("s")->head.step, 3u);
+  // Whoever asks later is told too.
+  EXPECT_FALSE(AwaitDurable(session).ok());
+  Train(session, 1);
+  EXPECT_FALSE(AwaitDurable(session).ok());
+}
+
+TEST_F(CommitterTest, TheEndCommitsWhatIsLeft) {
+  committer_.emplace(store_, pool_, std::chrono::hours(1), nullptr);
+  SessionSpec spec = testing::SmallSpec();
+  spec.durability.max_lag = std::chrono::hours(1);
+  std::vector<std::shared_ptr<Session>> sessions;
+  for (int i = 0; i < 20; ++i) {
+    sessions.push_back(NewSession("s-" + std::to_string(i), spec));
+    Train(sessions.back(), 10);
+  }
+  committer_->Stop();
+  for (const auto& session : sessions) ExpectStored(session);
+}
+
+// Threads that train, await and look, all at once.
+TEST_F(CommitterTest, WhatIsToldIsNeverAheadOfTheStore) {
+  std::vector<std::shared_ptr<Session>> sessions;
+  for (int i = 0; i < 8; ++i) {
+    sessions.push_back(NewSession("s-" + std::to_string(i)));
+  }
+  std::vector<std::thread> threads;
+  for (const auto& session : sessions) {
+    threads.emplace_back([this, session] {
+      std::mt19937 random(7);
+      for (int i = 0; i < 100; ++i) {
+        InTurnOf(session, [&](Worker& worker) {
+          testing::TrainOnRandom(*session, worker, 1 + random() % 20, random);
+        });
+        const uint64_t told = session->moment().durable.step;
+        EXPECT_LE(told, session->progress().step);
+        if (told > 0) {
+          EXPECT_GE(store_.Load(session->id())->head.step, told);
+        }
+        if (i % 10 == 0) {
+          EXPECT_TRUE(AwaitDurable(session).ok());
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  committer_->Stop();
+  for (const auto& session : sessions) ExpectStored(session);
+}
+
+TEST_F(CommitterTest, LoadedSessionsBeginTheirNextEpochBeforeTheyAreUsed) {
+  SessionTable sessions({.sessions = 10, .total_weights = 1'000'000},
+                        testing::NoFeed);
+  const auto session = NewSession("s-0123456789abcdef", testing::AdamSpec());
+  Train(session, 33);
+  ASSERT_TRUE(AwaitDurable(session).ok());
+  const auto loaded = LoadSessions(
+      {.store = store_,
+       .codec = codec_,
+       .committer = committer(),
+       .sessions = sessions,
+       .loaded = [](const Session&) {},
+       .damaged = [](const auto& id,
+                     const auto& why) { ADD_FAILURE() << id << why; }});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(*loaded, 1u);
+  const auto back = sessions.Find(session->id()).value();
+  EXPECT_EQ(back->epoch(), 2u);
+  EXPECT_EQ(store_.Load(session->id())->head.epoch, 2u);
+  EXPECT_EQ(store_.Load(session->id())->epochs.back().first_step, 33u);
+  EXPECT_TRUE(std::ranges::equal(back->weights(), session->weights()));
+  EXPECT_TRUE(std::ranges::equal(back->state(), session->state()));
+  Train(back, 5);
+  ASSERT_TRUE(AwaitDurable(back).ok());
+  ExpectStored(back);
+}
+
+TEST_F(CommitterTest, ADamagedSessionIsToldOfAndLeftAlone) {
+  SessionTable sessions({.sessions = 10, .total_weights = 1'000'000},
+                        testing::NoFeed);
+  for (const char* id : {"s-0000000000000001", "s-0000000000000002"}) {
+    ASSERT_TRUE(AwaitDurable(NewSession(id)).ok());
+  }
+  store_.Spoil("s-0000000000000001");
+  std::vector<std::string> damaged;
+  const auto loaded =
+      LoadSessions({.store = store_,
+                    .codec = codec_,
+                    .committer = committer(),
+                    .sessions = sessions,
+                    .loaded = [](const Session&) {},
+                    .damaged =
+                        [&](const std::string& id, const absl::Status& why) {
+                          damaged.push_back(id);
+                          EXPECT_EQ(why.code(), absl::StatusCode::kDataLoss);
+                        }});
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_EQ(*loaded, 1u);
+  EXPECT_THAT(damaged, ::testing::ElementsAre("s-0000000000000001"));
+  EXPECT_EQ(store_.Load("s-0000000000000001")->head.epoch, 1u);
+}
+
+}  // namespace
+}  // namespace backprop

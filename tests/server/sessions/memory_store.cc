@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/server/sessions/memory_store.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace backprop::testing {
+namespace {
+
+std::string TextOf(std::span<const SessionChange> changes) {
+  std::string text;
+  for (const SessionChange& change : changes) {
+    absl::StrAppend(&text, change.head.id, " ", change.head.step, " ",
+                    change.erase);
+    for (const Piece& piece : change.put) {
+      absl::StrAppend(&text, " ", piece.name.number, ":", piece.bytes);
+    }
+    for (uint64_t number : change.remove) absl::StrAppend(&text, " -", number);
+  }
+  return text;
+}
+
+}  // namespace
+
+bool MemoryStore::Take(const SessionChange& change) {
+  const auto found = entries_.find(change.head.id);
+  const uint64_t epoch = found == entries_.end() ? 0 : found->second.head.epoch;
+  if (epoch != change.expected_epoch) return false;
+  if (change.erase) {
+    entries_.erase(change.head.id);
+    return true;
+  }
+  Entry& entry = entries_[change.head.id];
+  if (change.head.epoch != change.expected_epoch) {
+    entry.epochs.push_back({change.head.epoch, change.head.step});
+  }
+  entry.head = change.head;
+  for (uint64_t number : change.remove) {
+    if (entry.pieces.erase(number) == 0) return false;
+  }
+  for (const Piece& piece : change.put) {
+    if (!entry.pieces.emplace(piece.name.number, piece).second) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<std::vector<bool>> MemoryStore::Commit(
+    std::span<const SessionChange> changes) {
+  MutexLock lock(mutex_);
+  if (fails_) {
+    failed_.push_back(TextOf(changes));
+    return absl::UnavailableError("the disk is full");
+  }
+  std::vector<bool> taken;
+  for (const SessionChange& change : changes) taken.push_back(Take(change));
+  return taken;
+}
+
+absl::StatusOr<StoredSession> MemoryStore::Load(const std::string& id) {
+  MutexLock lock(mutex_);
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return absl::NotFoundError(id);
+  StoredSession stored{found->second.head, found->second.epochs, {}};
+  for (const auto& [number, piece] : found->second.pieces) {
+    stored.pieces.push_back({piece.name, piece.bytes.size()});
+  }
+  return stored;
+}
+
+absl::StatusOr<std::vector<StoredHead>> MemoryStore::List(
+    const std::string& after, size_t count) {
+  MutexLock lock(mutex_);
+  std::vector<StoredHead> heads;
+  for (auto it = entries_.upper_bound(after);
+       it != entries_.end() && heads.size() < count; ++it) {
+    heads.push_back({it->second.head, 0, absl::OkStatus()});
+  }
+  return heads;
+}
+
+absl::StatusOr<std::string> MemoryStore::ReadPiece(const std::string& id,
+                                                   uint64_t number) {
+  MutexLock lock(mutex_);
+  return entries_.at(id).pieces.at(number).bytes;
+}
+
+void MemoryStore::Fail(bool on) {
+  MutexLock lock(mutex_);
+  fails_ = on;
+}
+
+size_t MemoryStore::failures() const {
+  MutexLock lock(mutex_);
+  return failed_.size();
+}
+
+std::vector<std::string> MemoryStore::failed() const {
+  MutexLock lock(mutex_);
+  return failed_;
+}
+
+size_t MemoryStore::size() const {
+  MutexLock lock(mutex_);
+  return entries_.size();
+}
+
+size_t MemoryStore::CountOf(const std::string& id, PieceKind kind) const {
+  MutexLock lock(mutex_);
+  size_t count = 0;
+  for (const auto& [number, piece] : entries_.at(id).pieces) {
+    if (piece.name.kind == kind) ++count;
+  }
+  return count;
+}
+
+size_t MemoryStore::BytesOf(const std::string& id, PieceKind kind) const {
+  MutexLock lock(mutex_);
+  size_t bytes = 0;
+  for (const auto& [number, piece] : entries_.at(id).pieces) {
+    if (piece.name.kind == kind) bytes += piece.bytes.size();
+  }
+  return bytes;
+}
+
+void MemoryStore::SetEpoch(const std::string& id, uint64_t epoch) {
+  MutexLock lock(mutex_);
+  entries_.at(id).head.epoch = epoch;
+}
+
+void MemoryStore::Spoil(const std::string& id) {
+  MutexLock lock(mutex_);
+  for (auto& [number, piece] : entries_.at(id).pieces) {
+    if (piece.name.kind == PieceKind::kImage) piece.bytes.pop_back();
+  }
+}
+
+}  // namespace backprop::testing
