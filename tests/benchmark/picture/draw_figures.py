@@ -21,24 +21,25 @@ from xml.sax.saxutils import escape
 WIDTH = 800
 LEFT, RIGHT = 196, 706  # of the scale
 TOP = 62
+MARGIN = 0.15  # of the scale beyond the figures, in powers of ten
 LINE = 21
 GAP = 14  # above the lines of another way of training
 
 FORMS = {
     "sgd1": "SGD, one sample a step",
-    "momentum1": "momentum, one sample",
+    "momentum1": "Momentum, one sample",
     "adam1": "Adam, one sample",
     "batch32": "SGD, batches of 32",
     "batch256": "SGD, batches of 256",
 }
-# Each contestant's mark, drawn around 0, 0. The later ones lie on top, and are
-# small enough there that the one below is seen.
+# Each contestant's mark, drawn around 0, 0. The later ones lie on top, and leave
+# so much of the one below, and of the page around themselves, that both are seen.
 MARKS = {
     "roofline": ("roofline", '<path d="M0-8V8"/>'),
+    "engine": ("backpropd", '<circle r="8"/>'),
     "fann": ("FANN", '<path d="M0-5 5 4H-5Z"/>'),
-    "pytorch": ("PyTorch", '<path d="M-4-4H4V4H-4Z"/>'),
-    "engine": ("backpropd", '<circle r="6.5"/>'),
-    "jax": ("JAX", '<path d="M0-4.5 4.5 0 0 4.5-4.5 0Z"/>'),
+    "pytorch": ("PyTorch", '<path d="M-5-5H5V5H-5Z"/>'),
+    "jax": ("JAX", '<path d="M0-5 5 0 0 5-5 0Z"/>'),
 }
 LEGEND = ["engine", "jax", "pytorch", "fann", "roofline"]
 STYLE = """
@@ -48,6 +49,8 @@ text { font: 12px system-ui, sans-serif; fill: #24292f }
 .page { fill: #fff; stroke: #d0d7de }
 .grid { stroke: #e4e8ec }
 .span { stroke: #afb8c1 }
+.mark { stroke: #fff }
+.behind { fill: #cf222e }
 .engine { fill: #0969da }
 .jax { fill: #cf222e }
 .pytorch { fill: #bc6a00 }
@@ -59,6 +62,8 @@ text { font: 12px system-ui, sans-serif; fill: #24292f }
   .page { fill: #0d1117; stroke: #30363d }
   .grid { stroke: #21262d }
   .span { stroke: #484f58 }
+  .mark { stroke: #0d1117 }
+  .behind { fill: #ff7b72 }
   .engine { fill: #4493f8 }
   .jax { fill: #ff7b72 }
   .pytorch { fill: #e3a04f }
@@ -94,20 +99,21 @@ def read_lines(rows: list[Figure]) -> list[Line]:
 
 
 class Scale:
-    """Places of samples a second, whole powers of ten at both ends."""
+    """Places of samples a second, with two powers of ten at least."""
 
     def __init__(self, rates: list[float]) -> None:
-        self.low = math.floor(math.log10(min(rates)))
-        self.high = max(self.low + 1, math.ceil(math.log10(max(rates))))
+        low, high = math.log10(min(rates)), math.log10(max(rates))
+        self._low = min(low - MARGIN, math.floor(high))
+        self._high = max(high + MARGIN, math.ceil(self._low) + 1)
 
     def place(self, rate: float) -> float:
         """The x of a rate."""
-        part = (math.log10(rate) - self.low) / (self.high - self.low)
+        part = (math.log10(rate) - self._low) / (self._high - self._low)
         return LEFT + part * (RIGHT - LEFT)
 
     def powers(self) -> list[int]:
         """The exponents that have a line of the grid."""
-        return list(range(self.low, self.high + 1))
+        return list(range(math.ceil(self._low), math.floor(self._high) + 1))
 
 
 def power_name(exponent: int) -> str:
@@ -127,7 +133,7 @@ def mark(who: str, x: float, y: float, rate: float) -> str:
     """A contestant's figure."""
     name, shape = MARKS[who]
     return (
-        f'<g class="{who}" transform="translate({x:.2f} {y:g})" data-rate="{rate:.6g}">'
+        f'<g class="mark {who}" transform="translate({x:.2f} {y:g})" data-rate="{rate:.6g}">'
         f"<title>{escape(name)}: {rate:,.0f} samples/s</title>{shape}</g>"
     )
 
@@ -137,9 +143,9 @@ def draw_legend(whom: list[str]) -> list[str]:
     parts, x = [], float(LEFT)
     for who in whom:
         name, shape = MARKS[who]
-        parts.append(f'<g class="{who} key" transform="translate({x:g} 24)">{shape}</g>')
-        parts.append(text(x + 10, 28, name))
-        x += 34 + 7 * len(name)
+        parts.append(f'<g class="mark {who} key" transform="translate({x:g} 24)">{shape}</g>')
+        parts.append(text(x + 13, 28, name))
+        x += 38 + 7 * len(name)
     return parts
 
 
@@ -153,19 +159,24 @@ def draw_line(line: Line, y: float, scale: Scale) -> list[str]:
     parts += [mark(who, places[who], y, line.rates[who]) for who in MARKS if who in places]
     if "jax" in line.rates:
         ratio = line.rates["engine"] / line.rates["jax"]
-        parts.append(text(WIDTH - 20, y + 4, f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}", "strong ratio", "end"))
+        style = "strong ratio" if ratio >= 1 else "strong ratio behind"
+        parts.append(text(WIDTH - 20, y + 4, f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}", style, "end"))
     return parts
 
 
 def caption(rows: list[Figure]) -> list[str]:
-    """On which machine, when, with which kernels: two lines."""
+    """On which machine, when, with which kernels, and what the roofline is: a line each."""
     machine = next((row for row in rows if row["name"] == "machine"), None)
     if machine is None:
         sys.exit('these figures have no row "machine": measure with tests/benchmark/run.sh')
-    kernels = next((row["kernels"] for row in rows if "kernels" in row), "OpenBLAS, kernels not told")
+    kernels = {row["kernels"] for row in rows if "kernels" in row}
+    if len(kernels) > 1:
+        sys.exit(f"these figures are of several runs, with {' and '.join(sorted(kernels))}: draw one run's")
+    told = f"{kernels.pop()} kernels" if kernels else "OpenBLAS, whose kernels the figures do not tell"
     return [
-        f"Samples a second on one core of {machine['processor']}, {machine['date']}; right is faster.",
-        f"backpropd and the roofline with {kernels}.",
+        f"Samples a second on one core; right is faster. {machine['processor']}, {machine['date']}.",
+        f"backpropd and the roofline with {told}.",
+        "The roofline is the rate of large matrix products, with nothing done but a step's operations.",
     ]
 
 
@@ -193,10 +204,11 @@ def draw(rows: list[Figure]) -> str:
     grid.append(text(WIDTH - 20, TOP - 6, "× JAX", "small", "end"))
     told = caption(rows)
     foot = [text(16, y + 20 + 16 * at, line, "small") for at, line in enumerate(told)]
-    height = y + 50
+    height = y + 18 + 16 * len(told)
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:g}"'
+            f' viewBox="0 0 {WIDTH} {height:g}" role="img">',
             f"<title>{escape(told[0])}</title>",
             f"<style>{STYLE}</style>",
             f'<rect class="page" x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1:g}" rx="6"/>',

@@ -84,9 +84,11 @@ class Picture:
         # (contestant, x, y)
         self.marks = []
         for group in root.iter(f"{SVG}g"):
-            if "key" not in group.get("class").split():
+            classes = set(group.get("class").split())
+            if "key" not in classes:
                 x, y = group.get("transform").removeprefix("translate(").removesuffix(")").split()
-                self.marks.append((group.get("class"), float(x), float(y)))
+                (who,) = classes - {"mark"}
+                self.marks.append((who, float(x), float(y)))
 
     def rate_at(self, x: float) -> float:
         """What the axis says of a place: of its first and its last number."""
@@ -138,6 +140,19 @@ class DrawFiguresTest(unittest.TestCase):
         self.assertEqual(sorted(shown.values()), [0.94, 3.13, 3.82, 3.95])
         self.assertEqual(shown["SGD, batches of 32", "784-128-10"], 0.94)
 
+    def test_where_the_engine_is_behind_the_ratio_says_so(self) -> None:
+        behind = [text for _, _, classes, text in self.picture.texts if "behind" in classes]
+        self.assertEqual(behind, ["0.94"])
+
+    def test_the_scale_has_two_numbers_at_least_and_no_figure_beyond_it(self) -> None:
+        for rate in (1.0, 9.99, 1000.0, 3.1e6):
+            done, text = run([MACHINE, {**rows()[3], "value": rate, "peer": "jax", "peer_value": rate * 1.01}])
+            self.assertEqual(done.returncode, 0, done.stderr)
+            picture = Picture(text)
+            for _, x, _ in picture.marks:
+                self.assertTrue(196 <= x <= 706, x)
+            self.assertAlmostEqual(picture.rate_at(picture.marks[0][1]) / rate, 1, places=2)
+
     def test_caption_tells_machine_date_and_kernels(self) -> None:
         told = " ".join(text for _, _, _, text in self.picture.texts)
         for value in ("Babbage <1837> & Sons", "2026-02-03", "Brass"):
@@ -156,6 +171,11 @@ class DrawFiguresTest(unittest.TestCase):
         done, text = run(rows()[1:])
         self.assertEqual((done.returncode, text), (1, ""))
         self.assertIn('no row "machine"', done.stderr)
+
+    def test_figures_of_several_kernels_are_refused(self) -> None:
+        done, text = run([*rows(), {"name": "crowd/idle", "value": 3, "unit": "MB", "kernels": "Steel"}])
+        self.assertEqual((done.returncode, text), (1, ""))
+        self.assertIn("several runs, with Brass and Steel", done.stderr)
 
     def test_figures_without_the_engine_are_refused(self) -> None:
         done, text = run(rows()[:3])
