@@ -94,7 +94,9 @@ void AddCreate(Command& parent, const GlobalFlags& global, Action& action) {
       ->check(WholeNumber(1, std::numeric_limits<uint32_t>::max()))
       ->type_name("COUNT")
       ->required();
-  AddSpecFlags(*command, &flags->spec);
+  AddSpecFlags(
+      *command, &flags->spec,
+      {.has_data = false, .seed = "Seed of initial weights and dropout"});
   command->add_flag("--bytes", flags->bytes,
                     "Inputs travel as unsigned bytes, not as floats");
   command

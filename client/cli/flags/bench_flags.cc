@@ -32,7 +32,7 @@ void AddBenchFlags(Command& command, BenchFlags* flags) {
                    "Inputs travel as unsigned bytes, not as floats");
   flags->spec.name = "backprop bench";
   AddSpecFlags(command, &flags->spec,
-               {.standardise_all = "",
+               {.has_data = false,
                 .seed = "Seed of initial weights, dropout and the samples"});
 }
 

@@ -95,6 +95,11 @@ Option* Option::default_str(const std::string& text) {
   return this;
 }
 
+Option* Option::option_text(const std::string& text) {
+  option_->option_text(text);
+  return this;
+}
+
 Option* Option::expected(int least, int most) {
   option_->expected(least, most);
   return this;

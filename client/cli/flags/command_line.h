@@ -60,6 +60,8 @@ class Option {
   Option* capture_default_str();
   // The value where the option stands without one.
   Option* default_str(const std::string& text);
+  // All that --help has between the option's name and what it does.
+  Option* option_text(const std::string& text);
   // From so many values to so many.
   Option* expected(int least, int most);
   // What separates the values of a list.

@@ -105,6 +105,20 @@ Check AllOrCount() {
   };
 }
 
+void AddStandardise(Command& app, SpecFlags* flags, bool has_data) {
+  app.add_option("--standardise", flags->standardise,
+                 absl::StrCat("Bring each input to mean 0 and deviation 1, as "
+                              "learnt from so many samples before training",
+                              has_data ? "; without a number: from all "
+                                         "training data, once"
+                                       : ""))
+      ->check(AllOrCount())
+      ->expected(0, 1)
+      ->default_str("all")
+      ->option_text(has_data ? "COUNT=all" : "COUNT")
+      ->group(kNetworkGroup);
+}
+
 void AddNetworkFlags(Command& app, SpecFlags* flags, const SpecHelp& help) {
   app.add_option("--layers", flags->layers, LayerHelp())
       ->type_name("LAYERS")
@@ -112,15 +126,7 @@ void AddNetworkFlags(Command& app, SpecFlags* flags, const SpecHelp& help) {
       ->allow_extra_args(false)
       ->group(kNetworkGroup);
   AddInitialiserFlags(app, kNetworkGroup, &flags->initialiser);
-  app.add_option("--standardise", flags->standardise,
-                 "Bring each input to mean 0 and deviation 1, as learnt from "
-                 "so many samples before training" +
-                     help.standardise_all)
-      ->check(AllOrCount())
-      ->expected(0, 1)
-      ->default_str("all")
-      ->type_name("COUNT")
-      ->group(kNetworkGroup);
+  AddStandardise(app, flags, help.has_data);
   app.add_option("--min-deviation", flags->min_deviation,
                  "--standardise: the least deviation that an input is taken to "
                  "have [1/64 of its range]")
@@ -187,8 +193,9 @@ absl::StatusOr<v1::SessionSpec> MakeSpec(const SpecFlags& flags,
   spec.set_dropout_seed(flags.seed);
   spec.set_display_name(flags.name);
   absl::Status status = SetLayers(flags, data, &spec);
-  if (status.ok())
+  if (status.ok()) {
     status = SetInitialiser(flags.initialiser, flags.seed, &spec);
+  }
   if (status.ok()) status = SetStandardise(flags, data, &spec);
   if (status.ok()) status = ChooseLoss(flags.loss, &spec);
   google::protobuf::FieldMask all_new;

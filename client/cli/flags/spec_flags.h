@@ -48,9 +48,9 @@ struct DataShape {
 
 // What --help says of flags whose use is the command's.
 struct SpecHelp {
-  // What --standardise without a number does.
-  std::string standardise_all =
-      "; without a number: from all training data, once";
+  // Whether there is training data, which --standardise without a number would
+  // learn from.
+  bool has_data = true;
   std::string seed = "Seed of initial weights, dropout and shuffling";
 };
 

@@ -34,6 +34,12 @@ class UsageTest(CommandTest):
             self.assertNotRegex(said, r"(?m)^  (SESSION|--session) ID REQUIRED")
         self.assertRegex(self.succeeds("--version"), r"^backprop \d+\.\d+\.\d+\n$")
 
+    def test_help_says_what_a_flag_is_without_its_number_where_that_can_be(self) -> None:
+        self.assertIn("--standardise COUNT=all ", self.succeeds("train", "--help"))
+        for command in (["bench"], ["session", "create"]):
+            said = " ".join(self.succeeds(*command, "--help").split())
+            self.assertRegex(said, "--standardise COUNT Bring each input [^-;]* before training --min-deviation")
+
     def test_no_command_lists_those_there_are(self) -> None:
         self.assertIn("train, predict, evaluate, session, watch, weights", self.refused())
         self.assertIn("create, update, fork, download, restore, list, describe, delete", self.refused("session"))
