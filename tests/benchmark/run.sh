@@ -14,7 +14,7 @@ deploy/install_packages.sh build benchmark
 if ! cmp --silent tests/benchmark/peers.txt "${peers}/peers.txt"; then
   /usr/bin/python3 -m venv --clear "${peers}"
   "${peers}/bin/pip" install --quiet --disable-pip-version-check \
-    --requirement tests/benchmark/peers.txt
+    --only-binary :all: --require-hashes --requirement tests/benchmark/peers.txt
   cp tests/benchmark/peers.txt "${peers}/peers.txt"
 fi
 cmake --preset benchmark
