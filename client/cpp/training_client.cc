@@ -87,12 +87,14 @@ absl::StatusOr<v1::Session> TrainingClient::RestoreSession(
 }
 
 absl::StatusOr<v1::Session> TrainingClient::GetSession(
-    const std::string& session_id) {
+    const std::string& session_id, Cancellation* cancellation) {
+  const auto context = WithDeadline();
+  const Cancellation::Scope scope(cancellation, context.get());
   v1::GetSessionRequest request;
   request.set_session_id(session_id);
   v1::GetSessionResponse response;
   absl::Status status =
-      FromGrpc(stub_->GetSession(WithDeadline().get(), request, &response));
+      FromGrpc(stub_->GetSession(context.get(), request, &response));
   if (!status.ok()) return status;
   return std::move(*response.mutable_session());
 }
@@ -189,7 +191,7 @@ absl::StatusOr<Anchor> TrainingClient::DownloadWeights(
 absl::StatusOr<std::unique_ptr<TrainStream>> TrainingClient::OpenTrain(
     const std::string& session_id, const v1::TrainOptions& options,
     Cancellation* cancellation) {
-  absl::StatusOr<v1::Session> session = GetSession(session_id);
+  absl::StatusOr<v1::Session> session = GetSession(session_id, cancellation);
   if (!session.ok()) return session.status();
   auto context = NewContext();
   std::unique_ptr<TrainStream::Call> call;

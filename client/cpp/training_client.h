@@ -51,7 +51,8 @@ class TrainingClient {
   // anchor: from DownloadWeights, with state. For another spec, or counts from
   // 0, CreateSession with AnchorMessage's fields changed.
   absl::StatusOr<v1::Session> RestoreSession(const Anchor& anchor);
-  absl::StatusOr<v1::Session> GetSession(const std::string& session_id);
+  absl::StatusOr<v1::Session> GetSession(const std::string& session_id,
+                                         Cancellation* cancellation = nullptr);
   // One page.
   absl::StatusOr<v1::ListSessionsResponse> ListSessions(
       const v1::ListSessionsRequest& request);

@@ -3,7 +3,6 @@
 // backprop bench: how fast a server trains, as a client of the library sees it.
 #include <algorithm>
 #include <chrono>
-#include <future>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -19,6 +18,7 @@
 #include "client/cli/flags/command.h"
 #include "client/cli/run/bench_run.h"
 #include "client/cli/run/bench_way.h"
+#include "client/cli/run/cancellable.h"
 #include "client/cli/run/interrupt.h"
 #include "client/cli/text/number_text.h"
 #include "client/cpp/training_client.h"
@@ -48,19 +48,12 @@ absl::StatusOr<std::unique_ptr<BenchRun>> Open(const Bench& bench,
                                                const v1::Session& session,
                                                const BenchWay& way,
                                                Clock::duration share) {
-  Cancellation cancellation;
-  auto opening = std::async(std::launch::async, [&] {
+  return Cancellable(Unwanted, [&](Cancellation* cancellation) {
     return BenchRun::Open(
         bench.client, session, way,
         RandomSamples(bench.spec, way.samples_per_message, bench.seed), share,
-        &cancellation);
+        cancellation);
   });
-  while (opening.wait_for(kNoticeAfter) != std::future_status::ready) {
-    if (Unwanted()) cancellation.Cancel();
-  }
-  auto run = opening.get();
-  if (!run.ok() && Unwanted()) return absl::CancelledError("interrupted");
-  return run;
 }
 
 absl::StatusOr<BenchRow> Run(const Bench& bench, const v1::Session& session,

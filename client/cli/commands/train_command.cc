@@ -19,6 +19,7 @@
 #include "client/cli/flags/command.h"
 #include "client/cli/flags/output_flag.h"
 #include "client/cli/flags/train_flags.h"
+#include "client/cli/run/cancellable.h"
 #include "client/cli/run/evaluation.h"
 #include "client/cli/run/interrupt.h"
 #include "client/cli/run/training_run.h"
@@ -143,7 +144,10 @@ absl::Status TrainOn(TrainingClient& client, const GlobalFlags& global,
   SampleFeed feed(
       data.training, session.spec().batch_size(), flags.samples_per_message,
       flags.no_shuffle ? std::nullopt : std::optional(flags.spec.seed));
-  auto run = TrainingRun::Open(client, session, feed, !flags.no_replica);
+  auto run = Cancellable(Interrupted, [&](Cancellation* cancellation) {
+    return TrainingRun::Open(client, session, feed, !flags.no_replica,
+                             cancellation);
+  });
   if (!run.ok()) return run.status();
   Outcome outcome;
   absl::Status status =

@@ -20,9 +20,9 @@ double SecondsSince(Progress::Clock::time_point begin) {
 
 absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Open(
     TrainingClient& client, const v1::Session& session, SampleFeed& feed,
-    bool with_replica) {
+    bool with_replica, Cancellation* cancellation) {
   absl::StatusOr<ReplicatedStream> stream =
-      ReplicatedStream::Open(client, session, with_replica);
+      ReplicatedStream::Open(client, session, with_replica, cancellation);
   if (!stream.ok()) return stream.status();
   return std::unique_ptr<TrainingRun>(
       new TrainingRun(*std::move(stream), feed));

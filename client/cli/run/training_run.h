@@ -38,10 +38,11 @@ struct EpochResult {
 class TrainingRun {
  public:
   // Opens the stream and, if with_replica, downloads the anchor; without, the
-  // server sends no deltas. The references must outlive the run.
+  // server sends no deltas. The references must outlive the run. cancellation:
+  // of the opening; may be null.
   static absl::StatusOr<std::unique_ptr<TrainingRun>> Open(
       TrainingClient& client, const v1::Session& session, SampleFeed& feed,
-      bool with_replica);
+      bool with_replica, Cancellation* cancellation = nullptr);
 
   // Sends what the session still has to learn its input standardisation from,
   // if anything; trains on none of it.

@@ -59,13 +59,24 @@ class FallsSilent : public v1::TrainingService::Service {
   const uint64_t messages_;
 };
 
-// Opens no stream, or gives no weights, until the call is cancelled.
+// The calls of an opening, in their order.
+enum class Opening { kSession, kStream, kWeights };
+
+// Does not answer one of them until it is cancelled.
 class DoesNotOpen : public FallsSilent {
  public:
-  explicit DoesNotOpen(bool stream) : FallsSilent(0), stream_(stream) {}
+  explicit DoesNotOpen(Opening silent) : FallsSilent(0), silent_(silent) {}
 
+  grpc::Status GetSession(grpc::ServerContext* context,
+                          const v1::GetSessionRequest* request,
+                          v1::GetSessionResponse* response) override {
+    return silent_ == Opening::kSession
+               ? Wait(context)
+               : FallsSilent::GetSession(context, request, response);
+  }
   grpc::Status Train(grpc::ServerContext* context, Stream* stream) override {
-    return stream_ ? FallsSilent::Train(context, stream) : Wait(context);
+    return silent_ == Opening::kStream ? Wait(context)
+                                       : FallsSilent::Train(context, stream);
   }
   grpc::Status GetWeights(
       grpc::ServerContext* context, const v1::GetWeightsRequest* /*request*/,
@@ -82,7 +93,7 @@ class DoesNotOpen : public FallsSilent {
     return grpc::Status::CANCELLED;
   }
 
-  const bool stream_;
+  const Opening silent_;
 };
 
 // A run whose warm-up ends with the first answer, and which ends with the
@@ -135,8 +146,9 @@ TEST_F(BenchStopTest, StopEndsWhatHasNotBeenMeasured) {
 }
 
 TEST(BenchOpenTest, AnOpeningThatIsNotAnsweredCanBeCancelled) {
-  for (const bool stream : {false, true}) {
-    DoesNotOpen service(stream);
+  for (const Opening silent :
+       {Opening::kSession, Opening::kStream, Opening::kWeights}) {
+    DoesNotOpen service(silent);
     grpc::ServerBuilder builder;
     builder.RegisterService(&service);
     const auto server = builder.BuildAndStart();
