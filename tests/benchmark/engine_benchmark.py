@@ -13,18 +13,17 @@ so that ends the program. --check does only that.
 """
 
 import argparse
-import datetime
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
-from typing import Any
 
 import driver
+import figures
 import numpy as np
+from figures import Row
 
 NETWORKS = [
     "8-16-1",
@@ -49,8 +48,6 @@ SAME_MATHEMATICS = ["jax", "pytorch"]
 # that the weight which moved most has come. It was 7e-6; a momentum of 0.8999
 # instead of 0.9 made it 8e-4.
 TOLERANCE = 1e-4
-
-Row = dict[str, Any]
 
 
 class Driver:
@@ -183,24 +180,9 @@ def print_row(row: Row) -> None:
     )
 
 
-def machine() -> Row:
-    """What was measured on, and when: a row without a peer, whose value is the number of cores."""
-    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    numbers = ", ".join(f"{name} {facts[name]}" for name in ("cpu family", "model") if name in facts)
-    return {
-        "name": "machine",
-        "value": os.cpu_count(),
-        "unit": "cores",
-        "processor": f"{facts.get('model name', platform.machine())} ({numbers or 'unknown'})",
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-    }
-
-
-def measure(drivers: dict[str, Driver], only: str, rounds: int) -> list[Row]:
+def measure(drivers: dict[str, Driver], kernels: str, only: str, rounds: int) -> list[Row]:
     """Measures and prints all rows whose name contains `only`."""
     rows = []
-    kernels = drivers["engine"].kernels()
     print(f"{kernels:34} {'value':>12} {'unit':10} {'peer':14} {'peer value':>12} {'ratio':>9}")
     for batch, optimiser, networks, peers in ROWS:
         for network in networks:
@@ -233,7 +215,7 @@ def parse_options() -> argparse.Namespace:
         type=pathlib.Path,
         nargs="*",
         default=[],
-        help="JSON lists of rows to put in front of ours",
+        help="JSON lists of rows, of the same machine and day, to put in front of ours",
     )
     parser.add_argument("--json", type=pathlib.Path, help="where to write the rows")
     return parser.parse_args()
@@ -248,12 +230,15 @@ def main() -> None:
         "jax": [str(options.peers / "bin/python"), str(here / "jax_driver.py")],
     }
     drivers = {name: Driver(argv, options.core) for name, argv in commands.items()}
-    here_and_now = machine()
+    here_and_now = figures.machine()
     print(f"{here_and_now['processor']}, {here_and_now['value']} cores, {here_and_now['date']}")
+    kernels = drivers["engine"].kernels()
+    rows = [here_and_now]
+    for other in options.others:
+        rows += figures.rows_of(other, json.loads(other.read_text()), here_and_now, kernels)
     check(drivers)
-    rows = [here_and_now] + [row for other in options.others for row in json.loads(other.read_text())]
     if not options.check:
-        rows += measure(drivers, options.only, options.rounds)
+        rows += measure(drivers, kernels, options.only, options.rounds)
     for running in drivers.values():
         running.close()
     if options.json:

@@ -20,7 +20,8 @@ struct Figure {
 double Median(std::vector<double> values);
 
 // Prints a table, headed by the kernels that were measured; writes the rows as
-// a JSON list unless path is empty.
+// a JSON list, behind one that says on which machine and day, unless path is
+// empty.
 void Report(const std::string& kernels, const std::vector<Figure>& figures,
             const std::string& path);
 
