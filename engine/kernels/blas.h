@@ -43,8 +43,12 @@ std::string_view CoreName();
 
 // Some of OpenBLAS' kernels (those for AVX-512) take small products as they
 // lie, where others repack both matrices first. Small is: m·n·k up to
-// kSmallProduct and, with B transposed, m·n up to kSmallTransposed (OpenBLAS
-// 0.3.21).
+// kSmallProduct and, with B transposed, m·n up to kSmallTransposed. Measured on
+// 0.3.21. In the pinned 0.3.34 (sgemm_small_matrix_permit_SKYLAKEX) m·n may be
+// up to 1200, from k = 32 on; 1024 is 8 samples × 128 rows, whole vectors, and
+// stays. Its kernels for AVX2 (HASWELL, which AMD's Zen take too) permit none:
+// there, on Zen 2, products in such pieces made the engine's rows 9 to 25 %
+// slower than whole ones.
 bool TakesSmallAsTheyLie();
 inline constexpr size_t kSmallProduct = 1'000'000;
 inline constexpr size_t kSmallTransposed = 1024;
