@@ -44,10 +44,6 @@ LARGE = "1024-4096-4096-1000"
 # The engine trains the second one block by block, the first one directly.
 CHECKED_NETWORKS = ["8-16-12-4", "classifier:64-128-10"]
 SAME_MATHEMATICS = ["jax", "pytorch"]
-# How far apart rounding may bring two that start together, as a part of the way
-# that the weight which moved most has come. It was 7e-6; a momentum of 0.8999
-# instead of 0.9 made it 8e-4.
-TOLERANCE = 1e-4
 
 
 class Driver:
@@ -109,26 +105,21 @@ def row_name(network: str, batch: int, optimiser: str) -> str:
     return f"engine/{form_name(batch, optimiser)}/{network}"
 
 
-def distance(ours: np.ndarray, theirs: np.ndarray, start: np.ndarray) -> float:
-    """The largest difference, as a part of the longest way that ours have come."""
-    return float(np.abs(ours - theirs).max() / np.abs(ours - start).max())
-
-
 def check(drivers: dict[str, Driver]) -> None:
     """Ends the program if a peer computes something else than the engine."""
     largest = 0.0
     for network in CHECKED_NETWORKS:
         for batch, optimiser, _, _ in ROWS:
             question = driver.parse(f"{network} {batch} {optimiser} weights")
-            start = np.concatenate([part.ravel() for layer in driver.initial_weights(question) for part in layer])
+            start = driver.flat(driver.initial_weights(question))
             ours = drivers["engine"].weights(network, batch, optimiser)
             for peer in SAME_MATHEMATICS:
-                apart = distance(ours, drivers[peer].weights(network, batch, optimiser), start)
-                if not apart <= TOLERANCE:
+                apart = driver.distance(ours, drivers[peer].weights(network, batch, optimiser), start)
+                if not apart <= driver.TOLERANCE:
                     sys.exit(
                         f"{peer} does not compute what the engine does: after one pass of"
                         f" {form_name(batch, optimiser)} over {network} their weights are {apart:.2g}"
-                        f" of the way apart, and rounding makes at most {TOLERANCE:g}"
+                        f" of the way apart, and rounding makes at most {driver.TOLERANCE:g}"
                     )
                 largest = max(largest, apart)
     print(

@@ -182,17 +182,18 @@ def measure(question: driver.Question) -> float | None:
 
 
 def train_once(question: driver.Question) -> list[tuple[np.ndarray, np.ndarray]] | None:
-    """The weights after one pass over the samples; both ways to lay them must agree."""
+    """The weights after one pass over the samples, one way; any other, which may be the fastest, must agree."""
     if question.optimiser not in RULES:
         return None
+    start = driver.flat(driver.initial_weights(question))
     found = []
-    for transposed in (False, True):
-        trainee = Trainee(question, Way(transposed, unroll=1), driver.SAMPLES, passes=1)
+    for way in WAYS:
+        trainee = Trainee(question, way, driver.SAMPLES, passes=1)
         trainee.train()
         found.append(trainee.layers())
-    for one, other in zip(*found, strict=True):
-        if not all(np.allclose(a, b, atol=1e-4) for a, b in zip(one, other, strict=True)):
-            sys.exit(f"jax_driver.py: W and its transpose train differently ({question})")
+        apart = driver.distance(driver.flat(found[0]), driver.flat(found[-1]), start)
+        if not apart <= driver.TOLERANCE:
+            sys.exit(f"jax_driver.py: {way} trains {apart:.2g} of the way apart from {WAYS[0]} ({question})")
     return found[0]
 
 

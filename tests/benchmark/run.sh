@@ -26,7 +26,8 @@ cmake --build --preset benchmark --parallel "${BACKPROP_JOBS:-$(nproc)}"
   --echo-server "${programs}/echo_server" \
   --pytorch-service tests/benchmark/pytorch_service.py \
   --fann-driver "${programs}/fann_driver" \
-  --jax-driver "${peers}/bin/python tests/benchmark/jax_driver.py" \
+  --jax-python "${peers}/bin/python" \
+  --jax-driver tests/benchmark/jax_driver.py \
   --json build/benchmark/wire.json
 "${programs}/crowd_benchmark" \
   --backpropd build/benchmark/server/backpropd \

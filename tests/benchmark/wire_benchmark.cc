@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_replace.h"
 #include "client/cpp/replica.h"
 #include "client/cpp/training_client.h"
 #include "engine/random/initialiser.h"
@@ -42,6 +43,7 @@ struct Programs {
   std::string echo;
   std::string python;
   std::string fann;
+  std::string jax_python;
   std::string jax;
 };
 
@@ -123,12 +125,19 @@ class EngineAlone {
   Trainer trainer_;
 };
 
-// Samples a second of a driver (driver.h) that is asked one question. It has
-// one core, as in engine_benchmark.py: on two, JAX takes twice the processor
-// time.
-double InProcess(const std::string& driver, const std::string& question) {
+// For a shell: that word, whatever is in it.
+std::string Quoted(const std::string& word) {
+  return "'" + absl::StrReplaceAll(word, {{"'", "'\\''"}}) + "'";
+}
+
+// Samples a second of a driver (driver.h) that is asked one question;
+// interpreter: what runs it, may be empty. It has one core, as in
+// engine_benchmark.py: on two, JAX takes twice the processor time.
+double InProcess(const std::string& interpreter, const std::string& driver,
+                 const std::string& question) {
   const std::string command =
-      "echo '" + question + "' | taskset --cpu-list 0 " + driver;
+      "echo " + Quoted(question) + " | taskset --cpu-list 0 " +
+      (interpreter.empty() ? "" : Quoted(interpreter) + " ") + Quoted(driver);
   FILE* const pipe = popen(command.c_str(), "r");
   Require(pipe != nullptr, "cannot run " + driver);
   double rate = 0;
@@ -238,10 +247,11 @@ void MeasureStream(const Programs& programs, size_t n,
     raw_pipe.push_back(Pipelined(raw, message, n, kSamples));
     python_pipe.push_back(Pipelined(peer, peer_message, n, 32 * n));
     in_process.push_back(engine.SamplesPerSecond());
-    fann.push_back(InProcess(programs.fann, "784-128-10 1 sgd 1"));
+    fann.push_back(InProcess("", programs.fann, "784-128-10 1 sgd 1"));
     replicated.push_back(Replicated(client, CreateSession(*stub, spec), n));
     if (n == 1) continue;
-    jax.push_back(InProcess(programs.jax, "classifier:784-128-10 1 sgd 1"));
+    jax.push_back(InProcess(programs.jax_python, programs.jax,
+                            "classifier:784-128-10 1 sgd 1"));
     replica.push_back(ReplicaAlone(client, *stub));
   }
   const std::string name = "stream/784-128-10/" + std::to_string(n);
@@ -286,7 +296,8 @@ void MeasureBatches(const Programs& programs, std::vector<Figure>* figures) {
   std::vector<double> pipe, jax;
   for (int round = 0; round < kRounds; ++round) {
     pipe.push_back(Pipelined(train, message, kBatch, kBatchSamples));
-    jax.push_back(InProcess(programs.jax, "classifier:784-128-10 256 sgd 1"));
+    jax.push_back(InProcess(programs.jax_python, programs.jax,
+                            "classifier:784-128-10 256 sgd 1"));
   }
   figures->push_back({"stream/784-128-10/batch256/no deltas", Median(pipe),
                       "samples/s", kJaxName, Median(jax)});
@@ -360,7 +371,10 @@ int main(int argc, char** argv) {
       ->required();
   app.add_option("--fann-driver", programs.fann, "Path of fann_driver")
       ->required();
-  app.add_option("--jax-driver", programs.jax, "Command of jax_driver.py")
+  app.add_option("--jax-python", programs.jax_python,
+                 "Path of a Python that has JAX")
+      ->required();
+  app.add_option("--jax-driver", programs.jax, "Path of jax_driver.py")
       ->required();
   app.add_option("--json", json, "Write the figures to this file");
   CLI11_PARSE(app, argc, argv);
