@@ -30,7 +30,7 @@ constexpr size_t kMostStepNumbers = std::numeric_limits<size_t>::max() / 64;
 // Weights are read once for a block of steps, whose rows stay in the
 // second-level cache.
 constexpr size_t kBlockSteps = 64;
-constexpr size_t kBlockNumbers = 128 * 1024;
+constexpr size_t kBlockNumbers = size_t{128} * 1024;
 
 struct StepsHead {
   uint64_t base_step = 0;

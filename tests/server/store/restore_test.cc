@@ -4,6 +4,7 @@
 // pieces were cut and whatever of them is gone.
 #include "server/store/restore.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/engine/named_optimiser.h"
 #include "tests/server/store/stored_run.h"
 
@@ -197,6 +199,75 @@ TEST(RestoreTest, AStateThatStepsDontBringComesFromAnImageOfTheHeadAlone) {
   const absl::StatusOr<Numbers> restored = Restored(run, shelf, run.end());
   ASSERT_TRUE(restored.ok()) << restored.status();
   ExpectSameBits(run.after.at(run.end()), *restored);
+}
+
+TEST(RestoreTest, WhatIsMissingIsToldInWords) {
+  const TrainedRun run = RandomRun(1);
+  ASSERT_GE(run.calls.size(), 3);
+  PieceShelf shelf;
+  shelf.PutImage(run, WholeAt(run, run.begin()));
+  StepsWriter writer = run.WriterAfter(run.begin());
+  for (size_t i = 0; i < 3; ++i) {
+    writer.Append(run.PartOf(run.calls[i], false));
+    if (i != 1) shelf.PutSteps(writer);
+    writer.StartAfter(run.calls[i].step);
+  }
+  const uint64_t end = run.calls[2].step;
+  EXPECT_THAT(std::string(Restored(run, shelf, end).status().message()),
+              ::testing::HasSubstr(
+                  absl::StrCat("stored steps lead to step ", end, " from step ",
+                               run.calls[2].base, " on only")));
+}
+
+// The store's hash finds such; here it is enough that nothing outside is
+// touched, and that the end is reached.
+TEST(RestoreTest, PiecesOfOtherBytesAreRefusedOrStayWithin) {
+  size_t refused = 0;
+  for (uint32_t seed = 0; seed < 3 * kRuns; ++seed) {
+    SCOPED_TRACE(seed);
+    const TrainedRun run = RandomRun(seed % 8);
+    Random random(seed);
+    std::map<uint64_t, ImageRange> ranges;
+    PieceShelf shelf = RandomShelf(random, run, &ranges);
+    for (size_t i = 0; i < 4; ++i) {
+      auto piece = shelf.pieces().begin();
+      std::advance(piece, random.Below(shelf.pieces().size()));
+      std::string& bytes = piece->second.bytes;
+      // Most of what is checked stands at the begin.
+      const size_t at =
+          random.Below(random.Below(2) == 0 ? 60 : bytes.size()) % bytes.size();
+      bytes[at] = static_cast<char>(bytes[at] ^ 1 << random.Below(8));
+      if (random.Below(3) == 0) bytes.resize(1 + random.Below(bytes.size()));
+    }
+    const absl::Status status = StatusAtEnd(run, shelf);
+    refused += !status.ok();
+    EXPECT_TRUE(status.ok() || absl::IsDataLoss(status)) << status;
+  }
+  EXPECT_GT(refused, kRuns);
+}
+
+TEST(RestoreTest, NamesOfOtherStepsAreRefusedOrDontMatter) {
+  const TrainedRun run = RandomRun(1);
+  for (uint32_t seed = 0; seed < 4 * kRuns; ++seed) {
+    SCOPED_TRACE(seed);
+    Random random(seed);
+    std::map<uint64_t, ImageRange> ranges;
+    PieceShelf shelf = RandomShelf(random, run, &ranges);
+    for (auto& [number, piece] : shelf.pieces()) {
+      if (random.Below(4) != 0) continue;
+      uint64_t* const numbers[] = {&piece.name.step, &piece.name.base_step,
+                                   &piece.name.first_number};
+      uint64_t& changed = *numbers[random.Below(3)];
+      changed =
+          random.Below(4) == 0 ? ~uint64_t{0} : changed + 2 - random.Below(5);
+    }
+    const absl::StatusOr<Numbers> restored = Restored(run, shelf, run.end());
+    if (restored.ok()) {
+      ExpectSameBits(run.after.at(run.end()), *restored);
+    } else {
+      EXPECT_EQ(restored.status().code(), absl::StatusCode::kDataLoss);
+    }
+  }
 }
 
 TEST(RestoreTest, TheReadersErrorIsTold) {
