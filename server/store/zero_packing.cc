@@ -36,6 +36,25 @@ constexpr size_t BitmapWords(size_t count) {
   return (count + kWordBits - 1) / kWordBits;
 }
 
+// Entry m: the places of the ones of m, in order, a byte each.
+struct OnesPlaces {
+  uint64_t of[256];
+};
+constexpr OnesPlaces MakeOnesPlaces() {
+  OnesPlaces places{};
+  for (uint64_t m = 0; m < 256; ++m) {
+    int ones = 0;
+    for (uint64_t place = 0; place < 8; ++place) {
+      if ((m >> place & 1) != 0) places.of[m] |= place << 8 * ones++;
+    }
+  }
+  return places;
+}
+constexpr OnesPlaces kOnesPlaces = MakeOnesPlaces();
+
+// Bytes that may be stored behind what is gathered.
+constexpr size_t kGatherBytes = 8;
+
 // Where a block lies in what is packed.
 struct PackedBlock {
   const char* bitmap = nullptr;  // null: the elements are as they are
@@ -105,6 +124,42 @@ HWY_INLINE void ForMarked(const uint64_t* bits, size_t words, Each each) {
   }
 }
 
+// Copies the marked elements to `to`, and may overwrite kGatherBytes behind
+// them.
+template <class T>
+HWY_INLINE void Gather(const char* elements, size_t count, const uint64_t* bits,
+                       char* to) {
+  ForMarked(bits, BitmapWords(count), [&](size_t i) HWY_ATTR {
+    std::memcpy(to, elements + i * sizeof(T), sizeof(T));
+    to += sizeof(T);
+  });
+}
+
+#if HWY_TARGET != HWY_SCALAR
+// Bytes are gathered by eight: with half of them zero, one by one takes three
+// times as long.
+template <>
+HWY_INLINE void Gather<uint8_t>(const char* elements, size_t count,
+                                const uint64_t* bits, char* to) {
+  const hn::CappedTag<uint8_t, 8> eight;
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const auto mask =
+        static_cast<uint8_t>(bits[i / kWordBits] >> i % kWordBits);
+    const auto loaded =
+        hn::LoadU(eight, reinterpret_cast<const uint8_t*>(elements + i));
+    const auto places = hn::LoadU(
+        eight, reinterpret_cast<const uint8_t*>(&kOnesPlaces.of[mask]));
+    hn::StoreU(hn::TableLookupBytes(loaded, places), eight,
+               reinterpret_cast<uint8_t*>(to));
+    to += std::popcount(mask);
+  }
+  for (; i < count; ++i) {
+    if (elements[i] != 0) *to++ = elements[i];
+  }
+}
+#endif
+
 template <class T>
 void PackBlock(const char* elements, size_t count, std::string* packed) {
   uint64_t bits[kMostWords];
@@ -117,12 +172,9 @@ void PackBlock(const char* elements, size_t count, std::string* packed) {
   packed->push_back(kPacked);
   packed->append(reinterpret_cast<const char*>(bits), BitmapBytes(count));
   const size_t begin = packed->size();
+  packed->resize(begin + marked * sizeof(T) + kGatherBytes);
+  Gather<T>(elements, count, bits, packed->data() + begin);
   packed->resize(begin + marked * sizeof(T));
-  char* to = packed->data() + begin;
-  ForMarked(bits, BitmapWords(count), [&](size_t i) HWY_ATTR {
-    std::memcpy(to, elements + i * sizeof(T), sizeof(T));
-    to += sizeof(T);
-  });
 }
 
 // How many of its elements are there; more than `count` where the bitmap has
