@@ -55,18 +55,22 @@ std::string Advice(int code) {
   }
 }
 
-// Of the call on this connection that has just answered code.
-absl::Status StatusOf(sqlite3* database, int code) {
-  const char* const path = sqlite3_db_filename(database, "main");
+// Of the call on this connection, to the database at path, that has just
+// answered code.
+absl::Status StatusOf(sqlite3* database, const char* path, int code) {
   const int system_error = sqlite3_system_errno(database);
-  std::string text = absl::StrCat(path == nullptr ? "SQLite" : path, ": ",
-                                  sqlite3_errmsg(database), " (SQLite's error ",
-                                  sqlite3_extended_errcode(database));
+  std::string text =
+      absl::StrCat(path, ": ", sqlite3_errmsg(database), " (SQLite's error ",
+                   sqlite3_extended_errcode(database));
   if ((code & 0xFF) != SQLITE_CONSTRAINT && system_error != 0) {
     absl::StrAppend(&text, ", ", strerror(system_error));
   }
   absl::StrAppend(&text, ")", Advice(code));
   return absl::Status(StatusCodeOf(code), text);
+}
+
+absl::Status StatusOf(sqlite3* database, int code) {
+  return StatusOf(database, sqlite3_db_filename(database, "main"), code);
 }
 
 // As a bound text or blob: empty ones too are not NULL.
@@ -165,7 +169,7 @@ absl::StatusOr<SqliteDatabase> SqliteDatabase::Open(const std::string& path,
         absl::StrCat(path, ": no memory to open it"));
   }
   SqliteDatabase database(opened);
-  if (code != SQLITE_OK) return StatusOf(opened, code);
+  if (code != SQLITE_OK) return StatusOf(opened, path.c_str(), code);
   return database;
 }
 
