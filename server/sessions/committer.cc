@@ -2,11 +2,12 @@
 #include "server/sessions/committer.h"
 
 #include <algorithm>
-#include <iterator>
 #include <new>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "server/sessions/out_of_memory.h"
 #include "server/sessions/rejection.h"
 
 namespace backprop {
@@ -67,7 +68,9 @@ void Committer::Note(const std::shared_ptr<Session>& session) {
   const milliseconds lag = session->spec()->durability.max_lag;
   const auto due = Clock::now() + std::max(lag - interval_, milliseconds(0));
   MutexLock lock(mutex_);
-  noted_.try_emplace(session->id(), Noted{session, due});
+  const auto [noted, is_new] =
+      noted_.try_emplace(session->id(), Noted{session, due});
+  if (!is_new) noted->second.again = noted->second.asked;
   changed_.NotifyAll();
 }
 
@@ -117,22 +120,26 @@ Committer::Clock::time_point Committer::NextDue(Clock::time_point next) const {
   if (urgent_) return Clock::time_point::min();
   if (!ready_.empty()) return next;
   auto first = Clock::time_point::max();
-  for (const auto& [id, noted] : noted_) first = std::min(first, noted.due);
+  for (const auto& [id, noted] : noted_) {
+    if (!noted.asked) first = std::min(first, noted.due);
+  }
   return std::max(first, next);
 }
 
-std::vector<std::shared_ptr<Session>> Committer::TakeDue(
+std::vector<std::shared_ptr<Session>> Committer::AskDue(
     Clock::time_point until) {
   for (const Waiter& waiter : waiters_) {
     const auto noted = noted_.find(waiter.session->id());
     if (noted != noted_.end()) noted->second.due = Clock::time_point::min();
   }
   std::vector<std::shared_ptr<Session>> due;
-  std::erase_if(noted_, [&](const auto& each) {
-    if (each.second.due > until) return false;
-    due.push_back(each.second.session);
-    return true;
-  });
+  due.reserve(noted_.size());
+  for (auto& [id, noted] : noted_) {
+    if (noted.asked || noted.due > until) continue;
+    noted.asked = true;
+    due.push_back(noted.session);
+  }
+  asked_ += due.size();
   return due;
 }
 
@@ -140,59 +147,87 @@ void Committer::Gather(Clock::time_point until, Clock::duration patience) {
   std::vector<std::shared_ptr<Session>> due;
   {
     MutexLock lock(mutex_);
-    due = TakeDue(until);
+    due = AskDue(until);
     urgent_ = false;
-    asked_ += due.size();
   }
-  for (const auto& session : due) {
-    pool_.Submit(session->lane(),
-                 [this, session](Worker&) { TakeHandover(session); });
-  }
+  for (const auto& session : due) Ask(session);
   const auto deadline = Clock::now() + patience;
   MutexLock lock(mutex_);
   while (asked_ > 0 && changed_.WaitUntil(mutex_, deadline)) {
   }
-  std::ranges::move(ready_, std::back_inserter(changes_));
-  ready_.clear();
+  changes_.swap(ready_);  // changes_ is empty: nothing is gathered before
+}
+
+void Committer::Ask(const std::shared_ptr<Session>& session) {
+  try {
+    pool_.Submit(session->lane(),
+                 [this, session](Worker&) { TakeHandover(session); });
+  } catch (const std::bad_alloc&) {
+    AskLater(*session);
+  }
 }
 
 void Committer::TakeHandover(const std::shared_ptr<Session>& session) {
-  std::optional<Handover> handover;
-  bool again = false;
   try {
-    handover = session->HandOver();
+    {
+      // For all that are asked: what was handed over must not be lost.
+      MutexLock lock(mutex_);
+      ready_.reserve(ready_.size() + asked_);
+    }
+    std::optional<Handover> handover = session->HandOver();
+    MutexLock lock(mutex_);
+    if (handover.has_value()) ready_.push_back(*std::move(handover));
+    const auto noted = noted_.find(session->id());
+    if (std::exchange(noted->second.again, false)) {
+      noted->second.asked = false;
+    } else {
+      noted_.erase(noted);
+    }
+    --asked_;
+    changed_.NotifyAll();
   } catch (const std::bad_alloc&) {
-    again = true;
+    AskLater(*session);
   }
-  if (again) Note(session);
+}
+
+void Committer::AskLater(const Session& session) {
   MutexLock lock(mutex_);
-  if (handover.has_value()) ready_.push_back(*std::move(handover));
+  Noted& noted = noted_.at(session.id());
+  noted.asked = false;
+  noted.due = Clock::now() + kRetryPause;
   --asked_;
   changed_.NotifyAll();
 }
 
 bool Committer::CommitChanges() {
   if (changes_.empty()) return true;
-  std::vector<SessionChange> changes;
   Attempt attempt{.sessions = changes_.size()};
-  for (Handover& each : changes_) {
-    attempt.bytes += BytesOf(each.change);
-    changes.push_back(std::move(each.change));
-  }
+  for (const Handover& each : changes_) attempt.bytes += BytesOf(each.change);
   const auto start = Clock::now();
-  const auto taken = store_.Commit(changes);
+  std::vector<bool> taken;
+  attempt.status = CatchOutOfMemory([&] { return Commit(&taken); });
   attempt.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  attempt.status = taken.status();
   if (report_) report_(attempt);
-  if (taken.ok()) {
-    Conclude(*taken);
-    return true;
+  if (attempt.status.ok()) {
+    Conclude(taken);
+  } else {
+    FailWaiters(StoreFailed(attempt.status));
   }
-  for (size_t i = 0; i < changes.size(); ++i) {
-    changes_[i].change = std::move(changes[i]);
-  }
-  FailWaiters(StoreFailed(taken.status()));
-  return false;
+  return attempt.status.ok();
+}
+
+absl::Status Committer::Commit(std::vector<bool>* taken) {
+  std::vector<SessionChange> changes(changes_.size());
+  const auto swap_all = [&] {
+    for (size_t i = 0; i < changes.size(); ++i) {
+      std::swap(changes[i], changes_[i].change);
+    }
+  };
+  swap_all();
+  const auto put_back = absl::MakeCleanup(swap_all);
+  auto done = store_.Commit(changes);
+  if (done.ok()) *taken = *std::move(done);
+  return done.status();
 }
 
 // taken: of each of changes_.
@@ -205,6 +240,7 @@ void Committer::Conclude(const std::vector<bool>& taken) {
   std::vector<Waiter> answered;
   {
     MutexLock lock(mutex_);
+    answered.reserve(waiters_.size());
     std::erase_if(waiters_, [&](Waiter& waiter) {
       const Session& session = *waiter.session;
       if (!session.lost() && !session.IsDurable(waiter.version)) return false;

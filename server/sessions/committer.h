@@ -76,6 +76,8 @@ class Committer : public CommitQueue {
   struct Noted {
     std::shared_ptr<Session> session;
     Clock::time_point due;
+    bool asked = false;  // a turn is to hand over, ...
+    bool again = false;  // ... and maybe without what was noted since
   };
 
   void Run();
@@ -84,15 +86,21 @@ class Committer : public CommitQueue {
   bool AwaitDue(Clock::time_point next);
   Clock::time_point NextDue(Clock::time_point next) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Takes those out of noted_ that are due until then, or waited for.
-  std::vector<std::shared_ptr<Session>> TakeDue(Clock::time_point until)
+  // Those of noted_ that are due until then, or waited for; marks them as
+  // asked.
+  std::vector<std::shared_ptr<Session>> AskDue(Clock::time_point until)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Has them hand over, and moves what comes within `patience` to changes_.
   void Gather(Clock::time_point until, Clock::duration patience);
+  void Ask(const std::shared_ptr<Session>& session);
   // In the session's turn.
   void TakeHandover(const std::shared_ptr<Session>& session);
+  // The session could not hand over, for want of memory: it is asked again.
+  void AskLater(const Session& session);
   // changes_. Whether it worked, so that none are left.
   bool CommitChanges();
+  // The store's answer for each of changes_ in *taken.
+  absl::Status Commit(std::vector<bool>* taken);
   void Conclude(const std::vector<bool>& taken);
   void FailWaiters(const absl::Status& status);
 

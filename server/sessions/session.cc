@@ -194,8 +194,8 @@ void Session::Publish() {
     turn_.durable = durable_progress_;
   }
   if (noted_) return;
-  noted_ = true;
   durable_.queue->Note(shared_from_this());
+  noted_ = true;
 }
 
 void Session::BeginCommitting() {

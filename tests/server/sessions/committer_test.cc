@@ -205,6 +205,19 @@ TEST_F(CommitterTest, ADeletedSessionLeavesTheStore) {
   EXPECT_EQ(store_.size(), 0u);
 }
 
+// Whatever a commit under way has seen of it.
+TEST_F(CommitterTest, ASessionThatIsDeletedWhileItIsCommittedLeavesTheStore) {
+  for (int i = 0; i < 300; ++i) {
+    const auto session = NewSession("s");
+    Train(session, 2);
+    if (i % 3 != 0) std::this_thread::sleep_for(std::chrono::microseconds(i));
+    ASSERT_TRUE(session->Close().ok());
+    session->BeginCommitting();
+    ASSERT_TRUE(AwaitDurable(session).ok());
+    ASSERT_EQ(store_.size(), 0u);
+  }
+}
+
 TEST_F(CommitterTest, ASessionThatAnotherServerHasIsNotOverwritten) {
   const auto session = NewSession("s");
   Train(session, 3);
