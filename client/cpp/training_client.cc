@@ -210,6 +210,7 @@ std::unique_ptr<WatchStream> TrainingClient::Watch(
   request.set_session_id(session_id);
   if (options.after_step.has_value()) {
     request.set_after_step(*options.after_step);
+    request.set_epoch(options.epoch);
   }
   request.set_with_anchor(options.with_anchor);
   request.set_with_state(options.with_state);

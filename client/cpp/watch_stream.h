@@ -39,6 +39,8 @@ struct WatchOptions {
   // The step that the watcher's weights are at. Not set: begin with an anchor
   // if with_anchor is set, else at the session's present step.
   std::optional<uint64_t> after_step = std::nullopt;
+  // The epoch that it is of (WatchDeltasResponse.epoch); 0 is taken for 1.
+  uint64_t epoch = 0;
   // Anchors come where deltas alone can't bring the watcher forward.
   bool with_anchor = false;
   // They bring the optimiser's state along, which a Replica needs where

@@ -51,7 +51,7 @@ class FakeServicer(FakeTraining, FakeWatching):
         name = f"s{len(self.sessions)}"
         if request.initial.state:
             state = np.frombuffer(request.initial.state, dtype="<f4").reshape(state.shape).copy()
-        info = rpc.Session(session_id=name, spec=spec, layout=layout, forked_from=request.fork.session_id)
+        info = rpc.Session(session_id=name, spec=spec, layout=layout, forked_from=request.fork.session_id, epoch=3)
         info.step, info.next_offset = request.initial.step, request.initial.next_offset
         self.sessions[name] = FakeSession(info, weights, state, rng)
         if request.request_id:

@@ -56,6 +56,7 @@ class FakeWatching(FakeState):
                 base_step=chunk.step,
                 step=chunk.step,
                 next_offset=chunk.next_offset,
+                epoch=session.info.epoch,
                 anchor=chunk,
                 anchor_done=end == numbers,
             )
@@ -74,6 +75,7 @@ class FakeWatching(FakeState):
         if at > session.info.step:
             abort(context, grpc.StatusCode.OUT_OF_RANGE, "STEP_NOT_REACHED")
         first = rpc.WatchDeltasResponse(base_step=at, step=at, next_offset=at * session.info.spec.batch_size)
+        first.epoch = session.info.epoch
         if session.info.spec.input.standardisation.mean:
             first.standardisation.CopyFrom(session.info.spec.input.standardisation)
         yield first

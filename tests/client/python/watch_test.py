@@ -87,6 +87,7 @@ def test_a_watch_that_ends_is_begun_again_where_it_was_or_at_an_anchor(
         assert catch_up(watch, session) == missed
     assert [request.after_step for request in servicer.watch_requests] == [0, 0 if missed else 8]
     assert [request.HasField("after_step") for request in servicer.watch_requests] == [True, not missed]
+    assert servicer.watch_requests[1].epoch == session.info.epoch == 3
     assert clock.waits == pytest.approx([] if missed else [0.1])
     assert servicer.anchors == anchors + missed
     assert replica.verify(session.weights(with_state=True)) is None

@@ -157,6 +157,24 @@ class StepNotReachedError(BackpropdError):
     REASON = _name(rpc.ERROR_REASON_STEP_NOT_REACHED)
 
 
+class EpochOverError(BackpropdError):
+    """That step was of a life of the session that a crash ended; start from an anchor."""
+
+    REASON = _name(rpc.ERROR_REASON_EPOCH_OVER)
+
+
+class NoStoreError(BackpropdError):
+    """The session was to be durable, and the server keeps sessions in memory only."""
+
+    REASON = _name(rpc.ERROR_REASON_NO_STORE)
+
+
+class StoreFailedError(BackpropdError):
+    """What was asked for is done, but the server's disk fails and it is not durable yet."""
+
+    REASON = _name(rpc.ERROR_REASON_STORE_FAILED)
+
+
 class ShuttingDownError(ServerUnavailableError):
     """The server shuts down."""
 

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import replace
 
-from backpropd.errors import ReplicaGapError, StepNotHeldError, StepNotReachedError
+from backpropd.errors import EpochOverError, ReplicaGapError, StepNotHeldError, StepNotReachedError
 from backpropd.replica import Replica
 from backpropd.replica.anchor import AnchorReader
 from backpropd.replica.deltas import DeltaBatch, batch_at_anchor, batch_from_watch
@@ -15,7 +15,7 @@ from backpropd.replica.feeding import feed_replica
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 
-STEPS_MISSED = (StepNotHeldError, StepNotReachedError)
+STEPS_MISSED = (EpochOverError, StepNotHeldError, StepNotReachedError)
 """Errors after which a watch has to begin anew: its step is too old, or one that the session went back behind."""
 
 
@@ -51,6 +51,7 @@ class WatchState:
         self._replicas = replicas
         steps = {replica.step for replica in replicas}
         self._step = steps.pop() if len(steps) == 1 else after_step
+        self._epoch = 0
         self._resynced = False
         self._coming: AnchorReader | None = None
 
@@ -59,7 +60,11 @@ class WatchState:
         self._coming = None
         anchored = bool(self._replicas)
         return rpc.WatchDeltasRequest(
-            session_id=session_id, after_step=self._step, with_anchor=anchored, with_state=anchored
+            session_id=session_id,
+            after_step=self._step,
+            epoch=self._epoch,
+            with_anchor=anchored,
+            with_state=anchored,
         )
 
     def missed(self) -> None:
@@ -91,6 +96,7 @@ class WatchState:
             DigestMismatchError: as Replica.apply, or an anchor is not what the server had.
 
         """
+        self._epoch = response.epoch or self._epoch
         if response.HasField("anchor"):
             return self._take_chunk(response)
         if response.resync:
