@@ -38,6 +38,7 @@ class LiveServer:
         try:
             serving = self._start("backpropd", [
                 backpropd, "--grpc-address=127.0.0.1:0", "--http-address=127.0.0.1:0",
+                f"--data-dir={folder / 'sessions'}",
             ], r'^.*"message": *"serving".*$')
             entry = json.loads(serving)
             self.grpc_address = entry["grpc_address"]
