@@ -32,8 +32,13 @@ cmake --build --preset benchmark --parallel "${BACKPROP_JOBS:-$(nproc)}"
 "${programs}/crowd_benchmark" \
   --backpropd build/benchmark/server/backpropd \
   --json build/benchmark/crowd.json
+"${programs}/durable_benchmark" \
+  --backpropd build/benchmark/server/backpropd \
+  --data-dir build/benchmark/durable \
+  --json build/benchmark/durable.json
 tests/benchmark/engine_benchmark.py --drivers "${programs}" --peers "${peers}" \
   --with build/benchmark/wire.json build/benchmark/crowd.json \
+    build/benchmark/durable.json \
   --json build/benchmark.json
 tests/benchmark/picture/draw_figures.py build/benchmark.json build/benchmark.svg
 echo "Figures are in build/benchmark.json, and drawn in build/benchmark.svg."

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What keeping a session costs: the same training in memory and durable, in
+// turns on one server; what is written for a step; how long a server takes to
+// bring sessions back.
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/benchmark/byte_stream.h"
+#include "tests/benchmark/figures.h"
+#include "tests/benchmark/own_kernels.h"
+#include "tests/benchmark/remote.h"
+
+namespace backprop::testing {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kRounds = 7;
+constexpr size_t kBlock = 32;         // samples a message
+constexpr size_t kSamples = 100'000;  // a round
+constexpr int kRestarts = 5;
+constexpr int kStored = 2000;  // sessions that are brought back
+const std::vector<uint32_t> kSizes = {784, 128, 10};
+
+double Seconds(Clock::time_point since) {
+  return std::chrono::duration<double>(Clock::now() - since).count();
+}
+
+std::unique_ptr<ServerProcess> StartStored(const std::string& backpropd,
+                                           const std::string& data_dir) {
+  return StartServer(
+      backpropd, {"--grpc-address=127.0.0.1:0", "--http-address=127.0.0.1:0",
+                  "--log-level=info", "--data-dir=" + data_dir});
+}
+
+// Bytes that the process has had written to the disk so far.
+double WrittenBytes(const ServerProcess& process) {
+  std::ifstream io("/proc/" + std::to_string(process.pid()) + "/io");
+  std::string name;
+  double bytes = 0;
+  while (io >> name >> bytes) {
+    if (name == "write_bytes:") return bytes;
+  }
+  throw std::runtime_error("no write_bytes in /proc");
+}
+
+v1::Session Get(v1::TrainingService::Stub& stub, const v1::Session& session) {
+  grpc::ClientContext context;
+  v1::GetSessionRequest request;
+  request.set_session_id(session.session_id());
+  v1::GetSessionResponse response;
+  Require(stub.GetSession(&context, request, &response).ok(), "GetSession");
+  return response.session();
+}
+
+// Seconds until all that was done is durable.
+double AwaitDurable(v1::TrainingService::Stub& stub,
+                    const v1::Session& session) {
+  const auto start = Clock::now();
+  while (true) {
+    const v1::Session now = Get(stub, session);
+    if (now.durable_step() == now.step()) return Seconds(start);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+// A session and a stream that trains it.
+struct Trained {
+  Trained(const ServerProcess& server, v1::TrainingService::Stub& stub,
+          v1::DurabilityMode mode)
+      : stream(Connect(server), "/backprop.v1.TrainingService/Train") {
+    v1::SessionSpec spec = ClassifierSpec(kSizes, v1::ELEMENT_TYPE_UINT8);
+    spec.mutable_durability()->set_mode(mode);
+    session = CreateSession(stub, spec);
+    message = TrainMessage(spec, kBlock).SerializeAsString();
+    Require(stream.Send(OpeningMessage(session.session_id(), {}), 1, 1) &&
+                stream.Send(message, 100, 16),
+            "Train did not open");
+  }
+
+  double SamplesPerSecond() {
+    const auto start = Clock::now();
+    Require(stream.Send(message, kSamples / kBlock, 16), "the stream broke");
+    return static_cast<double>(kSamples) / Seconds(start);
+  }
+
+  v1::Session session;
+  ByteStream stream;
+  std::string message;
+};
+
+void MeasureTraining(const std::string& backpropd, const std::string& data_dir,
+                     std::vector<Figure>* figures) {
+  const auto server = StartStored(backpropd, data_dir);
+  const auto stub = v1::TrainingService::NewStub(Connect(*server));
+  Trained memory(*server, *stub, v1::DURABILITY_MODE_MEMORY);
+  Trained durable(*server, *stub, v1::DURABILITY_MODE_DURABLE);
+  std::vector<double> in_memory, kept, lag, written;
+  for (int round = 0; round < kRounds; ++round) {
+    in_memory.push_back(memory.SamplesPerSecond());
+    const double before = WrittenBytes(*server);
+    const auto start = Clock::now();
+    kept.push_back(durable.SamplesPerSecond());
+    lag.push_back(AwaitDurable(*stub, durable.session) * 1e3);
+    written.push_back((WrittenBytes(*server) - before) / Seconds(start) / 1e6);
+  }
+  const std::string name = "durable/784-128-10/32/";
+  figures->push_back({name + "pipelined", Median(kept), "samples/s",
+                      "the same in memory", Median(in_memory)});
+  figures->push_back({name + "written", Median(written), "MB/s", "", 0});
+  figures->push_back({name + "end to durable", Median(lag), "ms", "", 0});
+}
+
+void MeasureRecovery(const std::string& backpropd, const std::string& data_dir,
+                     std::vector<Figure>* figures) {
+  auto server = StartStored(backpropd, data_dir);
+  {
+    const auto stub = v1::TrainingService::NewStub(Connect(*server));
+    const v1::SessionSpec spec =
+        ClassifierSpec({64, 32, 10}, v1::ELEMENT_TYPE_FLOAT32);
+    for (int i = 0; i < kStored; ++i) CreateSession(*stub, spec);
+  }
+  std::vector<double> seconds;
+  for (int i = 0; i < kRestarts; ++i) {
+    server->Signal(SIGKILL);
+    server->WaitForExit(std::chrono::seconds(10));
+    const auto start = Clock::now();
+    server = StartStored(backpropd, data_dir);
+    seconds.push_back(Seconds(start));
+  }
+  figures->push_back({"durable/2,000 sessions 64-32-10/start to serving",
+                      Median(seconds) * 1e3, "ms", "", 0});
+}
+
+}  // namespace
+}  // namespace backprop::testing
+
+int main(int argc, char** argv) {
+  using namespace backprop::testing;  // NOLINT(google-build-using-namespace)
+  LetOpenBlasChoose(argv);
+  CLI::App app("What keeping sessions costs.");
+  std::string backpropd;
+  std::string data_dir;
+  std::string json;
+  app.add_option("--backpropd", backpropd, "Path of backpropd")->required();
+  app.add_option("--data-dir", data_dir,
+                 "Directory to make on the disk that is measured; removed")
+      ->required();
+  app.add_option("--json", json, "Write the figures to this file");
+  CLI11_PARSE(app, argc, argv);
+  return RunBenchmark([&] {
+    std::vector<Figure> figures;
+    std::filesystem::remove_all(data_dir);
+    MeasureTraining(backpropd, data_dir + "/training", &figures);
+    MeasureRecovery(backpropd, data_dir + "/recovery", &figures);
+    std::filesystem::remove_all(data_dir);
+    Report(KernelsOf(backpropd), figures, json);
+  });
+}
