@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cpp/call_status.h"
 
+#include <grpcpp/support/status.h>
+
 #include <string>
 #include <utility>
 

@@ -11,14 +11,13 @@
 #ifndef BACKPROP_CLIENT_CPP_CALL_STATUS_H_
 #define BACKPROP_CLIENT_CPP_CALL_STATUS_H_
 
-#include <grpcpp/support/status.h>
-
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "client/cpp/connection_fault.h"
+#include "client/cpp/grpc_types.h"
 #include "engine/contract/field_violation.h"
 #include "google/rpc/status.pb.h"
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cpp/cancellation.h"
 
+#include <grpcpp/client_context.h>
+
 namespace backprop {
 
 void Cancellation::Cancel() {

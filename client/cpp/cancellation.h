@@ -8,11 +8,10 @@
 #ifndef BACKPROP_CLIENT_CPP_CANCELLATION_H_
 #define BACKPROP_CLIENT_CPP_CANCELLATION_H_
 
-#include <grpcpp/client_context.h>
-
 #include <set>
 
 #include "absl/base/thread_annotations.h"
+#include "client/cpp/grpc_types.h"
 #include "client/cpp/mutex.h"
 
 namespace backprop {

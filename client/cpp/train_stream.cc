@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cpp/train_stream.h"
 
+#include <grpcpp/client_context.h>
+#include <grpcpp/support/sync_stream.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -251,6 +254,8 @@ bool TrainStream::Next(TrainAnswer* answer) {
   goodbye_ |= answer->response.goodbye();
   return true;
 }
+
+void TrainStream::Cancel() { context_->TryCancel(); }
 
 absl::Status TrainStream::Finish() {
   EndReading(absl::OkStatus());

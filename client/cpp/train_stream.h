@@ -17,8 +17,6 @@
 #ifndef BACKPROP_CLIENT_CPP_TRAIN_STREAM_H_
 #define BACKPROP_CLIENT_CPP_TRAIN_STREAM_H_
 
-#include <grpcpp/client_context.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -29,8 +27,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "backprop/v1/training_service.grpc.pb.h"
+#include "backprop/v1/training_service.pb.h"
 #include "client/cpp/cancellation.h"
+#include "client/cpp/grpc_types.h"
 #include "client/cpp/mutex.h"
 #include "client/cpp/options.h"
 
@@ -89,7 +88,7 @@ class TrainStream {
   // Ends the call at once. The server sees that a moment later: until then it
   // may refuse the session's next stream with SESSION_HAS_WRITER, and its
   // deletion with SESSION_BUSY; try again. CloseSending leaves no such moment.
-  void Cancel() { context_->TryCancel(); }
+  void Cancel();
 
   // The session's step when the stream was opened, ...
   uint64_t opening_step() const { return opening_step_; }

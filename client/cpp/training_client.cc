@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cpp/training_client.h"
 
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
 #include <chrono>
 #include <utility>
 
@@ -9,18 +12,16 @@
 #include "client/cpp/anchor_download.h"
 #include "client/cpp/call_status.h"
 #include "client/cpp/connection.h"
+#include "client/cpp/training_stub.h"
 
 namespace backprop {
 namespace {
 
-using Stub = v1::TrainingService::StubInterface;
-
 // The stub, or one whose calls say what is wrong with the metadata.
-std::shared_ptr<Stub> Checked(std::shared_ptr<Stub> stub,
-                              const ClientOptions& options) {
+TrainingStub Checked(TrainingStub stub, const ClientOptions& options) {
   absl::Status status = CheckMetadata(options.metadata);
   if (status.ok()) return stub;
-  return v1::TrainingService::NewStub(FailingChannel(status));
+  return {v1::TrainingService::NewStub(FailingChannel(status))};
 }
 
 // As it is sent; nothing where it cannot be.
@@ -39,11 +40,13 @@ TrainingClient::TrainingClient(const std::string& address,
 
 TrainingClient::TrainingClient(const std::shared_ptr<grpc::Channel>& channel,
                                const ClientOptions& options)
-    : TrainingClient(v1::TrainingService::NewStub(channel), options) {}
+    : TrainingClient(TrainingStub{v1::TrainingService::NewStub(channel)},
+                     options) {}
 
-TrainingClient::TrainingClient(std::shared_ptr<Stub> stub,
-                               const ClientOptions& options)
-    : stub_(Checked(std::move(stub), options)), options_(options) {
+TrainingClient::TrainingClient(TrainingStub stub, const ClientOptions& options)
+    : stub_(std::make_shared<const TrainingStub>(
+          Checked(std::move(stub), options))),
+      options_(options) {
   options_.metadata = Sendable(options.metadata);
 }
 
@@ -65,8 +68,8 @@ std::unique_ptr<grpc::ClientContext> TrainingClient::WithDeadline() const {
 absl::StatusOr<v1::Session> TrainingClient::CreateSession(
     const v1::CreateSessionRequest& request) {
   v1::CreateSessionResponse response;
-  absl::Status status =
-      FromGrpc(stub_->CreateSession(WithDeadline().get(), request, &response));
+  absl::Status status = FromGrpc(
+      stub_->calls->CreateSession(WithDeadline().get(), request, &response));
   // Its own refusals have a reason; gRPC's, of a long message, has none.
   if (absl::IsResourceExhausted(status) && ReasonOf(status).empty()) {
     return absl::ResourceExhaustedError(absl::StrFormat(
@@ -94,7 +97,7 @@ absl::StatusOr<v1::Session> TrainingClient::GetSession(
   request.set_session_id(session_id);
   v1::GetSessionResponse response;
   absl::Status status =
-      FromGrpc(stub_->GetSession(context.get(), request, &response));
+      FromGrpc(stub_->calls->GetSession(context.get(), request, &response));
   if (!status.ok()) return status;
   return std::move(*response.mutable_session());
 }
@@ -102,8 +105,8 @@ absl::StatusOr<v1::Session> TrainingClient::GetSession(
 absl::StatusOr<v1::ListSessionsResponse> TrainingClient::ListSessions(
     const v1::ListSessionsRequest& request) {
   v1::ListSessionsResponse response;
-  absl::Status status =
-      FromGrpc(stub_->ListSessions(WithDeadline().get(), request, &response));
+  absl::Status status = FromGrpc(
+      stub_->calls->ListSessions(WithDeadline().get(), request, &response));
   if (!status.ok()) return status;
   return response;
 }
@@ -113,14 +116,14 @@ absl::Status TrainingClient::DeleteSession(const std::string& session_id) {
   request.set_session_id(session_id);
   v1::DeleteSessionResponse response;
   return FromGrpc(
-      stub_->DeleteSession(WithDeadline().get(), request, &response));
+      stub_->calls->DeleteSession(WithDeadline().get(), request, &response));
 }
 
 absl::StatusOr<v1::UpdateSessionResponse> TrainingClient::UpdateSession(
     const v1::UpdateSessionRequest& request) {
   v1::UpdateSessionResponse response;
-  absl::Status status =
-      FromGrpc(stub_->UpdateSession(WithDeadline().get(), request, &response));
+  absl::Status status = FromGrpc(
+      stub_->calls->UpdateSession(WithDeadline().get(), request, &response));
   if (!status.ok()) return status;
   return response;
 }
@@ -134,8 +137,8 @@ absl::StatusOr<v1::Session> TrainingClient::ForkSession(const v1::Fork& fork) {
 absl::StatusOr<v1::TrainStepResponse> TrainingClient::TrainStep(
     const v1::TrainStepRequest& request) {
   v1::TrainStepResponse response;
-  absl::Status status =
-      FromGrpc(stub_->TrainStep(WithDeadline().get(), request, &response));
+  absl::Status status = FromGrpc(
+      stub_->calls->TrainStep(WithDeadline().get(), request, &response));
   if (!status.ok()) return status;
   return response;
 }
@@ -144,7 +147,7 @@ absl::StatusOr<v1::PredictResponse> TrainingClient::Predict(
     const v1::PredictRequest& request) {
   v1::PredictResponse response;
   absl::Status status =
-      FromGrpc(stub_->Predict(WithDeadline().get(), request, &response));
+      FromGrpc(stub_->calls->Predict(WithDeadline().get(), request, &response));
   if (!status.ok()) return status;
   return response;
 }
@@ -154,7 +157,7 @@ absl::StatusOr<v1::EvaluateResponse> TrainingClient::Evaluate(
     const std::function<bool(v1::EvaluateRequest*)>& next_samples) {
   const auto context = NewContext();
   v1::EvaluateResponse response;
-  auto writer = stub_->Evaluate(context.get(), &response);
+  auto writer = stub_->calls->Evaluate(context.get(), &response);
   v1::EvaluateRequest request;
   for (bool first = true; next_samples(&request); first = false) {
     if (first) request.set_session_id(session_id);
@@ -176,7 +179,7 @@ absl::StatusOr<Anchor> TrainingClient::DownloadWeights(
   v1::GetWeightsRequest request;
   request.set_session_id(session_id);
   request.set_with_state(with_state);
-  auto reader = stub_->GetWeights(context.get(), request);
+  auto reader = stub_->calls->GetWeights(context.get(), request);
   AnchorDownload download(with_state);
   v1::GetWeightsResponse chunk;
   absl::Status fault;
@@ -198,7 +201,7 @@ absl::StatusOr<std::unique_ptr<TrainStream>> TrainingClient::OpenTrain(
   {
     // Waits for the connection.
     const Cancellation::Scope scope(cancellation, context.get());
-    call = stub_->Train(context.get());
+    call = stub_->calls->Train(context.get());
   }
   return TrainStream::Open(std::move(context), std::move(call), *session,
                            options, options_.send_window, cancellation);
@@ -215,15 +218,15 @@ std::unique_ptr<WatchStream> TrainingClient::Watch(
   request.set_with_anchor(options.with_anchor);
   request.set_with_state(options.with_state);
   auto context = NewContext();
-  auto call = stub_->WatchDeltas(context.get(), request);
+  auto call = stub_->calls->WatchDeltas(context.get(), request);
   return std::make_unique<WatchStream>(std::move(context), std::move(call),
                                        options.with_state);
 }
 
 absl::StatusOr<v1::GetServerInfoResponse> TrainingClient::GetServerInfo() {
   v1::GetServerInfoResponse response;
-  absl::Status status =
-      FromGrpc(stub_->GetServerInfo(WithDeadline().get(), {}, &response));
+  absl::Status status = FromGrpc(
+      stub_->calls->GetServerInfo(WithDeadline().get(), {}, &response));
   if (!status.ok()) return status;
   return response;
 }

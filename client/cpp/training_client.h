@@ -12,8 +12,6 @@
 #ifndef BACKPROP_CLIENT_CPP_TRAINING_CLIENT_H_
 #define BACKPROP_CLIENT_CPP_TRAINING_CLIENT_H_
 
-#include <grpcpp/channel.h>
-
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,14 +19,17 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "backprop/v1/training_service.grpc.pb.h"
+#include "backprop/v1/training_service.pb.h"
 #include "client/cpp/anchor.h"
 #include "client/cpp/cancellation.h"
+#include "client/cpp/grpc_types.h"
 #include "client/cpp/options.h"
 #include "client/cpp/train_stream.h"
 #include "client/cpp/watch_stream.h"
 
 namespace backprop {
+
+struct TrainingStub;
 
 class TrainingClient {
  public:
@@ -39,10 +40,8 @@ class TrainingClient {
   // For channels with credentials or arguments of their own.
   explicit TrainingClient(const std::shared_ptr<grpc::Channel>& channel,
                           const ClientOptions& options = {});
-  // For tests.
-  explicit TrainingClient(
-      std::shared_ptr<v1::TrainingService::StubInterface> stub,
-      const ClientOptions& options = {});
+  // For tests (training_stub.h).
+  explicit TrainingClient(TrainingStub stub, const ClientOptions& options = {});
 
   absl::StatusOr<v1::Session> CreateSession(
       const v1::CreateSessionRequest& request);
@@ -102,7 +101,7 @@ class TrainingClient {
   std::unique_ptr<grpc::ClientContext> WithDeadline() const;
 
   // Constant after construction.
-  std::shared_ptr<v1::TrainingService::StubInterface> stub_;
+  std::shared_ptr<const TrainingStub> stub_;
   ClientOptions options_;
 };
 

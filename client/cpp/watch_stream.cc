@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cpp/watch_stream.h"
 
+#include <grpcpp/client_context.h>
+#include <grpcpp/support/sync_stream.h>
+
 #include <utility>
 
 #include "client/cpp/call_status.h"
@@ -18,6 +21,8 @@ WatchStream::~WatchStream() {
   context_->TryCancel();
   call_->Finish();
 }
+
+void WatchStream::Cancel() { context_->TryCancel(); }
 
 bool WatchStream::Next(v1::WatchDeltasResponse* response) {
   // Nothing comes after a last word.

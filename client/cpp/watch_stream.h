@@ -21,16 +21,15 @@
 #ifndef BACKPROP_CLIENT_CPP_WATCH_STREAM_H_
 #define BACKPROP_CLIENT_CPP_WATCH_STREAM_H_
 
-#include <grpcpp/client_context.h>
-
 #include <cstdint>
 #include <memory>
 #include <optional>
 
 #include "absl/status/status.h"
-#include "backprop/v1/training_service.grpc.pb.h"
+#include "backprop/v1/training_service.pb.h"
 #include "client/cpp/anchor.h"
 #include "client/cpp/anchor_download.h"
+#include "client/cpp/grpc_types.h"
 
 namespace backprop {
 
@@ -84,7 +83,7 @@ class WatchStream {
   WatchEnd end() const { return end_; }
 
   // Ends the call at once; Finish then says CANCELLED.
-  void Cancel() { context_->TryCancel(); }
+  void Cancel();
 
  private:
   // Adds the chunk to the anchor that is coming.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "client/cpp/mutex.h"
+#include "client/cpp/training_stub.h"
 #include "engine/contract/digest.h"
 #include "tests/client/cpp/session_message.h"
 #include "tests/client/mock_stub.h"
@@ -107,7 +108,7 @@ class BenchRunTest : public ::testing::Test {
       const std::function<void(v1::TrainResponse*)>& spoil = nullptr) {
     Server server(spoil);
     Serve(server);
-    TrainingClient client(stub_);
+    TrainingClient client(TrainingStub{stub_});
     auto run = BenchRun::Open(
         client, session_, way,
         RandomSamples(session_.spec(), way.samples_per_message, 1),

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "client/cpp/training_stub.h"
 #include "tests/client/mock_stub.h"
 
 namespace backprop::cli {
@@ -36,7 +37,7 @@ class BenchSessionTest : public ::testing::Test {
   v1::SessionSpec spec_;
   std::shared_ptr<backprop::testing::MockStub> stub_ =
       backprop::testing::NewMockStub();
-  TrainingClient client_{stub_};
+  TrainingClient client_{TrainingStub{stub_}};
 };
 
 TEST_F(BenchSessionTest, EachSessionIsAskedForByAnIdOfItsOwn) {

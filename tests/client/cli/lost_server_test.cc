@@ -8,6 +8,7 @@
 #include <string>
 
 #include "client/cpp/call_status.h"
+#include "client/cpp/training_stub.h"
 #include "tests/client/error_status.h"
 #include "tests/client/mock_stub.h"
 
@@ -26,7 +27,7 @@ class LostServerTest : public ::testing::Test {
  protected:
   // What is said after 1,234 steps of session "s". It must not be OK.
   absl::Status Said(const absl::Status& status, const std::string& output) {
-    TrainingClient client(stub_);
+    TrainingClient client(TrainingStub{stub_});
     absl::Status said = LostServer(client,
                                    {.address = "10.0.0.1:50051",
                                     .session_id = "s",

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "client/cpp/training_stub.h"
 #include "engine/contract/digest.h"
 #include "tests/client/cpp/session_message.h"
 #include "tests/client/mock_reader.h"
@@ -71,7 +72,7 @@ class WatchRunTest : public ::testing::Test {
   }
 
   WatchProgress RunToEnd(std::optional<uint64_t> until_step = std::nullopt) {
-    TrainingClient client(stub_);
+    TrainingClient client(TrainingStub{stub_});
     WatchRun run(client, testing::SessionMessage(1, {1}), until_step);
     const WatchProgress end = run.Wait(kPatience);
     EXPECT_TRUE(end.ended);

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "client/cli/run/watch_run.h"
+#include "client/cpp/training_stub.h"
 #include "tests/client/cpp/http2_peer.h"
 #include "tests/client/cpp/session_message.h"
 #include "tests/client/mock_stub.h"
@@ -38,7 +39,7 @@ TEST(WatchStopTest, AWatchThatIsStoppedBeforeItsCallExistsEnds) {
         context->set_deadline(std::chrono::system_clock::now() + 2 * kPatience);
         return silent->WatchDeltas(context, request).release();
       }));
-  TrainingClient client(stub);
+  TrainingClient client(TrainingStub{stub});
   WatchRun run(client, testing::SessionMessage(1, {1}), std::nullopt);
   made.set_value(&run);
   const WatchProgress end = run.Wait(kPatience);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/cpp/training_stub.h"
 #include "engine/contract/digest.h"
 #include "tests/client/cpp/session_message.h"
 #include "tests/client/mock_reader.h"
@@ -53,7 +54,7 @@ class TrainingClientTest : public ::testing::Test {
   }
 
   std::shared_ptr<testing::MockStub> stub_ = testing::NewMockStub();
-  TrainingClient client_{stub_};
+  TrainingClient client_{TrainingStub{stub_}};
   const std::vector<float> all_ = {1, 2, 3};
 };
 
