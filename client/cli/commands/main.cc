@@ -4,14 +4,13 @@
 // Exit codes: 0 done, 1 the server or the data failed, 2 wrong usage.
 #include <cstdlib>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
+#include "client/cli/commands/error_report.h"
 #include "client/cli/flags/command.h"
 #include "client/cli/flags/connection_flags.h"
 #include "client/cli/flags/plain_text_warning.h"
@@ -21,28 +20,6 @@
 
 namespace backprop::cli {
 namespace {
-
-// The server speaks of its calls; here people type commands.
-std::string InCommands(const absl::Status& status) {
-  return absl::StrReplaceAll(
-      status.message(),
-      {{"ListSessions", "backprop session list"},
-       {"send them by Train", "send them by backprop train"}});
-}
-
-int Report(const absl::Status& status, const GlobalFlags& flags,
-           const std::string& advice) {
-  if (status.ok()) return 0;
-  const std::string message = InCommands(status);
-  if (flags.json) {
-    PrintJson({{"event", "error"},
-               {"code", absl::StatusCodeToString(status.code())},
-               {"reason", ReasonOf(status)},
-               {"message", message}});
-  }
-  std::cerr << "backprop: " << message << "\n" << advice;
-  return IsUsageError(status) ? 2 : 1;
-}
 
 // A word that no command knows, with what may have been meant.
 absl::Status Unknown(const Command& app, const std::string& word) {

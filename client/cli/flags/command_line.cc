@@ -5,7 +5,8 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
-#include <regex>
+#include <string>
+#include <string_view>
 
 #include "client/cli/flags/help_format.h"
 
@@ -28,17 +29,19 @@ std::string PathOf(const CLI::App& command) {
 // and for an option that is there twice
 //   --address: At Most 1 required but received 2
 std::string TextOf(const CLI::ParseError& error) {
-  static const std::regex& missing =
-      *new std::regex("(--[a-z0-9-]+): 1 required (.*) missing");
-  static const std::regex& repeated =
-      *new std::regex("(--[a-z0-9-]+): At Most 1 required but received .*");
   const std::string text = error.what();
-  std::smatch parts;
-  if (std::regex_match(text, parts, missing)) {
-    return parts.str(1) + ": needs a value behind it: " + parts.str(2);
+  const size_t colon = text.find(": ");
+  if (!text.starts_with("--") || colon == std::string::npos) return text;
+  const std::string option = text.substr(0, colon);
+  const std::string reason = text.substr(colon + 2);
+  constexpr std::string_view kMissing = "1 required ";
+  constexpr std::string_view kEnd = " missing";
+  if (reason.starts_with(kMissing) && reason.ends_with(kEnd)) {
+    return option + ": needs a value behind it: " +
+           reason.substr(kMissing.size(), reason.rfind(kEnd) - kMissing.size());
   }
-  if (std::regex_match(text, parts, repeated)) {
-    return parts.str(1) + ": is given more than once";
+  if (reason.starts_with("At Most 1 required but received ")) {
+    return option + ": is given more than once";
   }
   return text;
 }
