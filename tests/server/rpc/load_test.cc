@@ -46,7 +46,12 @@ TEST_F(LoadTest, AThousandSessionsTrainAtOnce) {
   std::vector<std::thread> threads;
   for (size_t t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
-      const auto stub = v1::TrainingService::NewStub(NewChannel());
+      const std::shared_ptr<grpc::Channel> channel = NewChannel();
+      // A call does not wait for a connection whose first attempt failed, nor
+      // for the second attempt a second later: it fails, and so do all others.
+      EXPECT_TRUE(channel->WaitForConnected(std::chrono::system_clock::now() +
+                                            std::chrono::seconds(20)));
+      const auto stub = v1::TrainingService::NewStub(channel);
       std::mt19937 random(static_cast<uint32_t>(t));
       std::vector<v1::Session> sessions;
       std::vector<std::unique_ptr<TrainCall>> calls;
