@@ -10,7 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "backprop/v1/training_service.grpc.pb.h"
+#include "backprop/v1/training_service.pb.h"
 #include "engine/kernels/blas_check.h"
 #include "grpc/health/v1/health.pb.h"
 #include "grpc/reflection/v1/reflection.pb.h"
@@ -155,7 +155,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   address->port = static_cast<uint16_t>(port);
   state->address = FormatHostPort(*address);
   state->server->GetHealthCheckService()->SetServingStatus(
-      v1::TrainingService::service_full_name(), true);
+      ServiceBeside<v1::GetSessionRequest>(), true);
   state->pulse = std::make_unique<Pulse>(
       state->server->InProcessChannel(grpc::ChannelArguments()));
   state->ready = true;
