@@ -229,7 +229,10 @@ StepsWriter::StepsWriter(const Layout& layout, ElementType element_type,
 
 void StepsWriter::StartAfter(uint64_t step) {
   base_step_ = step_ = step;
-  piece_.clear();
+  std::string().swap(piece_);  // a session that is idle has no memory in it
+}
+
+void StepsWriter::AppendHead() {
   AppendNumber(kStepsForm, &piece_);
   AppendNumber(static_cast<uint8_t>(shape_.element_size), &piece_);
   for (const uint64_t number :
@@ -258,6 +261,7 @@ void StepsWriter::Append(const StepsPart& part) {
   const size_t before = piece_.size();
   const bool one = shape_.scalars > 0 && IsOneRow(part.scalars, shape_.scalars);
   try {
+    if (piece_.empty()) AppendHead();
     AppendNumber(
         static_cast<uint8_t>((part.inputs_are_values ? kInputsAreValues : 0) +
                              (one ? kOneScalarRow : 0)),
@@ -273,10 +277,10 @@ void StepsWriter::Append(const StepsPart& part) {
 }
 
 std::string StepsWriter::Take() {
+  if (piece_.empty()) AppendHead();
   std::memcpy(piece_.data() + kStepAt, &step_, sizeof(step_));
-  std::string taken = std::move(piece_);
-  StartAfter(step_);
-  return taken;
+  base_step_ = step_;
+  return std::exchange(piece_, {});
 }
 
 absl::StatusOr<uint64_t> ApplySteps(std::string_view piece,

@@ -80,15 +80,17 @@ class StepsWriter {
   uint64_t base_step() const { return base_step_; }
   uint64_t step() const { return step_; }
   bool empty() const { return step_ == base_step_; }
-  // Of the piece, as Take would give it.
+  // Of the piece, as Take would give it; 0 while it has no steps.
   size_t bytes() const { return piece_.size(); }
 
   // The piece; from here on what comes after it is collected.
   std::string Take();
-  // Forgets what was collected: the next step comes after this one.
+  // Forgets what was collected: the next step comes after this one. Needs no
+  // memory.
   void StartAfter(uint64_t step);
 
  private:
+  void AppendHead();
   void AppendStep(const StepsPart& part, size_t t, bool one_scalar_row);
 
   StepsShape shape_;

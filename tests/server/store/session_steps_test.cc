@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <new>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
-#include "tests/engine/named_optimiser.h"
+#include "tests/server/allocation_limit.h"
 #include "tests/server/store/stored_run.h"
 
 namespace backprop::testing {
@@ -134,7 +136,47 @@ TEST(SessionStepsTest, TheWriterKnowsWhatItHolds) {
   EXPECT_EQ(writer.base_step(), end);
   EXPECT_EQ(writer.step(), end);
   EXPECT_TRUE(writer.empty());
-  EXPECT_EQ(writer.bytes(), kStepsHeadBytes);
+  EXPECT_EQ(writer.bytes(), 0);
+}
+
+TEST(SessionStepsTest, APieceWithoutStepsChangesNothing) {
+  LittleSession session;
+  StepsWriter writer(session.layout, session.format.element_type, 8);
+  const std::string piece = writer.Take();
+  EXPECT_EQ(piece.size(), kStepsHeadBytes);
+  EXPECT_EQ(*session.Apply(piece), 8);
+  EXPECT_EQ(session.weights, LittleSession().weights);
+}
+
+TEST(SessionStepsTest, WithoutMemoryTheWriterHoldsWhatItHeld) {
+  const TrainedRun run = RandomRun(5);
+  StepsWriter writer = run.WriterAfter(run.begin());
+  StepsWriter forgetful = run.WriterAfter(run.begin());
+  size_t held = 0;  // calls
+  bool failed = false;
+  const auto append_all = [&] {
+    try {
+      for (; held < run.calls.size(); ++held) {
+        writer.Append(run.PartOf(run.calls[held], false));
+      }
+    } catch (const std::bad_alloc&) {
+      failed = true;
+    }
+    forgetful.StartAfter(run.end());
+  };
+  {
+    const AllocationLimit limit(4096);
+    std::thread(append_all).join();
+  }
+  ASSERT_TRUE(failed);
+  ASSERT_GT(held, 0);
+  EXPECT_EQ(writer.step(), run.calls[held - 1].step);
+  EXPECT_EQ(forgetful.step(), run.end());
+  append_all();
+  const std::string piece = writer.Take();
+  Numbers numbers = run.after.at(run.begin());
+  ASSERT_EQ(*ApplyTo(numbers, run, piece, run.begin(), run.end()), run.end());
+  ExpectSameBits(run.after.at(run.end()), numbers);
 }
 
 TEST(SessionStepsTest, WhatWasForgottenIsNotInThePiece) {
