@@ -36,14 +36,19 @@ void Persist(const Attempt& attempt) {
   }
 }
 
-// Makes a store, commits, closes, opens, commits.
+// Opens, or makes, a store, and commits.
+void OpenAndCommit(StoreUnderTest& store) {
+  Persist([&] { return store.Open(); });
+  for (int i = 0; i < kCommits && store.open(); ++i) {
+    Persist([&] { return store.Commit(); });
+    Persist([&] { return store.Compare(); });
+  }
+}
+
+// Two lives, each closed in good order.
 void Live(StoreUnderTest& store) {
   for (int life = 0; life < 2; ++life) {
-    Persist([&] { return store.Open(); });
-    for (int i = 0; i < kCommits && store.open(); ++i) {
-      Persist([&] { return store.Commit(); });
-      Persist([&] { return store.Compare(); });
-    }
+    OpenAndCommit(store);
     store.Close();
   }
 }
@@ -95,9 +100,8 @@ TEST_P(DiskFaultTest, AtAnySyncAndThenThePowerLosesNothing) {
     store.Close();
     FaultyVfs::Get().FailSyncAt(sync, GetParam());
     Live(store);
+    OpenAndCommit(store);
     failed = FaultyVfs::Get().failed();
-    Persist([&] { return store.Open(); });
-    Persist([&] { return store.Commit(); });
     FaultyVfs::Get().CutPower(seed + sync);
     store.Close();
     FaultyVfs::Get().Reset();

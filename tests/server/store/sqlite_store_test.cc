@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -238,14 +239,15 @@ TEST_F(SqliteStoreTest, AReaderThatStaysKeepsTheLogOnlyWhileItDoes) {
 
 TEST_F(SqliteStoreTest, ReadersSeeWholeCommitsOnly) {
   Commit({Creation("a", {Image(1, "1")})});
+  std::atomic<int> loads = 0;
   std::jthread reader([&](const std::stop_token& stopped) {
-    while (!stopped.stop_requested()) {
+    for (; !stopped.stop_requested(); ++loads) {
       const StoredSession session = Load("a");
       ASSERT_EQ(session.pieces.size(), 1U);
       EXPECT_EQ(session.pieces[0].name.number, session.head.step + 1);
     }
   });
-  for (uint64_t step = 1; step < 100; ++step) {
+  for (uint64_t step = 1; loads < 500 && !HasFailure(); ++step) {
     Commit({Advance("a", 1, step, {Image(step + 1, "x")}, {step})});
   }
 }
