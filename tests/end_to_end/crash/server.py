@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A backpropd that is killed, and how it is asked."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import threading
+import time
+
+import grpc
+from backpropd.replica import Anchor
+from backpropd.replica.anchor import AnchorReader
+from backpropd.v1 import training_service_pb2 as rpc
+from backpropd.v1 import training_service_pb2_grpc as stubs
+
+PATIENCE_SECONDS = 60
+_CHANNEL = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
+
+
+def _command(backpropd: str, data_dir: pathlib.Path) -> list[str]:
+    return [backpropd, "--grpc-address=127.0.0.1:0", "--http-address=127.0.0.1:0", f"--data-dir={data_dir}"]
+
+
+def start_and_kill(backpropd: str, data_dir: pathlib.Path, seconds: float) -> None:
+    """A server that gets no further than it does in so long."""
+    with subprocess.Popen(_command(backpropd, data_dir), stderr=subprocess.DEVNULL) as process:
+        time.sleep(seconds)
+        process.kill()
+
+
+class Server:
+    """A server on a data directory, from its start to its end."""
+
+    def __init__(self, backpropd: str, data_dir: pathlib.Path) -> None:
+        self._process = subprocess.Popen(_command(backpropd, data_dir), stderr=subprocess.PIPE, text=True)
+        assert self._process.stderr is not None
+        self.log: list[str] = []
+        for line in self._process.stderr:
+            self.log.append(line)
+            if '"serving"' in line:
+                break
+        else:
+            raise AssertionError(f"backpropd did not serve: {''.join(self.log)}")
+        self._rest = threading.Thread(target=lambda: self.log.extend(self._process.stderr or ()), daemon=True)
+        self._rest.start()
+        self._channel = grpc.insecure_channel(json.loads(line)["grpc_address"], options=_CHANNEL)
+        self.stub = stubs.TrainingServiceStub(self._channel)
+        self.is_over = threading.Event()
+
+    def kill(self) -> None:
+        """SIGKILL. What fails from here on does so for that."""
+        self.is_over.set()
+        self._process.kill()
+        self._end()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        self.is_over.set()
+        self._process.terminate()
+        return self._end()
+
+    def _end(self) -> int:
+        status = self._process.wait(PATIENCE_SECONDS)
+        self._rest.join()
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+        return status
+
+    def close(self) -> None:
+        """Lets go of the connection, which nobody may use any more."""
+        self._channel.close()
+
+    def sessions(self) -> dict[str, rpc.Session]:
+        """All that it has, by id."""
+        found: dict[str, rpc.Session] = {}
+        request = rpc.ListSessionsRequest()
+        while True:
+            page = self.stub.ListSessions(request)
+            found.update({each.session_id: each for each in page.sessions})
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
+
+    def anchor(self, session: rpc.Session) -> Anchor:
+        """Weights and state."""
+        return self.anchor_of(session.session_id, session.layout.state_count)
+
+    def anchor_of(self, session_id: str, state_count: int) -> Anchor:
+        """Weights and state of a session whose layout is known."""
+        reader = AnchorReader(with_state=True, state_count=state_count)
+        for chunk in self.stub.GetWeights(rpc.GetWeightsRequest(session_id=session_id, with_state=True)):
+            reader.add(chunk)
+        return reader.finish()
