@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "server/store/restore.h"
 #include "server/store/session_image.h"
 
 namespace backprop {
@@ -103,16 +104,7 @@ SessionChange Journal::NextChange(const Moment& moment) {
       codec_.EncodeHead(moment.birth, moment.standing, *moment.spec)};
   change.expected_epoch = stored_.epoch;
   PutSpec(moment, change);
-  if (!StepsCover(step)) {
-    PutImage(moment, change);
-  } else if (steps_ > 0) {
-    PutSteps(step, change);
-    if (ImageBytes() > kWholeBytes) {
-      PutImagePart(moment, change);
-    } else if (StoredStepsBytes() > ImageBytes()) {
-      PutImage(moment, change);
-    }
-  }
+  if (!stored_.has_image || step != stored_.step) PutNumbers(moment, change);
   stored_.epoch = epoch_;
   stored_.step = step;
   gathers_ = ShouldGather();
@@ -134,14 +126,25 @@ void Journal::PutSpec(const Moment& moment, SessionChange& change) {
   const bool is_first = stored_.epoch != 0 && stored_.spec == nullptr;
   if (is_first) stored_.spec = moment.spec;
   if (stored_.spec == moment.spec) return;
-  RemoveWhere(
-      [](const StoredPiece& each) {
-        return each.name.kind == PieceKind::kSpec;
-      },
-      change);
+  std::vector<uint64_t> before;
+  for (const StoredPiece& each : stored_.pieces) {
+    if (each.name.kind == PieceKind::kSpec) before.push_back(each.name.number);
+  }
+  Remove(before, change);
   Put({.kind = PieceKind::kSpec, .step = moment.standing.progress.step},
       codec_.EncodeSpec(*moment.spec, layout_), change);
   stored_.spec = moment.spec;
+}
+
+void Journal::PutNumbers(const Moment& moment, SessionChange& change) {
+  const uint64_t step = moment.standing.progress.step;
+  if (!StepsCover(step)) return PutImage(moment, change);
+  PutSteps(step, change);
+  if (ImageBytes() > kWholeBytes) {
+    PutImagePart(moment, change);
+  } else if (StoredStepsBytes() > ImageBytes()) {
+    PutImage(moment, change);
+  }
 }
 
 void Journal::PutSteps(uint64_t step, SessionChange& change) {
@@ -151,15 +154,7 @@ void Journal::PutSteps(uint64_t step, SessionChange& change) {
 }
 
 void Journal::PutImage(const Moment& moment, SessionChange& change) {
-  RemoveWhere(
-      [](const StoredPiece& each) {
-        return each.name.kind != PieceKind::kSpec;
-      },
-      change);
-  // The steps that this very change was to put.
-  std::erase_if(change.put, [](const Piece& piece) {
-    return piece.name.kind != PieceKind::kSpec;
-  });
+  Remove(Superseded(stored_.pieces, moment.standing.progress.step), change);
   const size_t size = layout_.weight_count();
   for (size_t first = 0; first < size; first += PartWeights()) {
     PutWeights(moment, first, std::min(PartWeights(), size - first), change);
@@ -173,7 +168,6 @@ void Journal::PutImage(const Moment& moment, SessionChange& change) {
 void Journal::PutImagePart(const Moment& moment, SessionChange& change) {
   if (stored_.next_weight == 0) {
     if (StoredStepsBytes() <= ImageBytes()) return;
-    stored_.first_part = next_piece_;
     stored_.part_step = moment.standing.progress.step;
   }
   const size_t size = layout_.weight_count();
@@ -182,19 +176,7 @@ void Journal::PutImagePart(const Moment& moment, SessionChange& change) {
   stored_.next_weight += count;
   if (stored_.next_weight < size) return;
   stored_.next_weight = 0;
-  RemoveWhere(
-      [this](const StoredPiece& each) {
-        switch (each.name.kind) {
-          case PieceKind::kImage:
-            return each.name.number < stored_.first_part;
-          case PieceKind::kSteps:
-            return each.name.step <= stored_.part_step;
-          case PieceKind::kSpec:
-            return false;
-        }
-        return false;
-      },
-      change);
+  Remove(Superseded(stored_.pieces, stored_.part_step), change);
 }
 
 void Journal::PutWeights(const Moment& moment, size_t first, size_t count,
@@ -212,19 +194,15 @@ void Journal::Put(PieceName name, std::string bytes, SessionChange& change) {
   change.put.push_back({name, std::move(bytes)});
 }
 
-void Journal::RemoveWhere(
-    const std::function<bool(const StoredPiece&)>& superseded,
-    SessionChange& change) {
-  std::erase_if(stored_.pieces, [&](const StoredPiece& each) {
-    if (!superseded(each)) return false;
-    const auto is_put = [&](const Piece& piece) {
-      return piece.name.number == each.name.number;
+void Journal::Remove(std::span<const uint64_t> numbers, SessionChange& change) {
+  for (const uint64_t number : numbers) {
+    const auto is_it = [&](const auto& each) {
+      return each.name.number == number;
     };
-    if (std::ranges::none_of(change.put, is_put)) {
-      change.remove.push_back(each.name.number);
-    }
-    return true;
-  });
+    std::erase_if(stored_.pieces, is_it);
+    // What this very change puts has not reached the store, and need not.
+    if (std::erase_if(change.put, is_it) == 0) change.remove.push_back(number);
+  }
 }
 
 }  // namespace backprop

@@ -20,7 +20,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -81,6 +80,8 @@ class Journal {
 
   SessionChange NextChange(const Moment& moment);
   void PutSpec(const Moment& moment, SessionChange& change);
+  // What brings weights and state to the moment's step.
+  void PutNumbers(const Moment& moment, SessionChange& change);
   void PutSteps(uint64_t step, SessionChange& change);
   void PutImage(const Moment& moment, SessionChange& change);
   // The next part of an image that is being replaced.
@@ -89,8 +90,7 @@ class Journal {
   void PutWeights(const Moment& moment, size_t first, size_t count,
                   SessionChange& change);
   void Put(PieceName name, std::string bytes, SessionChange& change);
-  void RemoveWhere(const std::function<bool(const StoredPiece&)>& superseded,
-                   SessionChange& change);
+  void Remove(std::span<const uint64_t> numbers, SessionChange& change);
 
   // Constant after construction.
   const SessionCodec& codec_;
@@ -104,10 +104,9 @@ class Journal {
     std::vector<StoredPiece> pieces = {};
     std::shared_ptr<const SessionSpec> spec = nullptr;  // any, after loading
     bool has_image = false;
-    // While a large image is replaced: its parts below next_number lie in
-    // pieces from first_part on, the oldest of part_step.
+    // While a large image is replaced: its weights below next_weight have been
+    // handed over, as they were at part_step or later.
     size_t next_weight = 0;
-    uint64_t first_part = 0;
     uint64_t part_step = 0;
   };
   Stored stored_;

@@ -157,6 +157,29 @@ TEST_F(CommitterTest, RowsNeverPileUpBeyondAnImage) {
   ExpectStored(session);
 }
 
+// Each part is as it was at another commit; the rows between bring it forward.
+TEST_F(CommitterTest, ALargeImageIsReplacedPartByPart) {
+  const auto session = NewSession("s", testing::LargeSpec());
+  ASSERT_TRUE(AwaitDurable(session).ok());
+  const size_t parts = store_.CountOf("s", PieceKind::kImage);
+  ASSERT_GT(parts, 1u);
+  const auto train = [&](size_t steps) {
+    Train(session, steps);
+    EXPECT_TRUE(AwaitDurable(session).ok());
+    ExpectStored(session);
+    return store_.CountOf("s", PieceKind::kImage);
+  };
+  // Rows longer than the image make a new one begin.
+  int commits = 0;
+  while (train(200) == parts) ASSERT_LT(++commits, 20);
+  EXPECT_EQ(store_.CountOf("s", PieceKind::kImage), parts + 1);
+  EXPECT_GT(store_.BytesOf("s", PieceKind::kSteps), size_t{8} << 20);
+  // The last part takes the old ones and their rows away.
+  for (size_t part = 2; part < parts; ++part) EXPECT_EQ(train(1), parts + part);
+  EXPECT_EQ(train(1), parts);
+  EXPECT_LT(store_.BytesOf("s", PieceKind::kSteps), size_t{1} << 20);
+}
+
 TEST_F(CommitterTest, AFailureIsToldAndWhatWasDurableStandsStill) {
   const auto session = NewSession("s");
   Train(session, 3);

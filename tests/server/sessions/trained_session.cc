@@ -8,7 +8,7 @@
 namespace backprop::testing {
 namespace {
 
-constexpr size_t kMostWeights = 1'000'000;
+constexpr size_t kMostWeights = 2'000'000;
 
 SessionSpec SpecWith(const Optimiser& optimiser, size_t batch_size) {
   SessionSpec spec;
@@ -30,6 +30,14 @@ SessionSpec MomentumSpec() {
 }
 SessionSpec AdamSpec() { return SpecWith({.rule = rules::Adam{}}, 1); }
 SessionSpec DenseSpec() { return SpecWith({}, 40); }
+
+SessionSpec LargeSpec() {
+  SessionSpec spec = MomentumSpec();
+  spec.network.input_size = 1024;
+  spec.network.layers = {{1030, Activation::kIdentity}};
+  spec.delta_forms.resize(1);
+  return spec;
+}
 
 Layout LayoutOf(const SessionSpec& spec) {
   std::vector<size_t> sizes;

@@ -19,6 +19,8 @@ SessionSpec MomentumSpec();
 SessionSpec AdamSpec();
 // ... and in steps of 40 samples, whose layers are DENSE.
 SessionSpec DenseSpec();
+// 1024-1030 with momentum: an image of 8.4 MB.
+SessionSpec LargeSpec();
 
 Layout LayoutOf(const SessionSpec& spec);
 std::shared_ptr<DeltaFeed> NoFeed();
