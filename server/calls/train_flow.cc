@@ -67,12 +67,14 @@ bool TrainFlow::EndPart(bool message_done, bool long_enough) {
     message_bytes_ = 0;
   }
   turn_ = !long_enough && MayTrain();
+  client_is_far_ahead_ = turn_ && inbox_count_ >= far_ahead_;
   return turn_;
 }
 
 void TrainFlow::FailPart(const absl::Status& status) {
   training_ = false;
   turn_ = false;
+  client_is_far_ahead_ = false;
   End(status);
 }
 
@@ -150,6 +152,7 @@ TrainFlow::Start TrainFlow::Next(bool may_end) {
   if (!writing_ && !cancelled_ && outbox_count_ > 0) {
     start.write = writing_ = true;
     --outbox_count_;
+    start.write_follows = outbox_count_ > 0 || client_is_far_ahead_;
   }
   if (MayRead()) start.read = reading_ = true;
   if (start.Anything() || !may_end || !IsDone()) return start;

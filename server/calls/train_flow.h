@@ -20,6 +20,9 @@
 //     … flow.HeldQueued(…) or flow.GoodbyeQueued(…) or flow.End(error) …
 //   start = flow.Next(nobody_else_starts);
 //   … without the lock: begin what start names; then, under it, Next again …
+//
+// Between two parts of a turn it leaves that to the event after, where the
+// client is so far ahead that nobody misses anything meanwhile (MayWait).
 #ifndef BACKPROP_SERVER_CALLS_TRAIN_FLOW_H_
 #define BACKPROP_SERVER_CALLS_TRAIN_FLOW_H_
 
@@ -59,14 +62,18 @@ class TrainFlow {
     bool turn = false;
     bool write = false;  // of the outbox's front
     bool read = false;
+    // Another write will follow that one by itself, or the end will: the
+    // transport may keep its bytes until then.
+    bool write_follows = false;
     std::optional<absl::Status> end;
 
     bool Anything() const { return turn || write || read; }
   };
 
   // most_queued_bytes: from which length on the inbox, or the outbox, is full.
-  explicit TrainFlow(size_t most_queued_bytes)
-      : most_queued_bytes_(most_queued_bytes) {}
+  // far_ahead: how many messages wait at least where the client is far ahead.
+  explicit TrainFlow(size_t most_queued_bytes, size_t far_ahead = kFarAhead)
+      : most_queued_bytes_(most_queued_bytes), far_ahead_(far_ahead) {}
 
   // Events. Lengths are bytes of messages on the wire.
 
@@ -92,6 +99,11 @@ class TrainFlow {
   // message_done: the answer was the message's last. long_enough: others are to
   // have their turn. Returns whether this turn goes on with another part.
   bool EndPart(bool message_done, bool long_enough);
+  // After EndPart or FailPart: this turn goes on, and so many messages wait for
+  // it that neither the client nor the session lacks anything if nothing is
+  // started before another event, the end of the turn's next part at the
+  // latest.
+  bool MayWait() const { return client_is_far_ahead_; }
   // In place of an answer: the part failed, and the stream with it.
   void FailPart(const absl::Status& status);
 
@@ -125,6 +137,10 @@ class TrainFlow {
  private:
   enum class Opening { kAwaited, kUnanswered, kAnswered };
 
+  // So many that a client which has them on their way is not held up where it
+  // hears of each some parts later, or at the turn's end.
+  static constexpr size_t kFarAhead = 8;
+
   bool Full(size_t bytes) const { return bytes >= most_queued_bytes_; }
   bool HasWork() const;
   bool MayTrain() const;
@@ -133,7 +149,9 @@ class TrainFlow {
   bool SaysGoodbye() const;
   void EndWell();
 
-  size_t most_queued_bytes_;  // constant
+  // Constant.
+  size_t most_queued_bytes_;
+  size_t far_ahead_;
 
   // What came.
   Opening opening_ = Opening::kAwaited;
@@ -147,8 +165,9 @@ class TrainFlow {
   // What is under way.
   bool reading_ = false;
   bool writing_ = false;
-  bool turn_ = false;      // submitted or running
-  bool training_ = false;  // between BeginPart and EndPart
+  bool turn_ = false;                 // submitted or running
+  bool training_ = false;             // between BeginPart and EndPart
+  bool client_is_far_ahead_ = false;  // as of EndPart, and turn_ went on
 
   // What waits.
   size_t inbox_count_ = 0;

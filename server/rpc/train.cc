@@ -102,7 +102,13 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start> {
                              TakeTurn(worker);
                            });
     }
-    if (start.write) StartWrite(&outgoing_);
+    if (start.write) {
+      // What gRPC keeps for the next write costs no system call of its own,
+      // nor does its reader wake up for it.
+      grpc::WriteOptions options;
+      if (start.write_follows) options.set_buffer_hint();
+      StartWrite(&outgoing_, options);
+    }
     if (start.read) StartRead(&incoming_);
     if (start.end) Finish(call_.End(*start.end));
   }
@@ -145,57 +151,72 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start> {
   // have come meanwhile, as long as a turn may last.
   void TakeTurn(Worker& worker) {
     const auto until = std::chrono::steady_clock::now() + kLongestTurn;
-    while (TakePart(worker, until)) {
+    grpc::ByteBuffer message;
+    auto part = TrainFlow::Part::kNone;
+    {
+      MutexLock lock(mutex_);
+      part = BeginPart(&message);
+    }
+    if (part == TrainFlow::Part::kNone) return Update([] {});
+    while (part != TrainFlow::Part::kNone) {
+      part = TakePart(part, &message, worker, until);
     }
   }
 
-  // One part of a message. False when the turn is over, which is known then.
-  bool TakePart(Worker& worker, std::chrono::steady_clock::time_point until) {
+  // The part begun, whose message is in *message if that is new. Begins the
+  // turn's next part in the same way; returns kNone when the turn is over,
+  // which is known then.
+  TrainFlow::Part TakePart(TrainFlow::Part part, grpc::ByteBuffer* message,
+                           Worker& worker,
+                           std::chrono::steady_clock::time_point until) {
     // Of the pool's thread and used within this call only: a member would leave
     // each idle stream its last answer's buffer, a local would be allocated
     // anew for each part. Worker, where threads keep such things, knows no
     // message.
     thread_local v1::TrainResponse response;
     response.Clear();
-    grpc::ByteBuffer message;
-    const TrainFlow::Part part = BeginPart(&message);
-    if (part == TrainFlow::Part::kNone) return false;
     std::optional<grpc::ByteBuffer> answer;
     // Where memory is short, what was applied is counted: the client goes on
     // from next_offset.
     const absl::Status status = CatchOutOfMemory([&] {
-      writer_.Answer(part, &message, worker, &response);
+      writer_.Answer(part, message, worker, &response);
       if (!writer_.coalesces()) answer = Serialize(response);
       if (response.message_done()) writer_.EndMessage();
     });
     const bool message_done = response.message_done();
     const bool late = std::chrono::steady_clock::now() >= until;
-    bool goes_on = false;
-    Update([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      if (!status.ok()) return flow_.FailPart(status);
-      if (answer) {
-        outbox_.Send(*std::move(answer));
-      } else {
-        EndUnlessOk(outbox_.SendOrHold(writer_.scalar_count(), &response));
-      }
-      goes_on = flow_.EndPart(message_done, late);
-    });
-    return goes_on;
-  }
-
-  // message: becomes the one to begin, if that is what the part does. Without a
-  // part the turn is over, and only then may this let anything else start.
-  TrainFlow::Part BeginPart(grpc::ByteBuffer* message) {
-    auto part = TrainFlow::Part::kNone;
+    auto next = TrainFlow::Part::kNone;
     {
       MutexLock lock(mutex_);
-      part = flow_.BeginPart(inbox_.empty() ? 0 : inbox_.front().Length());
-      if (part == TrainFlow::Part::kNextMessage) {
-        *message = std::move(inbox_.front());
-        inbox_.pop_front();
+      if (!status.ok()) {
+        flow_.FailPart(status);
+      } else {
+        QueueAnswer(std::move(answer), &response);
+        if (flow_.EndPart(message_done, late)) next = BeginPart(message);
       }
+      if (flow_.MayWait()) return next;
     }
-    if (part == TrainFlow::Part::kNone) Update([] {});
+    Update([] {});
+    return next;
+  }
+
+  // answer: the response as it is sent, unless the stream coalesces.
+  void QueueAnswer(std::optional<grpc::ByteBuffer> answer,
+                   v1::TrainResponse* response)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (answer) return outbox_.Send(*std::move(answer));
+    EndUnlessOk(outbox_.SendOrHold(writer_.scalar_count(), response));
+  }
+
+  // message: becomes the one to begin, if that is what the part does.
+  TrainFlow::Part BeginPart(grpc::ByteBuffer* message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const TrainFlow::Part part =
+        flow_.BeginPart(inbox_.empty() ? 0 : inbox_.front().Length());
+    if (part == TrainFlow::Part::kNextMessage) {
+      message->Swap(&inbox_.front());
+      inbox_.pop_front();
+    }
     return part;
   }
 

@@ -21,6 +21,7 @@ struct FlowWorld {
   int messages = 2;          // with samples
   int parts = 2;             // of a message, at most
   size_t most_queued = 300;  // one message fills the inbox
+  size_t far_ahead = 8;      // so many messages that wait: never
   bool coalesce = false;
   bool refused = false;      // the server doesn't admit the stream
   bool bad_opening = false;  // the first message is

@@ -10,9 +10,10 @@ namespace {
 
 using Arrival = TrainFlow::Arrival;
 using Part = TrainFlow::Part;
+using testing::FlowWorld;
 
 // Whether the walk broke nothing and was one; says what broke and on which way.
-void ExpectKept(const testing::FlowWorld& world) {
+void ExpectKept(const FlowWorld& world) {
   const testing::FlowWalk walk = testing::WalkThrough(world);
   std::string path;
   for (const std::string& event : walk.path) path += "\n  " + event;
@@ -42,10 +43,24 @@ TEST(TrainFlowTest, KeepsThemWhereTheStreamIsNotOpened) {
   ExpectKept({.bad_opening = true});
 }
 
+TEST(TrainFlowTest, KeepsThemWhereTheClientIsFarAhead) {
+  const FlowWorld world{.parts = 1, .most_queued = 100'000, .far_ahead = 1};
+  FlowWorld coalesces = world;
+  coalesces.coalesce = true;
+  FlowWorld fails = world;
+  fails.failures = true;
+  for (const FlowWorld& each : {world, coalesces, fails}) ExpectKept(each);
+}
+
 // Nobody goes and nothing fails: more messages are few states.
 TEST(TrainFlowTest, KeepsThemOverManyMessages) {
   ExpectKept({.messages = 3,
               .most_queued = 800,
+              .client_may_go = false,
+              .may_drain = false});
+  ExpectKept({.messages = 3,
+              .most_queued = 100'000,
+              .far_ahead = 2,
               .client_may_go = false,
               .may_drain = false});
 }
@@ -65,7 +80,13 @@ class OpenTrainFlowTest : public ::testing::Test {
     flow_.WriteDone(true, 5);
   }
 
-  TrainFlow flow_{1000};
+  // Ends the part under way, which ends its message, with an answer.
+  bool Answer(bool late = false) {
+    flow_.AnswerQueued(5);
+    return flow_.EndPart(/*message_done=*/true, late);
+  }
+
+  TrainFlow flow_{1000, /*far_ahead=*/2};
 };
 
 TEST_F(OpenTrainFlowTest, AWaitingMessageIsTrained) {
@@ -154,6 +175,52 @@ TEST_F(OpenTrainFlowTest, AnAnswerHeldBackIsDueWhenTheWriteIsDone) {
   flow_.HeldQueued(5);
   EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kNone);
   EXPECT_TRUE(flow_.Next(true).write);
+}
+
+TEST_F(OpenTrainFlowTest, WhatAClientFarAheadIsSentMayWaitForMore) {
+  for (int i = 0; i < 3; ++i) flow_.MessageRead(10);
+  EXPECT_TRUE(flow_.Next(true).turn);
+  flow_.BeginPart(10);
+  EXPECT_FALSE(flow_.MayWait());
+  EXPECT_TRUE(Answer());
+  EXPECT_TRUE(flow_.MayWait()) << "two messages wait";
+  flow_.BeginPart(10);
+  TrainFlow::Start start = flow_.Next(true);  // something else has happened
+  EXPECT_TRUE(start.write);
+  EXPECT_TRUE(start.write_follows);
+  flow_.WriteDone(true, 5);
+  EXPECT_TRUE(Answer());
+  EXPECT_FALSE(flow_.MayWait()) << "one does";
+  flow_.BeginPart(10);
+  start = flow_.Next(true);
+  EXPECT_TRUE(start.write);
+  EXPECT_FALSE(start.write_follows);
+}
+
+TEST_F(OpenTrainFlowTest, OfSeveralAnswersTheLastSendsAllOnTheirWay) {
+  for (int i = 0; i < 2; ++i) flow_.MessageRead(10);
+  EXPECT_TRUE(flow_.Next(true).turn);
+  for (int i = 0; i < 2; ++i) {
+    flow_.BeginPart(10);
+    Answer();
+  }
+  EXPECT_TRUE(flow_.Next(true).write_follows);
+  flow_.WriteDone(true, 5);
+  const TrainFlow::Start last = flow_.Next(true);
+  EXPECT_TRUE(last.write);
+  EXPECT_FALSE(last.write_follows);
+}
+
+TEST_F(OpenTrainFlowTest, NothingWaitsBeyondItsTurn) {
+  for (int i = 0; i < 4; ++i) flow_.MessageRead(10);
+  flow_.Next(true);
+  flow_.BeginPart(10);
+  EXPECT_FALSE(Answer(/*late=*/true));
+  EXPECT_FALSE(flow_.MayWait());
+  const TrainFlow::Start start = flow_.Next(true);
+  EXPECT_TRUE(start.turn);
+  EXPECT_TRUE(start.write);
+  EXPECT_FALSE(start.write_follows);
 }
 
 TEST_F(OpenTrainFlowTest, LeavesMessagesThatWaitAfterAGoodbye) {

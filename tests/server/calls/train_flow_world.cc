@@ -14,17 +14,18 @@ constexpr size_t kMessageCost = kMessageLength + 256;
 }  // namespace
 
 ModelState::ModelState(const FlowWorld& world)
-    : world_(&world), flow_(world.most_queued) {
+    : world_(&world), flow_(world.most_queued, world.far_ahead) {
   if (world.refused) flow_.End(absl::UnavailableError("refused"));
   Settle();
 }
 
 std::string ModelState::Key() const {
-  std::string key = absl::StrCat(
-      sent_, " ", received_, " ", begun_, " ", done_, " ", part_, " ",
-      static_cast<int>(running_), " ", reads_over_, reading_, writing_, turn_,
-      gone_, cancel_told_, drained_, bidden_, failed_, short_, opened_, let_go_,
-      " ", answers_.Key(), " ", ended_ ? ended_->ToString() : "-");
+  std::string key =
+      absl::StrCat(sent_, " ", received_, " ", begun_, " ", done_, " ", part_,
+                   " ", static_cast<int>(running_), " ", reads_over_, reading_,
+                   writing_, turn_, gone_, cancel_told_, drained_, bidden_,
+                   failed_, short_, opened_, let_go_, write_follows_, kept_,
+                   " ", answers_.Key(), " ", ended_ ? ended_->ToString() : "-");
   for (const Starter& starter : starters_) {
     absl::StrAppend(&key, " s", starter.turn, starter.write, starter.read);
   }
@@ -124,6 +125,7 @@ void ModelState::Begin(const TrainFlow::Start& start) {
     Expect(!answers_.writing(), "two writes");
     Expect(answers_.queued(), "a write of nothing");
     if (answers_.queued()) answers_.BeginWrite();
+    write_follows_ = start.write_follows;
   }
   if (start.read) Expect(!reads_over_, "a read after the last");
   if (start.Anything()) {
@@ -146,6 +148,7 @@ void ModelState::LetGo() {
 
 void ModelState::End(const absl::Status& status) {
   ended_ = status;
+  kept_ = false;  // the end takes it along
   Expect(starters_.empty(), "the end while others start something");
   Expect(!turn_ && !answers_.writing(), "the end while something is under way");
   if (status.code() == absl::StatusCode::kCancelled) {
@@ -179,6 +182,15 @@ void ModelState::CheckQueues() {
   Expect(flow_.outbox_bytes() <
              world_->most_queued + answers * kAnswerLength + kGoodbyeLength,
          "the outbox is too full");
+  CheckKept();
+}
+
+// What the transport keeps is sent on with what follows, which has to come by
+// itself: the client may send nothing before it has its answer.
+void ModelState::CheckKept() {
+  bool follows = answers_.writing() || turn_ || failed_ || gone_;
+  for (const Starter& starter : starters_) follows |= starter.turn;
+  Expect(!kept_ || follows, "an answer is kept, and nothing follows it");
 }
 
 void ModelState::CheckEnd() {
@@ -232,6 +244,7 @@ void ModelState::Receive() {
 
 void ModelState::Write(bool ok) {
   writing_ = false;
+  kept_ = ok && write_follows_;
   bool in_order = false;
   const AnswerRange range = answers_.EndWrite(&in_order);
   Expect(in_order, "answers out of order");
@@ -270,7 +283,14 @@ void ModelState::EndPart(bool message_done, bool late, bool merges) {
   QueueOrHold(merges);
   turn_ = flow_.EndPart(message_done, late);
   Expect(!turn_ || !late, "a turn longer than it may be");
-  Settle();
+  if (turn_) BeginPart();  // under the same lock
+  SettleOrWait();
+}
+
+void ModelState::SettleOrWait() {
+  if (!flow_.MayWait()) return Settle();
+  Expect(running_ != Part::kNone, "waits, and nothing is to come");
+  CheckQueues();
 }
 
 void ModelState::QueueOrHold(bool merges) {
@@ -307,7 +327,7 @@ void ModelState::FailPart() {
   running_ = Part::kNone;
   turn_ = false;
   flow_.FailPart(absl::ResourceExhaustedError("memory"));
-  Settle();
+  SettleOrWait();
 }
 
 void ModelState::ToldOfCancel() {

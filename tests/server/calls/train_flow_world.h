@@ -52,12 +52,15 @@ class ModelState {
 
   // What the shell does after each change.
   void Settle();
+  // The same after a part, which may leave it to what comes next.
+  void SettleOrWait();
   void QueueDue();
   void Begin(const TrainFlow::Start& start);
   void LetGo();
   void End(const absl::Status& status);
   void CheckWellEnded();
   void CheckQueues();
+  void CheckKept();
 
   // Events.
   void Carry(size_t starter);  // begins the next thing of it
@@ -78,8 +81,10 @@ class ModelState {
 
   std::vector<Starter> starters_;
   AnswersOnTheirWay answers_;
-  int sent_ = 0;      // messages that the transport delivered
-  int received_ = 0;  // with samples, into the inbox
+  bool write_follows_ = false;  // the transport was told with the last write
+  bool kept_ = false;           // by it: what was written last
+  int sent_ = 0;                // messages that the transport delivered
+  int received_ = 0;            // with samples, into the inbox
   int begun_ = 0;
   int done_ = 0;
   int part_ = 0;  // of the message begun

@@ -215,25 +215,39 @@ class FakeStream final : public StreamShell<FakeReactor, TrainFlow::Start> {
   }
 
   void TakeTurn() {
-    bool goes_on = true;
-    while (goes_on) {
-      auto part = TrainFlow::Part::kNone;
-      Update([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-        part = flow_.BeginPart(kLength);
-        if (part != TrainFlow::Part::kNextMessage) return;
-        message_ = inbox_.front();
-        inbox_.pop_front();
-      });
-      if (part == TrainFlow::Part::kNone) return;
-      ++*session_;  // as training does: without the lock
-      const bool first = part == TrainFlow::Part::kNextMessage;
-      Update([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-        outbox_.push_back(message_);
-        flow_.AnswerQueued(kLength);
-        // Messages of an odd number have two parts.
-        goes_on = flow_.EndPart(!(first && message_ % 2 == 1), false);
-      });
+    auto part = TrainFlow::Part::kNone;
+    {
+      MutexLock lock(mutex_);
+      part = BeginPart();
     }
+    if (part == TrainFlow::Part::kNone) return Update([] {});
+    while (part != TrainFlow::Part::kNone) part = TakePart(part);
+  }
+
+  TrainFlow::Part TakePart(TrainFlow::Part part) {
+    ++*session_;  // as training does: without the lock
+    const bool first = part == TrainFlow::Part::kNextMessage;
+    auto next = TrainFlow::Part::kNone;
+    {
+      MutexLock lock(mutex_);
+      outbox_.push_back(message_);
+      flow_.AnswerQueued(kLength);
+      // Messages of an odd number have two parts.
+      const bool done = !(first && message_ % 2 == 1);
+      if (flow_.EndPart(done, false)) next = BeginPart();
+      if (flow_.MayWait()) return next;
+    }
+    Update([] {});
+    return next;
+  }
+
+  TrainFlow::Part BeginPart() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const TrainFlow::Part part = flow_.BeginPart(kLength);
+    if (part == TrainFlow::Part::kNextMessage) {
+      message_ = inbox_.front();
+      inbox_.pop_front();
+    }
+    return part;
   }
 
   static constexpr int kGoodbye = -1;
@@ -241,7 +255,7 @@ class FakeStream final : public StreamShell<FakeReactor, TrainFlow::Start> {
   std::unique_ptr<int> session_ = std::make_unique<int>(0);
   int message_ = 0;   // of the turn under way; 0: the opening
   int outgoing_ = 0;  // of the write under way
-  TrainFlow flow_ ABSL_GUARDED_BY(mutex_){300};
+  TrainFlow flow_ ABSL_GUARDED_BY(mutex_){1000, /*far_ahead=*/1};
   std::deque<int> inbox_ ABSL_GUARDED_BY(mutex_);
   std::deque<int> outbox_ ABSL_GUARDED_BY(mutex_);
   int read_ ABSL_GUARDED_BY(mutex_) = 0;

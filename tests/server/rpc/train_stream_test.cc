@@ -54,6 +54,30 @@ TEST_P(TrainStreamTest, MessagesAreAnsweredInOrderWithTheirSteps) {
   EXPECT_EQ(Get(session).step(), 8u);
 }
 
+// How many wait for a turn is a matter of time, and may not show: a session
+// that is put back has to give the same answers. Weights enough that a
+// message's samples are trained as a block.
+TEST_P(TrainStreamTest, MessagesSentAheadAreAnsweredAsIfEachHadComeAlone) {
+  const v1::SessionSpec spec = Spec(100, {90, 2});
+  const v1::Session ahead = Create(spec);
+  const v1::Session alone = Create(spec);
+  std::vector<v1::TrainRequest> messages;
+  for (int i = 0; i < 300; ++i) {
+    messages.push_back(RandomSamples(ahead, i % 50 == 49 ? 3 : 1, random_));
+  }
+  messages[150].mutable_inputs()->pop_back();
+  TrainCall sent_ahead(stub(), ahead.session_id());
+  for (const v1::TrainRequest& message : messages) sent_ahead.Write(message);
+  TrainCall one_by_one(stub(), alone.session_id());
+  for (const v1::TrainRequest& message : messages) {
+    const auto answer = sent_ahead.ReadPart();
+    ASSERT_TRUE(answer.has_value());
+    const v1::TrainResponse expected = one_by_one.Exchange(message);
+    ASSERT_EQ(answer->SerializeAsString(), expected.SerializeAsString());
+  }
+  EXPECT_EQ(Digest(ahead), Digest(alone));
+}
+
 TEST_P(TrainStreamTest, ABatchMakesOneStepOfItsSamples) {
   const v1::Session session = Create(With(Spec(4, {3, 2}), "batch_size: 4"));
   TrainCall call(stub(), session.session_id());
