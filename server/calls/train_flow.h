@@ -108,8 +108,8 @@ class TrainFlow {
   void FailPart(const absl::Status& status);
 
   // Answers. Whether one may be held back: there is a write whose end will ask
-  // for it (Due).
-  bool MayHold() const { return writing_; }
+  // for it (Due), or the turn will.
+  bool MayHold() const { return writing_ || client_is_far_ahead_; }
   void AnswerHeld() { held_ = true; }
   void AnswerQueued(size_t length);
   // The one that was held. Not called when that fails: End is, and HeldLost.

@@ -197,6 +197,23 @@ TEST_F(OpenTrainFlowTest, WhatAClientFarAheadIsSentMayWaitForMore) {
   EXPECT_FALSE(start.write_follows);
 }
 
+TEST_F(OpenTrainFlowTest, AnswersToAClientFarAheadMayBeHeldBackBeforeAnyWrite) {
+  for (int i = 0; i < 3; ++i) flow_.MessageRead(10);
+  flow_.Next(true);
+  flow_.BeginPart(10);
+  EXPECT_FALSE(flow_.MayHold());
+  Answer();
+  EXPECT_TRUE(flow_.MayHold());
+  flow_.BeginPart(10);
+  flow_.AnswerHeld();
+  flow_.EndPart(true, false);
+  EXPECT_FALSE(flow_.MayHold()) << "one message waits, nothing is written";
+  EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kNone) << "one is queued before it";
+  EXPECT_TRUE(flow_.Next(true).write);
+  flow_.WriteDone(true, 5);
+  EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kHeld);
+}
+
 TEST_F(OpenTrainFlowTest, OfSeveralAnswersTheLastSendsAllOnTheirWay) {
   for (int i = 0; i < 2; ++i) flow_.MessageRead(10);
   EXPECT_TRUE(flow_.Next(true).turn);
