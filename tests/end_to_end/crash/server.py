@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import pathlib
 import subprocess
@@ -35,6 +36,7 @@ class Server:
 
     def __init__(self, backpropd: str, data_dir: pathlib.Path) -> None:
         self._process = subprocess.Popen(_command(backpropd, data_dir), stderr=subprocess.PIPE, text=True)
+        atexit.register(self._process.kill)  # where a check fails
         assert self._process.stderr is not None
         self.log: list[str] = []
         for line in self._process.stderr:
