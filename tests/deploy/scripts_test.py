@@ -416,6 +416,9 @@ class QuickstartTest(ScriptTest):
                       f"kill {self.happened()[0]}"):
             self.assertIn(place, done.stdout)
         os.kill(int(self.happened()[0]), signal.SIGTERM)
+        # It writes into the folder until it has gone.
+        while self.server_runs():
+            time.sleep(0.01)
 
     def test_an_unknown_flag_is_refused(self) -> None:
         self.assertEqual(self.run_script("quickstart.sh", "--kepe").returncode, 2)
