@@ -272,13 +272,13 @@ void MessageTrainer::FillResponse(const SessionSpec& spec, const TrainRun& run,
 
 void MessageTrainer::EndPart(const absl::Status& status,
                              v1::TrainResponse* response) {
-  const InTurn& at = session_->in_turn();
-  const Progress& progress = at.progress;
+  const Progress& progress = session_->in_turn().progress;
   response->set_step(progress.step);
   response->set_next_offset(progress.next_offset);
   response->set_epoch(session_->epoch());
-  response->set_durable_step(at.durable.step);
-  response->set_durable_offset(at.durable.next_offset);
+  const Progress durable = session_->moment().durable;
+  response->set_durable_step(durable.step);
+  response->set_durable_offset(durable.next_offset);
   response->set_message_done(!status.ok() || next_ == count_);
   if (!status.ok()) {
     metrics_.RecordRejection(ReasonOf(status));

@@ -146,7 +146,9 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     if (!status.ok() || !work_.settle) return End(status);
     // Taken out: what it calls ends the call, and its work with it.
     const Settle settle = std::move(work_.settle);
-    settle([this](const absl::Status& settled) { End(settled); });
+    const absl::Status begun = CatchOutOfMemory(
+        [&] { settle([this](const absl::Status& settled) { End(settled); }); });
+    if (!begun.ok()) End(begun);
   }
 
   // *this may be gone afterwards.

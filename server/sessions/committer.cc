@@ -92,13 +92,20 @@ void Committer::Run() {
   Clock::time_point next = Clock::now();
   while (AwaitDue(next)) {
     next = Clock::now() + interval_;
-    if (changes_.empty()) Gather(Clock::now() + interval_, kLongestGathering);
-    if (!CommitChanges()) next = Clock::now() + kRetryPause;
+    if (!CommitDue(next, kLongestGathering)) next = Clock::now() + kRetryPause;
   }
   // Those before first; then all that is left, whenever it is due.
-  if (!CommitChanges()) return;
-  Gather(Clock::time_point::max(), std::chrono::hours(1));
-  CommitChanges();
+  if (!changes_.empty() && !CommitDue({}, {})) return;
+  CommitDue(Clock::time_point::max(), std::chrono::hours(1));
+}
+
+bool Committer::CommitDue(Clock::time_point until, Clock::duration patience) {
+  bool committed = false;
+  const absl::Status status = CatchOutOfMemory([&] {
+    if (changes_.empty()) Gather(until, patience);
+    committed = CommitChanges();
+  });
+  return status.ok() && committed;
 }
 
 bool Committer::AwaitDue(Clock::time_point next) {
@@ -155,7 +162,7 @@ void Committer::Gather(Clock::time_point until, Clock::duration patience) {
   MutexLock lock(mutex_);
   while (asked_ > 0 && changed_.WaitUntil(mutex_, deadline)) {
   }
-  changes_.swap(ready_);  // changes_ is empty: nothing is gathered before
+  changes_.splice(changes_.end(), ready_);
 }
 
 void Committer::Ask(const std::shared_ptr<Session>& session) {
@@ -169,14 +176,14 @@ void Committer::Ask(const std::shared_ptr<Session>& session) {
 
 void Committer::TakeHandover(const std::shared_ptr<Session>& session) {
   try {
-    {
-      // For all that are asked: what was handed over must not be lost.
-      MutexLock lock(mutex_);
-      ready_.reserve(ready_.size() + asked_);
-    }
+    // Room first: what was handed over must not be lost.
+    std::list<Handover> taken(1);
     std::optional<Handover> handover = session->HandOver();
     MutexLock lock(mutex_);
-    if (handover.has_value()) ready_.push_back(*std::move(handover));
+    if (handover.has_value()) {
+      taken.front() = *std::move(handover);
+      ready_.splice(ready_.end(), taken);
+    }
     const auto noted = noted_.find(session->id());
     if (std::exchange(noted->second.again, false)) {
       noted->second.asked = false;
@@ -219,9 +226,8 @@ bool Committer::CommitChanges() {
 absl::Status Committer::Commit(std::vector<bool>* taken) {
   std::vector<SessionChange> changes(changes_.size());
   const auto swap_all = [&] {
-    for (size_t i = 0; i < changes.size(); ++i) {
-      std::swap(changes[i], changes_[i].change);
-    }
+    auto change = changes.begin();
+    for (Handover& each : changes_) std::swap(*change++, each.change);
   };
   swap_all();
   const auto put_back = absl::MakeCleanup(swap_all);
@@ -232,28 +238,27 @@ absl::Status Committer::Commit(std::vector<bool>* taken) {
 
 // taken: of each of changes_.
 void Committer::Conclude(const std::vector<bool>& taken) {
-  for (size_t i = 0; i < changes_.size(); ++i) {
-    Session& session = *changes_[i].session;
-    taken[i] ? session.Committed(changes_[i]) : session.Lose();
+  auto is_taken = taken.begin();
+  for (const Handover& each : changes_) {
+    *is_taken++ ? each.session->Committed(each) : each.session->Lose();
   }
   changes_.clear();
-  std::vector<Waiter> answered;
+  std::list<Waiter> answered;
   {
     MutexLock lock(mutex_);
-    answered.reserve(waiters_.size());
-    std::erase_if(waiters_, [&](Waiter& waiter) {
-      const Session& session = *waiter.session;
-      if (!session.lost() && !session.IsDurable(waiter.version)) return false;
-      answered.push_back(std::move(waiter));
-      return true;
-    });
+    for (auto it = waiters_.begin(); it != waiters_.end();) {
+      const auto waiter = it++;
+      const Session& session = *waiter->session;
+      if (!session.lost() && !session.IsDurable(waiter->version)) continue;
+      answered.splice(answered.end(), waiters_, waiter);
+    }
     if (!waiters_.empty()) urgent_ = true;
   }
   for (const Waiter& each : answered) each.done(StatusOf(*each.session));
 }
 
 void Committer::FailWaiters(const absl::Status& status) {
-  std::vector<Waiter> waiters;
+  std::list<Waiter> waiters;
   {
     MutexLock lock(mutex_);
     waiters.swap(waiters_);

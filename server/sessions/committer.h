@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
 #include <thread>
@@ -97,6 +98,9 @@ class Committer : public CommitQueue {
   void TakeHandover(const std::shared_ptr<Session>& session);
   // The session could not hand over, for want of memory: it is asked again.
   void AskLater(const Session& session);
+  // Gathers unless changes_ are left from before, and commits. Whether it
+  // worked.
+  bool CommitDue(Clock::time_point until, Clock::duration patience);
   // changes_. Whether it worked, so that none are left.
   bool CommitChanges();
   // The store's answer for each of changes_ in *taken.
@@ -112,14 +116,14 @@ class Committer : public CommitQueue {
   Mutex mutex_;
   CondVar changed_;
   std::unordered_map<std::string, Noted> noted_ ABSL_GUARDED_BY(mutex_);  // id
-  std::vector<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
-  std::vector<Handover> ready_ ABSL_GUARDED_BY(mutex_);
+  std::list<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
+  std::list<Handover> ready_ ABSL_GUARDED_BY(mutex_);
   size_t asked_ ABSL_GUARDED_BY(mutex_) = 0;     // turns that are to hand over
   bool urgent_ ABSL_GUARDED_BY(mutex_) = false;  // somebody waits
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
   // The thread's: not committed yet, in the order of their hand-over.
-  std::vector<Handover> changes_;
+  std::list<Handover> changes_;
 
   std::thread thread_;  // last, as it uses the rest
 };

@@ -5,9 +5,10 @@
 // commit, or the image, all weights and optimiser state. Rows are gathered
 // while they are the shorter; beyond that they are let go, and the commit takes
 // the image. Rows that have piled up behind an image until they are longer than
-// it are replaced by a new one. A large image comes in parts, one with each
-// commit and each as it is at that commit's step, so that no turn copies more
-// than a part; the rows after a part's step bring it forward when it is read.
+// it are replaced by a new one. Where that one is large it comes in parts, one
+// with each commit and each as it is at that commit's step; the rows after a
+// part's step bring it forward when it is read. (A first image, and one for
+// which there are no rows, is copied whole in one turn.)
 //
 //   in a turn                                      the committer's thread
 //     journal.AddSteps(…)    after each part

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -109,14 +110,9 @@ bool Session::IsDurable(uint64_t version) const {
 }
 
 void Session::Committed(const Handover& handover) {
-  std::shared_ptr<DurableListener> listener;
-  {
-    MutexLock lock(mutex_);
-    durable_version_ = handover.version;
-    durable_progress_ = handover.progress;
-    listener = listener_.lock();
-  }
-  if (listener != nullptr) listener->OnDurable();
+  MutexLock lock(mutex_);
+  durable_version_ = handover.version;
+  durable_progress_ = handover.progress;
 }
 
 void Session::Lose() {
@@ -127,11 +123,6 @@ void Session::Lose() {
 bool Session::lost() const {
   MutexLock lock(mutex_);
   return lost_;
-}
-
-void Session::ListenToDurable(std::weak_ptr<DurableListener> listener) {
-  MutexLock lock(mutex_);
-  listener_ = std::move(listener);
 }
 
 absl::Status Session::AttachWriter() {
@@ -191,7 +182,6 @@ void Session::Publish() {
     progress_ = turn_.progress;
     learning_rate_ = rate;
     ++version_;
-    turn_.durable = durable_progress_;
   }
   if (noted_) return;
   durable_.queue->Note(shared_from_this());
@@ -237,6 +227,8 @@ std::optional<Handover> Session::HandOver() {
   }
   if (closed) {
     handover.change = durable_.journal->Erase(id());
+    // Whatever a turn that was late still does to it.
+    handover.version = std::numeric_limits<uint64_t>::max();
     erased_ = true;
     return handover;
   }

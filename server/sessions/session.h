@@ -49,7 +49,6 @@ struct InTurn {
   // Replaced, never changed: what has been got stays as it is. Never null.
   std::shared_ptr<const SessionSpec> spec;
   Progress progress;
-  Progress durable;  // as SessionMoment::durable
 };
 
 class Session;
@@ -83,14 +82,6 @@ class CommitQueue {
   virtual ~CommitQueue() = default;
   // Any thread. Has session->HandOver() called, in a turn of its lane.
   virtual void Note(const std::shared_ptr<Session>& session) = 0;
-};
-
-// Who wants to know that more of a session is durable. Called from the
-// committer's thread; must be quick.
-class DurableListener {
- public:
-  virtual ~DurableListener() = default;
-  virtual void OnDurable() = 0;
 };
 
 // Whether who has the weights of that step, of that epoch, can go on with the
@@ -163,9 +154,6 @@ class Session : public std::enable_shared_from_this<Session> {
   // ... or can't be, now and for good: another server has the session.
   void Lose();
   bool lost() const;
-
-  // At most one listener; null for none.
-  void ListenToDurable(std::weak_ptr<DurableListener> listener);
 
   // Makes the caller the one writer. Fails with SESSION_HAS_WRITER, or with
   // SESSION_NOT_FOUND after Close.
@@ -273,7 +261,6 @@ class Session : public std::enable_shared_from_this<Session> {
   uint64_t durable_version_ ABSL_GUARDED_BY(mutex_) = 0;
   Progress durable_progress_ ABSL_GUARDED_BY(mutex_);
   bool lost_ ABSL_GUARDED_BY(mutex_) = false;
-  std::weak_ptr<DurableListener> listener_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace backprop

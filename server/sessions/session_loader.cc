@@ -62,6 +62,12 @@ absl::StatusOr<std::shared_ptr<Session>> LoadSession(
       });
 }
 
+// Whether it is one session that can't be brought back: it is damaged, or
+// beyond the operator's limits. Else it is the store.
+bool IsOfSession(const absl::Status& status) {
+  return absl::IsDataLoss(status) || absl::IsResourceExhausted(status);
+}
+
 // Until the sessions are durable in their present epochs.
 absl::Status CommitEpochs(
     Committer& committer,
@@ -97,8 +103,10 @@ absl::StatusOr<size_t> LoadSessions(const SessionLoading& loading) {
       if (session.ok()) {
         loading.loaded(**session);
         loaded.push_back(*std::move(session));
-      } else {
+      } else if (IsOfSession(session.status())) {
         loading.damaged(each.head.id, session.status());
+      } else {
+        return session.status();
       }
     }
     if (page->size() < kPage) break;

@@ -23,8 +23,9 @@ std::string NewId() {
 absl::Status NotFound(const std::string& id) {
   return Rejection(kSessionNotFound,
                    absl::StrCat("there is no session '", id,
-                                "': it was deleted, or the server restarted; "
-                                "ListSessions shows what there is"));
+                                "': it was deleted, or the server restarted "
+                                "and did not keep it; ListSessions shows what "
+                                "there is"));
 }
 
 }  // namespace
@@ -131,9 +132,14 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::BringBack(
       MakeInRoom(record.birth, record.spec, record.layout, std::move(durable));
   if (!made.ok()) return made.status();
   if (absl::Status status = fill(**made); !status.ok()) return status;
-  auto added = Add(*made, *std::move(place));
-  if (!added.ok()) return added.status();
-  return added->session;
+  const std::string& request_id = record.birth.request.request_id;
+  MutexLock lock(mutex_);
+  sessions_.emplace(record.birth.id, Entry{*made, *std::move(place)});
+  // Two may have it, where the first couldn't be brought back for a while.
+  if (!request_id.empty()) {
+    id_of_request_.try_emplace(request_id, record.birth.id);
+  }
+  return *made;
 }
 
 absl::StatusOr<SessionTable::Created> SessionTable::Add(
@@ -182,7 +188,10 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::Delete(
   if (found == sessions_.end()) return NotFound(id);
   std::shared_ptr<Session> session = found->second.session;
   if (absl::Status status = session->Close(); !status.ok()) return status;
-  id_of_request_.erase(session->birth().request.request_id);
+  const auto request = id_of_request_.find(session->birth().request.request_id);
+  if (request != id_of_request_.end() && request->second == id) {
+    id_of_request_.erase(request);
+  }
   sessions_.erase(found);
   return session;
 }

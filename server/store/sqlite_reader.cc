@@ -20,7 +20,7 @@ absl::Status Damaged(const std::string& what) {
   return absl::DataLossError(absl::StrCat(
       what,
       " is damaged in the store: what was read is not what was written. "
-      "Delete the session, or put back a copy of the data directory."));
+      "Put back a copy of the data directory."));
 }
 
 absl::Status DamagedSession(const std::string& id, const std::string& part) {
