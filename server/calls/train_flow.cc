@@ -47,6 +47,7 @@ void TrainFlow::WriteDone(bool ok, size_t length) {
 TrainFlow::Part TrainFlow::BeginPart(size_t front_length) {
   if (cancelled_) {
     turn_ = false;
+    client_is_far_ahead_ = false;
     return Part::kNone;
   }
   training_ = true;

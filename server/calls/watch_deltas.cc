@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/calls/watch_deltas.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -26,19 +27,20 @@ absl::StatusOr<WatchBegin> BeginWatch(const v1::WatchDeltasRequest& request,
   const Progress progress = session.progress();
   const uint64_t after =
       request.has_after_step() ? request.after_step() : progress.step;
+  if (request.has_after_step() &&
+      !MayGoOn(session.epochs(), request.epoch(), after)) {
+    return Rejection(
+        kEpochOver,
+        absl::StrCat("step ", after, " of epoch ",
+                     std::max<uint64_t>(request.epoch(), 1),
+                     " is not part of the session's present life, epoch ",
+                     session.epoch(), ": begin with an anchor (with_anchor)"));
+  }
   if (after > progress.step) {
     return Rejection(
         kStepNotReached,
         absl::StrCat("after_step is ", after, " but the session is at step ",
                      progress.step, ": watch from there or earlier"));
-  }
-  if (request.has_after_step() &&
-      !MayGoOn(session.epochs(), request.epoch(), after)) {
-    return Rejection(
-        kEpochOver,
-        absl::StrCat("step ", after, " of epoch ", request.epoch(),
-                     " is not part of the session's present life, epoch ",
-                     session.epoch(), ": begin with an anchor (with_anchor)"));
   }
   const auto place = session.shared_feed()->AddReader(std::move(watcher), after,
                                                       progress.step);

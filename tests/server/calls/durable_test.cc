@@ -260,7 +260,8 @@ TEST_F(DurableTest, AReplicaFromBeforeARestartGoesOnOnlyFromWhatIsStillThere) {
                                             {1, 31, true},
                                             {0, 31, true},
                                             {2, 31, false},
-                                            {3, 31, true}}) {
+                                            {3, 31, true},
+                                            {1, 1000, true}}) {
     SCOPED_TRACE(absl::StrCat("epoch ", each.epoch, " step ", each.step));
     TrainCall call(stub());
     auto opening = For<v1::TrainRequest>(session);
