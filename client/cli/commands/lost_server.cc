@@ -52,8 +52,10 @@ absl::Status LostServer(TrainingClient& client, const LostTraining& training,
     return Lost(absl::StatusCode::kUnavailable,
                 absl::StrCat("the server at ", training.address,
                              " has shut down ", After(training.steps),
-                             ", and its sessions are gone with it",
-                             WhatIsLeft(training)),
+                             ", and its sessions are gone with it unless it "
+                             "keeps them (--data-dir): then take it up with "
+                             "--session ",
+                             training.session_id, WhatIsLeft(training)),
                 status);
   }
   const std::string broke = absl::StrCat(
@@ -78,12 +80,14 @@ absl::Status LostServer(TrainingClient& client, const LostTraining& training,
              status),
         kSessionNotFound.name);
   }
-  return Lost(absl::StatusCode::kUnavailable,
-              absl::StrCat(broke,
-                           ", and cannot be made again. If the server has "
-                           "ended, its sessions are gone with it",
-                           WhatIsLeft(training)),
-              status);
+  return Lost(
+      absl::StatusCode::kUnavailable,
+      absl::StrCat(broke,
+                   ", and cannot be made again. If the server has "
+                   "ended, its sessions are gone with it unless it "
+                   "keeps them (--data-dir): then take it up with --session ",
+                   training.session_id, WhatIsLeft(training)),
+      status);
 }
 
 bool IsLostServer(const absl::Status& status) {

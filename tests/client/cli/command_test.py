@@ -530,7 +530,8 @@ class InterruptionTest(ServedTest):
     def test_a_server_that_shuts_down_takes_its_sessions_with_it_and_the_command_says_so(self) -> None:
         _, complained = self.lose_server(signal.SIGTERM)
         self.assertRegex(complained, rf"^backprop: the server at {self.address} has shut down after [\d,]+ steps, and "
-                                     r"its sessions are gone with it\. With --output FILE, [^\n]*\n$")
+                                     r"its sessions are gone with it unless it keeps them \(--data-dir\): "
+                                     r"then take it up with --session s-[0-9a-f]{16}\. With --output FILE, [^\n]*\n$")
 
     def test_weights_outlive_the_server_where_they_are_wanted(self) -> None:
         file = self.file("w.npy", b"")
@@ -546,7 +547,7 @@ class InterruptionTest(ServedTest):
     def test_a_server_that_dies_is_a_failure(self) -> None:
         _, complained = self.lose_server(signal.SIGKILL)
         self.assertRegex(complained, rf"^backprop: the connection to the server at {self.address} broke after ")
-        self.assertIn("If the server has ended, its sessions are gone with it", complained)
+        self.assertIn("If the server has ended, its sessions are gone with it unless it keeps them", complained)
         self.assertIn("Is backpropd running at", complained)
 
     def progress_of(self, terminal: str) -> str:

@@ -96,7 +96,6 @@ class WatchState:
             DigestMismatchError: as Replica.apply, or an anchor is not what the server had.
 
         """
-        self._epoch = response.epoch or self._epoch
         if response.HasField("anchor"):
             return self._take_chunk(response)
         if response.resync:
@@ -107,6 +106,7 @@ class WatchState:
             self._step = response.base_step
         if response.base_step != self._step:
             raise ReplicaGapError(f"Steps from {response.base_step} where the watch is at step {self._step}.")
+        self._epoch = response.epoch or self._epoch
         if response.HasField("standardisation"):
             for replica in self._replicas:
                 replica.standardise(response.standardisation)
@@ -136,4 +136,5 @@ class WatchState:
             replica.reset(anchor)
         self._resynced = self._resynced or self._step is not None
         self._step = anchor.step
+        self._epoch = response.epoch
         return batch_at_anchor(anchor, self._layout, resynced=self._told_resynced())
