@@ -148,6 +148,7 @@ class Crashes:
         found = self._server.sessions()
         deleting, self._churn.deleting = self._churn.deleting, None
         if deleting is not None and deleting.id in found:
+            deleting.settle()  # it was not among all
             self._churn.sessions.append(deleting)
         for oracle in self._all():
             demand(oracle.id in found, f"{oracle} is gone")
