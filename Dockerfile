@@ -45,7 +45,7 @@ ENV BACKPROPD_GRPC_ADDRESS=0.0.0.0:50051 \
 EXPOSE 50051 9464
 # Sessions. One server a volume: a second is refused.
 VOLUME /data
-HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
   CMD ["/usr/bin/backpropd", "healthcheck"]
 # No shell in between: SIGTERM reaches the server, which is process 1.
 ENTRYPOINT ["/usr/bin/backpropd"]

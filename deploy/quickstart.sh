@@ -12,6 +12,7 @@ readonly data=/usr/share/datasets/fashion-mnist
 readonly start_limit_seconds=30
 
 keep=false
+data_dir=()  # the server's flag
 server_pid=""
 server_log=""
 
@@ -21,10 +22,10 @@ Usage: deploy/quickstart.sh [--keep] [--help]
 
 Installs what is missing from Debian's packages (it says what; root or sudo),
 builds backpropd into build/, starts it on free ports of the loopback interface,
-trains a 784-128-10 network on Fashion-MNIST through gRPC, and stops it. Sessions
-are kept in build/sessions, where the next run's server finds them. Exits with 0 only if all of that went well and the test accuracy is at least 0.87.
+trains a 784-128-10 network on Fashion-MNIST through gRPC, and stops it. Exits with 0 only if all of that went well and the test accuracy is at least 0.87.
 
-  --keep   leave the server running, and say where it is
+  --keep   leave the server running, and say where it is; its sessions lie in
+           build/sessions, where the next such server finds them
   --help   print this
 END
 }
@@ -46,7 +47,7 @@ start_server() {
   server_log="$(mktemp --tmpdir backpropd-XXXXXX.log)"
   # nohup: with --keep it outlives this terminal.
   nohup "${server}" --grpc-address=127.0.0.1:0 --http-address=127.0.0.1:0 \
-    --data-dir="${sessions}" </dev/null >/dev/null 2>"${server_log}" &
+    "${data_dir[@]}" </dev/null >/dev/null 2>"${server_log}" &
   server_pid=$!
   local deadline=$((SECONDS + start_limit_seconds))
   until [[ -n "$(serving_field http_address)" ]]; do
@@ -120,6 +121,13 @@ while [[ $# -gt 0 ]]; do
   esac
   shift
 done
+
+if [[ "${keep}" == true ]]; then
+  data_dir=(--data-dir="${sessions}")
+  if [[ -e "${sessions}/lock" ]] && ! flock --nonblock "${sessions}/lock" true; then
+    fail "the server of an earlier --keep still runs: $(tr '\n' ' ' <"${sessions}/lock")"
+  fi
+fi
 
 trap clean_up EXIT
 trap 'exit 130' INT
