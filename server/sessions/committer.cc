@@ -37,6 +37,11 @@ absl::Status StatusOf(const Session& session) {
                                 "this one does to it is durable"));
 }
 
+// The end of a session that the store never knew: there is nothing to do there.
+bool IsOfNothing(const Handover& handover) {
+  return handover.change.erase && handover.change.expected_epoch == 0;
+}
+
 size_t BytesOf(const SessionChange& change) {
   size_t bytes = change.head.body.size();
   for (const Piece& piece : change.put) bytes += piece.bytes.size();
@@ -224,10 +229,13 @@ bool Committer::CommitChanges() {
 }
 
 absl::Status Committer::Commit(std::vector<bool>* taken) {
-  std::vector<SessionChange> changes(changes_.size());
+  const auto given = std::ranges::count_if(changes_, std::not_fn(IsOfNothing));
+  std::vector<SessionChange> changes(static_cast<size_t>(given));
   const auto swap_all = [&] {
     auto change = changes.begin();
-    for (Handover& each : changes_) std::swap(*change++, each.change);
+    for (Handover& each : changes_) {
+      if (!IsOfNothing(each)) std::swap(*change++, each.change);
+    }
   };
   swap_all();
   const auto put_back = absl::MakeCleanup(swap_all);
@@ -236,11 +244,12 @@ absl::Status Committer::Commit(std::vector<bool>* taken) {
   return done.status();
 }
 
-// taken: of each of changes_.
+// taken: of each of changes_ that the store was given.
 void Committer::Conclude(const std::vector<bool>& taken) {
   auto is_taken = taken.begin();
   for (const Handover& each : changes_) {
-    *is_taken++ ? each.session->Committed(each) : each.session->Lose();
+    IsOfNothing(each) || *is_taken++ ? each.session->Committed(each)
+                                     : each.session->Lose();
   }
   changes_.clear();
   std::list<Waiter> answered;

@@ -103,7 +103,7 @@ class Committer : public CommitQueue {
   bool CommitDue(Clock::time_point until, Clock::duration patience);
   // changes_. Whether it worked, so that none are left.
   bool CommitChanges();
-  // The store's answer for each of changes_ in *taken.
+  // The store's answer for each of changes_ that it was given in *taken.
   absl::Status Commit(std::vector<bool>* taken);
   void Conclude(const std::vector<bool>& taken);
   void FailWaiters(const absl::Status& status);

@@ -54,13 +54,17 @@ absl::Status CheckChange(const SessionChange& change) {
   if (head.epoch > kLargest || head.step > kLargest) {
     return Refused(change, "its epoch or step is 2^63 or more");
   }
-  if (change.erase) return absl::OkStatus();
+  const bool creates = change.expected_epoch == 0;
+  if (change.erase) {
+    return creates ? Refused(change, "it erases what it says is not there")
+                   : absl::OkStatus();
+  }
   if (head.epoch == 0 || head.epoch < change.expected_epoch) {
     return Refused(change,
                    absl::StrCat("epoch ", head.epoch, " does not follow epoch ",
                                 change.expected_epoch));
   }
-  if (change.expected_epoch == 0 && !change.remove.empty()) {
+  if (creates && !change.remove.empty()) {
     return Refused(change, "it removes pieces of a session that is new");
   }
   return CheckPieces(change);
@@ -217,7 +221,7 @@ absl::StatusOr<bool> SqliteChangeWriter::Erase(const SessionChange& change,
   absl::StatusOr<std::optional<HeadRow>> found =
       statements_->heads->Find(change.head.id);
   if (!found.ok()) return found.status();
-  if (!found->has_value()) return change.expected_epoch == 0;
+  if (!found->has_value()) return false;
   absl::StatusOr<size_t> gone =
       statements_->delete_head->Execute(change.head.id, change.expected_epoch);
   if (!gone.ok()) return gone.status();

@@ -81,8 +81,7 @@ struct SessionChange {
   uint64_t expected_epoch = 0;  // 0: there is no such session yet
   std::vector<Piece> put;
   std::vector<uint64_t> remove;  // pieces' numbers; none that `put` puts
-  // The session goes, with all of its pieces; also one that never was there.
-  bool erase = false;
+  bool erase = false;            // the session goes, with all of its pieces
 };
 
 struct StoredPiece {

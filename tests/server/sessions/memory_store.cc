@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/server/sessions/memory_store.h"
 
+#include <gtest/gtest.h>
+
 #include "absl/strings/str_cat.h"
 
 namespace backprop::testing {
@@ -22,6 +24,8 @@ std::string TextOf(std::span<const SessionChange> changes) {
 }  // namespace
 
 bool MemoryStore::Take(const SessionChange& change) {
+  EXPECT_FALSE(change.erase && change.expected_epoch == 0)
+      << "it erases what it says is not there";
   const auto found = entries_.find(change.head.id);
   const uint64_t epoch = found == entries_.end() ? 0 : found->second.head.epoch;
   if (epoch != change.expected_epoch) return false;

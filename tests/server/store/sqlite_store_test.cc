@@ -146,14 +146,6 @@ TEST_F(SqliteStoreTest, ErasingTakesPiecesAndEpochsToo) {
   EXPECT_THAT(Faults(), IsEmpty());
 }
 
-// A session may be deleted before it was ever committed.
-TEST_F(SqliteStoreTest, ErasingWhatNeverWasIsDone) {
-  Commit({Creation("a", {})});
-  EXPECT_THAT(Commit({Erasure("never", 0), Erasure("a", 0)}),
-              ElementsAre(true, false));
-  EXPECT_THAT(Listed("", 9), ElementsAre("a"));
-}
-
 TEST_F(SqliteStoreTest, ListsInOrderOfIdsFromWhereItIsTold) {
   Commit({Creation("c", {}), Creation("a", {Image(1, "12345")}),
           Creation("b", {})});
@@ -176,7 +168,7 @@ TEST_F(SqliteStoreTest, ChangesThatBreakTheRulesAreRefusedWhole) {
   Commit({Creation("a", {Image(1, "one")})});
   const uint64_t too_large = uint64_t{1} << 63;
   for (const SessionChange& bad :
-       {Creation("", {}), Advance("a", 1, too_large),
+       {Creation("", {}), Erasure("a", 0), Advance("a", 1, too_large),
         Advance("a", 1, 2, {Image(too_large, "")}),
         Advance("a", 1, 2, {Image(2, ""), Image(2, "")}),
         Advance("a", 1, 2, {Image(2, "")}, {2}), Advance("a", 1, 2, {}, {1, 1}),

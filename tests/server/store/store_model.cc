@@ -123,7 +123,7 @@ SessionChange RandomChanges::One(const StoreModel& model) {
   const uint64_t step = there ? found->second.head.step : Below(100);
   const bool stale = Below(8) == 0;
   change.expected_epoch = stale ? Below(epoch + 3) : epoch;
-  change.erase = Below(10) == 0;
+  change.erase = change.expected_epoch > 0 && Below(10) == 0;
   const bool next_epoch = change.expected_epoch == 0 || Below(5) == 0;
   change.head.epoch = change.expected_epoch + (next_epoch ? 1 + Below(2) : 0);
   change.head.step = step + Below(10);
