@@ -276,7 +276,7 @@ void MessageTrainer::EndPart(const absl::Status& status,
   response->set_step(progress.step);
   response->set_next_offset(progress.next_offset);
   response->set_epoch(session_->epoch());
-  const Progress durable = session_->moment().durable;
+  const Progress durable = session_->durable();
   response->set_durable_step(durable.step);
   response->set_durable_offset(durable.next_offset);
   response->set_message_done(!status.ok() || next_ == count_);

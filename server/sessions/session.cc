@@ -99,6 +99,11 @@ SessionMoment Session::moment() const {
   return {spec_, progress_, learning_rate_, has_writer_, durable_progress_};
 }
 
+Progress Session::durable() const {
+  MutexLock lock(mutex_);
+  return durable_progress_;
+}
+
 uint64_t Session::version() const {
   MutexLock lock(mutex_);
   return version_;

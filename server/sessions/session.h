@@ -139,6 +139,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<const SessionSpec> spec() const;
   Progress progress() const;
   SessionMoment moment() const;
+  Progress durable() const;  // as of moment()
 
   // Once, when others know the session. Any thread. And once more after Close,
   // for the store to forget it.
