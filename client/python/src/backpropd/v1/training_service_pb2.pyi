@@ -2,6 +2,7 @@
 from backpropd.v1 import delta_pb2 as _delta_pb2
 from backpropd.v1 import network_pb2 as _network_pb2
 from backpropd.v1 import options_pb2 as _options_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.rpc import status_pb2 as _status_pb2
@@ -16,6 +17,8 @@ DELTA_DETAIL_FACTORS: DeltaDetail
 DELTA_DETAIL_NONE: DeltaDetail
 DELTA_DETAIL_UNSPECIFIED: DeltaDetail
 DESCRIPTOR: _descriptor.FileDescriptor
+ERROR_REASON_CHECKPOINT_EXISTS: ErrorReason
+ERROR_REASON_CHECKPOINT_NOT_FOUND: ErrorReason
 ERROR_REASON_EPOCH_OVER: ErrorReason
 ERROR_REASON_INVALID_REQUEST: ErrorReason
 ERROR_REASON_NON_FINITE_OUTPUT: ErrorReason
@@ -25,7 +28,9 @@ ERROR_REASON_NO_STORE: ErrorReason
 ERROR_REASON_OFFSET_GAP: ErrorReason
 ERROR_REASON_QUEUE_LIMIT: ErrorReason
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason
+ERROR_REASON_SAMPLES_DIFFER: ErrorReason
 ERROR_REASON_SESSION_BUSY: ErrorReason
+ERROR_REASON_SESSION_DAMAGED: ErrorReason
 ERROR_REASON_SESSION_HAS_WRITER: ErrorReason
 ERROR_REASON_SESSION_LIMIT: ErrorReason
 ERROR_REASON_SESSION_NOT_FOUND: ErrorReason
@@ -34,6 +39,7 @@ ERROR_REASON_STEP_NOT_HELD: ErrorReason
 ERROR_REASON_STEP_NOT_REACHED: ErrorReason
 ERROR_REASON_STORE_FAILED: ErrorReason
 ERROR_REASON_UNSPECIFIED: ErrorReason
+ERROR_REASON_WRITER_REPLACED: ErrorReason
 
 class Anchor(_message.Message):
     __slots__ = ["continuation", "digest", "next_offset", "standardisation", "state", "step", "weights"]
@@ -52,6 +58,30 @@ class Anchor(_message.Message):
     step: int
     weights: bytes
     def __init__(self, step: _Optional[int] = ..., next_offset: _Optional[int] = ..., weights: _Optional[bytes] = ..., state: _Optional[bytes] = ..., digest: _Optional[int] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., continuation: _Optional[_Union[Continuation, _Mapping]] = ...) -> None: ...
+
+class Checkpoint(_message.Message):
+    __slots__ = ["create_time", "digest", "epoch", "expire_time", "name", "next_offset", "pinned", "session_id", "step", "stored_bytes"]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    STORED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    create_time: _timestamp_pb2.Timestamp
+    digest: int
+    epoch: int
+    expire_time: _timestamp_pb2.Timestamp
+    name: str
+    next_offset: int
+    pinned: bool
+    session_id: str
+    step: int
+    stored_bytes: int
+    def __init__(self, session_id: _Optional[str] = ..., name: _Optional[str] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., epoch: _Optional[int] = ..., digest: _Optional[int] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., pinned: bool = ..., stored_bytes: _Optional[int] = ...) -> None: ...
 
 class ComputeInfo(_message.Message):
     __slots__ = ["blas", "blas_kernels", "instruction_set", "threads"]
@@ -79,6 +109,24 @@ class Continuation(_message.Message):
     state_age: int
     def __init__(self, state_age: _Optional[int] = ..., schedule_age: _Optional[int] = ..., plateau: _Optional[_Union[PlateauPosition, _Mapping]] = ..., learning: _Optional[_Union[StandardisationSums, _Mapping]] = ..., rule: _Optional[_Union[_network_pb2.Rule, str]] = ...) -> None: ...
 
+class CreateCheckpointRequest(_message.Message):
+    __slots__ = ["expire_after", "name", "pinned", "session_id"]
+    EXPIRE_AFTER_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    expire_after: _duration_pb2.Duration
+    name: str
+    pinned: bool
+    session_id: str
+    def __init__(self, session_id: _Optional[str] = ..., name: _Optional[str] = ..., expire_after: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., pinned: bool = ...) -> None: ...
+
+class CreateCheckpointResponse(_message.Message):
+    __slots__ = ["checkpoint"]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: Checkpoint
+    def __init__(self, checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ...) -> None: ...
+
 class CreateSessionRequest(_message.Message):
     __slots__ = ["fork", "initial", "request_id", "spec"]
     FORK_FIELD_NUMBER: _ClassVar[int]
@@ -96,6 +144,18 @@ class CreateSessionResponse(_message.Message):
     SESSION_FIELD_NUMBER: _ClassVar[int]
     session: Session
     def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ...) -> None: ...
+
+class DeleteCheckpointRequest(_message.Message):
+    __slots__ = ["name", "session_id"]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    session_id: str
+    def __init__(self, session_id: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class DeleteCheckpointResponse(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
 
 class DeleteSessionRequest(_message.Message):
     __slots__ = ["session_id"]
@@ -136,12 +196,14 @@ class EvaluateResponse(_message.Message):
     def __init__(self, samples: _Optional[int] = ..., error: _Optional[float] = ..., accuracy: _Optional[float] = ..., first_step: _Optional[int] = ..., last_step: _Optional[int] = ..., plain_error: _Optional[float] = ...) -> None: ...
 
 class Fork(_message.Message):
-    __slots__ = ["session_id", "with_state"]
+    __slots__ = ["checkpoint", "session_id", "with_state"]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     WITH_STATE_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: str
     session_id: str
     with_state: bool
-    def __init__(self, session_id: _Optional[str] = ..., with_state: bool = ...) -> None: ...
+    def __init__(self, session_id: _Optional[str] = ..., with_state: bool = ..., checkpoint: _Optional[str] = ...) -> None: ...
 
 class GetServerInfoRequest(_message.Message):
     __slots__ = []
@@ -205,6 +267,24 @@ class GetWeightsResponse(_message.Message):
     weights: bytes
     def __init__(self, step: _Optional[int] = ..., next_offset: _Optional[int] = ..., digest: _Optional[int] = ..., weight_count: _Optional[int] = ..., first_weight: _Optional[int] = ..., weights: _Optional[bytes] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., continuation: _Optional[_Union[Continuation, _Mapping]] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., epoch: _Optional[int] = ...) -> None: ...
 
+class ListCheckpointsRequest(_message.Message):
+    __slots__ = ["page_size", "page_token", "session_id"]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    session_id: str
+    def __init__(self, session_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListCheckpointsResponse(_message.Message):
+    __slots__ = ["checkpoints", "next_page_token"]
+    CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    checkpoints: _containers.RepeatedCompositeFieldContainer[Checkpoint]
+    next_page_token: str
+    def __init__(self, checkpoints: _Optional[_Iterable[_Union[Checkpoint, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
 class ListSessionsRequest(_message.Message):
     __slots__ = ["page_size", "page_token"]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -261,6 +341,20 @@ class ReplicaPosition(_message.Message):
     step: int
     def __init__(self, epoch: _Optional[int] = ..., step: _Optional[int] = ...) -> None: ...
 
+class RewindSessionRequest(_message.Message):
+    __slots__ = ["checkpoint", "session_id"]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: str
+    session_id: str
+    def __init__(self, session_id: _Optional[str] = ..., checkpoint: _Optional[str] = ...) -> None: ...
+
+class RewindSessionResponse(_message.Message):
+    __slots__ = ["session"]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: Session
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ...) -> None: ...
+
 class Sample(_message.Message):
     __slots__ = ["class_number", "inputs", "targets"]
     CLASS_NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -290,32 +384,40 @@ class ServerLimits(_message.Message):
     def __init__(self, max_message_bytes: _Optional[int] = ..., max_sessions: _Optional[int] = ..., max_session_weights: _Optional[int] = ..., max_total_weights: _Optional[int] = ..., max_queued_bytes: _Optional[int] = ..., max_watched_bytes: _Optional[int] = ..., max_pending_calls: _Optional[int] = ...) -> None: ...
 
 class Session(_message.Message):
-    __slots__ = ["create_time", "durable_offset", "durable_step", "epoch", "forked_from", "has_writer", "layout", "learning_rate", "next_offset", "session_id", "spec", "step"]
+    __slots__ = ["create_time", "durable_offset", "durable_step", "epoch", "expire_time", "forked_from", "has_writer", "layout", "learning_rate", "next_offset", "resident", "resident_bytes", "session_id", "spec", "step", "stored_bytes"]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     DURABLE_OFFSET_FIELD_NUMBER: _ClassVar[int]
     DURABLE_STEP_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     FORKED_FROM_FIELD_NUMBER: _ClassVar[int]
     HAS_WRITER_FIELD_NUMBER: _ClassVar[int]
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
     NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    RESIDENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RESIDENT_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
+    STORED_BYTES_FIELD_NUMBER: _ClassVar[int]
     create_time: _timestamp_pb2.Timestamp
     durable_offset: int
     durable_step: int
     epoch: int
+    expire_time: _timestamp_pb2.Timestamp
     forked_from: str
     has_writer: bool
     layout: _network_pb2.Layout
     learning_rate: float
     next_offset: int
+    resident: bool
+    resident_bytes: int
     session_id: str
     spec: _network_pb2.SessionSpec
     step: int
-    def __init__(self, session_id: _Optional[str] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., layout: _Optional[_Union[_network_pb2.Layout, _Mapping]] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., has_writer: bool = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., learning_rate: _Optional[float] = ..., forked_from: _Optional[str] = ..., epoch: _Optional[int] = ..., durable_step: _Optional[int] = ..., durable_offset: _Optional[int] = ...) -> None: ...
+    stored_bytes: int
+    def __init__(self, session_id: _Optional[str] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., layout: _Optional[_Union[_network_pb2.Layout, _Mapping]] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., has_writer: bool = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., learning_rate: _Optional[float] = ..., forked_from: _Optional[str] = ..., epoch: _Optional[int] = ..., durable_step: _Optional[int] = ..., durable_offset: _Optional[int] = ..., resident: bool = ..., resident_bytes: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., expire_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StandardisationSums(_message.Message):
     __slots__ = ["largest", "least", "mean", "samples", "spread"]
@@ -332,17 +434,19 @@ class StandardisationSums(_message.Message):
     def __init__(self, samples: _Optional[int] = ..., mean: _Optional[_Iterable[float]] = ..., spread: _Optional[_Iterable[float]] = ..., least: _Optional[_Iterable[float]] = ..., largest: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class TrainOptions(_message.Message):
-    __slots__ = ["coalesce", "deltas", "want_outputs"]
+    __slots__ = ["coalesce", "deltas", "tell_durable", "want_outputs"]
     COALESCE_FIELD_NUMBER: _ClassVar[int]
     DELTAS_FIELD_NUMBER: _ClassVar[int]
+    TELL_DURABLE_FIELD_NUMBER: _ClassVar[int]
     WANT_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     coalesce: bool
     deltas: DeltaDetail
+    tell_durable: bool
     want_outputs: bool
-    def __init__(self, deltas: _Optional[_Union[DeltaDetail, str]] = ..., want_outputs: bool = ..., coalesce: bool = ...) -> None: ...
+    def __init__(self, deltas: _Optional[_Union[DeltaDetail, str]] = ..., want_outputs: bool = ..., coalesce: bool = ..., tell_durable: bool = ...) -> None: ...
 
 class TrainRequest(_message.Message):
-    __slots__ = ["classes", "inputs", "offset", "options", "replica", "sample_weights", "session_id", "targets", "want_digest"]
+    __slots__ = ["classes", "inputs", "offset", "options", "replica", "sample_weights", "session_id", "takeover", "targets", "want_digest", "when_durable"]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
@@ -350,8 +454,10 @@ class TrainRequest(_message.Message):
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    TAKEOVER_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     WANT_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    WHEN_DURABLE_FIELD_NUMBER: _ClassVar[int]
     classes: _containers.RepeatedScalarFieldContainer[int]
     inputs: bytes
     offset: int
@@ -359,15 +465,18 @@ class TrainRequest(_message.Message):
     replica: ReplicaPosition
     sample_weights: _containers.RepeatedScalarFieldContainer[float]
     session_id: str
+    takeover: bool
     targets: bytes
     want_digest: bool
-    def __init__(self, session_id: _Optional[str] = ..., offset: _Optional[int] = ..., inputs: _Optional[bytes] = ..., targets: _Optional[bytes] = ..., classes: _Optional[_Iterable[int]] = ..., want_digest: bool = ..., sample_weights: _Optional[_Iterable[float]] = ..., options: _Optional[_Union[TrainOptions, _Mapping]] = ..., replica: _Optional[_Union[ReplicaPosition, _Mapping]] = ...) -> None: ...
+    when_durable: bool
+    def __init__(self, session_id: _Optional[str] = ..., offset: _Optional[int] = ..., inputs: _Optional[bytes] = ..., targets: _Optional[bytes] = ..., classes: _Optional[_Iterable[int]] = ..., want_digest: bool = ..., sample_weights: _Optional[_Iterable[float]] = ..., options: _Optional[_Union[TrainOptions, _Mapping]] = ..., replica: _Optional[_Union[ReplicaPosition, _Mapping]] = ..., when_durable: bool = ..., takeover: bool = ...) -> None: ...
 
 class TrainResponse(_message.Message):
-    __slots__ = ["base_step", "deltas", "digests", "durable_offset", "durable_step", "epoch", "errors", "first_message_number", "goodbye", "gradient_norms", "message_done", "message_number", "next_offset", "outputs", "rejection", "resync", "scalars", "skipped_samples", "standardisation", "step"]
+    __slots__ = ["base_step", "deltas", "digests", "durable_news", "durable_offset", "durable_step", "epoch", "errors", "first_message_number", "goodbye", "gradient_norms", "message_done", "message_number", "next_offset", "outputs", "rejection", "resync", "scalars", "skipped_samples", "standardisation", "step"]
     BASE_STEP_FIELD_NUMBER: _ClassVar[int]
     DELTAS_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    DURABLE_NEWS_FIELD_NUMBER: _ClassVar[int]
     DURABLE_OFFSET_FIELD_NUMBER: _ClassVar[int]
     DURABLE_STEP_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -388,6 +497,7 @@ class TrainResponse(_message.Message):
     base_step: int
     deltas: bytes
     digests: _containers.RepeatedCompositeFieldContainer[_delta_pb2.StepDigest]
+    durable_news: bool
     durable_offset: int
     durable_step: int
     epoch: int
@@ -405,49 +515,77 @@ class TrainResponse(_message.Message):
     skipped_samples: int
     standardisation: _network_pb2.Standardisation
     step: int
-    def __init__(self, message_number: _Optional[int] = ..., message_done: bool = ..., base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., skipped_samples: _Optional[int] = ..., rejection: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., goodbye: bool = ..., scalars: _Optional[bytes] = ..., outputs: _Optional[bytes] = ..., gradient_norms: _Optional[_Iterable[float]] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., first_message_number: _Optional[int] = ..., epoch: _Optional[int] = ..., durable_step: _Optional[int] = ..., durable_offset: _Optional[int] = ..., resync: bool = ...) -> None: ...
+    def __init__(self, message_number: _Optional[int] = ..., message_done: bool = ..., base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., skipped_samples: _Optional[int] = ..., rejection: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., goodbye: bool = ..., scalars: _Optional[bytes] = ..., outputs: _Optional[bytes] = ..., gradient_norms: _Optional[_Iterable[float]] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., first_message_number: _Optional[int] = ..., epoch: _Optional[int] = ..., durable_step: _Optional[int] = ..., durable_offset: _Optional[int] = ..., resync: bool = ..., durable_news: bool = ...) -> None: ...
 
 class TrainStepRequest(_message.Message):
-    __slots__ = ["samples", "session_id"]
+    __slots__ = ["request_id", "samples", "session_id"]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
     samples: _containers.RepeatedCompositeFieldContainer[Sample]
     session_id: str
-    def __init__(self, session_id: _Optional[str] = ..., samples: _Optional[_Iterable[_Union[Sample, _Mapping]]] = ...) -> None: ...
+    def __init__(self, session_id: _Optional[str] = ..., samples: _Optional[_Iterable[_Union[Sample, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class TrainStepResponse(_message.Message):
-    __slots__ = ["deltas", "digest", "epoch", "error", "outputs", "step"]
+    __slots__ = ["already_applied", "deltas", "digest", "epoch", "error", "outputs", "step"]
+    ALREADY_APPLIED_FIELD_NUMBER: _ClassVar[int]
     DELTAS_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
+    already_applied: bool
     deltas: _containers.RepeatedCompositeFieldContainer[_delta_pb2.LayerDelta]
     digest: int
     epoch: int
     error: float
     outputs: _containers.RepeatedScalarFieldContainer[float]
     step: int
-    def __init__(self, step: _Optional[int] = ..., error: _Optional[float] = ..., outputs: _Optional[_Iterable[float]] = ..., deltas: _Optional[_Iterable[_Union[_delta_pb2.LayerDelta, _Mapping]]] = ..., digest: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
+    def __init__(self, step: _Optional[int] = ..., error: _Optional[float] = ..., outputs: _Optional[_Iterable[float]] = ..., deltas: _Optional[_Iterable[_Union[_delta_pb2.LayerDelta, _Mapping]]] = ..., digest: _Optional[int] = ..., epoch: _Optional[int] = ..., already_applied: bool = ...) -> None: ...
+
+class UpdateCheckpointRequest(_message.Message):
+    __slots__ = ["expire_after", "name", "pinned", "session_id", "update_mask"]
+    EXPIRE_AFTER_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    expire_after: _duration_pb2.Duration
+    name: str
+    pinned: bool
+    session_id: str
+    update_mask: _field_mask_pb2.FieldMask
+    def __init__(self, session_id: _Optional[str] = ..., name: _Optional[str] = ..., expire_after: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., pinned: bool = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+
+class UpdateCheckpointResponse(_message.Message):
+    __slots__ = ["checkpoint"]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: Checkpoint
+    def __init__(self, checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ...) -> None: ...
 
 class UpdateSessionRequest(_message.Message):
-    __slots__ = ["session_id", "spec", "update_mask"]
+    __slots__ = ["request_id", "session_id", "spec", "update_mask"]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
     session_id: str
     spec: _network_pb2.SessionSpec
     update_mask: _field_mask_pb2.FieldMask
-    def __init__(self, session_id: _Optional[str] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+    def __init__(self, session_id: _Optional[str] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class UpdateSessionResponse(_message.Message):
-    __slots__ = ["first_step", "session"]
+    __slots__ = ["already_applied", "first_step", "session"]
+    ALREADY_APPLIED_FIELD_NUMBER: _ClassVar[int]
     FIRST_STEP_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
+    already_applied: bool
     first_step: int
     session: Session
-    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., first_step: _Optional[int] = ...) -> None: ...
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., first_step: _Optional[int] = ..., already_applied: bool = ...) -> None: ...
 
 class WatchDeltasRequest(_message.Message):
     __slots__ = ["after_step", "epoch", "session_id", "with_anchor", "with_state"]

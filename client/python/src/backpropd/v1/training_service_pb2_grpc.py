@@ -70,6 +70,31 @@ class TrainingServiceStub(object):
                 request_serializer=backprop_dot_v1_dot_training__service__pb2.WatchDeltasRequest.SerializeToString,
                 response_deserializer=backprop_dot_v1_dot_training__service__pb2.WatchDeltasResponse.FromString,
                 )
+        self.CreateCheckpoint = channel.unary_unary(
+                '/backprop.v1.TrainingService/CreateCheckpoint',
+                request_serializer=backprop_dot_v1_dot_training__service__pb2.CreateCheckpointRequest.SerializeToString,
+                response_deserializer=backprop_dot_v1_dot_training__service__pb2.CreateCheckpointResponse.FromString,
+                )
+        self.ListCheckpoints = channel.unary_unary(
+                '/backprop.v1.TrainingService/ListCheckpoints',
+                request_serializer=backprop_dot_v1_dot_training__service__pb2.ListCheckpointsRequest.SerializeToString,
+                response_deserializer=backprop_dot_v1_dot_training__service__pb2.ListCheckpointsResponse.FromString,
+                )
+        self.UpdateCheckpoint = channel.unary_unary(
+                '/backprop.v1.TrainingService/UpdateCheckpoint',
+                request_serializer=backprop_dot_v1_dot_training__service__pb2.UpdateCheckpointRequest.SerializeToString,
+                response_deserializer=backprop_dot_v1_dot_training__service__pb2.UpdateCheckpointResponse.FromString,
+                )
+        self.DeleteCheckpoint = channel.unary_unary(
+                '/backprop.v1.TrainingService/DeleteCheckpoint',
+                request_serializer=backprop_dot_v1_dot_training__service__pb2.DeleteCheckpointRequest.SerializeToString,
+                response_deserializer=backprop_dot_v1_dot_training__service__pb2.DeleteCheckpointResponse.FromString,
+                )
+        self.RewindSession = channel.unary_unary(
+                '/backprop.v1.TrainingService/RewindSession',
+                request_serializer=backprop_dot_v1_dot_training__service__pb2.RewindSessionRequest.SerializeToString,
+                response_deserializer=backprop_dot_v1_dot_training__service__pb2.RewindSessionResponse.FromString,
+                )
         self.GetServerInfo = channel.unary_unary(
                 '/backprop.v1.TrainingService/GetServerInfo',
                 request_serializer=backprop_dot_v1_dot_training__service__pb2.GetServerInfoRequest.SerializeToString,
@@ -146,6 +171,36 @@ class TrainingServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateCheckpoint(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCheckpoints(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateCheckpoint(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCheckpoint(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RewindSession(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetServerInfo(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -209,6 +264,31 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.WatchDeltas,
                     request_deserializer=backprop_dot_v1_dot_training__service__pb2.WatchDeltasRequest.FromString,
                     response_serializer=backprop_dot_v1_dot_training__service__pb2.WatchDeltasResponse.SerializeToString,
+            ),
+            'CreateCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateCheckpoint,
+                    request_deserializer=backprop_dot_v1_dot_training__service__pb2.CreateCheckpointRequest.FromString,
+                    response_serializer=backprop_dot_v1_dot_training__service__pb2.CreateCheckpointResponse.SerializeToString,
+            ),
+            'ListCheckpoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCheckpoints,
+                    request_deserializer=backprop_dot_v1_dot_training__service__pb2.ListCheckpointsRequest.FromString,
+                    response_serializer=backprop_dot_v1_dot_training__service__pb2.ListCheckpointsResponse.SerializeToString,
+            ),
+            'UpdateCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateCheckpoint,
+                    request_deserializer=backprop_dot_v1_dot_training__service__pb2.UpdateCheckpointRequest.FromString,
+                    response_serializer=backprop_dot_v1_dot_training__service__pb2.UpdateCheckpointResponse.SerializeToString,
+            ),
+            'DeleteCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCheckpoint,
+                    request_deserializer=backprop_dot_v1_dot_training__service__pb2.DeleteCheckpointRequest.FromString,
+                    response_serializer=backprop_dot_v1_dot_training__service__pb2.DeleteCheckpointResponse.SerializeToString,
+            ),
+            'RewindSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.RewindSession,
+                    request_deserializer=backprop_dot_v1_dot_training__service__pb2.RewindSessionRequest.FromString,
+                    response_serializer=backprop_dot_v1_dot_training__service__pb2.RewindSessionResponse.SerializeToString,
             ),
             'GetServerInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetServerInfo,
@@ -409,6 +489,91 @@ class TrainingService(object):
         return grpc.experimental.unary_stream(request, target, '/backprop.v1.TrainingService/WatchDeltas',
             backprop_dot_v1_dot_training__service__pb2.WatchDeltasRequest.SerializeToString,
             backprop_dot_v1_dot_training__service__pb2.WatchDeltasResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def CreateCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/backprop.v1.TrainingService/CreateCheckpoint',
+            backprop_dot_v1_dot_training__service__pb2.CreateCheckpointRequest.SerializeToString,
+            backprop_dot_v1_dot_training__service__pb2.CreateCheckpointResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListCheckpoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/backprop.v1.TrainingService/ListCheckpoints',
+            backprop_dot_v1_dot_training__service__pb2.ListCheckpointsRequest.SerializeToString,
+            backprop_dot_v1_dot_training__service__pb2.ListCheckpointsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def UpdateCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/backprop.v1.TrainingService/UpdateCheckpoint',
+            backprop_dot_v1_dot_training__service__pb2.UpdateCheckpointRequest.SerializeToString,
+            backprop_dot_v1_dot_training__service__pb2.UpdateCheckpointResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def DeleteCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/backprop.v1.TrainingService/DeleteCheckpoint',
+            backprop_dot_v1_dot_training__service__pb2.DeleteCheckpointRequest.SerializeToString,
+            backprop_dot_v1_dot_training__service__pb2.DeleteCheckpointResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def RewindSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/backprop.v1.TrainingService/RewindSession',
+            backprop_dot_v1_dot_training__service__pb2.RewindSessionRequest.SerializeToString,
+            backprop_dot_v1_dot_training__service__pb2.RewindSessionResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

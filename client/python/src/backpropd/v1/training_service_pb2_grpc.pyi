@@ -18,6 +18,11 @@ class TrainingServiceStub:
     Evaluate: grpc.StreamUnaryMultiCallable[_pb2.EvaluateRequest, _pb2.EvaluateResponse]
     GetWeights: grpc.UnaryStreamMultiCallable[_pb2.GetWeightsRequest, _pb2.GetWeightsResponse]
     WatchDeltas: grpc.UnaryStreamMultiCallable[_pb2.WatchDeltasRequest, _pb2.WatchDeltasResponse]
+    CreateCheckpoint: grpc.UnaryUnaryMultiCallable[_pb2.CreateCheckpointRequest, _pb2.CreateCheckpointResponse]
+    ListCheckpoints: grpc.UnaryUnaryMultiCallable[_pb2.ListCheckpointsRequest, _pb2.ListCheckpointsResponse]
+    UpdateCheckpoint: grpc.UnaryUnaryMultiCallable[_pb2.UpdateCheckpointRequest, _pb2.UpdateCheckpointResponse]
+    DeleteCheckpoint: grpc.UnaryUnaryMultiCallable[_pb2.DeleteCheckpointRequest, _pb2.DeleteCheckpointResponse]
+    RewindSession: grpc.UnaryUnaryMultiCallable[_pb2.RewindSessionRequest, _pb2.RewindSessionResponse]
     GetServerInfo: grpc.UnaryUnaryMultiCallable[_pb2.GetServerInfoRequest, _pb2.GetServerInfoResponse]
 
 class TrainingServiceAsyncStub:
@@ -34,6 +39,11 @@ class TrainingServiceAsyncStub:
     Evaluate: grpc.aio.StreamUnaryMultiCallable[_pb2.EvaluateRequest, _pb2.EvaluateResponse]
     GetWeights: grpc.aio.UnaryStreamMultiCallable[_pb2.GetWeightsRequest, _pb2.GetWeightsResponse]
     WatchDeltas: grpc.aio.UnaryStreamMultiCallable[_pb2.WatchDeltasRequest, _pb2.WatchDeltasResponse]
+    CreateCheckpoint: grpc.aio.UnaryUnaryMultiCallable[_pb2.CreateCheckpointRequest, _pb2.CreateCheckpointResponse]
+    ListCheckpoints: grpc.aio.UnaryUnaryMultiCallable[_pb2.ListCheckpointsRequest, _pb2.ListCheckpointsResponse]
+    UpdateCheckpoint: grpc.aio.UnaryUnaryMultiCallable[_pb2.UpdateCheckpointRequest, _pb2.UpdateCheckpointResponse]
+    DeleteCheckpoint: grpc.aio.UnaryUnaryMultiCallable[_pb2.DeleteCheckpointRequest, _pb2.DeleteCheckpointResponse]
+    RewindSession: grpc.aio.UnaryUnaryMultiCallable[_pb2.RewindSessionRequest, _pb2.RewindSessionResponse]
     GetServerInfo: grpc.aio.UnaryUnaryMultiCallable[_pb2.GetServerInfoRequest, _pb2.GetServerInfoResponse]
 
 class TrainingServiceServicer:
@@ -48,6 +58,11 @@ class TrainingServiceServicer:
     def Evaluate(self, request_iterator: Iterator[_pb2.EvaluateRequest], context: grpc.ServicerContext) -> _pb2.EvaluateResponse: ...
     def GetWeights(self, request: _pb2.GetWeightsRequest, context: grpc.ServicerContext) -> Iterator[_pb2.GetWeightsResponse]: ...
     def WatchDeltas(self, request: _pb2.WatchDeltasRequest, context: grpc.ServicerContext) -> Iterator[_pb2.WatchDeltasResponse]: ...
+    def CreateCheckpoint(self, request: _pb2.CreateCheckpointRequest, context: grpc.ServicerContext) -> _pb2.CreateCheckpointResponse: ...
+    def ListCheckpoints(self, request: _pb2.ListCheckpointsRequest, context: grpc.ServicerContext) -> _pb2.ListCheckpointsResponse: ...
+    def UpdateCheckpoint(self, request: _pb2.UpdateCheckpointRequest, context: grpc.ServicerContext) -> _pb2.UpdateCheckpointResponse: ...
+    def DeleteCheckpoint(self, request: _pb2.DeleteCheckpointRequest, context: grpc.ServicerContext) -> _pb2.DeleteCheckpointResponse: ...
+    def RewindSession(self, request: _pb2.RewindSessionRequest, context: grpc.ServicerContext) -> _pb2.RewindSessionResponse: ...
     def GetServerInfo(self, request: _pb2.GetServerInfoRequest, context: grpc.ServicerContext) -> _pb2.GetServerInfoResponse: ...
 
 def add_TrainingServiceServicer_to_server(servicer: TrainingServiceServicer, server: grpc.Server) -> None: ...
