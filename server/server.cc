@@ -202,6 +202,7 @@ absl::Status Server::State::OpenStore(Metrics& metrics) {
   }
   store = *std::move(opened);
   context.committer = &store->committer();
+  context.reader = &store->reader();
   return store->BringBack(sessions);
 }
 

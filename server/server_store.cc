@@ -39,7 +39,8 @@ ServerStore::ServerStore(DataDir directory, std::unique_ptr<Store> store,
       store_(std::move(store)),
       committer_(
           *store_, pool, milliseconds(options.commit_interval_ms),
-          [this](const Committer::Attempt& attempt) { Report(attempt); }) {}
+          [this](const Committer::Attempt& attempt) { Report(attempt); }),
+      reader_(*store_) {}
 
 void ServerStore::Report(const Committer::Attempt& attempt) {
   const bool failed = !attempt.status.ok();

@@ -14,6 +14,7 @@
 #include "server/sessions/committer.h"
 #include "server/sessions/compute_pool.h"
 #include "server/sessions/session_table.h"
+#include "server/sessions/store_reader.h"
 #include "server/store/data_dir.h"
 #include "server/store/store.h"
 #include "server/translation/stored_session.h"
@@ -35,10 +36,14 @@ class ServerStore {
   Durable NewDurable(const SessionSpec& spec, const Layout& layout);
 
   Committer& committer() { return committer_; }
+  StoreReader& reader() { return reader_; }
 
-  // Commits what is left, once nothing changes sessions any more; while the
-  // pool still runs.
-  void Stop() { committer_.Stop(); }
+  // Reads what is still to be read, and commits what is left, once nothing
+  // changes sessions any more; while the pool still runs.
+  void Stop() {
+    reader_.Stop();
+    committer_.Stop();
+  }
 
  private:
   ServerStore(DataDir directory, std::unique_ptr<Store> store,
@@ -52,7 +57,8 @@ class ServerStore {
   const std::unique_ptr<Store> store_;
   const ProtoCodec codec_;
   bool failing_ = false;  // the committer's thread: the last attempt failed
-  Committer committer_;   // last: it uses the rest
+  Committer committer_;   // it uses what is above
+  StoreReader reader_;    // likewise
 };
 
 }  // namespace backprop

@@ -20,6 +20,7 @@
 #include "server/sessions/committer.h"
 #include "server/sessions/compute_pool.h"
 #include "server/sessions/session_table.h"
+#include "server/sessions/store_reader.h"
 
 namespace backprop {
 
@@ -34,6 +35,7 @@ struct ServiceContext {
   SessionTable& sessions;
   ComputePool& pool;
   Committer* committer = nullptr;  // null: there is no store
+  StoreReader* reader = nullptr;   // likewise
   const std::chrono::system_clock::time_point start_time =
       std::chrono::system_clock::now();
   std::atomic<bool> draining = false;

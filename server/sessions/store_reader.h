@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The thread that reads from the store while the server serves, for those who
+// must not wait for a disk: turns of the compute pool and gRPC's threads.
+//
+//   reader.Read([id, done](Store& store) { done(store.Load(id)); });
+#ifndef BACKPROP_SERVER_SESSIONS_STORE_READER_H_
+#define BACKPROP_SERVER_SESSIONS_STORE_READER_H_
+
+#include <deque>
+#include <functional>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "server/mutex.h"
+#include "server/store/store.h"
+
+namespace backprop {
+
+class StoreReader {
+ public:
+  // Must not throw. May call Read. What takes more than a few milliseconds
+  // beside the disk's time is better done elsewhere: the next job waits.
+  using Job = std::function<void(Store&)>;
+
+  // store must outlive the object.
+  explicit StoreReader(Store& store);
+  // As Stop.
+  ~StoreReader();
+  StoreReader(const StoreReader&) = delete;
+  StoreReader& operator=(const StoreReader&) = delete;
+
+  // Runs the job soon, one after the other in the order of these calls. Any
+  // thread.
+  void Read(Job job);
+
+  // Joins the thread when it has run all jobs; nothing may be read any more.
+  void Stop();
+
+ private:
+  void Run();
+
+  Store& store_;
+
+  Mutex mutex_;
+  CondVar changed_;
+  std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::thread thread_;  // last, as it uses the rest
+};
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_SESSIONS_STORE_READER_H_
