@@ -64,9 +64,9 @@ def translate(text: str, found: set[str]) -> str:
 
 
 def styled(text: str, path: pathlib.Path) -> str:
-    """`text` with its imports in order and its lines as long as they may be."""
+    """`text` with its imports in order, with `yield from`, which asyncio lacks, its lines as long as they may be."""
     options = ["--quiet", "--no-cache", f"--config={HERE / 'pyproject.toml'}", f"--stdin-filename={path}", "-"]
-    for command in (["check", "--select=I,F401", "--fix-only"], ["format"]):
+    for command in (["check", "--select=I,F401,UP028", "--unsafe-fixes", "--fix-only"], ["format"]):
         ruff = [sys.executable, "-m", "ruff", *command, *options]
         text = subprocess.run(ruff, input=text, check=True, capture_output=True, text=True).stdout
     return text

@@ -87,6 +87,11 @@ def test_every_call_carries_the_metadata(kind: str, noting: tuple[Noting, FakeSe
         with session.watch(replica) as watch:
             next(iter(watch))
         training.join()
+        session.create_checkpoint("one")
+        assert list(session.checkpoints())
+        session.update_checkpoint("one", pinned=True)
+        session.rewind("one")
+        session.delete_checkpoint("one")
         session.delete()
         client.server_info()
     noting[0].check()

@@ -12,13 +12,14 @@ import numpy as np
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 from backpropd.v1 import training_service_pb2_grpc as stubs
+from fake_checkpoints import FakeCheckpoints
 from fake_session import FakeSession, abort
 from fake_training import FakeTraining
 from fake_watching import FakeWatching
 from naive_contract import layout_of
 
 
-class FakeServicer(FakeTraining, FakeWatching):
+class FakeServicer(FakeTraining, FakeWatching, FakeCheckpoints):
     """The service."""
 
     def CreateSession(

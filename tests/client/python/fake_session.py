@@ -48,13 +48,14 @@ class Step:
 
     row: Any
     scalars: Any
+    samples: Any
     inputs: bytes
     error: float
 
 
 @dataclass
 class FakeSession:
-    """One session; `anchor_step` is where its journal begins."""
+    """One session."""
 
     info: rpc.Session
     weights: Any
@@ -64,6 +65,13 @@ class FakeSession:
     forgotten: int = 0
     deleted: bool = False
     writer: grpc.ServicerContext | None = None
+    checkpoints: dict[str, rpc.Checkpoint] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.epochs = [(self.info.epoch, self.info.step)]
+        self._first = rpc.Session()
+        self._first.CopyFrom(self.info)
+        self._first_numbers = self.weights.copy(), self.state.copy()
 
     @property
     def has_writer(self) -> bool:
@@ -82,11 +90,31 @@ class FakeSession:
         age = self.info.step + 1
         scalars = np.array(scalars_of(spec.optimiser, age) if layout.scalar_count else [], dtype="f4")
         apply_step(spec, layout, age, self.weights, self.state, row, scalars, seen_inputs(rows, spec))
-        step = Step(row, scalars, raw, float(self.rng.random(dtype="f4")))
+        step = Step(row, scalars, rows, raw, float(self.rng.random(dtype="f4")))
         self.journal.append(step)
         self.info.step += 1
         self.info.next_offset += len(rows)
         return step
+
+    def go_back(self, step: int) -> None:
+        """A new epoch begins at a step that was made before; what comes after it will be other random numbers."""
+        layout, spec = self.info.layout, self.info.spec
+        del self.journal[step - self._first.step :]
+        for mine, first in zip((self.weights, self.state), self._first_numbers, strict=True):
+            mine[:] = first
+        self.info.step, self.info.next_offset = self._first.step, self._first.next_offset
+        for made in self.journal:
+            self.info.step += 1
+            self.info.next_offset += len(made.samples)
+            seen = seen_inputs(made.samples, spec)
+            apply_step(spec, layout, self.info.step, self.weights, self.state, made.row, made.scalars, seen)
+        self.info.epoch += 1
+        self.epochs.append((self.info.epoch, self.info.step))
+
+    def may_go_on(self, epoch: int, step: int) -> bool:
+        """Whether a replica at that place may (ReplicaPosition)."""
+        epoch = epoch or 1
+        return epoch <= self.info.epoch and all(epoch >= later or step <= first for later, first in self.epochs)
 
 
 @dataclass

@@ -175,6 +175,36 @@ class StoreFailedError(BackpropdError):
     REASON = _name(rpc.ERROR_REASON_STORE_FAILED)
 
 
+class CheckpointNotFoundError(BackpropdError):
+    """The session has no checkpoint of that name, or it has expired."""
+
+    REASON = _name(rpc.ERROR_REASON_CHECKPOINT_NOT_FOUND)
+
+
+class CheckpointExistsError(BackpropdError):
+    """The session has a checkpoint of that name, of another step."""
+
+    REASON = _name(rpc.ERROR_REASON_CHECKPOINT_EXISTS)
+
+
+class WriterReplacedError(BackpropdError):
+    """Another stream took the session over."""
+
+    REASON = _name(rpc.ERROR_REASON_WRITER_REPLACED)
+
+
+class SamplesDifferError(BackpropdError):
+    """Other samples than these were applied at that offset: somebody else trains the session too."""
+
+    REASON = _name(rpc.ERROR_REASON_SAMPLES_DIFFER)
+
+
+class SessionDamagedError(BackpropdError):
+    """What the server's store holds of the session is damaged."""
+
+    REASON = _name(rpc.ERROR_REASON_SESSION_DAMAGED)
+
+
 class ShuttingDownError(ServerUnavailableError):
     """The server shuts down."""
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from backpropd.aio.caller import AsyncCaller
 from backpropd.aio.feed import chunks_of
-from backpropd.aio.session_calls import AsyncSessionCalls
+from backpropd.aio.session_checkpoints import AsyncSessionCheckpoints
 from backpropd.aio.train_stream import AsyncTrainStream
 from backpropd.aio.watch import AsyncWatch
 from backpropd.calls.create_session import create_request
@@ -25,7 +25,7 @@ from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 
 
-class AsyncSession(AsyncSessionCalls):
+class AsyncSession(AsyncSessionCheckpoints):
     """A network being trained on the server. Got from AsyncTrainingClient.create(), get(), list() or fork().
 
     Tasks: any number, but one AsyncTrainStream writes at a time.
@@ -35,9 +35,12 @@ class AsyncSession(AsyncSessionCalls):
         """Forgets the session, on the server."""
         await delete_session(self.client, self.session_id)
 
-    async def fork(self, *, with_state: bool = False, spec: pb.SessionSpec | None = None) -> AsyncSession:
-        """A new session from this one's present weights, see AsyncTrainingClient.fork()."""
-        return await fork_session(self.client, self.session_id, with_state=with_state, spec=spec)
+    async def fork(
+        self, *, checkpoint: str = "", with_state: bool = False, spec: pb.SessionSpec | None = None
+    ) -> AsyncSession:
+        """A new session from this one's present weights, or a checkpoint's, see AsyncTrainingClient.fork()."""
+        origin = rpc.Fork(session_id=self.session_id, checkpoint=checkpoint, with_state=with_state)
+        return await fork_session(self.client, origin, spec=spec)
 
     async def train(
         self,
@@ -100,15 +103,10 @@ class AsyncSession(AsyncSessionCalls):
 
 
 async def fork_session(
-    client: AsyncCaller,
-    session_id: str,
-    *,
-    with_state: bool,
-    spec: pb.SessionSpec | None,
-    request_id: str | None = None,
+    client: AsyncCaller, origin: rpc.Fork, *, spec: pb.SessionSpec | None, request_id: str | None = None
 ) -> AsyncSession:
-    """A new session from another's present weights, see AsyncTrainingClient.fork()."""
-    request = create_request(spec, None, request_id, rpc.Fork(session_id=session_id, with_state=with_state))
+    """A new session from another's weights, see AsyncTrainingClient.fork()."""
+    request = create_request(spec, None, request_id, origin)
     return AsyncSession(client, (await client.call(client.stub.CreateSession, request)).session)
 
 

@@ -78,20 +78,23 @@ class TrainingClient(Caller):
         self,
         session_id: str,
         *,
+        checkpoint: str = "",
         with_state: bool = False,
         spec: pb.SessionSpec | None = None,
         request_id: str | None = None,
     ) -> Session:
-        """Makes a session from another's present weights.
+        """Makes a session from another's present weights, or from those of a checkpoint.
 
         Args:
             session_id: the origin's.
+            checkpoint: of the origin; "": begin from what it is now.
             with_state: whether the optimiser's state goes along.
             spec: other hyperparameters; None: the origin's.
             request_id: as in create().
 
         """
-        return fork_session(self, session_id, with_state=with_state, spec=spec, request_id=request_id)
+        origin = rpc.Fork(session_id=session_id, checkpoint=checkpoint, with_state=with_state)
+        return fork_session(self, origin, spec=spec, request_id=request_id)
 
     def get(self, session_id: str) -> Session:
         """The session with this id."""

@@ -17,7 +17,7 @@ from backpropd.progress import Progress
 from backpropd.replica import Replica
 from backpropd.samples import rows_per_message
 from backpropd.sync.caller import Caller
-from backpropd.sync.session_calls import SessionCalls
+from backpropd.sync.session_checkpoints import SessionCheckpoints
 from backpropd.sync.train_stream import TrainStream
 from backpropd.sync.watch import Watch
 from backpropd.training_totals import TrainingTotals, TrainResult
@@ -25,7 +25,7 @@ from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 
 
-class Session(SessionCalls):
+class Session(SessionCheckpoints):
     """A network being trained on the server. Got from TrainingClient.create(), get(), list() or fork().
 
     Threads: any number, but one TrainStream writes at a time.
@@ -35,9 +35,10 @@ class Session(SessionCalls):
         """Forgets the session, on the server."""
         delete_session(self.client, self.session_id)
 
-    def fork(self, *, with_state: bool = False, spec: pb.SessionSpec | None = None) -> Session:
-        """A new session from this one's present weights, see TrainingClient.fork()."""
-        return fork_session(self.client, self.session_id, with_state=with_state, spec=spec)
+    def fork(self, *, checkpoint: str = "", with_state: bool = False, spec: pb.SessionSpec | None = None) -> Session:
+        """A new session from this one's present weights, or a checkpoint's, see TrainingClient.fork()."""
+        origin = rpc.Fork(session_id=self.session_id, checkpoint=checkpoint, with_state=with_state)
+        return fork_session(self.client, origin, spec=spec)
 
     def train(
         self,
@@ -100,15 +101,10 @@ class Session(SessionCalls):
 
 
 def fork_session(
-    client: Caller,
-    session_id: str,
-    *,
-    with_state: bool,
-    spec: pb.SessionSpec | None,
-    request_id: str | None = None,
+    client: Caller, origin: rpc.Fork, *, spec: pb.SessionSpec | None, request_id: str | None = None
 ) -> Session:
-    """A new session from another's present weights, see TrainingClient.fork()."""
-    request = create_request(spec, None, request_id, rpc.Fork(session_id=session_id, with_state=with_state))
+    """A new session from another's weights, see TrainingClient.fork()."""
+    request = create_request(spec, None, request_id, origin)
     return Session(client, (client.call(client.stub.CreateSession, request)).session)
 
 

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: how long they are kept, from Python's words to the protocol's."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Literal, TypeAlias
+
+from google.protobuf.duration_pb2 import Duration
+
+from backpropd.v1 import training_service_pb2 as rpc
+
+Span: TypeAlias = "datetime.timedelta | float"
+"""A time span; a number is seconds."""
+Unchanged: TypeAlias = Literal["unchanged"]
+"""What an update leaves as it is."""
+
+
+def duration_of(span: Span) -> Duration:
+    """The protocol's word for it.
+
+    Raises:
+        ValueError: it is no finite number, or longer than a timedelta may be.
+
+    """
+    duration = Duration()
+    try:
+        duration.FromTimedelta(span if isinstance(span, datetime.timedelta) else datetime.timedelta(seconds=span))
+    except (OverflowError, ValueError) as error:
+        raise ValueError(f"{span} is no time span: {error}") from None
+    return duration
+
+
+def create_request(
+    session_id: str, name: str, expire_after: Span | None, *, pinned: bool
+) -> rpc.CreateCheckpointRequest:
+    """A CreateCheckpoint, which is safe to repeat."""
+    request = rpc.CreateCheckpointRequest(session_id=session_id, name=name, pinned=pinned)
+    if expire_after is not None:
+        request.expire_after.CopyFrom(duration_of(expire_after))
+    return request
+
+
+def update_request(
+    session_id: str, name: str, expire_after: Span | Unchanged | None, pinned: bool | None
+) -> rpc.UpdateCheckpointRequest:
+    """An UpdateCheckpoint.
+
+    Raises:
+        ValueError: nothing is to be changed.
+
+    """
+    request = rpc.UpdateCheckpointRequest(session_id=session_id, name=name)
+    if expire_after != "unchanged":
+        request.update_mask.paths.append("expire_after")
+        if expire_after is not None:
+            request.expire_after.CopyFrom(duration_of(expire_after))
+    if pinned is not None:
+        request.update_mask.paths.append("pinned")
+        request.pinned = pinned
+    if not request.update_mask.paths:
+        raise ValueError("Nothing to update: give expire_after or pinned.")
+    return request
