@@ -111,5 +111,12 @@ def spec() -> pb.SessionSpec:
 
 
 @pytest.fixture
+def durable(client: TrainingClient, spec: pb.SessionSpec) -> Session:
+    """A DURABLE session."""
+    spec.durability.mode = pb.DURABILITY_MODE_DURABLE
+    return client.create(spec)
+
+
+@pytest.fixture
 def session(client: TrainingClient, spec: pb.SessionSpec) -> Session:
     return client.create(spec)

@@ -88,13 +88,16 @@ class FakeServicer(FakeTraining, FakeWatching, FakeCheckpoints):
     def UpdateSession(
         self, request: rpc.UpdateSessionRequest, context: grpc.ServicerContext
     ) -> rpc.UpdateSessionResponse:
-        """Keeps the request; knows the learning rate only."""
-        self.unary(context)
+        """Keeps the request; knows the learning rate only. Changes it before it fails, if it is to fail."""
         self.updates.append(request)
-        info = self.session(request.session_id, context).info
-        if "optimiser.learning_rate" in request.update_mask.paths:
+        session = self.session(request.session_id, context)
+        info = session.info
+        known = session.request_ids.get(request.request_id)
+        if known is None and "optimiser.learning_rate" in request.update_mask.paths:
             info.spec.optimiser.learning_rate = request.spec.optimiser.learning_rate
-        return rpc.UpdateSessionResponse(session=info, first_step=info.step + 1)
+        first_step = session.request_ids.setdefault(request.request_id, info.step + 1)
+        self.unary(context)
+        return rpc.UpdateSessionResponse(session=info, first_step=first_step, already_applied=known is not None)
 
     def GetServerInfo(
         self, request: rpc.GetServerInfoRequest, context: grpc.ServicerContext
@@ -105,15 +108,20 @@ class FakeServicer(FakeTraining, FakeWatching, FakeCheckpoints):
         return rpc.GetServerInfoResponse(version="0.0.1", compute=rpc.ComputeInfo(threads=2), limits=limits)
 
     def TrainStep(self, request: rpc.TrainStepRequest, context: grpc.ServicerContext) -> rpc.TrainStepResponse:
-        """ΔW is the difference of the weights."""
-        self.unary(context)
+        """ΔW is the difference of the weights. Makes the step before it fails, if it is to fail."""
         session = self.session(request.session_id, context)
         if self.in_the_way(session):
             abort(context, grpc.StatusCode.FAILED_PRECONDITION, "SESSION_HAS_WRITER")
+        if request.request_id in session.request_ids:
+            self.unary(context)
+            step = session.request_ids[request.request_id]
+            return rpc.TrainStepResponse(step=step, epoch=session.info.epoch, already_applied=True)
         before = session.weights.copy()
         x = np.array([sample.inputs for sample in request.samples], dtype="f4")
-        step = session.make_step(x.tobytes(), x)
-        answer = rpc.TrainStepResponse(step=session.info.step, error=step.error, digest=session.digest)
+        made = session.make_step(x.tobytes(), x)
+        session.request_ids[request.request_id] = session.info.step
+        self.unary(context)
+        answer = rpc.TrainStepResponse(step=session.info.step, error=made.error, digest=session.digest)
         answer.outputs.extend([0.5] * len(x) * session.info.layout.layers[-1].outputs)
         change = session.weights - before
         for layer in session.info.layout.layers:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import grpc
 import numpy as np
 import xxhash
+from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 from backpropd.v1 import training_service_pb2_grpc as stubs
 from google.rpc import error_details_pb2, status_pb2
@@ -65,7 +66,9 @@ class FakeSession:
     forgotten: int = 0
     deleted: bool = False
     writer: grpc.ServicerContext | None = None
+    half_dead: bool = False
     checkpoints: dict[str, rpc.Checkpoint] = field(default_factory=dict)
+    request_ids: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.epochs = [(self.info.epoch, self.info.step)]
@@ -75,8 +78,22 @@ class FakeSession:
 
     @property
     def has_writer(self) -> bool:
-        """Whether a Train stream is open: one that its client has left is not."""
-        return self.writer is not None and self.writer.is_active()
+        """Whether a Train stream is open: one that its client has left is not, unless nobody noticed."""
+        return self.half_dead or (self.writer is not None and self.writer.is_active())
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether it is DURABLE."""
+        return self.info.spec.durability.mode == pb.DURABILITY_MODE_DURABLE
+
+    def commit(self, behind: int) -> bool:
+        """Makes all but the last `behind` steps durable; whether there were any that were not."""
+        step = self.info.step - behind
+        if not self.is_durable or step <= self.info.durable_step:
+            return False
+        self.info.durable_step = step
+        self.info.durable_offset = self.info.next_offset - behind * self.info.spec.batch_size
+        return True
 
     @property
     def digest(self) -> int:
@@ -109,6 +126,8 @@ class FakeSession:
             seen = seen_inputs(made.samples, spec)
             apply_step(spec, layout, self.info.step, self.weights, self.state, made.row, made.scalars, seen)
         self.info.epoch += 1
+        if self.is_durable:
+            self.info.durable_step, self.info.durable_offset = self.info.step, self.info.next_offset
         self.epochs.append((self.info.epoch, self.info.step))
 
     def may_go_on(self, epoch: int, step: int) -> bool:
@@ -132,6 +151,8 @@ class Faults:
     """Of these two steps are applied, one is answered, then the stream breaks."""
     break_before: set[int] = field(default_factory=set)
     """The stream breaks before these are applied."""
+    replaced_before: set[int] = field(default_factory=set)
+    """Another stream takes the session over before these are applied."""
     goodbye_after: set[int] = field(default_factory=set)
     """Having answered these, the server says goodbye."""
     non_finite_at: set[int] = field(default_factory=set)
@@ -144,6 +165,12 @@ class Faults:
     """So many unary calls fail as unreachable."""
     refuse_anchors: int = 0
     """So many calls of GetWeights are refused, and with what is not tried again."""
+    crash_after: dict[int, int] = field(default_factory=dict)
+    """Having answered these, the server is killed: the session comes back so many steps earlier."""
+    crash_within: dict[int, int] = field(default_factory=dict)
+    """As crash_after, having answered the first step of these only."""
+    half_dead: bool = False
+    """The next stream that breaks is the session's writer until another one takes its place."""
     lose_digest: bool = False
     """Digests are wrong."""
     messages: int = 0
@@ -154,6 +181,8 @@ class FakeState(stubs.TrainingServiceServicer):
     """What all its calls share, and note of what they were asked.
 
     Attributes:
+        durable_behind: of DURABLE sessions, an answer says that so many of the last steps are not durable.
+        tells: whether the rest is durable, and told so, as soon as a stream is idle for a moment.
         watch_end: what WatchDeltas does, once each, when it has nothing more: "resync", "goodbye", "break".
 
     """
@@ -163,6 +192,9 @@ class FakeState(stubs.TrainingServiceServicer):
         self.request_ids: dict[str, str] = {}
         self.faults = Faults()
         self.openings = 0
+        self.opened_with: list[rpc.TrainRequest] = []
+        self.durable_behind = 3
+        self.tells = True
         self.watch_requests: list[rpc.WatchDeltasRequest] = []
         self.watch_end: list[str] = []
         self.anchors = 0
@@ -184,7 +216,9 @@ class FakeState(stubs.TrainingServiceServicer):
 
     def in_the_way(self, session: FakeSession) -> bool:
         """Whether a writer is, be it that one stays."""
-        if self.faults.writer_stays:
-            self.faults.writer_stays -= 1
-            return True
-        return session.has_writer
+        return self.stays() or session.has_writer
+
+    def stays(self) -> bool:
+        """Whether a writer stays, whatever is asked of it."""
+        self.faults.writer_stays = max(0, self.faults.writer_stays - (stays := self.faults.writer_stays > 0))
+        return stays

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
+import threading
 from collections.abc import Iterator
 
 import grpc
@@ -22,29 +25,64 @@ class FakeTraining(FakeState):
         """One writer a session."""
         self.openings += 1
         opening = next(request_iterator)
+        self.opened_with.append(opening)
         session = self.session(opening.session_id, context)
         if self.faults.refuse_opening:
             self.faults.refuse_opening -= 1
             context.abort(grpc.StatusCode.UNAVAILABLE, "unreachable")
-        if self.openings > 1 and self.in_the_way(session):
+        if self.openings > 1 and (self.stays() or (session.has_writer and not opening.takeover)):
             abort(context, grpc.StatusCode.FAILED_PRECONDITION, "SESSION_HAS_WRITER")
-        session.writer = context
+        with self.lock:
+            session.half_dead = False
+            session.writer = context
         try:
-            info = session.info
-            yield rpc.TrainResponse(
-                message_done=True, base_step=info.step, step=info.step, next_offset=info.next_offset
-            )
-            for number, request in enumerate(request_iterator, 1):
-                yield from self._train(session, number, request, opening.options, context)
-                if self.faults.messages - 1 in self.faults.goodbye_after:
-                    session.writer = None
-                    yield rpc.TrainResponse(
-                        base_step=info.step, step=info.step, next_offset=info.next_offset, goodbye=True
-                    )
-                    return
+            yield self._opened(session, opening)
+            yield from self._dialogue(session, opening.options, request_iterator, context)
         finally:
             if session.writer is context:
                 session.writer = None
+
+    def _opened(self, session: FakeSession, opening: rpc.TrainRequest) -> rpc.TrainResponse:
+        response = at_rest(session.info, 0)
+        response.message_done = True
+        if opening.HasField("replica"):
+            response.resync = not session.may_go_on(opening.replica.epoch, opening.replica.step)
+        return response
+
+    def _dialogue(
+        self,
+        session: FakeSession,
+        options: rpc.TrainOptions,
+        requests: Iterator[rpc.TrainRequest],
+        context: grpc.ServicerContext,
+    ) -> Iterator[rpc.TrainResponse]:
+        number = 0
+        for request in with_pauses(requests, context):
+            if request is None:
+                if options.tell_durable and self.tells and session.commit(0):
+                    news = at_rest(session.info, number)
+                    news.durable_news = True
+                    yield news
+                continue
+            number += 1
+            yield from self._train(session, number, request, options, context)
+            taken = self.faults.messages - 1
+            if taken in self.faults.crash_after:
+                self._crash(session, self.faults.crash_after[taken], context)
+            if taken in self.faults.goodbye_after:
+                session.writer = None
+                goodbye = at_rest(session.info, 0)
+                goodbye.goodbye = True
+                yield goodbye
+                return
+
+    def _crash(self, session: FakeSession, steps: int, context: grpc.ServicerContext) -> None:
+        session.go_back(session.info.step - steps)
+        self._break(session, context)
+
+    def _break(self, session: FakeSession, context: grpc.ServicerContext) -> None:
+        session.half_dead, self.faults.half_dead = self.faults.half_dead, False
+        context.abort(grpc.StatusCode.UNAVAILABLE, "broken")
 
     def _refusal(self, request: rpc.TrainRequest, offset: int, info: rpc.Session) -> status_pb2.Status | None:
         if offset > info.next_offset:
@@ -65,29 +103,37 @@ class FakeTraining(FakeState):
         taken = self.faults.messages
         self.faults.messages += 1
         if taken in self.faults.break_before:
-            context.abort(grpc.StatusCode.UNAVAILABLE, "broken")
+            self._break(session, context)
+        if taken in self.faults.replaced_before:
+            abort(context, grpc.StatusCode.ABORTED, "WRITER_REPLACED")
         info = session.info
-        response = rpc.TrainResponse(
-            message_number=number, message_done=True, base_step=info.step, step=info.step, next_offset=info.next_offset
-        )
-        offset = request.offset if request.HasField("offset") else info.next_offset
-        refusal = self._refusal(request, offset, info)
+        with self.lock:
+            if session.writer is not context:
+                abort(context, grpc.StatusCode.ABORTED, "WRITER_REPLACED")
+            response = at_rest(info, number)
+            response.message_done = True
+            offset = request.offset if request.HasField("offset") else info.next_offset
+            refusal = self._refusal(request, offset, info)
+            if refusal is None:
+                steps = self._make_steps(session, request, response, info.next_offset - offset, taken)
         if refusal is not None:
             response.rejection.CopyFrom(refusal)
             yield response
             return
-        with self.lock:
-            steps = self._make_steps(session, request, response, info.next_offset - offset, taken)
         if taken in self.faults.lose_answer_of:
-            context.abort(grpc.StatusCode.UNAVAILABLE, "broken")
+            self._break(session, context)
+        session.commit(0 if request.when_durable else self.durable_behind)
+        response.durable_step, response.durable_offset = info.durable_step, info.durable_offset
         if request.want_digest:
             response.digests.add(step=info.step, digest=session.digest ^ int(self.faults.lose_digest))
         if not steps:
             yield response
         for one in _parts(response, steps, session.info.spec.batch_size, options):
             yield one
+            if taken in self.faults.crash_within:
+                self._crash(session, self.faults.crash_within[taken], context)
             if taken in self.faults.half_answer_of | self.faults.half_apply:
-                context.abort(grpc.StatusCode.UNAVAILABLE, "broken")
+                self._break(session, context)
 
     def _make_steps(
         self, session: FakeSession, request: rpc.TrainRequest, response: rpc.TrainResponse, skip: int, taken: int
@@ -108,6 +154,43 @@ class FakeTraining(FakeState):
             part = rows[begin : begin + spec.batch_size]
             steps.append(session.make_step(part.tobytes(), part))
         return steps
+
+
+def at_rest(info: rpc.Session, number: int) -> rpc.TrainResponse:
+    """A response without steps."""
+    return rpc.TrainResponse(
+        message_number=number,
+        base_step=info.step,
+        step=info.step,
+        next_offset=info.next_offset,
+        epoch=info.epoch,
+        durable_step=info.durable_step,
+        durable_offset=info.durable_offset,
+    )
+
+
+def with_pauses(
+    requests: Iterator[rpc.TrainRequest], context: grpc.ServicerContext
+) -> Iterator[rpc.TrainRequest | None]:
+    """The requests, and None each time that none has come for two milliseconds."""
+    coming: queue.SimpleQueue[rpc.TrainRequest | None] = queue.SimpleQueue()
+
+    def take() -> None:
+        with contextlib.suppress(Exception):  # the call is over
+            for request in requests:
+                coming.put(request)
+        coming.put(None)
+
+    threading.Thread(target=take, daemon=True).start()
+    while context.is_active():
+        try:
+            request = coming.get(timeout=0.002)
+        except queue.Empty:
+            yield None
+            continue
+        if request is None:
+            return
+        yield request
 
 
 def _parts(

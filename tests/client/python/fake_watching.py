@@ -33,7 +33,11 @@ class FakeWatching(FakeState):
                 numbers = np.concatenate([numbers, session.state.reshape(-1)])
             info, digest = session.info, session.digest ^ int(self.faults.lose_digest)
             head = rpc.GetWeightsResponse(
-                step=info.step, next_offset=info.next_offset, digest=digest, weight_count=info.layout.weight_count
+                step=info.step,
+                next_offset=info.next_offset,
+                digest=digest,
+                weight_count=info.layout.weight_count,
+                epoch=info.epoch,
             )
             if info.spec.input.standardisation.mean:
                 head.standardisation.CopyFrom(info.spec.input.standardisation)
@@ -67,9 +71,12 @@ class FakeWatching(FakeState):
         """An anchor, or a response without steps."""
         begins = request.HasField("after_step")
         at = request.after_step if begins else session.info.step
-        if request.with_anchor and not (begins and session.forgotten <= at <= session.info.step):
+        is_over = begins and not session.may_go_on(request.epoch, at)
+        if request.with_anchor and (is_over or not (begins and session.forgotten <= at <= session.info.step)):
             yield from self._watched_anchor(session, request)
             return
+        if is_over:
+            abort(context, grpc.StatusCode.OUT_OF_RANGE, "EPOCH_OVER")
         if at < session.forgotten:
             abort(context, grpc.StatusCode.OUT_OF_RANGE, "STEP_NOT_HELD")
         if at > session.info.step:
@@ -94,6 +101,7 @@ class FakeWatching(FakeState):
             yield rpc.WatchDeltasResponse(base_step=at, step=end, resync=True)
         elif steps:
             response = rpc.WatchDeltasResponse(base_step=at, step=end, next_offset=end * session.info.spec.batch_size)
+            response.epoch = session.info.epoch
             response.errors.extend(step.error for step in steps)
             response.deltas = b"".join(step.row.tobytes() for step in steps)
             response.scalars = b"".join(step.scalars.tobytes() for step in steps)

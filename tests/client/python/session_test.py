@@ -10,7 +10,6 @@ from backpropd import (
     Anchor,
     DigestMismatchError,
     InvalidRequestError,
-    ServerUnavailableError,
     Session,
     SessionBusyError,
     SessionNotFoundError,
@@ -76,19 +75,39 @@ def test_a_session_that_is_trained_is_not_deleted(session: Session) -> None:
         session.delete()
 
 
-def test_a_step_by_hand_is_not_repeated(session: Session, servicer: FakeServicer) -> None:
+def test_a_step_by_hand(session: Session) -> None:
     before = session.weights()
     result = session.train_step(X[0], 1)
     after = session.weights()
     assert (result.step, result.outputs.shape, result.digest) == (1, (1, 2), after.digest)
+    assert not result.already_applied
     for (old, old_bias), (new, new_bias), (delta, delta_bias) in zip(
         before.layers(session.layout), after.layers(session.layout), result.deltas, strict=True
     ):
         assert np.array_equal(new - old, delta)
         assert np.array_equal(new_bias - old_bias, delta_bias)
-    servicer.faults.fail_unary = 1
-    with pytest.raises(ServerUnavailableError):
-        session.train_step(X[0], [0.0, 1.0])
+
+
+def test_a_step_by_hand_whose_answer_is_lost_is_made_once(session: Session, servicer: FakeServicer) -> None:
+    servicer.faults.fail_unary = 2
+    result = session.train_step(X[0], [0.0, 1.0])
+    assert session.refresh().step == 1
+    assert (result.step, result.already_applied, result.digest) == (1, True, 0)
+    assert (np.isnan(result.error), result.outputs.shape, result.deltas) == (True, (0, 2), [])
+    assert session.train_step(X[0], [0.0, 1.0]).step == 2  # another call is another step
+    for _ in range(2):
+        assert session.train_step(X[0], [0.0, 1.0], request_id="mine").step == 3
+
+
+def test_an_update_whose_answer_is_lost_is_made_once(session: Session, servicer: FakeServicer) -> None:
+    servicer.faults.fail_unary = 2
+    assert session.update(learning_rate=0.25) == 1
+    session.update(learning_rate=0.125)
+    session.update(learning_rate=0.0625, request_id="mine")
+    ids = [update.request_id for update in servicer.updates]
+    assert ids[0] == ids[1] == ids[2] != ids[3]
+    assert ids[4] == "mine"
+    assert all(len(identity) == 36 for identity in ids[:4])
 
 
 def test_a_fork_begins_with_the_origins_weights(client: TrainingClient, spec: pb.SessionSpec) -> None:

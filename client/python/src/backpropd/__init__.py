@@ -51,6 +51,7 @@ from backpropd.errors import (
     WriterReplacedError,
 )
 from backpropd.replica import Anchor, DeltaBatch, Difference, Replica
+from backpropd.resumed import Resumed
 from backpropd.specs import adagrad, adam, layer, lion, network, rms_prop, sgd
 from backpropd.sync.client import TrainingClient
 from backpropd.sync.session import Session
@@ -86,6 +87,7 @@ __all__ = [
     "ReplicaGapError",
     "ReplicaInterruptedError",
     "RequestIdReusedError",
+    "Resumed",
     "RetryPolicy",
     "SamplesDifferError",
     "SamplesLostError",

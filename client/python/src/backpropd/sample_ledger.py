@@ -1,57 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was sent to a session and not answered yet: exactly-once, without any networking.
+"""What was sent to a session and may have to be sent again: exactly-once, without any networking.
 
 Each message of samples has an offset. A message is kept until its last answer
-came. When a stream breaks, the next one's opening names the session's offset:
-messages wholly before it were applied though their answers are lost, and are
-not sent again; one that lies across it is sent whole, and the server skips what
-it has; all others are sent again.
+came, and of a DURABLE session until what it did is durable besides. When a
+stream breaks, the next one's opening names the session's offset. Messages
+wholly before it are applied, be it that their answers are lost; one that lies
+across it is sent whole, and the server skips what it has; all others are sent
+again: those that were not applied, and those that were, and were answered, in a
+life of the session that a crash ended. The answers to these are not told twice.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
-
-import numpy as np
 
 from backpropd.call_errors import error_from_status
 from backpropd.errors import BackpropdError, SamplesLostError
-from backpropd.replica.arrays import AnyArray, Float32, floats_from, floats_to
+from backpropd.replica.arrays import AnyArray
 from backpropd.replica.deltas import batch_from_train
+from backpropd.sample_message import AnswerShape, SampleMessage
 from backpropd.samples import Samples
 from backpropd.trained import Answer, Trained
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 
-
-@dataclass
-class _Message:
-    inputs: AnyArray  # (count, input_size); the bytes that were sent
-    request: rpc.TrainRequest
-    parts: list[rpc.TrainResponse] = field(default_factory=list)
-    skipped: int = 0
-
-    @property
-    def begin(self) -> int:
-        return self.request.offset
-
-    @property
-    def count(self) -> int:
-        return len(self.inputs)
-
-    @property
-    def end(self) -> int:
-        return self.begin + self.count
-
-    @property
-    def answered(self) -> int:
-        """How many of its samples earlier responses, perhaps of earlier streams, have answered."""
-        return max(0, self.parts[-1].next_offset - self.begin) if self.parts else 0
+MAX_KEPT_BYTES = 64 << 20
+"""So many bytes of samples are kept until they are durable, if nobody says otherwise."""
 
 
 class SampleLedger:
-    """The messages of one session's Train streams that are not answered yet.
+    """The messages of one session's Train streams that are not answered yet, or not durable.
 
     Args:
         spec: the session's.
@@ -62,20 +40,56 @@ class SampleLedger:
     """
 
     def __init__(self, spec: pb.SessionSpec, layout: pb.Layout, detail: rpc.DeltaDetail, *, keep_deltas: bool) -> None:
-        self._batch = spec.batch_size or 1
-        self._outputs = spec.layers[-1].size
+        row = layout.weight_count if detail == rpc.DELTA_DETAIL_DENSE else layout.delta_row_length
+        self._shape = AnswerShape(spec.batch_size or 1, spec.layers[-1].size, row)
         self._layout = layout
         self._detail = detail
         self._keep_deltas = keep_deltas
-        self._messages: deque[_Message] = deque()
-        self._sent = 0
+        self._becomes_durable = spec.durability.mode == pb.DURABILITY_MODE_DURABLE
+        # By offset, without gaps: those answered on the present stream, or before it; then those to be answered on it.
+        self._kept: deque[SampleMessage] = deque()
+        self._waiting: deque[SampleMessage] = deque()
+        self._told = 0  # so many of the waiting were told, before a crash took them back
+        self._sent = 0  # so many of the waiting were sent on the present stream
         self._answered_number = 0  # of the present stream's messages, so many are answered
+        self._bytes = 0
         self._next_offset: int | None = None
+        self._begins = True  # the next opening says where
+        self.step = 0
+        """The session's last known step, in the epoch ..."""
+        self.epoch = 0
+        """... that this is."""
+        self.durable_step = 0
+        """The last step known to be durable."""
+        self.durable_offset = 0
+        """Offset of the first sample that is not known to be durable."""
+        self.repeated_samples = 0
+        """So many samples were answered a second time, after a crash had taken them back."""
 
     @property
     def unanswered(self) -> int:
-        """So many messages are kept."""
-        return len(self._messages)
+        """So many messages' answers are still to be told."""
+        return len(self._waiting) - self._told
+
+    @property
+    def waits(self) -> bool:
+        """Whether the present stream has messages to answer, told or not."""
+        return len(self._waiting) > 0
+
+    @property
+    def kept_bytes(self) -> int:
+        """So many bytes of samples are kept, about."""
+        return self._bytes
+
+    @property
+    def becomes_durable(self) -> bool:
+        """Whether the session is DURABLE."""
+        return self._becomes_durable
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether everything that was added is."""
+        return self._next_offset is None or (not self._waiting and self.durable_offset >= self._next_offset)
 
     @property
     def next_offset(self) -> int | None:
@@ -92,110 +106,147 @@ class SampleLedger:
             SamplesLostError: the session went back behind what is kept here.
 
         """
+        self._check_kept(response.next_offset)
         self._sent = self._answered_number = 0
         offset = response.next_offset
-        if self._next_offset is None:
-            self._next_offset = offset
-        kept_from = self._messages[0].begin if self._messages else self._next_offset
-        if offset < kept_from:
-            raise SamplesLostError(
-                f"The session is at offset {offset}; samples up to {kept_from} were answered and are not kept here."
-            )
+        while self._kept and self._kept[-1].end > offset:
+            self._waiting.appendleft(self._kept.pop())
+            self._told += 1
+        for message in self._waiting:
+            message.on_new_stream(offset, self._shape)
         applied = []
-        while self._messages and self._messages[0].end <= offset:
-            message = self._messages.popleft()
-            message.skipped = max(message.skipped, message.count - message.answered)
-            applied.append(self._put_together(message, response))
-        if not self._messages:
-            self._next_offset = max(offset, self._next_offset)
+        while self._waiting and self._waiting[0].end <= offset:
+            trained = self._finish_first(response)
+            if trained is not None:
+                applied.append(trained)
+        if not self._waiting:
+            self._next_offset = offset
+        self._begins = False
+        self._note_position(response)
         return applied
 
-    def add(self, samples: Samples, *, want_digest: bool = False) -> None:
+    @property
+    def unapplied(self) -> int:
+        """After opened(): so many samples that were added before are to be sent again, or for the first time."""
+        return sum(message.end - message.at for message in self._waiting)
+
+    def add(self, samples: Samples, *, want_digest: bool = False, when_durable: bool = False) -> None:
         """Takes a message's samples, n ≥ 1 of them; a stream must have been opened."""
         if self._next_offset is None:
             raise ValueError("No stream was opened yet.")
-        raw = samples.inputs.tobytes()
-        request = rpc.TrainRequest(offset=self._next_offset, inputs=raw, want_digest=want_digest)
-        if samples.targets is not None:
-            request.targets = floats_to(samples.targets)
-        if samples.classes is not None:
-            request.classes.extend(samples.classes)
-        if samples.weights is not None:
-            request.sample_weights.extend(samples.weights)
-        inputs = np.frombuffer(raw, dtype=samples.inputs.dtype).reshape(samples.inputs.shape)
-        self._messages.append(_Message(inputs, request))
-        self._next_offset += len(samples)
+        message = SampleMessage.of(samples, self._next_offset, want_digest=want_digest, when_durable=when_durable)
+        self._waiting.append(message)
+        self._bytes += message.size
+        self._next_offset = message.end
 
     def take_unsent(self) -> list[rpc.TrainRequest]:
         """The messages to send now on the present stream, in order."""
-        requests = [self._messages[at].request for at in range(self._sent, len(self._messages))]
-        self._sent = len(self._messages)
+        requests = [self._waiting[at].request for at in range(self._sent, len(self._waiting))]
+        self._sent = len(self._waiting)
         return requests
 
     def answer(self, response: rpc.TrainResponse) -> Answer | None:
-        """Takes a response of the present stream; None if it answers no message, as a goodbye may.
+        """Takes a response of the present stream; None if it answers no message, as news and a goodbye may.
 
-        A refusal drops all messages that are kept, since none of them can be
-        applied any more; samples go on from the session's offset.
+        A refusal drops all messages that are not answered, since none of them can
+        be applied any more; samples go on from the session's offset.
         """
-        number = response.message_number
-        if number != self._answered_number + 1 or not self._sent:
-            if response.goodbye and response.base_step == response.step:
-                return None
-            raise BackpropdError(f"A response to message {number} where {self._answered_number + 1} was due.")
-        message = self._messages[0]
-        message.skipped = max(message.skipped, response.skipped_samples - message.answered)
-        inputs = self._inputs_of(message, response)
+        if response.durable_news or not self._is_due(response):
+            self._note_position(response)
+            return None
+        message = self._waiting[0]
         batch = None
         if self._detail == rpc.DELTA_DETAIL_FACTORS:
-            batch = batch_from_train(response, self._layout, inputs)
+            batch = batch_from_train(response, self._layout, self._inputs_of(message, response))
         if not self._keep_deltas:
             response.ClearField("deltas")
-        message.parts.append(response)
+        answered = message.take(response)
+        if message.told:
+            self.repeated_samples += answered
         refusal = None
         if response.HasField("rejection"):
             refusal = error_from_status(response.rejection)
             refusal.next_offset = response.next_offset
-        learnt = response.standardisation if response.HasField("standardisation") else None
-        if not response.message_done and refusal is None:
-            return Answer(batch, None, None, learnt)
-        self._messages.popleft()
-        self._sent -= 1
-        self._answered_number += 1
-        trained = self._put_together(message, response)
+        trained = None
+        if response.message_done or refusal is not None:
+            self._sent -= 1
+            self._answered_number += 1
+            trained = self._finish_first(response)
         if refusal is not None:
-            self._messages.clear()
-            self._sent = 0
-            self._next_offset = response.next_offset
+            self._drop_waiting(response.next_offset)
+        self._note_position(response)
+        learnt = response.standardisation if response.HasField("standardisation") else None
         return Answer(batch, trained, refusal, learnt)
 
-    def _inputs_of(self, message: _Message, response: rpc.TrainResponse) -> AnyArray | None:
-        steps = response.step - response.base_step
-        end = response.next_offset - message.begin
-        begin = end - steps * self._batch
-        if not 0 <= begin <= end <= message.count:
-            if steps == 0:
-                return None
-            raise BackpropdError(f"Steps up to offset {response.next_offset} answer a message at {message.begin}.")
-        return message.inputs[begin:end] if steps else None
+    def closed(self) -> None:
+        """The stream was ended with everything answered: what is not durable is not sent again."""
+        self._kept.clear()
+        self._bytes = 0
+        self._begins = True
 
-    def _put_together(self, message: _Message, last: rpc.TrainResponse) -> Trained:
-        parts = message.parts or [rpc.TrainResponse(base_step=last.step, step=last.step)]
-        dense = self._detail == rpc.DELTA_DETAIL_DENSE
-        row_length = self._layout.weight_count if dense else self._layout.delta_row_length
-
-        def joined(pieces: list[Float32]) -> Float32:
-            return np.concatenate([np.zeros(0, dtype=np.float32), *pieces])
-
-        return Trained(
-            offset=message.begin,
-            samples=message.count,
-            base_step=parts[0].base_step,
-            step=parts[-1].step,
-            errors=joined([np.array(part.errors, dtype=np.float32) for part in parts]),
-            skipped_samples=message.skipped,
-            outputs=joined([floats_from(part.outputs) for part in parts]).reshape(-1, self._outputs),
-            gradient_norms=joined([np.array(part.gradient_norms, dtype=np.float32) for part in parts]),
-            deltas=joined([floats_from(part.deltas) for part in parts]).reshape(-1, row_length),
-            digests={item.step: item.digest for part in parts for item in part.digests},
+    def _check_kept(self, offset: int) -> None:
+        if self._begins or self._next_offset is None:
+            return
+        first = next(iter(self._kept or self._waiting), None)
+        kept_from = self._next_offset if first is None else first.begin
+        if offset >= max(kept_from, self.durable_offset):
+            return
+        if offset < self.durable_offset:
+            raise SamplesLostError(
+                f"The session is at offset {offset}, though samples up to {self.durable_offset} were durable: was it "
+                f"taken back to a checkpoint?"
+            )
+        raise SamplesLostError(
+            f"The session is at offset {offset}; samples up to {kept_from} were answered and are not kept here."
         )
+
+    def _is_due(self, response: rpc.TrainResponse) -> bool:
+        if response.message_number == self._answered_number + 1 and self._sent:
+            return True
+        if response.goodbye and response.base_step == response.step:
+            return False
+        raise BackpropdError(
+            f"A response to message {response.message_number} where {self._answered_number + 1} was due."
+        )
+
+    def _inputs_of(self, message: SampleMessage, response: rpc.TrainResponse) -> AnyArray | None:
+        steps = response.step - response.base_step
+        if steps == 0:
+            return None
+        begin = response.next_offset - steps * self._shape.batch
+        if not message.begin <= begin <= response.next_offset <= message.end:
+            raise BackpropdError(f"Steps up to offset {response.next_offset} answer a message at {message.begin}.")
+        return message.rows(begin, response.next_offset)
+
+    def _finish_first(self, last: rpc.TrainResponse) -> Trained | None:
+        """The first that waits is applied, as far as it ever will be; what is to be told of it."""
+        message = self._waiting.popleft()
+        if message.told:
+            self._told -= 1
+            trained = None
+        else:
+            trained = message.tell(last, self._shape)
+        self._bytes -= message.size
+        if self._becomes_durable and not last.HasField("rejection"):
+            self._keep(message)
+        elif self._becomes_durable and message.at > message.begin:
+            message.shorten()
+            self._keep(message)
+        return trained
+
+    def _keep(self, message: SampleMessage) -> None:
+        self._kept.append(message)
+        self._bytes += message.size
+
+    def _drop_waiting(self, next_offset: int) -> None:
+        self._waiting.clear()
+        self._told = self._sent = 0
+        self._bytes = sum(message.size for message in self._kept)
+        self._next_offset = next_offset
+
+    def _note_position(self, response: rpc.TrainResponse) -> None:
+        self.step, self.epoch = response.step, response.epoch
+        self.durable_step = max(self.durable_step, response.durable_step)
+        self.durable_offset = max(self.durable_offset, response.durable_offset)
+        while self._kept and self._kept[0].end <= self.durable_offset:
+            self._bytes -= self._kept.popleft().size

@@ -24,6 +24,8 @@ class TrainResult:
     """So many samples were trained on."""
     skipped_samples: int = 0
     """Of those, applied although their answers were lost with a broken stream."""
+    repeated_samples: int = 0
+    """So many samples were trained on again, because a crash of the server had taken them back."""
     left_over: int = 0
     """So many samples at the end did not fill a step and were not sent."""
     digests: dict[int, int] = field(default_factory=dict)
@@ -49,13 +51,14 @@ class TrainingTotals:
         self._skipped += trained.skipped_samples
         bar.show(trained)
 
-    def result(self, *, left_over: int, step: int) -> TrainResult:
+    def result(self, *, left_over: int, step: int, repeated: int) -> TrainResult:
         """All in all; `step` is the session's if nothing was answered."""
         return TrainResult(
             step=step if self._step is None else self._step,
             errors=np.concatenate(self._errors),
             samples=self._samples,
             skipped_samples=self._skipped,
+            repeated_samples=repeated,
             left_over=left_over,
             digests=self._digests,
         )

@@ -40,18 +40,26 @@ class WatchState:
         layout: the session's.
         replicas: to be fed.
         after_step: without replicas: where to begin; None: at the present step.
+        epoch: that after_step is of.
 
     """
 
     def __init__(
-        self, spec: pb.SessionSpec, layout: pb.Layout, replicas: Sequence[Replica], after_step: int | None
+        self,
+        spec: pb.SessionSpec,
+        layout: pb.Layout,
+        replicas: Sequence[Replica],
+        after_step: int | None,
+        epoch: int = 0,
     ) -> None:
         self._spec = spec
         self._layout = layout
         self._replicas = replicas
-        steps = {replica.step for replica in replicas}
-        self._step = steps.pop() if len(steps) == 1 else after_step
-        self._epoch = 0
+        places = {(replica.epoch, replica.step) for replica in replicas}
+        self._step = after_step
+        self._epoch = epoch
+        if len(places) == 1:
+            self._epoch, self._step = places.pop()
         self._resynced = False
         self._coming: AnchorReader | None = None
 
@@ -136,5 +144,5 @@ class WatchState:
             replica.reset(anchor)
         self._resynced = self._resynced or self._step is not None
         self._step = anchor.step
-        self._epoch = response.epoch
+        self._epoch = anchor.epoch
         return batch_at_anchor(anchor, self._layout, resynced=self._told_resynced())

@@ -65,6 +65,7 @@ class AsyncCall(Generic[_Request, _Response]):
         self._loop = asyncio.get_running_loop()
         self._requests: _Requests[_Request] = _Requests()
         self._grpc_call: Any = None
+        self._reading: asyncio.Future[Any] | None = None  # what a receive() that timed out has begun
         self._hung_up = False
 
     def __enter__(self) -> AsyncCall[_Request, _Response]:
@@ -88,16 +89,17 @@ class AsyncCall(Generic[_Request, _Response]):
         """Says that no request follows."""
         self._requests.queue.put_nowait(None)
 
-    async def receive(self) -> _Response | None:
+    async def receive(self, timeout: float | None = None) -> _Response | None:
         """The next response; None at the end of a call that went well.
 
         Raises:
             BackpropdError: how the call ended.
+            TimeoutError: none came in so many seconds; the call goes on.
 
         """
         cancelled_before = _times_cancelled()
         try:
-            response = await self._grpc_call.read()
+            response = await self._read(timeout)
         except asyncio.CancelledError:
             if not self._hung_up or _times_cancelled() > cancelled_before:
                 raise  # it is the task that was cancelled, be it that the call was hung up too
@@ -108,6 +110,19 @@ class AsyncCall(Generic[_Request, _Response]):
             return None
         taken: _Response = response
         return taken
+
+    async def _read(self, timeout: float | None) -> Any:  # noqa: ANN401  a response, or grpc's EOF
+        """What the call's read() gives; cancelling that would cancel the call, so one that takes too long goes on."""
+        if timeout is None and self._reading is None:
+            return await self._grpc_call.read()
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._grpc_call.read())
+            self._reading.add_done_callback(lambda done: done.cancelled() or done.exception())  # told to nobody else
+        await asyncio.wait({self._reading}, timeout=timeout)
+        if not self._reading.done():
+            raise TimeoutError(f"Nothing came in {timeout} s.")
+        reading, self._reading = self._reading, None
+        return reading.result()
 
     def hang_up(self) -> None:
         """Cancels the call; does not wait."""

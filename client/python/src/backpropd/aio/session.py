@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from backpropd.errors import SessionNotFoundError
 from backpropd.feed import Rebatcher
 from backpropd.progress import Progress
 from backpropd.replica import Replica
+from backpropd.resumed import Resumed
+from backpropd.sample_ledger import MAX_KEPT_BYTES
 from backpropd.samples import rows_per_message
 from backpropd.training_totals import TrainingTotals, TrainResult
 from backpropd.v1 import network_pb2 as pb
@@ -53,6 +55,9 @@ class AsyncSession(AsyncSessionCheckpoints):
         replicas: Iterable[Replica] = (),
         window: int = 8,
         progress: bool = False,
+        until_durable: bool = False,
+        max_kept_bytes: int = MAX_KEPT_BYTES,
+        on_resume: Callable[[Resumed], object] | None = None,
     ) -> TrainResult:
         """Trains on arrays, or on an iterable of chunks, and waits until all is answered.
 
@@ -67,6 +72,9 @@ class AsyncSession(AsyncSessionCheckpoints):
             replicas: are kept current.
             window: so many messages are sent ahead.
             progress: shows a bar, if tqdm is installed.
+            until_durable: waits until all is durable besides.
+            max_kept_bytes: see AsyncTrainStream.
+            on_resume: see AsyncTrainStream.
 
         Raises:
             ValueError: shapes or numbers don't fit.
@@ -81,7 +89,8 @@ class AsyncSession(AsyncSessionCheckpoints):
         chunks = chunks_of(x, y, self.spec, epochs=epochs, shuffle_seed=shuffle_seed, sample_weights=sample_weights)
         with Progress(wanted=progress, total=total) as bar:
             detail = "factors" if watched else "none"
-            async with AsyncTrainStream(self, *watched, window=window, deltas=detail) as stream:
+            options = {"deltas": detail, "max_kept_bytes": max_kept_bytes, "on_resume": on_resume}
+            async with self.stream(*watched, window=window, **options) as stream:
                 async for chunk in chunks:
                     for message in rebatcher.add(chunk):
                         await stream.send_samples(message)
@@ -91,15 +100,17 @@ class AsyncSession(AsyncSessionCheckpoints):
                     await stream.send_samples(message)
                 async for trained in stream.flush():
                     totals.add(trained, bar)
-        return totals.result(left_over=rebatcher.left_over, step=self.step)
+                if until_durable:
+                    await stream.flush_durable()
+        return totals.result(left_over=rebatcher.left_over, step=self.step, repeated=stream.repeated_samples)
 
     def stream(self, *replicas: Replica, **options: Any) -> AsyncTrainStream:  # noqa: ANN401  AsyncTrainStream's
         """A Train stream: `async with session.stream(replica) as stream`; for options see AsyncTrainStream."""
         return AsyncTrainStream(self, *replicas, **options)
 
-    def watch(self, *replicas: Replica, after_step: int | None = None) -> AsyncWatch:
+    def watch(self, *replicas: Replica, after_step: int | None = None, epoch: int | None = None) -> AsyncWatch:
         """Follows it: `async with session.watch(replica) as watch: async for batch in watch`; see AsyncWatch."""
-        return AsyncWatch(self, *replicas, after_step=after_step)
+        return AsyncWatch(self, *replicas, after_step=after_step, epoch=epoch)
 
 
 async def fork_session(

@@ -12,7 +12,7 @@ from backpropd.aio.call import AsyncCall
 from backpropd.aio.caller import AsyncCaller
 from backpropd.aio.channel import answer_to_stream
 from backpropd.calls.evaluate import Evaluation, evaluate_requests, evaluation_of
-from backpropd.calls.train_step import HandTypedSamples, StepResult, step_result_of
+from backpropd.calls.train_step import HandTypedSamples, StepResult, step_result_of, train_step_request
 from backpropd.calls.update_session import update_request
 from backpropd.replica import Replica
 from backpropd.replica.anchor import Anchor, AnchorReader
@@ -62,35 +62,62 @@ class AsyncSessionCalls:
         """Number of steps done when the server last described the session."""
         return self._info.step
 
+    @property
+    def epoch(self) -> int:
+        """Which of its lives in the server's memory it was in when the server last described it."""
+        return self._info.epoch
+
+    @property
+    def durable_step(self) -> int:
+        """The step up to which it would have survived a crash then; 0 for sessions in memory only."""
+        return self._info.durable_step
+
+    @property
+    def durable_offset(self) -> int:
+        """Offset of the first sample that was not durable then."""
+        return self._info.durable_offset
+
     async def refresh(self: _Self) -> _Self:
         """Asks the server how the session is now."""
         request = rpc.GetSessionRequest(session_id=self.session_id)
         self._info = (await self.client.call(self.client.stub.GetSession, request)).session
         return self
 
-    async def update(self, **changes: Any) -> int:  # noqa: ANN401  each field has its type
+    async def update(self, *, request_id: str | None = None, **changes: Any) -> int:  # noqa: ANN401  each has its type
         """Changes hyperparameters, all or nothing: learning_rate=0.01, momentum=0.5 and so on.
 
-        See calls.update_session for the names. Not repeated if the server
-        can't be reached: a schedule's age would begin anew.
+        See calls.update_session for the names. Made once, however often it is
+        asked for because the server could not be reached: a schedule's age
+        does not begin anew.
+
+        Args:
+            request_id: makes calls of several processes one; None: a new UUID.
+            changes: name to new value.
 
         Returns:
             The first step that the new values hold for.
 
         """
-        request = update_request(self._info, changes)
-        answer = await self.client.call(self.client.stub.UpdateSession, request, repeat=False)
+        request = update_request(self._info, changes, request_id)
+        answer = await self.client.call(self.client.stub.UpdateSession, request)
         self._info = answer.session
         return answer.first_step
 
-    async def train_step(self, x: npt.ArrayLike, y: npt.ArrayLike) -> StepResult:
+    async def train_step(self, x: npt.ArrayLike, y: npt.ArrayLike, *, request_id: str | None = None) -> StepResult:
         """One step, typed by hand: x (batch_size, input_size) as the network sees it, scale not applied.
 
-        Not repeated if the server can't be reached, for it may have been done.
+        Made once, however often it is asked for because the server could not be
+        reached. Where it was made by a call whose answer is lost, only its number
+        is told: StepResult.already_applied.
+
+        Args:
+            x: (batch_size, input_size).
+            y: classes (batch_size,) or targets (batch_size, outputs).
+            request_id: makes calls of several processes one; None: a new UUID.
+
         """
-        samples = HandTypedSamples.of(x, y, self.spec).samples
-        request = rpc.TrainStepRequest(session_id=self.session_id, samples=samples)
-        answer = await self.client.call(self.client.stub.TrainStep, request, repeat=False, trains=self.session_id)
+        request = train_step_request(self._info, HandTypedSamples.of(x, y, self.spec), request_id)
+        answer = await self.client.call(self.client.stub.TrainStep, request, trains=self.session_id)
         return step_result_of(answer, self.spec, self.layout)
 
     async def predict(self, x: npt.ArrayLike) -> Float32:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import grpc
 
@@ -11,10 +12,17 @@ from backpropd.aio.call import AsyncCall
 from backpropd.aio.session_calls import AsyncSessionCalls
 from backpropd.backoff import is_passing
 from backpropd.changes import Changes
-from backpropd.errors import BackpropdError, ServerUnavailableError, ShuttingDownError
+from backpropd.errors import (
+    BackpropdError,
+    NoStoreError,
+    ServerUnavailableError,
+    ShuttingDownError,
+    WriterReplacedError,
+)
 from backpropd.replica import Replica
-from backpropd.replica.feeding import feed_replica, needs_anchor
-from backpropd.sample_ledger import SampleLedger
+from backpropd.replica.feeding import can_go_on, feed_replica, needs_anchor, position_of
+from backpropd.resumed import Resumed, log_break, log_resumed
+from backpropd.sample_ledger import MAX_KEPT_BYTES, SampleLedger
 from backpropd.samples import Samples
 from backpropd.trained import Answer, Trained
 from backpropd.v1 import training_service_pb2 as rpc
@@ -43,6 +51,8 @@ class AsyncTrainDialogue:
         deltas: str = "factors",
         keep_deltas: bool = False,
         want_outputs: bool = False,
+        max_kept_bytes: int = MAX_KEPT_BYTES,
+        on_resume: Callable[[Resumed], object] | None = None,
     ) -> None:
         if window < 1:
             raise ValueError("window must be at least 1.")
@@ -53,13 +63,19 @@ class AsyncTrainDialogue:
         self._replicas = replicas
         self._window = window
         self._batch_size = session.spec.batch_size or 1
-        self._options = rpc.TrainOptions(deltas=DETAILS[deltas], want_outputs=want_outputs)
+        self._max_kept_bytes = max_kept_bytes
+        self._on_resume = on_resume
+        self.ledger = SampleLedger(session.spec, session.layout, DETAILS[deltas], keep_deltas=keep_deltas)
+        """What is not answered, or not durable."""
+        self._options = rpc.TrainOptions(
+            deltas=DETAILS[deltas], want_outputs=want_outputs, tell_durable=self.ledger.becomes_durable
+        )
         self._finished: deque[Trained | BackpropdError] = deque()
         self._call: AsyncCall[rpc.TrainRequest, rpc.TrainResponse] | None = None
+        self._was_writer = False
+        self._position: rpc.ReplicaPosition | None = None
         self._backoff = session.client.new_backoff()
         self._changes = Changes()
-        self.ledger = SampleLedger(session.spec, session.layout, DETAILS[deltas], keep_deltas=keep_deltas)
-        """What is not answered."""
 
     @property
     def answers_wait(self) -> bool:
@@ -72,17 +88,20 @@ class AsyncTrainDialogue:
         if self._call is None:
             await self._reopen(None)
 
-    async def send(self, samples: Samples, *, want_digest: bool) -> None:
-        """Sends one message; waits while the window is full."""
+    async def send(self, samples: Samples, *, want_digest: bool, when_durable: bool) -> None:
+        """Sends one message; waits while the window is full, or too much is kept."""
         if len(samples) == 0 or len(samples) % self._batch_size:
             raise ValueError(f"{len(samples)} samples where steps of {self._batch_size} are made.")
         await self.open()
-        while self.ledger.unanswered >= self._window:
+        while self.ledger.unanswered >= self._window or self._keeps_too_much():
             await self._receive_one()
         await self.open()  # a refusal has closed it
         with self._changes.whole():
-            self.ledger.add(samples, want_digest=want_digest)
+            self.ledger.add(samples, want_digest=want_digest, when_durable=when_durable)
             self._send_unsent()
+
+    def _keeps_too_much(self) -> bool:
+        return self.ledger.becomes_durable and self.ledger.kept_bytes >= self._max_kept_bytes
 
     async def receive(self) -> Trained:
         """The answer to the next message; waits for it."""
@@ -96,11 +115,25 @@ class AsyncTrainDialogue:
             raise answer
         return answer
 
+    async def flush_durable(self, timeout: float | None) -> None:
+        """Waits until everything that was sent is durable."""
+        self._changes.check()
+        if not self.ledger.becomes_durable:
+            raise NoStoreError("The session is kept in memory only: nothing of it becomes durable.")
+        now = self._client.now
+        until = None if timeout is None else now() + timeout
+        while not self.ledger.is_durable:
+            left = None if until is None else until - now()
+            if left is not None and left <= 0:
+                raise TimeoutError(f"Not durable after {timeout} s: up to offset {self.ledger.durable_offset} only.")
+            await self._receive_one(left)
+
     async def close(self) -> None:
         """Waits until everything is answered and ends the stream."""
         self._changes.check()
-        while self.ledger.unanswered:
+        while self.ledger.waits:
             await self._receive_one()
+        self.ledger.closed()
         if self._call is None:
             return
         self._call.half_close()
@@ -108,6 +141,7 @@ class AsyncTrainDialogue:
             while await self._call.receive() is not None:
                 pass
             self._call = None
+            self._was_writer = False
         except BackpropdError:
             self.leave()  # broken: nothing is missing all the same
 
@@ -130,13 +164,13 @@ class AsyncTrainDialogue:
             for request in self.ledger.take_unsent():
                 self._call.send(request)
 
-    async def _receive_one(self) -> None:
-        """Takes one response, or opens the stream again."""
+    async def _receive_one(self, timeout: float | None = None) -> None:
+        """Takes one response, or opens the stream again; TimeoutError, where none came in so many seconds."""
         if self._call is None:
             await self._reopen(None)
             return
         try:
-            response = _not_ended(await self._call.receive())
+            response = _not_ended(await self._call.receive(timeout))
         except BackpropdError as error:
             await self._lose_call(error)
             return
@@ -172,12 +206,47 @@ class AsyncTrainDialogue:
     async def _lose_call(self, error: BackpropdError) -> None:
         passing = is_passing(error)
         self.leave(lingers=passing)
+        if isinstance(error, WriterReplacedError):
+            self._was_writer = False  # and who is now is not to be replaced in turn
         if not passing:
             raise error
         await self._reopen(error)
 
     async def _reopen(self, error: BackpropdError | None) -> None:
         """Opens the stream, after `error` if it broke, and sends what is not applied."""
+        first, epoch_before, step_before = not self._was_writer, self.ledger.epoch, self.ledger.step
+        if error is not None:
+            log_break(self._session.session_id, error)
+        opening = await self._opening(error)
+        try:
+            with self._changes.whole():
+                applied = self.ledger.opened(opening)
+                self._finished.extend(applied)
+            if applied:
+                self._backoff.succeeded()
+            anchored = await self._anchor_replicas(opening)
+        except BaseException:
+            self.leave()  # nothing was sent on this call: answers on it would be waited for in vain
+            raise
+        resent = self.ledger.unapplied
+        with self._changes.whole():
+            self._send_unsent()
+        self._was_writer = True
+        if error is not None or (not first and (resent or anchored)):
+            self._tell_resumed(
+                Resumed(
+                    self._session.session_id,
+                    epoch_before=epoch_before,
+                    epoch=opening.epoch,
+                    step_before=step_before,
+                    step=opening.step,
+                    resent_samples=resent,
+                    replica_anchored=anchored,
+                )
+            )
+
+    async def _opening(self, error: BackpropdError | None) -> rpc.TrainResponse:
+        """The opening of a new call, be it not the first that is tried."""
         left = self._client.left_calls
         explained = False
         while True:
@@ -188,7 +257,6 @@ class AsyncTrainDialogue:
                 await last.over()
             try:
                 opening = await self._open_call()
-                break
             except BackpropdError as failure:
                 passing = is_passing(failure)
                 self.leave(lingers=passing)
@@ -196,27 +264,36 @@ class AsyncTrainDialogue:
                 if not passing and not explained:
                     raise
                 error = failure
-        left.replaced(self._session.session_id)
-        with self._changes.whole():
-            applied = self.ledger.opened(opening)
-            self._finished.extend(applied)
-        if applied:
-            self._backoff.succeeded()
-        try:
-            for replica in self._replicas:
-                if replica.interrupted or replica.step != opening.step:  # deltas were lost, or the session went back
-                    replica.reset(await self._session.weights(with_state=True))
-        except BaseException:
-            self.leave()  # nothing was sent on this call: answers on it would be waited for in vain
-            raise
-        with self._changes.whole():
-            self._send_unsent()
+                continue
+            left.replaced(self._session.session_id)
+            return opening
+
+    async def _anchor_replicas(self, opening: rpc.TrainResponse) -> bool:
+        """Resets those that can't go on from where the session is; whether there were any."""
+        behind = [replica for replica in self._replicas if not can_go_on(replica, opening, self._position)]
+        if behind:
+            anchor = await self._session.weights(with_state=True)
+            for replica in behind:
+                replica.reset(anchor)
+        return len(behind) > 0
+
+    def _tell_resumed(self, resumed: Resumed) -> None:
+        log_resumed(resumed)
+        if self._on_resume is not None:
+            self._on_resume(resumed)
 
     async def _open_call(self) -> rpc.TrainResponse:
         client = self._client
         self._call = AsyncCall(lambda requests: client.stub.Train(requests, metadata=client.metadata))
         self._call.begin()
-        self._call.send(rpc.TrainRequest(session_id=self._session.session_id, options=self._options))
+        self._position = position_of(self._replicas)
+        request = rpc.TrainRequest(
+            session_id=self._session.session_id,
+            options=self._options,
+            replica=self._position,
+            takeover=self._was_writer,  # whoever is the writer is this stream, on a call that is gone
+        )
+        self._call.send(request)
         opening = _not_ended(await self._call.receive())
         if opening.goodbye:
             raise ShuttingDownError("The server shuts down.", code=grpc.StatusCode.UNAVAILABLE)

@@ -39,11 +39,20 @@ class AsyncWatch:
         session: what is followed.
         replicas: are fed. With some, the watch begins at their step.
         after_step: without replicas: where to begin. None: at the present step.
+        epoch: the session's when it made after_step (DeltaBatch.epoch); None: the
+            one that the session was in when it was last described. Steps that a
+            crash took back and that were made anew have the same numbers.
 
     """
 
-    def __init__(self, session: AsyncSessionCalls, *replicas: Replica, after_step: int | None = None) -> None:
-        self._dialogue = AsyncWatchDialogue(session, replicas, after_step)
+    def __init__(
+        self,
+        session: AsyncSessionCalls,
+        *replicas: Replica,
+        after_step: int | None = None,
+        epoch: int | None = None,
+    ) -> None:
+        self._dialogue = AsyncWatchDialogue(session, replicas, after_step, epoch)
 
     async def close(self) -> None:
         """Ends the iteration."""

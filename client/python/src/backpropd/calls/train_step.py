@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,12 @@ class HandTypedSamples:
         return cls([rpc.Sample(inputs=row, targets=d) for row, d in zip(rows.tolist(), targets, strict=True)])
 
 
+def train_step_request(session: rpc.Session, given: HandTypedSamples, request_id: str | None) -> rpc.TrainStepRequest:
+    """A TrainStep that is safe to repeat."""
+    identity = request_id or str(uuid.uuid4())
+    return rpc.TrainStepRequest(session_id=session.session_id, samples=given.samples, request_id=identity)
+
+
 @dataclass(frozen=True)
 class StepResult:
     """One step, typed by hand."""
@@ -46,10 +53,16 @@ class StepResult:
     """ΔW of each layer: (weights (outputs, inputs), bias (outputs,))."""
     digest: int
     """Of the weights after the step."""
+    already_applied: bool = False
+    """An earlier call with the same request_id made it. Its number is all that is
+    known: `error` is NaN, `outputs` and `deltas` are empty, `digest` is 0."""
 
 
 def step_result_of(answer: rpc.TrainStepResponse, spec: pb.SessionSpec, layout: pb.Layout) -> StepResult:
     """The answer of a TrainStep."""
+    outputs = np.array(answer.outputs, dtype=np.float32).reshape(-1, spec.layers[-1].size)
+    if answer.already_applied:
+        return StepResult(answer.step, float("nan"), outputs, [], 0, already_applied=True)
     deltas: list[tuple[Float32, Float32]] = [
         (
             np.array(delta.weights, dtype=np.float32).reshape(place.outputs, place.inputs),
@@ -57,5 +70,4 @@ def step_result_of(answer: rpc.TrainStepResponse, spec: pb.SessionSpec, layout: 
         )
         for delta, place in zip(answer.deltas, layout.layers, strict=True)
     ]
-    outputs = np.array(answer.outputs, dtype=np.float32).reshape(-1, spec.layers[-1].size)
     return StepResult(answer.step, answer.error, outputs, deltas, answer.digest)

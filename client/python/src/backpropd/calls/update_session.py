@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -18,8 +19,10 @@ Way: TypeAlias = "tuple[FieldDescriptor, ...]"
 _LIVE: Any = options.live
 
 
-def update_request(session: rpc.Session, changes: dict[str, Any]) -> rpc.UpdateSessionRequest:
-    """An UpdateSession.
+def update_request(
+    session: rpc.Session, changes: dict[str, Any], request_id: str | None = None
+) -> rpc.UpdateSessionRequest:
+    """An UpdateSession that is safe to repeat.
 
     Args:
         session: as it was last seen; its optimiser's kind says which fields it has.
@@ -28,6 +31,7 @@ def update_request(session: rpc.Session, changes: dict[str, Any]) -> rpc.UpdateS
             where the optimiser's kind has it; dropout, one number for each
             layer. None clears a field or brings its default back:
             schedule=None is a constant rate, clipping=None no clipping.
+        request_id: None: a new UUID.
 
     Raises:
         ValueError: nothing is to be changed, or a name is unknown.
@@ -35,7 +39,7 @@ def update_request(session: rpc.Session, changes: dict[str, Any]) -> rpc.UpdateS
     """
     if not changes:
         raise ValueError("Nothing to update.")
-    request = rpc.UpdateSessionRequest(session_id=session.session_id)
+    request = rpc.UpdateSessionRequest(session_id=session.session_id, request_id=request_id or str(uuid.uuid4()))
     for name, value in changes.items():
         way = _way_to(name, session.spec)
         _set_field(request.spec, way, value, session.spec)

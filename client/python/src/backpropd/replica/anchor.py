@@ -44,6 +44,9 @@ class Anchor:
     """The session's effective spec at that step."""
     continuation: rpc.Continuation = field(default_factory=rpc.Continuation, compare=False)
     """What the session's next steps depend on besides; to be given back, not to be understood."""
+    epoch: int = field(default=0, compare=False)
+    """The session's epoch, in which the weights were these; 0: not known. A session
+    that is put back begins in epoch 1, so it is not kept in to_bytes()."""
 
     def layers(self, layout: pb.Layout) -> list[tuple[Float32, Float32]]:
         """(weights (outputs, inputs), bias (outputs,)) of each layer; views."""
@@ -147,4 +150,5 @@ class AnchorReader:
             standardisation=chunk.standardisation if chunk.HasField("standardisation") else None,
             spec=chunk.spec,
             continuation=chunk.continuation,
+            epoch=chunk.epoch,
         )

@@ -46,6 +46,8 @@ class DeltaBatch:
     """From a watch: steps before these were missed, and an anchor taken in their place if there are replicas."""
     anchored: bool = False
     """From a watch: no steps, but the replicas were reset from an anchor of `step`."""
+    epoch: int = 0
+    """The session's epoch; 0: not known."""
 
     def after(self, step: int) -> DeltaBatch:
         """The part of this batch that follows `step`; base_step ≤ step ≤ self.step."""
@@ -79,6 +81,7 @@ def batch_from_train(response: rpc.TrainResponse, layout: pb.Layout, inputs: Any
         scalars=_rows(response.scalars, layout.scalar_count),
         inputs=inputs,
         digests={item.step: item.digest for item in response.digests},
+        epoch=response.epoch,
     )
 
 
@@ -92,6 +95,7 @@ def batch_at_anchor(anchor: Anchor, layout: pb.Layout, *, resynced: bool) -> Del
         scalars=_rows(b"", layout.scalar_count),
         resynced=resynced,
         anchored=True,
+        epoch=anchor.epoch,
     )
 
 
@@ -109,4 +113,5 @@ def batch_from_watch(response: rpc.WatchDeltasResponse, spec: pb.SessionSpec, la
         inputs=inputs,
         inputs_are_values=response.inputs_are_values,
         digests={item.step: item.digest for item in response.digests},
+        epoch=response.epoch,
     )

@@ -3,8 +3,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from backpropd.replica.deltas import DeltaBatch
 from backpropd.replica.replica import Replica
+from backpropd.v1 import training_service_pb2 as rpc
+
+
+def position_of(replicas: Sequence[Replica]) -> rpc.ReplicaPosition | None:
+    """What a stream's opening asks for: the place of the first replica that holds some step's weights."""
+    for replica in replicas:
+        if not replica.interrupted:
+            return rpc.ReplicaPosition(epoch=replica.epoch, step=replica.step)
+    return None
+
+
+def can_go_on(replica: Replica, opening: rpc.TrainResponse, asked: rpc.ReplicaPosition | None) -> bool:
+    """Whether the deltas of a stream with this opening can be applied.
+
+    `asked`: the place for which the opening says it. A replica elsewhere needs
+    an anchor, though it be at the same step: it may be of another epoch.
+    """
+    if replica.interrupted or asked is None or opening.resync:
+        return False
+    return replica.step == opening.step and (replica.epoch, replica.step) == (asked.epoch, asked.step)
 
 
 def needs_anchor(replica: Replica, batch: DeltaBatch) -> bool:

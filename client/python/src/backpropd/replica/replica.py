@@ -71,6 +71,7 @@ class Replica:
             self._weights: Float32 = anchor.weights.copy()
             self._state: Float32 = anchor.state.copy()
             self._step = anchor.step
+            self._epoch = anchor.epoch
             self._next_offset = anchor.next_offset
             self._standardisation = anchor.standardisation
             if anchor.standardisation is None and self._spec.input.HasField("standardisation"):
@@ -86,6 +87,11 @@ class Replica:
     def step(self) -> int:
         """The step that the weights are at."""
         return self._step
+
+    @property
+    def epoch(self) -> int:
+        """The session's epoch that the weights are from; 0: not known."""
+        return self._epoch
 
     @property
     def next_offset(self) -> int:
@@ -165,6 +171,7 @@ class Replica:
             self._interrupted = True
             self._advance(batch, x, scalars)
             self._next_offset = batch.next_offset
+            self._epoch = batch.epoch or self._epoch
             self._interrupted = False
 
     def verify(self, anchor: Anchor) -> Difference | None:

@@ -72,17 +72,20 @@ class Call(Generic[_Request, _Response]):
         """Says that no request follows."""
         self._requests.put(None)
 
-    def receive(self) -> _Response | None:
+    def receive(self, timeout: float | None = None) -> _Response | None:
         """The next response; None at the end of a call that went well.
 
         Raises:
             BackpropdError: how the call ended.
+            TimeoutError: none came in so many seconds; the call goes on.
 
         """
         try:
-            response, error = take(self._news)
+            response, error = take(self._news, timeout)
             if response is None:
                 self._news.put((response, error))  # the end stays the end
+        except TimeoutError:
+            raise
         except BaseException:
             self.hang_up()
             raise

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from backpropd.errors import SessionNotFoundError
 from backpropd.feed import Rebatcher, chunks_of
 from backpropd.progress import Progress
 from backpropd.replica import Replica
+from backpropd.resumed import Resumed
+from backpropd.sample_ledger import MAX_KEPT_BYTES
 from backpropd.samples import rows_per_message
 from backpropd.sync.caller import Caller
 from backpropd.sync.session_checkpoints import SessionCheckpoints
@@ -51,6 +53,9 @@ class Session(SessionCheckpoints):
         replicas: Iterable[Replica] = (),
         window: int = 8,
         progress: bool = False,
+        until_durable: bool = False,
+        max_kept_bytes: int = MAX_KEPT_BYTES,
+        on_resume: Callable[[Resumed], object] | None = None,
     ) -> TrainResult:
         """Trains on arrays, or on an iterable of chunks, and waits until all is answered.
 
@@ -65,6 +70,9 @@ class Session(SessionCheckpoints):
             replicas: are kept current.
             window: so many messages are sent ahead.
             progress: shows a bar, if tqdm is installed.
+            until_durable: waits until all is durable besides.
+            max_kept_bytes: see TrainStream.
+            on_resume: see TrainStream.
 
         Raises:
             ValueError: shapes or numbers don't fit.
@@ -79,7 +87,8 @@ class Session(SessionCheckpoints):
         chunks = chunks_of(x, y, self.spec, epochs=epochs, shuffle_seed=shuffle_seed, sample_weights=sample_weights)
         with Progress(wanted=progress, total=total) as bar:
             detail = "factors" if watched else "none"
-            with TrainStream(self, *watched, window=window, deltas=detail) as stream:
+            options = {"deltas": detail, "max_kept_bytes": max_kept_bytes, "on_resume": on_resume}
+            with self.stream(*watched, window=window, **options) as stream:
                 for chunk in chunks:
                     for message in rebatcher.add(chunk):
                         stream.send_samples(message)
@@ -89,15 +98,17 @@ class Session(SessionCheckpoints):
                     stream.send_samples(message)
                 for trained in stream.flush():
                     totals.add(trained, bar)
-        return totals.result(left_over=rebatcher.left_over, step=self.step)
+                if until_durable:
+                    stream.flush_durable()
+        return totals.result(left_over=rebatcher.left_over, step=self.step, repeated=stream.repeated_samples)
 
     def stream(self, *replicas: Replica, **options: Any) -> TrainStream:  # noqa: ANN401  TrainStream's
         """A Train stream: `with session.stream(replica) as stream`; for options see TrainStream."""
         return TrainStream(self, *replicas, **options)
 
-    def watch(self, *replicas: Replica, after_step: int | None = None) -> Watch:
+    def watch(self, *replicas: Replica, after_step: int | None = None, epoch: int | None = None) -> Watch:
         """Follows it: `with session.watch(replica) as watch: for batch in watch`; see Watch."""
-        return Watch(self, *replicas, after_step=after_step)
+        return Watch(self, *replicas, after_step=after_step, epoch=epoch)
 
 
 def fork_session(

@@ -16,6 +16,7 @@ import contextlib
 import contextvars
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar, cast
 
@@ -78,11 +79,15 @@ def told_error(wrong: BaseException) -> BaseException:
         return BackpropdError(f"The call broke, and how can't be read ({fault!r}): {wrong!r}")
 
 
-def take(source: queue.SimpleQueue[_T]) -> _T:
-    """The next item, waiting for it as long as it takes."""
+def take(source: queue.SimpleQueue[_T], timeout: float | None = None) -> _T:
+    """The next item, waiting for it as long as it takes, or so many seconds; then it is a TimeoutError."""
+    until = None if timeout is None else time.monotonic() + timeout
     while True:
+        left = _LONGEST_NAP if until is None else until - time.monotonic()
         with contextlib.suppress(queue.Empty):
-            return source.get(timeout=_LONGEST_NAP)
+            return source.get(timeout=min(max(left, 0), _LONGEST_NAP))
+        if left <= 0:
+            raise TimeoutError(f"Nothing came in {timeout} s.")
 
 
 def start_thread(run: Callable[[], None]) -> None:

@@ -27,12 +27,15 @@ class WatchDialogue:
     interrupted() must be called before it is called again.
     """
 
-    def __init__(self, session: SessionCalls, replicas: Sequence[Replica], after_step: int | None) -> None:
-        if replicas and after_step is not None:
+    def __init__(
+        self, session: SessionCalls, replicas: Sequence[Replica], after_step: int | None, epoch: int | None
+    ) -> None:
+        if replicas and (after_step, epoch) != (None, None):
             raise ValueError("With replicas a watch begins at their step.")
         self._session = session
         self._replicas = replicas
-        self._state = WatchState(session.spec, session.layout, replicas, after_step)
+        epoch = session.info.epoch if epoch is None else epoch
+        self._state = WatchState(session.spec, session.layout, replicas, after_step, epoch)
         self._backoff = session.client.new_backoff()
         # Each is set by one thread and then looked at by another, before which it looks at the other's.
         self._call: _WatchCall | None = None

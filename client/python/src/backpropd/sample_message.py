@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One message of samples, and the answers to it from however many streams it took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from backpropd.replica.arrays import AnyArray, Float32, floats_from, floats_to
+from backpropd.samples import Samples
+from backpropd.trained import Trained
+from backpropd.v1 import training_service_pb2 as rpc
+
+
+@dataclass(frozen=True)
+class AnswerShape:
+    """How long the rows of a stream's answers are."""
+
+    batch: int
+    """Samples a step."""
+    outputs: int
+    """Numbers of a sample's outputs."""
+    row: int
+    """Numbers of a step's deltas."""
+
+    def first_steps(self, answer: rpc.TrainResponse, count: int) -> None:
+        """Takes all but its first steps from an answer."""
+        answer.step = answer.base_step + count
+        del answer.errors[count:]
+        del answer.gradient_norms[count:]
+        answer.deltas = answer.deltas[: 4 * self.row * count]
+        answer.outputs = answer.outputs[: 4 * self.outputs * self.batch * count]
+        kept = [item for item in answer.digests if item.step <= answer.step]
+        del answer.digests[:]
+        answer.digests.extend(kept)
+
+
+@dataclass
+class _Part:
+    """A response, and the samples that it answers: from offset `begin` to its next_offset."""
+
+    begin: int
+    answer: rpc.TrainResponse
+
+
+@dataclass
+class SampleMessage:
+    """Samples begin … end − 1 of a session, as they were sent.
+
+    What is `told` has given the user its answer; it is kept because it is not
+    durable, and what answers it again is not told again.
+    """
+
+    request: rpc.TrainRequest
+    count: int
+    width: int
+    """Numbers of an input row ..."""
+    element: str
+    """... and their type."""
+    size: int
+    """Bytes that it takes, about."""
+    told: bool = False
+    at: int = 0
+    """On the present stream it is answered up to this offset."""
+    _parts: list[_Part] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, samples: Samples, offset: int, *, want_digest: bool, when_durable: bool) -> SampleMessage:
+        """The samples, n ≥ 1 of them, from `offset` on."""
+        request = rpc.TrainRequest(
+            offset=offset, inputs=samples.inputs.tobytes(), want_digest=want_digest, when_durable=when_durable
+        )
+        if samples.targets is not None:
+            request.targets = floats_to(samples.targets)
+        if samples.classes is not None:
+            request.classes.extend(samples.classes)
+        if samples.weights is not None:
+            request.sample_weights.extend(samples.weights)
+        width, element = samples.inputs.shape[1], samples.inputs.dtype.str
+        return cls(request, len(samples), width, element, request.ByteSize(), at=offset)
+
+    @property
+    def begin(self) -> int:
+        """Offset of its first sample."""
+        return self.request.offset
+
+    @property
+    def end(self) -> int:
+        """Offset after its last sample."""
+        return self.begin + self.count
+
+    def rows(self, begin: int, end: int) -> AnyArray:
+        """Input rows of the samples at these offsets, (end − begin, width): the bytes that were sent."""
+        length = self.width * np.dtype(self.element).itemsize
+        raw = self.request.inputs[length * (begin - self.begin) : length * (end - self.begin)]
+        return np.frombuffer(raw, dtype=self.element).reshape(-1, self.width)
+
+    def on_new_stream(self, offset: int, shape: AnswerShape) -> None:
+        """A stream begins at the session's `offset`: what was answered beyond that will be answered anew."""
+        self.at = self._within(offset)
+        while self._parts and self._parts[-1].begin >= offset:
+            self._parts.pop()
+        if self._parts and self._parts[-1].answer.next_offset > offset:
+            last = self._parts[-1]
+            if last.answer.step > last.answer.base_step:
+                shape.first_steps(last.answer, (offset - last.begin) // shape.batch)
+            last.answer.next_offset = offset
+
+    def take(self, answer: rpc.TrainResponse) -> int:
+        """Notes a response of the present stream to it; the number of samples that it answers."""
+        begin = max(self.at, self.begin + answer.skipped_samples)
+        self.at = max(begin, self._within(answer.next_offset))
+        if not self.told:
+            self._parts.append(_Part(begin, answer))
+        return self.at - begin
+
+    def shorten(self) -> None:
+        """Leaves out what was not applied, because the rest was refused."""
+        length = self.width * np.dtype(self.element).itemsize
+        request, count = self.request, self.at - self.begin
+        request.targets = request.targets[: len(request.targets) // self.count * count]
+        request.inputs = request.inputs[: length * count]
+        del request.classes[count:]
+        del request.sample_weights[count:]
+        self.count, self.size = count, request.ByteSize()
+
+    def tell(self, last: rpc.TrainResponse, shape: AnswerShape) -> Trained:
+        """The whole answer, of which `last` is the last response, or the opening that shows it to be applied."""
+        answers = [part.answer for part in self._parts] or [rpc.TrainResponse(base_step=last.step, step=last.step)]
+        answered = sum(max(0, self._within(part.answer.next_offset) - part.begin) for part in self._parts)
+        self._parts = []
+        self.told = True
+
+        def joined(pieces: list[Float32]) -> Float32:
+            return np.concatenate([np.zeros(0, dtype=np.float32), *pieces])
+
+        return Trained(
+            offset=self.begin,
+            samples=self.count,
+            base_step=answers[0].base_step,
+            step=answers[-1].step,
+            errors=joined([np.array(each.errors, dtype=np.float32) for each in answers]),
+            skipped_samples=self._within(last.next_offset) - self.begin - answered,
+            outputs=joined([floats_from(each.outputs) for each in answers]).reshape(-1, shape.outputs),
+            gradient_norms=joined([np.array(each.gradient_norms, dtype=np.float32) for each in answers]),
+            deltas=joined([floats_from(each.deltas) for each in answers]).reshape(-1, shape.row),
+            digests={item.step: item.digest for each in answers for item in each.digests},
+        )
+
+    def _within(self, offset: int) -> int:
+        return min(max(offset, self.begin), self.end)

@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train streams of DURABLE sessions: what a crash takes back is sent again, and the user's loop doesn't notice."""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import time
+
+import numpy as np
+import pytest
+from backpropd import (
+    NoStoreError,
+    Replica,
+    Resumed,
+    SamplesLostError,
+    Session,
+    Trained,
+    TrainingClient,
+    TrainStream,
+    WriterReplacedError,
+    adam,
+    sgd,
+)
+from backpropd.v1 import network_pb2 as pb
+from fake_clock import FakeClock
+from fake_server import FakeServicer
+
+RNG = np.random.default_rng(3)
+X = RNG.standard_normal((24, 3)).astype("f4")
+Y = RNG.integers(0, 2, 24)
+
+
+@pytest.fixture(autouse=True)
+def _no_disk_is_quick(servicer: FakeServicer) -> None:
+    """The last six steps are not durable, however long nothing is said."""
+    servicer.durable_behind, servicer.tells = 6, False
+
+
+def send_all(stream: TrainStream, x: np.ndarray = X, y: np.ndarray = Y, size: int = 4) -> list[Trained]:
+    """Sends all in messages of `size`; the answers, of which some come while it sends."""
+    answers: list[Trained] = []
+    for begin in range(0, len(x), size):
+        stream.send(x[begin : begin + size], y[begin : begin + size], want_digest=True)
+        answers += stream.ready()
+    return [*answers, *stream.flush()]
+
+
+def check_loop_noticed_nothing(session: Session, servicer: FakeServicer, answers: list[Trained]) -> None:
+    """All of X was trained in the session's present life, once, and each message was answered once."""
+    journal = servicer.sessions[session.session_id].journal
+    assert b"".join(step.inputs for step in journal) == X.tobytes()
+    assert [answer.offset for answer in answers] == list(range(0, 24, 4))
+    assert [len(answer.errors) + answer.skipped_samples for answer in answers] == [4] * 6
+
+
+@pytest.mark.parametrize("optimiser", [sgd(0.1), adam(0.1)], ids=["sgd", "adam"])
+@pytest.mark.parametrize("crash", ["crash_after", "crash_within"])
+@pytest.mark.parametrize("window", [1, 3])
+def test_steps_that_a_crash_took_back_are_made_again(
+    kind: str,
+    client: TrainingClient,
+    servicer: FakeServicer,
+    spec: pb.SessionSpec,
+    optimiser: pb.Optimiser,
+    crash: str,
+    window: int,
+) -> None:
+    spec.optimiser.CopyFrom(optimiser)
+    spec.durability.mode = pb.DURABILITY_MODE_DURABLE
+    session = client.create(spec)
+    replica = session.replica()
+    getattr(servicer.faults, crash)[3] = 6
+    told: list[Resumed] = []
+    with session.stream(replica, window=window, on_resume=told.append) as stream:
+        answers = send_all(stream)
+        assert stream.epoch == 4
+        repeated = stream.repeated_samples
+    check_loop_noticed_nothing(session, servicer, answers)
+    assert replica.verify(session.weights(with_state=True)) is None
+    assert replica.epoch == 4
+    assert len(told) == 1
+    answered = 16 if crash == "crash_after" else 13
+    # asyncio's gRPC may forget what came just before the call broke.
+    assert told[0].step_before == answered if kind == "plain" else told[0].step_before <= answered
+    assert repeated == max(0, told[0].step_before // 4 * 4 - 10)
+    assert told[0].session_id == session.session_id
+    assert (told[0].epoch_before, told[0].epoch) == (3, 4)
+    assert (told[0].step, told[0].lost_steps) == (10, max(0, told[0].step_before - 10))
+    assert told[0].resent_samples >= 6
+    assert told[0].replica_anchored
+
+
+def test_what_a_message_was_answered_twice_is_told_once_and_as_it_is_now(
+    durable: Session, servicer: FakeServicer
+) -> None:
+    servicer.faults.crash_within[3] = 6
+    with durable.stream(window=1, keep_deltas=True, want_outputs=True) as stream:
+        answers = send_all(stream)
+    journal = servicer.sessions[durable.session_id].journal
+    assert [float(error) for error in answers[3].errors] == [step.error for step in journal[12:16]]
+    assert np.array_equal(answers[3].deltas, np.stack([step.row for step in journal[12:16]]))
+    assert (answers[3].base_step, answers[3].step, answers[3].skipped_samples) == (12, 16, 0)
+
+
+def test_what_is_durable_is_not_sent_again(durable: Session, servicer: FakeServicer) -> None:
+    servicer.faults.crash_after[5] = 3
+    with durable.stream(window=1) as stream:
+        send_all(stream)
+        stream.send(X[:4], Y[:4])
+        assert [answer.step for answer in stream.flush()] == [28]
+    assert servicer.faults.messages == 6 + 2  # one lies across the offset, and one is new
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_breaks_and_crashes(durable: Session, servicer: FakeServicer, seed: int) -> None:
+    choice = random.Random(seed)
+    faults, replica = servicer.faults, durable.replica()
+    places = list(range(0, 60, 3))
+    choice.shuffle(places)
+    for at in places[:12]:
+        lossless = [faults.break_before, faults.lose_answer_of, faults.half_answer_of, faults.half_apply]
+        if choice.random() < 0.5:
+            choice.choice(lossless).add(at)
+        else:
+            choice.choice([faults.crash_after, faults.crash_within])[at] = choice.randint(0, 3)
+    answers: list[Trained] = []
+    x, y = np.tile(X, (4, 1)), np.tile(Y, 4)
+    with durable.stream(replica, window=choice.randint(1, 4)) as stream:
+        answers = send_all(stream, x, y, size=choice.choice([2, 3, 4]))
+    journal = servicer.sessions[durable.session_id].journal
+    assert b"".join(step.inputs for step in journal) == x.tobytes()
+    assert sum(len(answer.errors) + answer.skipped_samples for answer in answers) == len(x)
+    assert [answer.offset for answer in answers] == list(np.cumsum([0] + [each.samples for each in answers[:-1]]))
+    assert replica.verify(durable.weights(with_state=True)) is None
+
+
+def test_a_replica_that_a_crash_left_behind_needs_no_anchor(durable: Session, servicer: FakeServicer) -> None:
+    replica = durable.replica()
+    before = servicer.anchors
+    servicer.faults.crash_after[2] = 0  # all was durable
+    told: list[Resumed] = []
+    with durable.stream(replica, window=1, on_resume=told.append) as stream:
+        check_loop_noticed_nothing(durable, servicer, send_all(stream))
+    assert servicer.anchors == before
+    assert [each.replica_anchored for each in told] == [False]
+    assert replica.verify(durable.weights(with_state=True)) is None
+
+
+def make_anew(session: Session, servicer: FakeServicer, steps: int) -> None:
+    """A crash takes steps back, and somebody makes as many others."""
+    fake = servicer.sessions[session.session_id]
+    fake.go_back(fake.info.step - steps)
+    for row in X[:steps]:
+        fake.make_step(row.tobytes(), row[None])
+
+
+def test_a_replica_at_the_same_step_of_another_epoch_begins_anew(durable: Session, servicer: FakeServicer) -> None:
+    for order in (slice(None), slice(None, None, -1), slice(1)):
+        old = durable.replica()
+        durable.train(X, Y, replicas=[old])
+        make_anew(durable, servicer, 3)
+        new = durable.replica()
+        assert (old.step, old.epoch + 1) == (new.step, new.epoch)
+        replicas = [old, new][order]
+        durable.train(X, Y, replicas=replicas)
+        for each in replicas:
+            assert each.verify(durable.weights(with_state=True)) is None
+
+
+def test_a_stream_takes_the_place_of_its_own_half_dead_one(
+    durable: Session, servicer: FakeServicer, clock: FakeClock
+) -> None:
+    servicer.faults.break_before.add(2)
+    servicer.faults.half_dead = True
+    with durable.stream(window=1) as stream:
+        check_loop_noticed_nothing(durable, servicer, send_all(stream))
+    assert clock.waits == pytest.approx([0.1])
+    assert [opening.takeover for opening in servicer.opened_with] == [False, True]
+
+
+def test_a_stream_that_was_replaced_does_not_replace_in_turn(durable: Session, servicer: FakeServicer) -> None:
+    servicer.faults.replaced_before.add(1)
+    stream = durable.stream(window=1).open()
+    stream.send(X[:4], Y[:4])
+    stream.receive()
+    stream.send(X[4:8], Y[4:8])
+    with pytest.raises(WriterReplacedError):
+        stream.receive()
+    stream.receive()  # the other one is gone
+    stream.close()
+    assert [opening.takeover for opening in servicer.opened_with] == [False, False]
+
+
+@pytest.mark.usefixtures("in_time")
+def test_too_much_is_not_kept(durable: Session, servicer: FakeServicer) -> None:
+    servicer.tells = True
+    with durable.stream(window=2, max_kept_bytes=1) as stream:
+        for begin in range(0, 24, 4):
+            stream.send(X[begin : begin + 4], Y[begin : begin + 4])
+            assert stream.durable_offset == begin
+        assert len(list(stream.flush())) == 6
+
+
+def test_that_everything_is_durable_is_waited_for(durable: Session, servicer: FakeServicer) -> None:
+    stream = durable.stream().open()
+    stream.flush_durable()  # of nothing
+    stream.send(X[:12], Y[:12])
+    with pytest.raises(TimeoutError, match=r"0\.05 s"):
+        stream.flush_durable(timeout=0.05)
+    assert (stream.durable_step, stream.durable_offset) == (6, 6)
+    servicer.tells = True
+    stream.flush_durable(timeout=30)
+    assert (stream.durable_step, stream.durable_offset) == (12, 12)
+    assert stream.receive().step == 12
+    stream.send(X[:12], Y[:12])
+    stream.flush_durable()
+    assert (stream.durable_offset, stream.next_offset) == (24, 24)
+    stream.close()
+    assert servicer.openings == 1
+
+
+def test_a_crash_is_survived_while_that_is_waited_for(durable: Session, servicer: FakeServicer) -> None:
+    servicer.faults.crash_after[5] = 6
+    replica = durable.replica()
+    with durable.stream(replica) as stream:
+        answers = send_all(stream)
+        servicer.tells = True
+        stream.flush_durable()
+        assert stream.durable_offset == 24
+    check_loop_noticed_nothing(durable, servicer, answers)
+    assert replica.verify(durable.weights(with_state=True)) is None
+
+
+def test_a_message_may_wait_for_its_answer_until_it_is_durable(durable: Session, servicer: FakeServicer) -> None:
+    servicer.faults.break_before.add(0)
+    with durable.stream() as stream:
+        stream.send(X[:12], Y[:12], when_durable=True)
+        assert stream.receive().step == 12
+        assert stream.durable_offset == 12
+    assert durable.train(X, Y, until_durable=False).repeated_samples == 0
+    servicer.tells = True
+    durable.train(X, Y, until_durable=True)
+    assert durable.refresh().durable_step == durable.step == 60
+
+
+def test_a_session_in_memory_does_not_become_durable(session: Session, servicer: FakeServicer) -> None:
+    with session.stream() as stream:
+        assert len(send_all(stream)) == 6
+        with pytest.raises(NoStoreError):
+            stream.flush_durable()
+        assert (stream.durable_step, stream.durable_offset) == (0, 0)
+    assert not servicer.opened_with[0].options.tell_durable
+
+
+def test_a_session_that_was_taken_back_to_a_checkpoint_is_not_brought_forward(
+    durable: Session, servicer: FakeServicer
+) -> None:
+    servicer.faults.break_before.add(5)
+    stream = durable.stream(window=1).open()
+    for begin in range(0, 20, 4):
+        stream.send(X[begin : begin + 4], Y[begin : begin + 4])
+        stream.receive()
+    assert stream.durable_offset == 14
+    servicer.sessions[durable.session_id].go_back(12)
+    stream.send(X[20:], Y[20:])
+    with pytest.raises(SamplesLostError, match="checkpoint"):
+        stream.receive()
+    while servicer.sessions[durable.session_id].has_writer:
+        time.sleep(0.001)  # the call was hung up
+
+
+def test_a_stream_that_was_closed_begins_where_the_session_is(durable: Session, servicer: FakeServicer) -> None:
+    durable.create_checkpoint("a")
+    stream = durable.stream().open()
+    send_all(stream)
+    stream.close()
+    durable.rewind("a")
+    answers = send_all(stream)
+    stream.close()
+    check_loop_noticed_nothing(durable, servicer, answers)
+
+
+def test_what_was_refused_is_not_sent_again(durable: Session, servicer: FakeServicer) -> None:
+    replica = durable.replica()
+    servicer.faults.non_finite_at.add(2)
+    servicer.faults.crash_after[4] = 6
+    stream = durable.stream(replica, window=1).open()
+    answers = []
+    for begin in range(0, 12, 4):
+        stream.send(X[begin : begin + 4], Y[begin : begin + 4])
+        answers.append(stream.receive())
+    assert answers[-1].step == 9
+    with pytest.raises(Exception, match="not finite") as refused:
+        stream.receive()
+    assert refused.value.next_offset == 9  # type: ignore[attr-defined]
+    stream.send(X[12:], Y[12:])
+    stream.receive()
+    stream.send(X[9:12], Y[9:12])
+    stream.receive()
+    stream.send(X[9:12], Y[9:12])
+    stream.receive()
+    stream.close()
+    journal = servicer.sessions[durable.session_id].journal
+    due = np.concatenate([X[:9], X[12:], X[9:12], X[9:12]])
+    assert b"".join(step.inputs for step in journal) == due.tobytes()
+    assert replica.verify(durable.weights(with_state=True)) is None
+
+
+def test_the_log_tells(durable: Session, servicer: FakeServicer, caplog: pytest.LogCaptureFixture) -> None:
+    servicer.faults.break_before.add(1)
+    servicer.faults.crash_after[4] = 6
+    caplog.set_level(logging.INFO, logger="backpropd")
+    with durable.stream(durable.replica(), window=1) as stream:
+        send_all(stream)
+    told = [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "backpropd"]
+    assert [level for level, _ in told] == ["INFO", "INFO", "INFO", "WARNING"]
+    assert "the stream broke" in told[0][1]
+    assert re.fullmatch(
+        r"session s0 goes on in epoch 4 at step 10 \(was in epoch 3 at step 1[26]\); (6|10) samples are sent again, "
+        r"replicas begin anew from an anchor",
+        told[3][1],
+    )
+
+
+def test_a_callback_that_fails_leaves_a_stream_that_goes_on(durable: Session, servicer: FakeServicer) -> None:
+    servicer.faults.crash_after[1] = 6
+
+    def fail(resumed: Resumed) -> None:
+        if resumed.epoch > resumed.epoch_before:
+            raise ArithmeticError("mine")
+
+    replica = durable.replica()
+    answers: list[Trained] = []
+    stream = durable.stream(replica, window=1, on_resume=fail).open()
+    for begin in range(0, 24, 4):
+        try:
+            stream.send(X[begin : begin + 4], Y[begin : begin + 4])
+            answers.append(stream.receive())
+        except ArithmeticError:
+            continue
+    answers += stream.flush()
+    stream.close()
+    check_loop_noticed_nothing(durable, servicer, answers)
+    assert replica.verify(durable.weights(with_state=True)) is None
+
+
+def test_a_watch_tells_the_epoch_of_its_replica(durable: Session, servicer: FakeServicer) -> None:
+    replica: Replica = durable.replica()
+    durable.train(X, Y, replicas=[replica])
+    with durable.watch(replica) as watch:
+        make_anew(durable, servicer, 3)
+        batch = next(watch)
+    asked = servicer.watch_requests[0]
+    assert (asked.after_step, asked.epoch) == (24, 3)
+    assert (batch.anchored, batch.resynced, batch.step, batch.epoch) == (True, True, 24, 4)
+    assert replica.epoch == 4
+    assert replica.verify(durable.weights(with_state=True)) is None
+
+
+def test_a_watch_without_replicas_tells_its_steps_epoch(durable: Session, servicer: FakeServicer) -> None:
+    durable.train(X, Y)
+    make_anew(durable, servicer, 3)
+    with durable.watch(after_step=24) as watch:  # of the epoch in which it was last described
+        assert next(watch).resynced
+    with durable.watch(after_step=23, epoch=4) as watch:
+        batch = next(watch)
+        assert (batch.base_step, batch.resynced, batch.epoch) == (23, False, 4)
+    assert [request.epoch for request in servicer.watch_requests if request.HasField("after_step")] == [3, 4]
