@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import threading
 from collections.abc import Iterator
 from functools import partial
 from typing import NoReturn
@@ -18,9 +15,16 @@ from backpropd import Session, TrainingClient
 from backpropd.v1 import network_pb2 as pb
 from fake_clock import FakeAsyncClock, FakeClock, FullJitter
 from fake_server import FakeServer, FakeServicer
+from real_server import RealServer
 
 # Without BACKPROPD there is no server to test against: run_tests.sh demands it.
-AGAINST_REAL = ["cancel_test.py", "sync/interrupt_test.py", "readme_test.py", "real_server_test.py"]
+AGAINST_REAL = [
+    "cancel_test.py",
+    "killed_server_test.py",
+    "sync/interrupt_test.py",
+    "readme_test.py",
+    "real_server_test.py",
+]
 collect_ignore = [] if os.environ.get("BACKPROPD") else AGAINST_REAL
 
 LONG = 60
@@ -29,21 +33,9 @@ LONG = 60
 
 @pytest.fixture(scope="session")
 def target() -> Iterator[str]:
-    flags = ["--grpc-address=127.0.0.1:0", "--http-address=127.0.0.1:0"]
-    process = subprocess.Popen([os.environ["BACKPROPD"], *flags], stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if '"serving"' in line:
-            break
-    else:
-        pytest.fail("backpropd did not serve")
-    rest = threading.Thread(target=process.stderr.read, daemon=True)
-    rest.start()
-    yield json.loads(line)["grpc_address"]
-    process.terminate()
-    assert process.wait(30) == 0
-    rest.join()
-    process.stderr.close()
+    server = RealServer()
+    yield server.address
+    assert server.stop() == 0
 
 
 @pytest.fixture

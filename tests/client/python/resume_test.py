@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import random
 import re
+import threading
 import time
 
 import numpy as np
@@ -368,3 +370,27 @@ def test_a_watch_without_replicas_tells_its_steps_epoch(durable: Session, servic
         batch = next(watch)
         assert (batch.base_step, batch.resynced, batch.epoch) == (23, False, 4)
     assert [request.epoch for request in servicer.watch_requests if request.HasField("after_step")] == [3, 4]
+
+
+@pytest.mark.parametrize("kind", ["plain"])
+def test_who_reads_a_replica_that_begins_anew_sees_the_old_weights_or_the_new_ones(session: Session) -> None:
+    replica = session.replica()
+    session.train(X, Y)
+    new = session.weights(with_state=True)
+    begun = threading.Event()
+
+    class SlowArray(np.ndarray):
+        """Is copied while others run."""
+
+        def copy(self, *_: object) -> np.ndarray:
+            begun.set()
+            time.sleep(0.1)
+            return np.array(self)
+
+    slow = dataclasses.replace(new, state=new.state.view(SlowArray))
+    writer = threading.Thread(target=replica.reset, args=(slow,))
+    writer.start()
+    begun.wait()
+    assert replica.verify(new) is None
+    assert replica.digest() == new.digest
+    writer.join()
