@@ -3,7 +3,8 @@
 """backpropd is killed at random moments under load, and loses nothing that it had acknowledged.
 
 What it must have afterwards is known from what was sent and answered
-(crash/oracle.py). A round before whose kill too little was trained is void and
+(crash/oracle.py). A few sessions are trained by the Python client, which resumes
+by itself (crash/resumer.py). A round before whose kill too little was trained is void and
 repeated. The seed decides what is asked for and when it is killed; the machine
 decides how far it got until then. Needs the Python that client_python_test
 makes.
@@ -31,6 +32,7 @@ from backpropd.replica import Anchor  # noqa: E402
 from backpropd.v1 import training_service_pb2 as rpc  # noqa: E402
 from crash.load import Churn, Trainer, Workers  # noqa: E402
 from crash.oracle import Oracle, demand, may_go_on  # noqa: E402
+from crash.resumer import Resumer  # noqa: E402
 from crash.server import PATIENCE_SECONDS, Server, start_and_kill  # noqa: E402
 from crash.sessions import KINDS, spec_of  # noqa: E402
 from crash.twin import anchor_of_twin  # noqa: E402
@@ -38,6 +40,7 @@ from crash.watcher import Watcher, is_told_to_begin_anew, reason_of_refusal  # n
 
 WATCHERS = 6
 PROBED = 4
+RESUMERS = 4
 LEAST_OF_EACH = 5
 """Steps of each session before a kill."""
 LEAST_OF_ALL = 20
@@ -59,6 +62,9 @@ class Crashes:
             Watcher(self._server, each) for each in self._random.sample(watched, min(WATCHERS, len(watched)))
         ]
         self._churn = Churn(self._fork())
+        small = [kind for kind in KINDS if kind != "large"]
+        self._resumers = [Resumer(self._server, kind, self._fork()) for kind in self._random.sample(small, RESUMERS)]
+        self._resuming = Workers(self._server)
         self._steps = 0
         self._probes = 0
 
@@ -77,18 +83,25 @@ class Crashes:
     def run(self, kills: int) -> None:
         """So many kills that count, and the comparison at the end."""
         counted = void = 0
+        enough = threading.Event()
+        for resumer in self._resumers:
+            self._resuming.start(partial(resumer.run, enough))
         while counted < kills:
             counts = self._round()
             counted, void = counted + counts, void + (not counts)
             print(f"kill {counted + void}{'' if counts else ' (void)'}: {self._steps} steps", flush=True)
             demand(void <= kills + 10, f"{void} rounds are void: the machine is too slow for this load")
+        enough.set()
+        self._resuming.join()
         self._finish()
         beyond = sum(each.beyond for each in self._all())
         resyncs = sum(each.resyncs for each in self._watchers)
         print(
             f"{counted} kills, {void} void; {len(self._sessions)} sessions trained throughout,"
             f" {self._churn.created} made and {self._churn.deleted} deleted meanwhile; {self._steps} steps;"
-            f" {beyond} times more was durable than answered; {resyncs} watchers began anew; {self._probes} probes",
+            f" {beyond} times more was durable than answered; {resyncs} watchers began anew; {self._probes} probes;"
+            f" {sum(each.resumes for each in self._resumers)} times a client resumed by itself, having lost"
+            f" {sum(each.lost_steps for each in self._resumers)} answered steps",
             flush=True,
         )
 
@@ -123,9 +136,13 @@ class Crashes:
         """Whether it counts."""
         watching = self._watch()
         training = self._train(threading.Event())
+        for resumer in self._resumers:
+            self._await(resumer.running, self._resuming)
         time.sleep(self._random.uniform(0.3, 2))
         self._probe_running()
         self._server.kill()
+        for resumer in self._resumers:
+            resumer.killed()
         training.join()
         watching.join()
         self._server.close()
@@ -142,9 +159,9 @@ class Crashes:
     def _restart(self) -> None:
         starts = 1
         while self._random.random() < 0.3:
-            start_and_kill(GIVEN.backpropd, self._data_dir, self._random.uniform(0, 0.3))
+            start_and_kill(GIVEN.backpropd, self._data_dir, self._server.address, self._random.uniform(0, 0.3))
             starts += 1
-        self._server = Server(GIVEN.backpropd, self._data_dir)
+        self._server = Server(GIVEN.backpropd, self._data_dir, self._server.address)
         found = self._server.sessions()
         deleting, self._churn.deleting = self._churn.deleting, None
         if deleting is not None and deleting.id in found:
@@ -156,6 +173,9 @@ class Crashes:
             oracle.recovered(session, self._server.anchor(session), starts)
         if self._churn.creating is not None:
             found.pop(self._churn.create(self._server).id, None)
+        for resumer in self._resumers:
+            demand(resumer.id in found, f"{resumer} is gone")
+            resumer.recovered(found.pop(resumer.id).next_offset)
         demand(not found, f"sessions that nobody has: {', '.join(found)}")
         self._probe_standing()
 
@@ -189,7 +209,7 @@ class Crashes:
         training.join()
         self._settle()
         found = self._server.sessions()
-        demand(found.keys() == {each.id for each in self._all()}, "other sessions than were made")
+        demand(found.keys() == {each.id for each in [*self._all(), *self._resumers]}, "other sessions than were made")
         anchors = {each.id: self._server.anchor(found[each.id]) for each in self._all()}
         for oracle in self._all():
             oracle.agrees_with(anchors[oracle.id])
@@ -198,6 +218,8 @@ class Crashes:
         for oracle in self._all():
             twin = anchor_of_twin(self._server, oracle)
             demand(twin.message() == anchors[oracle.id].message(), f"{oracle} is not as one that was never stored")
+        for resumer in self._resumers:
+            resumer.agrees_with(self._server)
         demand(self._server.stop() == 0, "the server did not end as it should")
         watching.join()
         self._server.close()

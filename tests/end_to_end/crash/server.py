@@ -20,13 +20,16 @@ PATIENCE_SECONDS = 60
 _CHANNEL = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
 
 
-def _command(backpropd: str, data_dir: pathlib.Path) -> list[str]:
-    return [backpropd, "--grpc-address=127.0.0.1:0", "--http-address=127.0.0.1:0", f"--data-dir={data_dir}"]
+ANY_ADDRESS = "127.0.0.1:0"
 
 
-def start_and_kill(backpropd: str, data_dir: pathlib.Path, seconds: float) -> None:
+def _command(backpropd: str, data_dir: pathlib.Path, address: str) -> list[str]:
+    return [backpropd, f"--grpc-address={address}", "--http-address=127.0.0.1:0", f"--data-dir={data_dir}"]
+
+
+def start_and_kill(backpropd: str, data_dir: pathlib.Path, address: str, seconds: float) -> None:
     """A server that gets no further than it does in so long."""
-    with subprocess.Popen(_command(backpropd, data_dir), stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(_command(backpropd, data_dir, address), stderr=subprocess.DEVNULL) as process:
         time.sleep(seconds)
         process.kill()
 
@@ -34,8 +37,9 @@ def start_and_kill(backpropd: str, data_dir: pathlib.Path, seconds: float) -> No
 class Server:
     """A server on a data directory, from its start to its end."""
 
-    def __init__(self, backpropd: str, data_dir: pathlib.Path) -> None:
-        self._process = subprocess.Popen(_command(backpropd, data_dir), stderr=subprocess.PIPE, text=True)
+    def __init__(self, backpropd: str, data_dir: pathlib.Path, address: str = ANY_ADDRESS) -> None:
+        command = _command(backpropd, data_dir, address)
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         atexit.register(self._process.kill)  # where a check fails
         assert self._process.stderr is not None
         self.log: list[str] = []
@@ -47,7 +51,8 @@ class Server:
             raise AssertionError(f"backpropd did not serve: {''.join(self.log)}")
         self._rest = threading.Thread(target=lambda: self.log.extend(self._process.stderr or ()), daemon=True)
         self._rest.start()
-        self._channel = grpc.insecure_channel(json.loads(line)["grpc_address"], options=_CHANNEL)
+        self.address = json.loads(line)["grpc_address"]
+        self._channel = grpc.insecure_channel(self.address, options=_CHANNEL)
         self.stub = stubs.TrainingServiceStub(self._channel)
         self.is_over = threading.Event()
 
