@@ -106,7 +106,6 @@ absl::Status CheckSqliteStore(
   absl::StatusOr<SqliteDatabase> database =
       ConnectToStoreFile(StoreFileIn(data_dir), kLogBytes);
   if (!database.ok()) return database.status();
-  database->KeepLogAtClose(true);
   absl::StatusOr<SqliteReader> reader = SqliteReader::Over(*database);
   if (!reader.ok()) return reader.status();
   StoreCheck(*database, *reader, fault).Run();

@@ -19,7 +19,6 @@ absl::StatusOr<std::unique_ptr<SqliteDatabase>> Connect(const std::string& path,
   absl::StatusOr<SqliteDatabase> database =
       ConnectToStoreFile(path, 2 * log_bytes);
   if (!database.ok()) return database.status();
-  database->KeepLogAtClose(true);
   return std::make_unique<SqliteDatabase>(*std::move(database));
 }
 
@@ -72,6 +71,10 @@ absl::StatusOr<StoreRow> WritingConnection::Commit(
 }
 
 absl::Status WritingConnection::CopyWholeLog() {
+  // Where the disk had less of the log than can be read, and the power went
+  // after some of it had been copied, the next start would put that less over
+  // what was copied: pages of two states.
+  if (absl::Status s = database_->RewriteLog(); !s.ok()) return s;
   absl::StatusOr<SqliteDatabase::Checkpointed> copied = database_->EmptyLog();
   if (!copied.ok()) return copied.status();
   if (copied->whole()) return absl::OkStatus();

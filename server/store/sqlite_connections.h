@@ -49,8 +49,9 @@ class WritingConnection {
   absl::StatusOr<StoreRow> Commit(std::span<const SessionChange> changes,
                                   StoreRow row, std::vector<bool>& taken);
 
-  // Writes all that is in the log into the database file, and syncs that: also
-  // what is there already. UNAVAILABLE where a reader is in the way.
+  // Writes the log once more, then all that is in it into the database file,
+  // each synced: also what is there already. UNAVAILABLE where a reader is in
+  // the way.
   absl::Status CopyWholeLog();
   // The same where the log has become long, as far as nobody is in the way.
   absl::Status CopyLongLog();

@@ -3,13 +3,19 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 
 namespace backprop {
 namespace {
+
+// SQLite's largest page: its own calls write no more at once, and the usual VFS
+// takes no more than twice that.
+constexpr int kRewrittenAtOnce = 1 << 16;
 
 absl::StatusCode StatusCodeOf(int code) {
   switch (code & 0xFF) {
@@ -81,6 +87,25 @@ const char* NeverNull(std::string_view bytes) {
 int CountLogPages(void* log_pages, sqlite3*, const char*, int pages) {
   *static_cast<size_t*>(log_pages) = static_cast<size_t>(pages);
   return SQLITE_OK;
+}
+
+// All of the file's bytes. SQLite's code of the call that fails.
+int Rewrite(sqlite3_file& file) {
+  sqlite3_int64 size = 0;
+  if (int code = file.pMethods->xFileSize(&file, &size); code != SQLITE_OK) {
+    return code;
+  }
+  std::vector<char> bytes(kRewrittenAtOnce);
+  for (sqlite3_int64 at = 0; at < size;) {
+    const auto count =
+        static_cast<int>(std::min<sqlite3_int64>(size - at, kRewrittenAtOnce));
+    int code = file.pMethods->xRead(&file, bytes.data(), count, at);
+    if (code != SQLITE_OK) return code;
+    code = file.pMethods->xWrite(&file, bytes.data(), count, at);
+    if (code != SQLITE_OK) return code;
+    at += count;
+  }
+  return file.pMethods->xSync(&file, SQLITE_SYNC_NORMAL);
 }
 
 }  // namespace
@@ -156,6 +181,7 @@ SqliteDatabase::SqliteDatabase(sqlite3* database)
   sqlite3_extended_result_codes(database, 1);
   // It takes the place of SQLite's own, which makes checkpoints.
   sqlite3_wal_hook(database, &CountLogPages, log_pages_.get());
+  KeepLogAtClose(true);
 }
 
 absl::StatusOr<SqliteDatabase> SqliteDatabase::Open(const std::string& path,
@@ -232,6 +258,29 @@ absl::StatusOr<SqliteDatabase::Checkpointed> SqliteDatabase::CheckpointAs(
   }
   if (code == SQLITE_OK && mode == SQLITE_CHECKPOINT_TRUNCATE) *log_pages_ = 0;
   return Checkpointed{static_cast<size_t>(pages), static_cast<size_t>(copied)};
+}
+
+absl::Status SqliteDatabase::RewriteLog() {
+  // So that nobody else writes to the log.
+  if (absl::Status s = Execute("BEGIN IMMEDIATE"); !s.ok()) return s;
+  absl::Status rewritten = RewriteLogFile();
+  absl::Status ended = Execute("ROLLBACK");
+  return rewritten.ok() ? ended : rewritten;
+}
+
+absl::Status SqliteDatabase::RewriteLogFile() {
+  sqlite3_file* log = nullptr;
+  const int code = sqlite3_file_control(database_.get(), "main",
+                                        SQLITE_FCNTL_JOURNAL_POINTER, &log);
+  if (code != SQLITE_OK) return StatusOf(database_.get(), code);
+  // None: nothing was ever logged.
+  if (log == nullptr || log->pMethods == nullptr) return absl::OkStatus();
+  const int rewritten = Rewrite(*log);
+  if (rewritten == SQLITE_OK) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(
+      sqlite3_db_filename(database_.get(), "main"),
+      "-wal can't be written once more: ", sqlite3_errstr(rewritten),
+      " (SQLite's error ", rewritten, ")", Advice(rewritten)));
 }
 
 void SqliteDatabase::KeepLogAtClose(bool keep) {

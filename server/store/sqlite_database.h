@@ -129,8 +129,12 @@ class SqliteDatabase {
   absl::StatusOr<Checkpointed> Checkpoint();
   // All; waits for readers, as WaitForLocks says, and empties the log.
   absl::StatusOr<Checkpointed> EmptyLog();
-  // Where this is the last connection, closing it copies the log and removes
-  // it, unless it is to be kept.
+  // Writes the log's bytes where they are once more, and syncs it: afterwards
+  // it is on the disk as it reads, whatever became of earlier syncs. Changes
+  // nothing for those who read meanwhile.
+  absl::Status RewriteLog();
+  // Whether closing this, where it is the last connection, leaves the log. Else
+  // it copies the log and removes it. At first it keeps it.
   void KeepLogAtClose(bool keep);
 
  private:
@@ -140,6 +144,7 @@ class SqliteDatabase {
 
   explicit SqliteDatabase(sqlite3* database);
   absl::StatusOr<Checkpointed> CheckpointAs(int mode);
+  absl::Status RewriteLogFile();
 
   std::unique_ptr<size_t> log_pages_;  // outlives the connection that writes it
   std::unique_ptr<sqlite3, Closer> database_;

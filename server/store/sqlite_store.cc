@@ -89,8 +89,8 @@ absl::Status SqliteStore::Open() {
 
 absl::Status SqliteStore::Verify(WritingConnection& writing,
                                  ReadingConnection& reading) {
-  // What the log says may be in the kernel's memory only, and taken for clean
-  // there after a sync that failed: it is written once more.
+  // What the log and the database say may be in the kernel's memory only, and
+  // taken for clean there after a sync that failed: both are written once more.
   if (absl::Status s = writing.CopyWholeLog(); !s.ok()) return s;
   absl::StatusOr<StoreRow> row = reading.reader().ReadStoreRow();
   if (!row.ok()) return row.status();

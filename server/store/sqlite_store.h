@@ -13,10 +13,15 @@
 // After an error of a commit SQLite's word on what is on the disk is worth
 // nothing: the kernel reports a failed sync once, and then takes what it could
 // not write for clean. So both connections are closed; the next commit opens
-// them anew, and before it does anything writes all that the log holds into the
-// database file once more and syncs that, reads every session's id, and
-// compares the number of commits with its own: the failed one is there whole,
-// or not.
+// them anew, and before it does anything
+// - writes the log over itself and syncs it, so that the disk has all of it
+//   that can be read: else pages that are copied from it would stand beside
+//   older ones that a restart copies from the part that the disk has;
+// - writes all that it holds into the database file once more, and syncs that;
+// - reads every session's id, and compares the number of commits with its own:
+//   the failed one is there whole, or not.
+// The first opening does the same: the server before may have ended on an
+// error.
 #ifndef BACKPROP_SERVER_STORE_SQLITE_STORE_H_
 #define BACKPROP_SERVER_STORE_SQLITE_STORE_H_
 

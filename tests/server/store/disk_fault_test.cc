@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 #include <string>
 
 #include "tests/server/store/faulty_vfs.h"
@@ -22,6 +23,9 @@ constexpr int kCommits = 5;
 
 // Fails at most so often before the disk is mended.
 constexpr int kTries = 3;
+
+// One of which fails, the 1st to the last of them.
+constexpr uint64_t kSyncs = 60;
 
 // Until it succeeds; mends the disk when that takes long. Only an error that
 // tells of the disk may be in between.
@@ -110,6 +114,41 @@ TEST_P(DiskFaultTest, AtAnySyncAndThenThePowerLosesNothing) {
   }
   std::cout << sync << " syncs\n";
   EXPECT_GT(sync, 20U) << "too few syncs to have met much";
+}
+
+// On until the power goes: soon after the fault has come, within a call of the
+// store or after one.
+void LiveUntilPowerGoes(StoreUnderTest& store, std::mt19937_64& random) {
+  FaultyVfs& vfs = FaultyVfs::Get();
+  for (int after = 0; vfs.power(); after += vfs.failed()) {
+    if (after == 1) vfs.CutPowerAt(20 + random() % 60, random());
+    if (after == kTries) vfs.Heal();
+    const absl::Status done = store.open() ? store.Commit() : store.Open();
+    ASSERT_TRUE(done.ok() || vfs.failed()) << done;
+    const bool cut = after > 0 && random() % 3 == 0;
+    if (cut && vfs.power()) vfs.CutPower(random());
+  }
+  store.Close();
+}
+
+// The power goes while the store gets over a failed sync, or soon after.
+TEST_P(DiskFaultTest, AtAnySyncAndThePowerMeanwhileLosesNothing) {
+  std::mt19937_64 random(TestSeed());
+  for (uint64_t sync = 1; sync <= kSyncs; ++sync) {
+    SCOPED_TRACE(sync);
+    StoreUnderTest store(random());
+    ASSERT_EQ(store.Open(), absl::OkStatus());
+    FaultyVfs::Get().RememberUnsynced();
+    store.Close();
+    FaultyVfs::Get().FailSyncAt(sync, GetParam());
+    LiveUntilPowerGoes(store, random);
+    FaultyVfs::Get().Reset();
+    ASSERT_EQ(store.Open(), absl::OkStatus());
+    EXPECT_EQ(store.CompareAfterCut(), absl::OkStatus());
+    EXPECT_THAT(store.Faults(), IsEmpty());
+    store.Close();
+    ASSERT_FALSE(HasFailure());
+  }
 }
 
 TEST(FullDiskTest, NothingIsLostAndSpaceThatComesBackIsUsed) {

@@ -8,6 +8,7 @@ namespace backprop::testing {
 namespace {
 
 constexpr uint64_t kSessions = 6;
+constexpr size_t kSmall = 100;
 
 absl::Status Different(const std::string& what) {
   return absl::UnknownError("the store says something else of " + what);
@@ -106,8 +107,10 @@ std::string RandomChanges::Bytes(size_t longest) {
 
 std::vector<SessionChange> RandomChanges::Next(const StoreModel& model) {
   StoreModel after = model;
+  const bool small = Below(2) == 0;
+  longest_ = small ? kSmall : largest_;
   std::vector<SessionChange> changes;
-  for (uint64_t count = 1 + Below(4); count > 0; --count) {
+  for (uint64_t count = small ? 1 : 1 + Below(4); count > 0; --count) {
     changes.push_back(One(after));
     after.Commit({&changes.back(), 1});
   }
@@ -147,8 +150,7 @@ void RandomChanges::ChangePieces(const StoreModel::Session* session,
                          .base_step = Below(100),
                          .step = Below(1000),
                          .first_number = Below(1 << 20)};
-    const size_t longest = Below(2) == 0 ? 100 : largest_;
-    change.put.push_back({name, Bytes(longest)});
+    change.put.push_back({name, Bytes(Below(2) == 0 ? kSmall : longest_)});
   }
 }
 

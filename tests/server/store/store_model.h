@@ -51,7 +51,8 @@ class RandomChanges {
   RandomChanges(uint64_t seed, size_t largest)
       : random_(seed), largest_(largest) {}
 
-  // For one commit to a store that says what the model does.
+  // For one commit to a store that says what the model does. Every other one is
+  // small, so that a log holds several: what a fault leaves of each differs.
   std::vector<SessionChange> Next(const StoreModel& model);
 
  private:
@@ -62,6 +63,7 @@ class RandomChanges {
 
   std::mt19937_64 random_;
   const size_t largest_;
+  size_t longest_ = 0;  // in this commit
   uint64_t next_number_ = 1;
 };
 
