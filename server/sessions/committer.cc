@@ -79,6 +79,12 @@ void Committer::Note(const std::shared_ptr<Session>& session) {
   changed_.NotifyAll();
 }
 
+void Committer::Take(std::list<Handover> handovers) {
+  MutexLock lock(mutex_);
+  ready_.splice(ready_.end(), handovers);
+  changed_.NotifyAll();
+}
+
 void Committer::Await(const std::shared_ptr<Session>& session, Done done) {
   const uint64_t version = session->version();
   {
@@ -248,8 +254,12 @@ absl::Status Committer::Commit(std::vector<bool>* taken) {
 void Committer::Conclude(const std::vector<bool>& taken) {
   auto is_taken = taken.begin();
   for (const Handover& each : changes_) {
-    IsOfNothing(each) || *is_taken++ ? each.session->Committed(each)
-                                     : each.session->Lose();
+    if (IsOfNothing(each) || *is_taken++) {
+      each.session->Committed(each);
+      if (each.committed) each.committed();
+    } else {
+      each.session->Lose();
+    }
   }
   changes_.clear();
   std::list<Waiter> answered;

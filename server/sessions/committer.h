@@ -58,6 +58,7 @@ class Committer : public CommitQueue {
   Committer& operator=(const Committer&) = delete;
 
   void Note(const std::shared_ptr<Session>& session) override;
+  void Take(std::list<Handover> handovers) override;
 
   // Calls done once all that the session has done until now is durable, or with
   // why a commit failed meanwhile (STORE_FAILED; it is tried again all the

@@ -17,6 +17,12 @@ constexpr size_t kPartBytes = size_t{4} << 20;
 // two.
 constexpr size_t kWholeBytes = size_t{8} << 20;
 
+bool IsLive(const PieceName& name, uint64_t first_live, uint64_t spec) {
+  return name.kind == PieceKind::kSpec
+             ? name.number == spec
+             : name.kind != PieceKind::kCheckpoint && name.number >= first_live;
+}
+
 }  // namespace
 
 Journal::Journal(const SessionCodec& codec, const Layout& layout,
@@ -28,19 +34,32 @@ Journal::Journal(const SessionCodec& codec, const Layout& layout,
       gathers_(false) {}
 
 Journal::Journal(const SessionCodec& codec, const Layout& layout,
-                 ElementType element_type, const StoredSession& stored)
+                 ElementType element_type, const StoredSession& stored,
+                 uint64_t first_live_piece, CheckpointSet checkpoints)
     : codec_(codec),
       layout_(layout),
       epoch_(stored.head.epoch + 1),
       stored_{.epoch = stored.head.epoch,
               .step = stored.head.step,
-              .pieces = stored.pieces,
+              .first_live = first_live_piece,
               .has_image = true},
       rows_(layout, element_type, stored_.step),
       gathers_(StepsRestore(layout)) {
-  for (const StoredPiece& piece : stored_.pieces) {
-    next_piece_ = std::max(next_piece_, piece.name.number + 1);
+  const HeldPieces held = checkpoints.Held();
+  const uint64_t spec = SpecPieceOf(stored);
+  KeptPieces kept;
+  for (const StoredPiece& piece : stored.pieces) {
+    const PieceName& name = piece.name;
+    next_piece_ = std::max(next_piece_, name.number + 1);
+    if (IsLive(name, first_live_piece, spec)) {
+      stored_.pieces.push_back(piece);
+    } else if (held.Has(name.kind, name.number)) {
+      kept.push_back({name.kind, name.number});
+    }
   }
+  stored_.kept = std::make_shared<const KeptPieces>(std::move(kept));
+  stored_.checkpoints =
+      std::make_shared<const CheckpointSet>(std::move(checkpoints));
 }
 
 void Journal::AddSteps(size_t steps, const StepsPart& part) {
@@ -84,33 +103,71 @@ bool Journal::StepsCover(uint64_t step) const {
   return stored_.has_image && gathers_ && stored_.step + steps_ == step;
 }
 
-SessionChange Journal::HandOver(const Moment& moment) {
+template <class Make>
+SessionChange Journal::WholeOrNothing(Make make) {
   Stored before = stored_;
+  const uint64_t epoch = epoch_;
   try {
-    return NextChange(moment);
+    return make();
   } catch (const std::bad_alloc&) {
     stored_ = std::move(before);
+    epoch_ = epoch;
     rows_.StartAfter(0);
     gathers_ = false;
     throw;
   }
 }
 
+SessionChange Journal::HandOver(const Moment& moment,
+                                const CheckpointEdit& edit) {
+  return WholeOrNothing([&] {
+    SessionChange change = NextChange(moment);
+    EditCheckpoints(edit, change);
+    return change;
+  });
+}
+
+SessionChange Journal::Rewind(const Moment& moment) {
+  return WholeOrNothing([&] {
+    std::vector<uint64_t> numbers;
+    for (const StoredPiece& piece : stored_.pieces) {
+      if (piece.name.kind != PieceKind::kSpec) {
+        numbers.push_back(piece.name.number);
+      }
+    }
+    SessionChange change;
+    change.expected_epoch = stored_.epoch;
+    Remove(numbers, change);
+    PutSpec(moment, change);
+    PutImage(moment, change);
+    ++epoch_;
+    steps_ = 0;  // those that were gathered are of no life any more
+    Conclude(moment, change);
+    return change;
+  });
+}
+
 SessionChange Journal::NextChange(const Moment& moment) {
-  const uint64_t step = moment.standing.progress.step;
   SessionChange change;
-  change.head = {
-      moment.birth.id, epoch_, step,
-      codec_.EncodeHead(moment.birth, moment.standing, *moment.spec)};
   change.expected_epoch = stored_.epoch;
-  PutSpec(moment, change);
-  if (!stored_.has_image || step != stored_.step) PutNumbers(moment, change);
+  PutNewSpec(moment, change);
+  if (!stored_.has_image || moment.standing.progress.step != stored_.step) {
+    PutNumbers(moment, change);
+  }
+  Conclude(moment, change);
+  return change;
+}
+
+void Journal::Conclude(const Moment& moment, SessionChange& change) {
+  const uint64_t step = moment.standing.progress.step;
+  change.head = {moment.birth.id, epoch_, step,
+                 codec_.EncodeHead(moment.birth, moment.standing, *moment.spec,
+                                   stored_.first_live)};
   stored_.epoch = epoch_;
   stored_.step = step;
   gathers_ = ShouldGather();
   rows_.StartAfter(step);
   steps_ = 0;
-  return change;
 }
 
 SessionChange Journal::Erase(const std::string& id) const {
@@ -122,10 +179,13 @@ SessionChange Journal::Erase(const std::string& id) const {
   return change;
 }
 
-void Journal::PutSpec(const Moment& moment, SessionChange& change) {
+void Journal::PutNewSpec(const Moment& moment, SessionChange& change) {
   const bool is_first = stored_.epoch != 0 && stored_.spec == nullptr;
   if (is_first) stored_.spec = moment.spec;
-  if (stored_.spec == moment.spec) return;
+  if (stored_.spec != moment.spec) PutSpec(moment, change);
+}
+
+void Journal::PutSpec(const Moment& moment, SessionChange& change) {
   std::vector<uint64_t> before;
   for (const StoredPiece& each : stored_.pieces) {
     if (each.name.kind == PieceKind::kSpec) before.push_back(each.name.number);
@@ -155,6 +215,7 @@ void Journal::PutSteps(uint64_t step, SessionChange& change) {
 
 void Journal::PutImage(const Moment& moment, SessionChange& change) {
   Remove(Superseded(stored_.pieces, moment.standing.progress.step), change);
+  stored_.first_live = next_piece_;
   const size_t size = layout_.weight_count();
   for (size_t first = 0; first < size; first += PartWeights()) {
     PutWeights(moment, first, std::min(PartWeights(), size - first), change);
@@ -169,6 +230,7 @@ void Journal::PutImagePart(const Moment& moment, SessionChange& change) {
   if (stored_.next_weight == 0) {
     if (StoredStepsBytes() <= ImageBytes()) return;
     stored_.part_step = moment.standing.progress.step;
+    stored_.part_piece = next_piece_;
   }
   const size_t size = layout_.weight_count();
   const size_t count = std::min(PartWeights(), size - stored_.next_weight);
@@ -176,6 +238,7 @@ void Journal::PutImagePart(const Moment& moment, SessionChange& change) {
   stored_.next_weight += count;
   if (stored_.next_weight < size) return;
   stored_.next_weight = 0;
+  stored_.first_live = stored_.part_piece;
   Remove(Superseded(stored_.pieces, stored_.part_step), change);
 }
 
@@ -195,14 +258,85 @@ void Journal::Put(PieceName name, std::string bytes, SessionChange& change) {
 }
 
 void Journal::Remove(std::span<const uint64_t> numbers, SessionChange& change) {
+  const HeldPieces held = stored_.checkpoints->Held();
+  KeptPieces kept = *stored_.kept;
   for (const uint64_t number : numbers) {
-    const auto is_it = [&](const auto& each) {
-      return each.name.number == number;
-    };
-    std::erase_if(stored_.pieces, is_it);
-    // What this very change puts has not reached the store, and need not.
-    if (std::erase_if(change.put, is_it) == 0) change.remove.push_back(number);
+    const auto piece = std::ranges::find(
+        stored_.pieces, number,
+        [](const StoredPiece& each) { return each.name.number; });
+    const PieceKind kind = piece->name.kind;
+    stored_.pieces.erase(piece);
+    if (held.Has(kind, number)) {
+      kept.push_back({kind, number});
+    } else {
+      RemoveFromStore(number, change);
+    }
   }
+  stored_.kept = std::make_shared<const KeptPieces>(std::move(kept));
+}
+
+void Journal::RemoveFromStore(uint64_t number, SessionChange& change) {
+  const auto is_it = [&](const Piece& each) {
+    return each.name.number == number;
+  };
+  // What this very change puts has not reached the store, and need not.
+  if (std::erase_if(change.put, is_it) == 0) change.remove.push_back(number);
+}
+
+void Journal::EditCheckpoints(const CheckpointEdit& edit,
+                              SessionChange& change) {
+  if (!edit.put.has_value() && edit.remove.empty()) return;
+  CheckpointSet after = *stored_.checkpoints;
+  std::vector<std::string> gone = edit.remove;
+  if (edit.put.has_value()) gone.push_back(edit.put->name);
+  for (const std::string& name : gone) {
+    const CheckpointSet::Entry* const entry = after.Find(name);
+    if (entry == nullptr) continue;
+    RemoveFromStore(entry->piece, change);
+    after.Remove(name);
+  }
+  if (edit.put.has_value()) {
+    const bool is_new = edit.put->order == 0;
+    const auto put = std::make_shared<const Checkpoint>(
+        is_new ? Made(*edit.put, change) : *edit.put);
+    const PieceName name{.number = next_piece_++,
+                         .kind = PieceKind::kCheckpoint,
+                         .step = put->step};
+    change.put.push_back({name, codec_.EncodeCheckpoint(*put)});
+    after.Put({put, name.number});
+  }
+  stored_.checkpoints = std::make_shared<const CheckpointSet>(std::move(after));
+  RemoveUnheld(change);
+}
+
+Checkpoint Journal::Made(Checkpoint checkpoint,
+                         const SessionChange& change) const {
+  checkpoint.epoch = change.head.epoch;
+  checkpoint.step = change.head.step;
+  checkpoint.head = change.head.body;
+  checkpoint.order = next_piece_;
+  checkpoint.first_piece = stored_.first_live;
+  checkpoint.last_piece = next_piece_ - 1;
+  for (const StoredPiece& piece : stored_.pieces) {
+    checkpoint.stored_bytes += piece.bytes;
+    if (piece.name.kind == PieceKind::kSpec) {
+      checkpoint.spec_piece = piece.name.number;
+    }
+  }
+  return checkpoint;
+}
+
+void Journal::RemoveUnheld(SessionChange& change) {
+  const HeldPieces held = stored_.checkpoints->Held();
+  KeptPieces kept;
+  for (const Kept& each : *stored_.kept) {
+    if (held.Has(each.kind, each.number)) {
+      kept.push_back(each);
+    } else {
+      RemoveFromStore(each.number, change);
+    }
+  }
+  stored_.kept = std::make_shared<const KeptPieces>(std::move(kept));
 }
 
 }  // namespace backprop

@@ -10,6 +10,11 @@
 // part's step bring it forward when it is read. (A first image, and one for
 // which there are no rows, is copied whole in one turn.)
 //
+// At any commit, then, the session is in the store as images and steps whose
+// numbers follow each other, and a spec. A checkpoint names these; what it
+// holds is not removed when the session no longer needs it, but when the last
+// checkpoint goes that does.
+//
 //   in a turn                                      the committer's thread
 //     journal.AddSteps(…)    after each part
 //     change = journal.HandOver(moment) ─────────▶ store.Commit(changes)
@@ -28,6 +33,7 @@
 
 #include "engine/contract/input.h"
 #include "engine/contract/layout.h"
+#include "server/sessions/checkpoint.h"
 #include "server/sessions/session_codec.h"
 #include "server/sessions/session_spec.h"
 #include "server/sessions/standing.h"
@@ -45,8 +51,10 @@ class Journal {
           ElementType element_type);
   // Of one that was loaded from what the store has: in its next epoch, which
   // begins with the first change. Until then the session keeps its spec.
+  // first_live_piece: as its head says; checkpoints: all that it has.
   Journal(const SessionCodec& codec, const Layout& layout,
-          ElementType element_type, const StoredSession& stored);
+          ElementType element_type, const StoredSession& stored,
+          uint64_t first_live_piece = 0, CheckpointSet checkpoints = {});
 
   uint64_t epoch() const { return epoch_; }
 
@@ -63,9 +71,18 @@ class Journal {
     std::span<const float> state;
   };
 
-  // All that has changed since the last call. Where memory for it is missing,
-  // the next call says the same again.
-  SessionChange HandOver(const Moment& moment);
+  // All that has changed since the last call, and what `edit` says. Where
+  // memory for it is missing, the next call says the same again.
+  SessionChange HandOver(const Moment& moment, const CheckpointEdit& edit = {});
+
+  // The session is at that moment of its past again: its next epoch begins
+  // there. Where memory is missing, it is not.
+  SessionChange Rewind(const Moment& moment);
+
+  // As they are once all that was handed over is committed. Never null.
+  const std::shared_ptr<const CheckpointSet>& checkpoints() const {
+    return stored_.checkpoints;
+  }
 
   // The session is deleted: the last change of all.
   SessionChange Erase(const std::string& id) const;
@@ -79,7 +96,16 @@ class Journal {
   // Whether rows are worth gathering until the next commit.
   bool ShouldGather() const;
 
+  // What make() makes; nothing of it where memory for that is missing.
+  template <class Make>
+  SessionChange WholeOrNothing(Make make);
+
   SessionChange NextChange(const Moment& moment);
+  // What every change ends with.
+  void Conclude(const Moment& moment, SessionChange& change);
+  // If the session has another than the store.
+  void PutNewSpec(const Moment& moment, SessionChange& change);
+  // In the place of the one that there is, if any.
   void PutSpec(const Moment& moment, SessionChange& change);
   // What brings weights and state to the moment's step.
   void PutNumbers(const Moment& moment, SessionChange& change);
@@ -91,24 +117,50 @@ class Journal {
   void PutWeights(const Moment& moment, size_t first, size_t count,
                   SessionChange& change);
   void Put(PieceName name, std::string bytes, SessionChange& change);
+  // Of the session's life. What checkpoints hold stays in the store.
   void Remove(std::span<const uint64_t> numbers, SessionChange& change);
+  void RemoveFromStore(uint64_t number, SessionChange& change);
+
+  void EditCheckpoints(const CheckpointEdit& edit, SessionChange& change);
+  // Of the moment that the change leads to.
+  Checkpoint Made(Checkpoint checkpoint, const SessionChange& change) const;
+  // Removes what was there for checkpoints that are gone.
+  void RemoveUnheld(SessionChange& change);
 
   // Constant after construction.
   const SessionCodec& codec_;
   const Layout layout_;
-  const uint64_t epoch_;
+
+  uint64_t epoch_;
+
+  // A piece that is there for checkpoints alone.
+  struct Kept {
+    PieceKind kind;
+    uint64_t number;
+  };
+  using KeptPieces = std::vector<Kept>;
 
   // What the store has once all that was handed over is committed.
   struct Stored {
     uint64_t epoch = 0;  // 0: it doesn't know the session
     uint64_t step = 0;
+    // Of the session's present life: one spec, and of images and steps all from
+    // first_live on.
     std::vector<StoredPiece> pieces = {};
+    uint64_t first_live = 0;
     std::shared_ptr<const SessionSpec> spec = nullptr;  // any, after loading
     bool has_image = false;
     // While a large image is replaced: its weights below next_weight have been
     // handed over, as they were at part_step or later.
     size_t next_weight = 0;
     uint64_t part_step = 0;
+    uint64_t part_piece = 0;  // the first of those parts
+
+    // Replaced, never changed: a copy of all this is made with each change.
+    std::shared_ptr<const CheckpointSet> checkpoints =
+        std::make_shared<const CheckpointSet>();
+    std::shared_ptr<const KeptPieces> kept =
+        std::make_shared<const KeptPieces>();
   };
   Stored stored_;
   uint64_t next_piece_ = 1;

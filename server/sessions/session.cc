@@ -7,6 +7,7 @@
 #include <new>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "engine/contract/digest.h"
 #include "server/sessions/rejection.h"
@@ -15,6 +16,8 @@ namespace backprop {
 namespace {
 
 constexpr size_t kAlignment = 64;  // a cache line, and the widest vector
+// Each may hold an image.
+constexpr size_t kMostGiven = 8;
 
 absl::Status Deleted(const std::string& id) {
   return Rejection(kSessionNotFound,
@@ -27,6 +30,21 @@ absl::Status HasWriter(const std::string& id) {
       absl::StrCat("session ", id,
                    " is being trained by another Train stream: end that "
                    "stream first, or create a session of your own"));
+}
+
+absl::Status BeingRewound(const ErrorReason& reason, const std::string& id) {
+  return Rejection(reason,
+                   absl::StrCat("session ", id,
+                                " is being taken back to a checkpoint: try "
+                                "again when that is done"));
+}
+
+absl::Status IsLost(const std::string& id) {
+  return Rejection(
+      kStoreFailed,
+      absl::StrCat("session ", id,
+                   " is another server's by now: nothing that this one does "
+                   "to it is durable"));
 }
 
 }  // namespace
@@ -75,7 +93,10 @@ Session::Session(SessionBirth birth, SessionSpec spec, Layout layout,
       weights_(AllocateZeroed(layout_.weight_count())),
       state_(AllocateZeroed(state_size_)),
       rate_(spec.schedule),
-      learning_rate_(rate_.Rate(0)) {
+      learning_rate_(rate_.Rate(0)),
+      epochs_(std::move(durable_.epochs)),
+      checkpoints_(is_durable() ? durable_.journal->checkpoints()
+                                : std::make_shared<const CheckpointSet>()) {
   if (AwaitsStandardisation(spec)) {
     standardiser_.emplace(layout_.input_size(),
                           LeastDeviation(spec.input, spec.min_deviation));
@@ -96,7 +117,27 @@ Progress Session::progress() const {
 
 SessionMoment Session::moment() const {
   MutexLock lock(mutex_);
-  return {spec_, progress_, learning_rate_, has_writer_, durable_progress_};
+  return {spec_,
+          progress_,
+          learning_rate_,
+          has_writer_,
+          epochs_.back().epoch,
+          durable_progress_};
+}
+
+std::vector<EpochStart> Session::epochs() const {
+  MutexLock lock(mutex_);
+  return epochs_;
+}
+
+uint64_t Session::epoch() const {
+  MutexLock lock(mutex_);
+  return epochs_.back().epoch;
+}
+
+std::shared_ptr<const CheckpointSet> Session::checkpoints() const {
+  MutexLock lock(mutex_);
+  return checkpoints_;
 }
 
 Progress Session::durable() const {
@@ -118,11 +159,13 @@ void Session::Committed(const Handover& handover) {
   MutexLock lock(mutex_);
   durable_version_ = handover.version;
   durable_progress_ = handover.progress;
+  if (handover.by_itself) --given_;
 }
 
 void Session::Lose() {
   MutexLock lock(mutex_);
   lost_ = true;
+  rewinding_ = false;  // it stays as it was
 }
 
 bool Session::lost() const {
@@ -134,6 +177,7 @@ absl::Status Session::AttachWriter() {
   MutexLock lock(mutex_);
   if (closed_) return Deleted(id());
   if (has_writer_) return HasWriter(id());
+  if (rewinding_) return BeingRewound(kSessionHasWriter, id());
   has_writer_ = true;
   return absl::OkStatus();
 }
@@ -141,7 +185,13 @@ absl::Status Session::AttachWriter() {
 absl::Status Session::CheckNoWriter() const {
   MutexLock lock(mutex_);
   if (closed_) return Deleted(id());
+  if (rewinding_) return BeingRewound(kSessionHasWriter, id());
   return has_writer_ ? HasWriter(id()) : absl::OkStatus();
+}
+
+absl::Status Session::CheckNotRewinding() const {
+  MutexLock lock(mutex_);
+  return rewinding_ ? BeingRewound(kSessionBusy, id()) : absl::OkStatus();
 }
 
 void Session::DetachWriter() {
@@ -157,6 +207,7 @@ absl::Status Session::Close() {
                                   " is being trained by a Train stream: end "
                                   "that stream, then delete"));
   }
+  if (rewinding_) return BeingRewound(kSessionBusy, id());
   closed_ = true;
   ++version_;
   feed_->Close();
@@ -222,11 +273,11 @@ void Session::Update(SessionSpec spec, bool restarts_schedule) {
 }
 
 std::optional<Handover> Session::HandOver() {
-  if (erased_ || lost()) return std::nullopt;
   Handover handover{.session = shared_from_this(), .progress = turn_.progress};
   bool closed = false;
   {
     MutexLock lock(mutex_);
+    if (erased_ || lost_ || rewinding_) return std::nullopt;
     handover.version = version_;
     closed = closed_;
   }
@@ -238,13 +289,113 @@ std::optional<Handover> Session::HandOver() {
     return handover;
   }
   const Standing present = standing();
-  handover.change = durable_.journal->HandOver({.birth = birth_,
-                                                .standing = present,
-                                                .spec = turn_.spec,
-                                                .weights = weights(),
-                                                .state = state()});
+  const auto now = std::chrono::system_clock::now();
+  handover.change = durable_.journal->HandOver(
+      Present(present),
+      {.remove = durable_.journal->checkpoints()->Expired(now)});
   noted_ = false;
+  MutexLock lock(mutex_);
+  checkpoints_ = durable_.journal->checkpoints();
   return handover;
+}
+
+Journal::Moment Session::Present(const Standing& standing) {
+  return {.birth = birth_,
+          .standing = standing,
+          .spec = turn_.spec,
+          .weights = weights(),
+          .state = state()};
+}
+
+absl::Status Session::CheckHandsOver() const {
+  if (closed_) return Deleted(id());
+  if (rewinding_) return BeingRewound(kSessionBusy, id());
+  if (lost_) return IsLost(id());
+  if (given_ < kMostGiven) return absl::OkStatus();
+  return Rejection(
+      kQueueLimit,
+      absl::StrCat("the store has ", given_, " changes of session ", id(),
+                   " and its checkpoints still to commit: try "
+                   "again with backoff"));
+}
+
+void Session::Give(std::list<Handover> handovers) {
+  {
+    MutexLock lock(mutex_);
+    handovers.front().version = ++version_;
+    handovers.front().by_itself = true;
+    ++given_;
+    checkpoints_ = durable_.journal->checkpoints();
+  }
+  durable_.queue->Take(std::move(handovers));
+}
+
+absl::Status Session::EditCheckpoints(const CheckpointEdit& edit) {
+  std::list<Handover> handovers(1);
+  {
+    MutexLock lock(mutex_);
+    if (absl::Status status = CheckHandsOver(); !status.ok()) return status;
+  }
+  Handover& handover = handovers.front();
+  handover.session = shared_from_this();
+  handover.progress = turn_.progress;
+  const Standing present = standing();
+  handover.change = durable_.journal->HandOver(Present(present), edit);
+  Give(std::move(handovers));
+  return absl::OkStatus();
+}
+
+absl::Status Session::BeginRewind(Session& past,
+                                  std::function<void()> committed) {
+  std::list<Handover> handovers(1);
+  {
+    MutexLock lock(mutex_);
+    absl::Status status = CheckHandsOver();
+    if (status.ok() && has_writer_) status = HasWriter(id());
+    if (!status.ok()) return status;
+    epochs_.reserve(epochs_.size() + 1);
+    rewinding_ = true;
+  }
+  absl::Cleanup stays = [this] {
+    MutexLock lock(mutex_);
+    rewinding_ = false;
+  };
+  Handover& handover = handovers.front();
+  handover.session = shared_from_this();
+  handover.progress = past.turn_.progress;
+  handover.committed = std::move(committed);
+  const Standing standing = past.standing();
+  Journal::Moment then = past.Present(standing);
+  handover.change = durable_.journal->Rewind({.birth = birth_,
+                                              .standing = then.standing,
+                                              .spec = then.spec,
+                                              .weights = then.weights,
+                                              .state = then.state});
+  std::move(stays).Cancel();
+  Give(std::move(handovers));
+  return absl::OkStatus();
+}
+
+void Session::FinishRewind(Session& past) {
+  std::swap(weights_, past.weights_);
+  std::swap(state_, past.state_);
+  std::swap(state_age_, past.state_age_);
+  std::swap(rate_, past.rate_);
+  std::swap(standardiser_, past.standardiser_);
+  std::swap(turn_, past.turn_);
+  // The queue may have asked meanwhile, in vain, and forgotten it.
+  noted_ = false;
+  const float rate = rate_.Rate(0);
+  const uint64_t step = turn_.progress.step;
+  {
+    MutexLock lock(mutex_);
+    spec_ = turn_.spec;
+    progress_ = turn_.progress;
+    learning_rate_ = rate;
+    epochs_.push_back({durable_.journal->epoch(), step});
+    rewinding_ = false;
+  }
+  feed_->Lose(step);
 }
 
 TrainOutcome Session::Train(Trainer& trainer, TrainRun run) {

@@ -21,6 +21,8 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -36,6 +38,7 @@
 #include "engine/training/trainer.h"
 #include "server/mutex.h"
 #include "server/sessions/budget.h"
+#include "server/sessions/checkpoint.h"
 #include "server/sessions/compute_pool.h"
 #include "server/sessions/delta_feed.h"
 #include "server/sessions/journal.h"
@@ -59,6 +62,7 @@ struct SessionMoment {
   Progress progress;
   float learning_rate = 0;  // that the next step will have
   bool has_writer = false;
+  uint64_t epoch = 1;
   Progress durable;  // what a crash leaves of it; nothing of one in memory only
 };
 
@@ -66,8 +70,11 @@ struct SessionMoment {
 struct Handover {
   std::shared_ptr<Session> session = nullptr;
   SessionChange change = {};
-  Progress progress;     // of the session with it
-  uint64_t version = 0;  // likewise
+  Progress progress;       // of the session with it
+  uint64_t version = 0;    // likewise
+  bool by_itself = false;  // not because the queue asked
+  // Called after Committed, by the committer; must not throw. May be empty.
+  std::function<void()> committed = nullptr;
 };
 
 // The weights' digest after a step.
@@ -82,6 +89,9 @@ class CommitQueue {
   virtual ~CommitQueue() = default;
   // Any thread. Has session->HandOver() called, in a turn of its lane.
   virtual void Note(const std::shared_ptr<Session>& session) = 0;
+  // What a session has handed over by itself, in the turn that did so. Needs no
+  // memory.
+  virtual void Take(std::list<Handover> handovers) = 0;
 };
 
 // Whether who has the weights of that step, of that epoch, can go on with the
@@ -129,10 +139,6 @@ class Session : public std::enable_shared_from_this<Session> {
   const std::shared_ptr<DeltaFeed>& shared_feed() const { return feed_; }
 
   bool is_durable() const { return durable_.journal != nullptr; }
-  // Its lives in memory so far, in order; at least one, the last is its
-  // present.
-  const std::vector<EpochStart>& epochs() const { return durable_.epochs; }
-  uint64_t epoch() const { return durable_.epochs.back().epoch; }
 
   // Any thread: what the last turn left, or a running one has left so far.
   // Within a turn, in_turn() says the same at no cost.
@@ -140,6 +146,12 @@ class Session : public std::enable_shared_from_this<Session> {
   Progress progress() const;
   SessionMoment moment() const;
   Progress durable() const;  // as of moment()
+  // Its lives in memory so far, in order; at least one, the last is its
+  // present.
+  std::vector<EpochStart> epochs() const;
+  uint64_t epoch() const;
+  // As far as they have been handed over. Never null.
+  std::shared_ptr<const CheckpointSet> checkpoints() const;
 
   // Once, when others know the session. Any thread. And once more after Close,
   // for the store to forget it.
@@ -157,7 +169,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool lost() const;
 
   // Makes the caller the one writer. Fails with SESSION_HAS_WRITER, or with
-  // SESSION_NOT_FOUND after Close.
+  // SESSION_NOT_FOUND after Close. Both also while it is being rewound.
   absl::Status AttachWriter();
   void DetachWriter();
 
@@ -167,7 +179,12 @@ class Session : public std::enable_shared_from_this<Session> {
   // turn.
   absl::Status CheckNoWriter() const;
 
-  // No writer may attach any more. Fails with SESSION_BUSY while one is.
+  // SESSION_BUSY while the session is on its way to another moment of its past:
+  // what is done to it would be lost.
+  absl::Status CheckNotRewinding() const;
+
+  // No writer may attach any more. Fails with SESSION_BUSY while one is, or
+  // while it is being rewound.
   absl::Status Close();
 
   // The rest: only within a turn of lane(), or before others know the session.
@@ -209,7 +226,24 @@ class Session : public std::enable_shared_from_this<Session> {
   // What has changed since the last call, for the committer. Only if
   // is_durable(). Nothing once the session's end has been handed over, or it
   // was lost.
+  // Nor while it is being rewound. Checkpoints that have expired go with it.
   std::optional<Handover> HandOver();
+
+  // Hands over by itself: all that has changed, and this. Only if is_durable().
+  // Fails with SESSION_NOT_FOUND after Close, with SESSION_BUSY while it is
+  // being rewound, with STORE_FAILED where it was lost, with QUEUE_LIMIT where
+  // too much that was handed over so waits for the store.
+  absl::Status EditCheckpoints(const CheckpointEdit& edit);
+
+  // The session becomes what `past` is, a session of the same layout that
+  // nobody else has: once that is committed and FinishRewind is called. Until
+  // then it is as it was, and nothing changes it: nobody may hear of an epoch
+  // that a crash could take back. Hands over by itself; committed is called
+  // when that is in the store, and must not throw. Fails as EditCheckpoints,
+  // and with SESSION_HAS_WRITER.
+  absl::Status BeginRewind(Session& past, std::function<void()> committed);
+  // In a turn after that. Takes what past has. Who watches falls behind.
+  void FinishRewind(Session& past);
 
   // Samples that input standardisation has still to be learnt from.
   uint64_t samples_to_learn() const;
@@ -229,6 +263,12 @@ class Session : public std::enable_shared_from_this<Session> {
   void Advance(const Progress& progress, std::span<const float> errors);
   // Shows others what the turn has changed.
   void Publish();
+  // Fails if it can't be.
+  absl::Status CheckHandsOver() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Journal::Moment Present(const Standing& standing);
+  // Takes what its journal has handed over to the queue. With it comes what
+  // checkpoints there are.
+  void Give(std::list<Handover> handovers);
 
   // Constant after construction.
   const Budget::Reservation room_;  // first: given back last
@@ -238,7 +278,7 @@ class Session : public std::enable_shared_from_this<Session> {
   const std::shared_ptr<DeltaFeed> feed_;
   const size_t state_size_;
 
-  // The journal is the turn's, the rest constant after construction.
+  // The journal is the turn's, the queue constant after construction.
   Durable durable_;
 
   // The turn's.
@@ -262,6 +302,11 @@ class Session : public std::enable_shared_from_this<Session> {
   uint64_t durable_version_ ABSL_GUARDED_BY(mutex_) = 0;
   Progress durable_progress_ ABSL_GUARDED_BY(mutex_);
   bool lost_ ABSL_GUARDED_BY(mutex_) = false;
+  bool rewinding_ ABSL_GUARDED_BY(mutex_) = false;
+  // Handed over by itself, and not durable yet.
+  size_t given_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<EpochStart> epochs_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const CheckpointSet> checkpoints_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace backprop

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "engine/contract/layout.h"
+#include "server/sessions/checkpoint.h"
 #include "server/sessions/session_spec.h"
 #include "server/sessions/standing.h"
 #include "server/store/store.h"
@@ -22,6 +23,8 @@ struct SessionRecord {
   SessionSpec spec;
   Layout layout;  // of that spec
   Standing standing;
+  // Of the pieces of images and steps: those before are of no part of its life.
+  uint64_t first_live_piece = 0;
 };
 
 // Any thread.
@@ -32,12 +35,18 @@ class SessionCodec {
   // spec: the session's of that moment.
   virtual std::string EncodeHead(const SessionBirth& birth,
                                  const Standing& standing,
-                                 const SessionSpec& spec) const = 0;
+                                 const SessionSpec& spec,
+                                 uint64_t first_live_piece) const = 0;
   virtual std::string EncodeSpec(const SessionSpec& spec,
                                  const Layout& layout) const = 0;
   // From what these two gave. Everything is checked; fails with DATA_LOSS.
   virtual absl::StatusOr<SessionRecord> Decode(const SessionHead& head,
                                                std::string_view spec) const = 0;
+
+  virtual std::string EncodeCheckpoint(const Checkpoint& checkpoint) const = 0;
+  // Likewise.
+  virtual absl::StatusOr<Checkpoint> DecodeCheckpoint(
+      std::string_view bytes) const = 0;
 };
 
 }  // namespace backprop

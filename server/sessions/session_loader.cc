@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/sessions/session_loader.h"
 
-#include <algorithm>
+#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/mutex.h"
+#include "server/sessions/checkpoint_reader.h"
 #include "server/store/restore.h"
 
 namespace backprop {
@@ -15,30 +16,35 @@ namespace {
 
 constexpr size_t kPage = 1000;
 
-// The one piece that holds the spec.
+// The one piece that holds its spec.
 absl::StatusOr<std::string> ReadSpec(const StoredSession& stored,
                                      Store& store) {
-  const auto piece =
-      std::ranges::find_if(stored.pieces, [](const StoredPiece& each) {
-        return each.name.kind == PieceKind::kSpec;
-      });
-  if (piece == stored.pieces.end()) {
+  const uint64_t piece = SpecPieceOf(stored);
+  if (piece == 0) {
     return absl::DataLossError(
         absl::StrCat("session ", stored.head.id, ": its spec is missing"));
   }
-  return store.ReadPiece(stored.head.id, piece->name.number);
+  return store.ReadPiece(stored.head.id, piece);
 }
 
 Durable NextEpoch(const SessionLoading& loading, const StoredSession& stored,
-                  const SessionRecord& record) {
+                  const SessionRecord& record, CheckpointSet checkpoints) {
   Durable durable{
       .journal = std::make_unique<Journal>(
-          loading.codec, record.layout, record.spec.input.element_type, stored),
+          loading.codec, record.layout, record.spec.input.element_type, stored,
+          record.first_live_piece, std::move(checkpoints)),
       .queue = &loading.committer,
       .epochs = stored.epochs};
   durable.epochs.push_back(
       {.epoch = durable.journal->epoch(), .first_step = stored.head.step});
   return durable;
+}
+
+// Without what is there for checkpoints alone.
+StoredSession LiveOf(const StoredSession& stored, const SessionRecord& record) {
+  return {stored.head, stored.epochs,
+          NumberPieces(stored.pieces, record.first_live_piece,
+                       std::numeric_limits<uint64_t>::max())};
 }
 
 absl::StatusOr<std::shared_ptr<Session>> LoadSession(
@@ -51,10 +57,14 @@ absl::StatusOr<std::shared_ptr<Session>> LoadSession(
   if (!spec.ok()) return spec.status();
   const auto record = loading.codec.Decode(stored->head, *spec);
   if (!record.ok()) return record.status();
+  auto checkpoints = ReadCheckpoints(*stored, loading.store, loading.codec);
+  if (!checkpoints.ok()) return checkpoints.status();
+  const StoredSession present = LiveOf(*stored, *record);
   return loading.sessions.BringBack(
-      *record, NextEpoch(loading, *stored, *record), [&](Session& session) {
+      *record, NextEpoch(loading, *stored, *record, *std::move(checkpoints)),
+      [&](Session& session) {
         absl::Status status = RestoreNumbers(
-            *stored, record->layout, record->spec.input,
+            present, record->layout, record->spec.input,
             [&](uint64_t piece) { return loading.store.ReadPiece(id, piece); },
             session.weights(), session.state());
         if (status.ok()) session.GoOnFrom(record->standing);

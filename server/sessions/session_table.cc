@@ -142,6 +142,15 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::BringBack(
   return *made;
 }
 
+absl::StatusOr<std::shared_ptr<Session>> SessionTable::MakeApart(
+    const SessionRecord& record,
+    const std::function<absl::Status(Session&)>& fill) {
+  auto made = MakeInRoom(record.birth, record.spec, record.layout, Durable());
+  if (!made.ok()) return made;
+  if (absl::Status status = fill(**made); !status.ok()) return status;
+  return made;
+}
+
 absl::StatusOr<SessionTable::Created> SessionTable::Add(
     const std::shared_ptr<Session>& session, Budget::Reservation place) {
   const RequestKey& key = session->birth().request;
@@ -179,6 +188,19 @@ std::vector<std::shared_ptr<Session>> SessionTable::List(
 void SessionTable::ForgetOldDeltas(DeltaFeed::Clock::time_point now) const {
   MutexLock lock(mutex_);
   for (const auto& [id, entry] : sessions_) entry.session->feed().Expire(now);
+}
+
+void SessionTable::ForgetExpiredCheckpoints(Checkpoint::Time now) const {
+  std::vector<std::shared_ptr<Session>> changed;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [id, entry] : sessions_) {
+      if (!entry.session->checkpoints()->Expired(now).empty()) {
+        changed.push_back(entry.session);
+      }
+    }
+  }
+  for (const auto& session : changed) session->BeginCommitting();
 }
 
 absl::StatusOr<std::shared_ptr<Session>> SessionTable::Delete(

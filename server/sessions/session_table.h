@@ -74,6 +74,11 @@ class SessionTable {
       const SessionRecord& record, Durable durable,
       const std::function<absl::Status(Session&)>& fill);
 
+  // Likewise one that is not added: nobody finds it here.
+  absl::StatusOr<std::shared_ptr<Session>> MakeApart(
+      const SessionRecord& record,
+      const std::function<absl::Status(Session&)>& fill);
+
   // The session that an earlier request with this key made; null if none.
   // Fails with REQUEST_ID_REUSED.
   absl::StatusOr<std::shared_ptr<Session>> FindMade(
@@ -85,6 +90,9 @@ class SessionTable {
   // At most count sessions whose ids come after `after`, in order of ids.
   std::vector<std::shared_ptr<Session>> List(const std::string& after,
                                              size_t count) const;
+
+  // Has checkpoints committed away that have expired.
+  void ForgetExpiredCheckpoints(Checkpoint::Time now) const;
 
   // Frees what feeds hold for nobody.
   void ForgetOldDeltas(DeltaFeed::Clock::time_point now) const;

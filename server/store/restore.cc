@@ -225,6 +225,27 @@ absl::Status RestoreNumbers(const StoredSession& stored, const Layout& layout,
   return Restoration(stored, layout, format, read, weights, state).Run();
 }
 
+std::vector<StoredPiece> NumberPieces(std::span<const StoredPiece> pieces,
+                                      uint64_t first, uint64_t last) {
+  std::vector<StoredPiece> found;
+  for (const StoredPiece& piece : pieces) {
+    const auto& [number, kind, base_step, step, first_number] = piece.name;
+    const bool fits = kind == PieceKind::kImage || kind == PieceKind::kSteps;
+    if (fits && number >= first && number <= last) found.push_back(piece);
+  }
+  return found;
+}
+
+uint64_t SpecPieceOf(const StoredSession& stored) {
+  uint64_t newest = 0;
+  for (const StoredPiece& piece : stored.pieces) {
+    if (piece.name.kind == PieceKind::kSpec) {
+      newest = std::max(newest, piece.name.number);
+    }
+  }
+  return newest;
+}
+
 std::vector<uint64_t> Superseded(std::span<const StoredPiece> pieces,
                                  uint64_t step) {
   std::vector<uint64_t> numbers;

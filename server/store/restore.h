@@ -40,6 +40,14 @@ absl::Status RestoreNumbers(const StoredSession& stored, const Layout& layout,
                             const InputFormat& format, const PieceReader& read,
                             std::span<float> weights, std::span<float> state);
 
+// Those of images and steps with numbers from first to last.
+std::vector<StoredPiece> NumberPieces(std::span<const StoredPiece> pieces,
+                                      uint64_t first, uint64_t last);
+
+// The number of the spec that the session has: of all its pieces of specs the
+// newest. 0: it has none.
+uint64_t SpecPieceOf(const StoredSession& stored);
+
 // Numbers of the pieces that nobody needs any more once there are pieces of
 // images of that step or later that together hold all weights: for removal in
 // the commit that puts the last of those. Of pieces of images and steps alone.

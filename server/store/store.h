@@ -33,9 +33,10 @@ namespace backprop {
 
 // What a piece holds. The numbers are stored: none is ever used for another.
 enum class PieceKind : uint8_t {
-  kSpec = 1,   // the effective spec
-  kImage = 2,  // weights or optimiser state, or a part of them
-  kSteps = 3,  // what some steps in a row added
+  kSpec = 1,        // the effective spec
+  kImage = 2,       // weights or optimiser state, or a part of them
+  kSteps = 3,       // what some steps in a row added
+  kCheckpoint = 4,  // a moment under a name, and which pieces have it
 };
 
 // Which piece of a session. Whoever commits chooses the number: one that no

@@ -136,7 +136,7 @@ void SessionToProto(const Session& session, v1::Session* proto) {
   proto->set_has_writer(moment.has_writer);
   proto->set_forked_from(session.birth().forked_from);
   TimeToProto(session.birth().time, proto->mutable_create_time());
-  proto->set_epoch(session.epoch());
+  proto->set_epoch(moment.epoch);
   proto->set_durable_step(moment.durable.step);
   proto->set_durable_offset(moment.durable.next_offset);
 }

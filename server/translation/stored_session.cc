@@ -38,7 +38,8 @@ absl::Status TakeRule(const store::v1::Head& stored, const SessionHead& head,
 
 std::string ProtoCodec::EncodeHead(const SessionBirth& birth,
                                    const Standing& standing,
-                                   const SessionSpec& spec) const {
+                                   const SessionSpec& spec,
+                                   uint64_t first_live_piece) const {
   store::v1::Head head;
   head.set_form(kForm);
   head.set_next_offset(standing.progress.next_offset);
@@ -48,6 +49,7 @@ std::string ProtoCodec::EncodeHead(const SessionBirth& birth,
   head.set_forked_from(birth.forked_from);
   head.set_request_id(birth.request.request_id);
   head.set_request_fingerprint(birth.request.fingerprint);
+  head.set_first_live_piece(first_live_piece);
   return head.SerializeAsString();
 }
 
@@ -89,7 +91,59 @@ absl::StatusOr<SessionRecord> ProtoCodec::Decode(
       .forked_from = stored.forked_from(),
       .request = {stored.request_id(), stored.request_fingerprint()}};
   return SessionRecord{std::move(birth), *std::move(spec), *std::move(layout),
-                       std::move(standing)};
+                       std::move(standing), stored.first_live_piece()};
+}
+
+std::string ProtoCodec::EncodeCheckpoint(const Checkpoint& checkpoint) const {
+  store::v1::StoredCheckpoint stored;
+  stored.set_form(kForm);
+  stored.set_name(checkpoint.name);
+  stored.set_epoch(checkpoint.epoch);
+  stored.set_step(checkpoint.step);
+  stored.set_head(checkpoint.head);
+  stored.set_next_offset(checkpoint.next_offset);
+  stored.set_digest(checkpoint.digest);
+  TimeToProto(checkpoint.create_time, stored.mutable_create_time());
+  if (checkpoint.expire_time.has_value()) {
+    TimeToProto(*checkpoint.expire_time, stored.mutable_expire_time());
+  }
+  stored.set_pinned(checkpoint.pinned);
+  stored.set_order(checkpoint.order);
+  stored.set_first_piece(checkpoint.first_piece);
+  stored.set_last_piece(checkpoint.last_piece);
+  stored.set_spec_piece(checkpoint.spec_piece);
+  stored.set_stored_bytes(checkpoint.stored_bytes);
+  return stored.SerializeAsString();
+}
+
+absl::StatusOr<Checkpoint> ProtoCodec::DecodeCheckpoint(
+    std::string_view bytes) const {
+  store::v1::StoredCheckpoint stored;
+  if (!stored.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::DataLossError("a checkpoint is no message");
+  }
+  if (stored.form() != kForm) {
+    return absl::DataLossError(
+        absl::StrCat("checkpoint \"", stored.name(), "\" was written in form ",
+                     stored.form(), "; this server knows form ", kForm));
+  }
+  Checkpoint checkpoint{.name = stored.name(),
+                        .pinned = stored.pinned(),
+                        .create_time = TimeFromProto(stored.create_time()),
+                        .epoch = stored.epoch(),
+                        .step = stored.step(),
+                        .next_offset = stored.next_offset(),
+                        .digest = stored.digest(),
+                        .head = stored.head(),
+                        .order = stored.order(),
+                        .first_piece = stored.first_piece(),
+                        .last_piece = stored.last_piece(),
+                        .spec_piece = stored.spec_piece(),
+                        .stored_bytes = stored.stored_bytes()};
+  if (stored.has_expire_time()) {
+    checkpoint.expire_time = TimeFromProto(stored.expire_time());
+  }
+  return checkpoint;
 }
 
 }  // namespace backprop

@@ -15,11 +15,15 @@ namespace backprop {
 class ProtoCodec : public SessionCodec {
  public:
   std::string EncodeHead(const SessionBirth& birth, const Standing& standing,
-                         const SessionSpec& spec) const override;
+                         const SessionSpec& spec,
+                         uint64_t first_live_piece) const override;
   std::string EncodeSpec(const SessionSpec& spec,
                          const Layout& layout) const override;
   absl::StatusOr<SessionRecord> Decode(const SessionHead& head,
                                        std::string_view spec) const override;
+  std::string EncodeCheckpoint(const Checkpoint& checkpoint) const override;
+  absl::StatusOr<Checkpoint> DecodeCheckpoint(
+      std::string_view bytes) const override;
 };
 
 }  // namespace backprop
