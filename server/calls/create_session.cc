@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/contract/digest.h"
 #include "engine/random/initialiser.h"
+#include "server/calls/find_checkpoint.h"
 #include "server/calls/fork_spec.h"
 #include "server/calls/get_session.h"
 #include "server/sessions/rejection.h"
@@ -57,10 +58,16 @@ absl::Status CheckRequest(const v1::CreateSessionRequest& request) {
   return absl::OkStatus();
 }
 
+// What a fork begins from: as Find and ReadCheckpoint give it.
+using Origin = absl::StatusOr<std::shared_ptr<Session>>;
+
+// origin: of a fork from a checkpoint.
 absl::StatusOr<SessionTable::Created> CreateFork(
     const ServerOptions& options, const v1::CreateSessionRequest& request,
-    const RequestKey& key, SessionTable& sessions) {
-  const auto origin = sessions.Find(request.fork().session_id());
+    const RequestKey& key, Origin origin, SessionTable& sessions) {
+  if (request.fork().checkpoint().empty()) {
+    origin = sessions.Find(request.fork().session_id());
+  }
   if (!origin.ok()) return origin.status();
   const auto spec = ForkedSpec(request, **origin);
   if (!spec.ok()) return spec.status();
@@ -104,7 +111,7 @@ absl::StatusOr<SessionTable::Created> CreateAnew(
 // request.fork, within a turn of the origin's lane, if there is such a session.
 absl::StatusOr<SessionTable::Created> MakeSession(
     const ServerOptions& options, const v1::CreateSessionRequest& request,
-    SessionTable& sessions) {
+    const Origin& origin, SessionTable& sessions) {
   if (absl::Status status = CheckRequest(request); !status.ok()) return status;
   RequestKey key = {request.request_id(), 0};
   // It takes a look at every byte of the weights: only where it is compared.
@@ -114,9 +121,33 @@ absl::StatusOr<SessionTable::Created> MakeSession(
   if (*earlier != nullptr) {
     return SessionTable::Created{*std::move(earlier), false};
   }
-  if (request.has_fork()) return CreateFork(options, request, key, sessions);
+  if (request.has_fork()) {
+    return CreateFork(options, request, key, origin, sessions);
+  }
   if (request.has_initial()) return PutBack(options, request, key, sessions);
   return CreateAnew(options, request, key, sessions);
+}
+
+// Reads a fork's origin as it was at the checkpoint. Whether that can be had is
+// asked only where the session is yet to be made.
+void ReadOrigin(ServiceContext& context, const v1::Fork& fork,
+                const std::shared_ptr<Origin>& origin,
+                const std::function<void(const absl::Status&)>& done) {
+  const auto session = context.sessions.Find(fork.session_id());
+  *origin = session;
+  if (session.ok()) {
+    const auto checkpoint =
+        FindCheckpoint(**session, fork.checkpoint(), "fork.checkpoint");
+    if (checkpoint.ok()) {
+      return ReadPast(context, *session, *checkpoint,
+                      [origin, done](Origin past) {
+                        *origin = std::move(past);
+                        done(absl::OkStatus());
+                      });
+    }
+    *origin = checkpoint.status();
+  }
+  done(absl::OkStatus());
 }
 
 }  // namespace
@@ -137,10 +168,19 @@ absl::StatusOr<Work> PlanCreateSession(ServiceContext& context,
     bytes += SessionBytes(**origin);
   }
   const auto made = std::make_shared<std::shared_ptr<Session>>();
+  const auto past = std::make_shared<Origin>();
+  Settle before = nullptr;
+  if (!request.fork().checkpoint().empty()) {
+    before = [&context, &request, past](const auto& done) {
+      ReadOrigin(context, request.fork(), past, done);
+    };
+  }
   return Work{
-      std::move(lane), bytes,
-      [&context, &request, response, made](Worker&) {
-        auto created = MakeSession(context.options, request, context.sessions);
+      std::move(lane),
+      bytes,
+      [&context, &request, response, made, past](Worker&) {
+        auto created =
+            MakeSession(context.options, request, *past, context.sessions);
         if (!created.ok()) return created.status();
         *made = created->session;
         const Session& session = **made;
@@ -153,7 +193,8 @@ absl::StatusOr<Work> PlanCreateSession(ServiceContext& context,
       "spec",
       [&context, made](auto done) {
         WhenDurable(context, *made, std::move(done));
-      }};
+      },
+      std::move(before)};
 }
 
 }  // namespace backprop

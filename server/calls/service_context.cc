@@ -39,6 +39,7 @@ ServiceContext::ServiceContext(const ServerOptions& options_, Metrics& metrics_,
       watched_bytes(kLargestRequestsPending * options_.max_message_bytes),
       housekeeping(std::chrono::seconds(2), [&sessions_] {
         sessions_.ForgetOldDeltas(DeltaFeed::Clock::now());
+        sessions_.ForgetExpiredCheckpoints(std::chrono::system_clock::now());
       }) {}
 
 absl::Status Admit(const ServiceContext& context) {

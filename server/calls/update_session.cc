@@ -125,6 +125,8 @@ absl::StatusOr<SessionSpec> Updated(const v1::UpdateSessionRequest& request,
 absl::Status UpdateHyperparameters(const v1::UpdateSessionRequest& request,
                                    Session& session,
                                    v1::UpdateSessionResponse* response) {
+  absl::Status status = session.CheckNotRewinding();
+  if (!status.ok()) return status;
   auto spec = Updated(request, *session.spec(), session.layout());
   if (!spec.ok()) return spec.status();
   const bool restarts = Names(request.update_mask(), kRate) ||

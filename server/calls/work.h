@@ -53,6 +53,9 @@ struct Work {
   // Called once part has returned OK, within the turn. Empty: the answer is
   // sent at once.
   Settle settle = nullptr;
+  // For what part needs and no turn may wait for: called before its first turn,
+  // and what it is given is called from any thread. Empty: nothing.
+  Settle before = nullptr;
 };
 
 }  // namespace backprop

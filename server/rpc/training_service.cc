@@ -7,13 +7,18 @@
 #include <string>
 
 #include "backprop/v1/training_service.grpc.pb.h"
+#include "server/calls/create_checkpoint.h"
 #include "server/calls/create_session.h"
+#include "server/calls/delete_checkpoint.h"
 #include "server/calls/delete_session.h"
 #include "server/calls/get_server_info.h"
 #include "server/calls/get_session.h"
+#include "server/calls/list_checkpoints.h"
 #include "server/calls/list_sessions.h"
 #include "server/calls/predict.h"
+#include "server/calls/rewind_session.h"
 #include "server/calls/train_step.h"
+#include "server/calls/update_checkpoint.h"
 #include "server/calls/update_session.h"
 #include "server/rpc/evaluate.h"
 #include "server/rpc/get_weights.h"
@@ -80,6 +85,11 @@ class TrainingService final : public v1::TrainingService::Service {
                   [this](Rpc*, const ByteBuffer* request) noexcept {
                     return OpenWatchDeltas(context_, streams_, *request);
                   });
+    InTurns("CreateCheckpoint", PlanCreateCheckpoint);
+    InTurns("ListCheckpoints", PlanListCheckpoints);
+    InTurns("UpdateCheckpoint", PlanUpdateCheckpoint);
+    InTurns("DeleteCheckpoint", PlanDeleteCheckpoint);
+    InTurns("RewindSession", PlanRewindSession);
     AtOnce("GetServerInfo", AnswerGetServerInfo);
   }
 

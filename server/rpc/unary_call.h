@@ -104,7 +104,23 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     const absl::Status status = CatchOutOfMemory([&] { return TryOpen(plan); });
     if (!status.ok()) return End(status);
     if (work_.lane == nullptr) work_.lane = std::make_shared<Lane>();
-    context_.pool.Submit(work_.lane, [this](Worker& worker) { Take(worker); });
+    if (!work_.before) return Start();
+    const Settle before = std::move(work_.before);
+    const absl::Status begun = CatchOutOfMemory([&] {
+      before([this](const absl::Status& ready) {
+        if (!ready.ok()) return End(ready);
+        Start();
+      });
+    });
+    if (!begun.ok()) End(begun);
+  }
+
+  void Start() {
+    const absl::Status status = CatchOutOfMemory([this] {
+      context_.pool.Submit(work_.lane,
+                           [this](Worker& worker) { Take(worker); });
+    });
+    if (!status.ok()) End(status);
   }
 
   absl::Status TryOpen(Plan plan) {
