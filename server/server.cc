@@ -84,7 +84,8 @@ struct Server::State {
       : options(options_),
         sessions(
             {options.max_sessions, options.max_total_weights},
-            [this] { return NewFeed(); }, NewDurable()),
+            [this] { return NewFeed(); }, NewDurable(),
+            [this](const Session& session) { Evicted(session); }),
         context(options, metrics, sessions, pool),
         pool(options.compute_threads,
              [&metrics](double waited) { metrics.RecordQueueWait(waited); }),
@@ -116,6 +117,7 @@ struct Server::State {
   void Drain(seconds grace);
   std::shared_ptr<DeltaFeed> NewFeed();
   SessionTable::NewDurable NewDurable();
+  void Evicted(const Session& session);
 };
 
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -192,6 +194,11 @@ SessionTable::NewDurable Server::State::NewDurable() {
   };
 }
 
+void Server::State::Evicted(const Session& session) {
+  context.metrics.SessionEvicted(session.layout().weight_count());
+  context.housekeeping.SomethingFreed();
+}
+
 absl::Status Server::State::OpenStore(Metrics& metrics) {
   if (options.data_dir.empty()) return absl::OkStatus();
   auto opened = ServerStore::Open(options, pool, metrics);
@@ -203,7 +210,9 @@ absl::Status Server::State::OpenStore(Metrics& metrics) {
   store = *std::move(opened);
   context.committer = &store->committer();
   context.reader = &store->reader();
-  return store->BringBack(sessions);
+  absl::Status status = store->BringBack(sessions);
+  if (status.ok()) context.loader = &store->loader();
+  return status;
 }
 
 void Server::State::Drain(seconds grace) {

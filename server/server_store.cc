@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "server/ops/log.h"
-#include "server/sessions/session_loader.h"
 #include "server/store/sqlite_store.h"
 
 namespace backprop {
@@ -66,31 +65,32 @@ void ServerStore::Report(const Committer::Attempt& attempt) {
 
 absl::Status ServerStore::BringBack(SessionTable& sessions) {
   const auto start = std::chrono::steady_clock::now();
-  uint64_t damaged = 0;
-  const auto count = LoadSessions(
-      {.store = *store_,
-       .codec = codec_,
-       .committer = committer_,
-       .sessions = sessions,
-       .loaded =
-           [&](const Session& session) {
-             metrics_.SessionLoaded(session.layout().weight_count());
-           },
-       .damaged =
-           [&](const std::string& id, const absl::Status& why) {
-             ++damaged;
-             const std::string text = Text(why);
-             Log(LogLevel::kError, "can't bring a session back",
-                 {{"session", std::string_view(id)},
-                  {"error", std::string_view(text)}});
-           }});
+  loader_.emplace(SessionLoading{
+      .reader = reader_,
+      .codec = codec_,
+      .committer = committer_,
+      .sessions = sessions,
+      .loaded =
+          [this](const Session& session, std::chrono::duration<double> took) {
+            metrics_.SessionLoaded(session.layout().weight_count(),
+                                   took.count());
+          },
+      .failed =
+          [this](const std::string& id, const absl::Status& why) {
+            metrics_.SessionLoadFailed();
+            const std::string text = Text(why);
+            Log(LogLevel::kError, "can't bring a session back",
+                {{"session", std::string_view(id)},
+                 {"error", std::string_view(text)}});
+          }});
+  const auto count = loader_->List(*store_);
   if (!count.ok()) return count.status();
+  metrics_.SessionsStored(*count);
   const std::chrono::duration<double> seconds =
       std::chrono::steady_clock::now() - start;
-  Log(LogLevel::kInfo, "sessions are back",
+  Log(LogLevel::kInfo, "sessions are there",
       {{"data_dir", std::string_view(directory_.path())},
        {"sessions", uint64_t{*count}},
-       {"damaged", damaged},
        {"seconds", seconds.count()}});
   return absl::OkStatus();
 }

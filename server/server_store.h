@@ -6,6 +6,7 @@
 #define BACKPROP_SERVER_SERVER_STORE_H_
 
 #include <memory>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -13,6 +14,7 @@
 #include "server/options/options.h"
 #include "server/sessions/committer.h"
 #include "server/sessions/compute_pool.h"
+#include "server/sessions/session_loader.h"
 #include "server/sessions/session_table.h"
 #include "server/sessions/store_reader.h"
 #include "server/store/data_dir.h"
@@ -28,8 +30,9 @@ class ServerStore {
   static absl::StatusOr<std::unique_ptr<ServerStore>> Open(
       const ServerOptions& options, ComputePool& pool, Metrics& metrics);
 
-  // Brings the stored sessions back into the table, before the server serves.
-  // Those that are damaged are logged and left where they are.
+  // Tells the table of the stored sessions, before the server serves, and
+  // brings them back from then on when they are used. Those that are damaged
+  // are logged and left where they are.
   absl::Status BringBack(SessionTable& sessions);
 
   // What makes a new session durable.
@@ -37,6 +40,7 @@ class ServerStore {
 
   Committer& committer() { return committer_; }
   StoreReader& reader() { return reader_; }
+  SessionLoader& loader() { return *loader_; }  // after BringBack
 
   // Reads what is still to be read, and commits what is left, once nothing
   // changes sessions any more; while the pool still runs.
@@ -58,7 +62,8 @@ class ServerStore {
   const ProtoCodec codec_;
   bool failing_ = false;  // the committer's thread: the last attempt failed
   Committer committer_;   // it uses what is above
-  StoreReader reader_;    // likewise
+  std::optional<SessionLoader> loader_;
+  StoreReader reader_;  // last: its jobs use the rest
 };
 
 }  // namespace backprop

@@ -169,9 +169,9 @@ absl::StatusOr<Work> PlanCreateSession(ServiceContext& context,
   }
   const auto made = std::make_shared<std::shared_ptr<Session>>();
   const auto past = std::make_shared<Origin>();
-  Settle before = nullptr;
+  Settle begin = nullptr;
   if (!request.fork().checkpoint().empty()) {
-    before = [&context, &request, past](const auto& done) {
+    begin = [&context, &request, past](const auto& done) {
       ReadOrigin(context, request.fork(), past, done);
     };
   }
@@ -191,10 +191,10 @@ absl::StatusOr<Work> PlanCreateSession(ServiceContext& context,
         return absl::OkStatus();
       },
       "spec",
+      std::move(begin),
       [&context, made](auto done) {
         WhenDurable(context, *made, std::move(done));
-      },
-      std::move(before)};
+      }};
 }
 
 }  // namespace backprop

@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/calls/list_sessions.h"
 
+#include <functional>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
+#include "server/calls/get_session.h"
 #include "server/sessions/rejection.h"
+#include "server/sessions/session_loader.h"
 #include "server/translation/spec.h"
 
 namespace backprop {
@@ -14,26 +22,83 @@ constexpr uint32_t kLargestPage = 1000;
 // default receive limit.
 constexpr size_t kFullPageBytes = size_t{1} << 20;
 
-// request: checked.
-absl::Status ListPage(const SessionTable& sessions,
-                      const v1::ListSessionsRequest& request,
-                      v1::ListSessionsResponse* response) {
-  const size_t size =
-      request.page_size() == 0 ? kPageSize : request.page_size();
-  // One more, to see whether there is a further page.
-  const auto found = sessions.List(request.page_token(), size + 1);
-  size_t bytes = 0;
-  for (size_t i = 0; i < found.size(); ++i) {
-    if (i == size || bytes >= kFullPageBytes) {
-      response->set_next_page_token(found[i - 1]->id());
-      break;
-    }
-    v1::Session* const added = response->add_sessions();
-    SessionToProto(*found[i], added);
-    bytes += added->ByteSizeLong();
+// A page that is being put together. One session after the other is described,
+// those that are in the store alone by the store's reader: each in a job of its
+// own, for others wait for that reader too.
+class SessionPage : public std::enable_shared_from_this<SessionPage> {
+ public:
+  // request: checked. It and response outlive the object.
+  SessionPage(ServiceContext& context, const v1::ListSessionsRequest& request,
+              v1::ListSessionsResponse* response)
+      : context_(context), request_(request), response_(*response) {}
+
+  // Calls done when all that has to be read has been.
+  void Begin(std::function<void(const absl::Status&)> done) {
+    done_ = std::move(done);
+    const size_t size =
+        request_.page_size() == 0 ? kPageSize : request_.page_size();
+    // One more, to see whether there is a further page.
+    found_ = context_.sessions.List(request_.page_token(), size + 1);
+    full_ = found_.size() > size;
+    if (full_) found_.pop_back();
+    ReadNext(0);
   }
-  return absl::OkStatus();
-}
+
+  // In a turn of the pool, after that.
+  absl::Status Fill() {
+    for (size_t i = 0; i < found_.size(); ++i) {
+      if (bytes_ >= kFullPageBytes) return EndAt(i);
+      if (found_[i].session != nullptr) {
+        v1::Session session;
+        SessionToProto(*found_[i].session, &session);
+        Add(std::move(session));
+      } else if (const auto read = read_.find(i); read != read_.end()) {
+        Add(std::move(read->second));
+      }
+    }
+    return full_ ? EndAt(found_.size()) : absl::OkStatus();
+  }
+
+ private:
+  // From the i-th session on; what is beyond a full page is not read.
+  void ReadNext(size_t i) {
+    while (i < found_.size() && found_[i].session != nullptr) ++i;
+    if (i >= found_.size() || read_bytes_ >= kFullPageBytes) {
+      return done_(absl::OkStatus());
+    }
+    context_.loader->Describe(
+        found_[i].id, [self = shared_from_this(), i](const auto& described) {
+          // Deleted meanwhile, or damaged, which its own calls tell.
+          if (described.ok()) {
+            v1::Session& session = self->read_[i];
+            DescribeSession(*described, &session);
+            self->read_bytes_ += session.ByteSizeLong();
+          }
+          self->ReadNext(i + 1);
+        });
+  }
+
+  void Add(v1::Session session) {
+    bytes_ += session.ByteSizeLong();
+    *response_.add_sessions() = std::move(session);
+  }
+
+  // The next page begins with the i-th.
+  absl::Status EndAt(size_t i) {
+    response_.set_next_page_token(found_[i - 1].id);
+    return absl::OkStatus();
+  }
+
+  ServiceContext& context_;
+  const v1::ListSessionsRequest& request_;
+  v1::ListSessionsResponse& response_;
+  std::function<void(const absl::Status&)> done_;
+  std::vector<SessionTable::Listed> found_;
+  bool full_ = false;                   // there are more than found_
+  std::map<size_t, v1::Session> read_;  // of those of found_ in the store
+  size_t read_bytes_ = 0;               // of all of these
+  size_t bytes_ = 0;                    // of response_
+};
 
 }  // namespace
 
@@ -49,10 +114,10 @@ absl::StatusOr<Work> PlanListSessions(ServiceContext& context,
     return InvalidField("page_token",
                         "must be an answer's next_page_token, or empty");
   }
+  const auto page = std::make_shared<SessionPage>(context, request, response);
   return Work{nullptr, 2 * kFullPageBytes,
-              [&context, &request, response](Worker&) {
-                return ListPage(context.sessions, request, response);
-              }};
+              [page](Worker&) { return page->Fill(); }, "page_size",
+              [page](auto done) { page->Begin(std::move(done)); }};
 }
 
 }  // namespace backprop

@@ -110,7 +110,7 @@ absl::StatusOr<Work> PlanRewindSession(ServiceContext& context,
                     SessionToProto(*session, response->mutable_session());
                     return absl::OkStatus();
                   },
-              .before = [rewinding](auto done) { rewinding->Run(done); }};
+              .begin = [rewinding](auto done) { rewinding->Run(done); }};
 }
 
 }  // namespace backprop

@@ -24,6 +24,14 @@ size_t MostAnswerBytes(const ServerOptions& options) {
          2 * weights * sizeof(float) + kOtherAnswerBytes;
 }
 
+void TidySessions(ServiceContext& context) {
+  context.sessions.ForgetOldDeltas(DeltaFeed::Clock::now());
+  context.sessions.ForgetExpiredCheckpoints(std::chrono::system_clock::now());
+  const std::chrono::seconds idle(context.options.evict_after_seconds);
+  if (idle.count() == 0) return;
+  context.sessions.EvictIdle(std::chrono::system_clock::now(), idle);
+}
+
 }  // namespace
 
 ServiceContext::ServiceContext(const ServerOptions& options_, Metrics& metrics_,
@@ -37,10 +45,7 @@ ServiceContext::ServiceContext(const ServerOptions& options_, Metrics& metrics_,
       answer_bytes(MostAnswerBytes(options_)),
       snapshot_weights(options_.max_total_weights),
       watched_bytes(kLargestRequestsPending * options_.max_message_bytes),
-      housekeeping(std::chrono::seconds(2), [&sessions_] {
-        sessions_.ForgetOldDeltas(DeltaFeed::Clock::now());
-        sessions_.ForgetExpiredCheckpoints(std::chrono::system_clock::now());
-      }) {}
+      housekeeping(std::chrono::seconds(2), [this] { TidySessions(*this); }) {}
 
 absl::Status Admit(const ServiceContext& context) {
   if (context.draining) {

@@ -19,6 +19,7 @@
 #include "server/sessions/budget.h"
 #include "server/sessions/committer.h"
 #include "server/sessions/compute_pool.h"
+#include "server/sessions/session_loader.h"
 #include "server/sessions/session_table.h"
 #include "server/sessions/store_reader.h"
 
@@ -34,8 +35,9 @@ struct ServiceContext {
   Metrics& metrics;
   SessionTable& sessions;
   ComputePool& pool;
-  Committer* committer = nullptr;  // null: there is no store
-  StoreReader* reader = nullptr;   // likewise
+  Committer* committer = nullptr;   // null: there is no store
+  StoreReader* reader = nullptr;    // likewise
+  SessionLoader* loader = nullptr;  // likewise
   const std::chrono::system_clock::time_point start_time =
       std::chrono::system_clock::now();
   std::atomic<bool> draining = false;

@@ -22,10 +22,17 @@ void TrainFlow::Leave(const absl::Status& unopened) {
 TrainFlow::Arrival TrainFlow::MessageRead(size_t length) {
   reading_ = false;
   if (end_ || cancelled_) return Arrival::kDropped;
-  if (opening_ == Opening::kAwaited) return Arrival::kOpening;
+  if (opening_ == Opening::kAwaited) {
+    opening_ = Opening::kBegun;
+    return Arrival::kOpening;
+  }
   ++inbox_count_;
   inbox_bytes_ += length + kQueuedMessageBytes;
   return Arrival::kSamples;
+}
+
+bool TrainFlow::MayOpen() const {
+  return opening_ == Opening::kBegun && !end_ && !cancelled_ && !finished_;
 }
 
 void TrainFlow::Opened() {
@@ -95,7 +102,7 @@ void TrainFlow::GoodbyeQueued(size_t length) {
 }
 
 bool TrainFlow::HasWork() const {
-  if (opening_ == Opening::kAwaited) return false;
+  if (!IsOpen()) return false;
   return opening_ == Opening::kUnanswered || in_message_ ||
          (!left_ && inbox_count_ > 0);
 }
@@ -110,8 +117,7 @@ bool TrainFlow::MayRead() const {
 }
 
 bool TrainFlow::SaysGoodbye() const {
-  return left_ && opening_ != Opening::kAwaited && !end_ && !turn_ &&
-         !HasWork();
+  return left_ && IsOpen() && !end_ && !turn_ && !HasWork();
 }
 
 TrainFlow::Answer TrainFlow::Due() const {
@@ -127,8 +133,10 @@ TrainFlow::Answer TrainFlow::Due() const {
 // apart.
 void TrainFlow::EndWell() {
   if (end_ || cancelled_ || turn_ || HasWork()) return;
-  if (left_ && opening_ == Opening::kAwaited) {
+  if (left_ && !IsOpen()) {
     End(*left_);  // there is nothing to say goodbye to
+  } else if (opening_ == Opening::kBegun) {
+    return;
   } else if (reads_ended_ && opening_ == Opening::kAwaited) {
     End(InvalidField("session_id",
                      "the stream ended before its first message, which must "

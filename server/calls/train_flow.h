@@ -87,6 +87,9 @@ class TrainFlow {
   void Leave(const absl::Status& unopened);
 
   Arrival MessageRead(size_t length);
+  // Whether Opened, or End in its place, is still to come after kOpening. Not
+  // where the stream is at its end by now.
+  bool MayOpen() const;
   // The first message is good: the stream is its session's writer from here on.
   void Opened();
   // There is nothing more to read.
@@ -135,12 +138,14 @@ class TrainFlow {
   friend bool operator==(const TrainFlow&, const TrainFlow&) = default;
 
  private:
-  enum class Opening { kAwaited, kUnanswered, kAnswered };
+  // kBegun: the first message has come, Opened or End has not.
+  enum class Opening { kAwaited, kBegun, kUnanswered, kAnswered };
 
   // So many that a client which has them on their way is not held up where it
   // hears of each some parts later, or at the turn's end.
   static constexpr size_t kFarAhead = 8;
 
+  bool IsOpen() const { return opening_ >= Opening::kUnanswered; }
   bool Full(size_t bytes) const { return bytes >= most_queued_bytes_; }
   bool HasWork() const;
   bool MayTrain() const;

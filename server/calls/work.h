@@ -16,12 +16,16 @@
 //                                 const v1::GetSessionRequest& request,
 //                                 v1::GetSessionResponse* response);
 //
-// or answers and says when that may be sent:
+// or says what has to come first: *settle is called then, and may fill the
+// response.
 //
 //   absl::Status AnswerDeleteSession(ServiceContext& context,
 //                                    const v1::DeleteSessionRequest& request,
 //                                    v1::DeleteSessionResponse* response,
 //                                    Settle* settle);
+//
+// The session that a planned call is about is in memory when it is planned, and
+// stays there until the call has ended (residency.h).
 #ifndef BACKPROP_SERVER_CALLS_WORK_H_
 #define BACKPROP_SERVER_CALLS_WORK_H_
 
@@ -36,8 +40,8 @@
 
 namespace backprop {
 
-// Calls what it is given, now or later and from any thread, when a call's
-// answer may be sent, or with why the call fails after all.
+// Calls what it is given, now or later and from any thread, when a call may go
+// on, or with why it fails after all.
 using Settle = std::function<void(std::function<void(const absl::Status&)>)>;
 
 // What a call does on the pool.
@@ -50,12 +54,12 @@ struct Work {
   std::function<std::optional<absl::Status>(Worker&)> part;
   // Of the request: what makes the answer so long.
   std::string_view answer_field = "session_id";
+  // For what part needs and no turn may wait for: called before its first turn,
+  // which waits for it. Empty: nothing.
+  Settle begin = nullptr;
   // Called once part has returned OK, within the turn. Empty: the answer is
   // sent at once.
   Settle settle = nullptr;
-  // For what part needs and no turn may wait for: called before its first turn,
-  // and what it is given is called from any thread. Empty: nothing.
-  Settle before = nullptr;
 };
 
 }  // namespace backprop

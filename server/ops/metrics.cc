@@ -44,6 +44,9 @@ const Buckets kQueueBuckets = {1e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3,
 // From 1 ms (a disk with a cache) to 10 s (one that is dying).
 const Buckets kCommitBuckets = {1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1,
                                 0.2,  0.5,  1,    2,    5,    10};
+// From 1 ms (a small one in the disk's cache) to 10 s (gigabytes).
+const Buckets kLoadBuckets = {1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1,
+                              0.2,  0.5,  1,    2,    5,    10};
 // go-grpc-prometheus's, so that its dashboards and alerts read them; with finer
 // ones below, because most unary calls take less than 5 ms here.
 const Buckets kRpcBuckets = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
@@ -197,6 +200,15 @@ std::string CompilerName() {
 }  // namespace
 
 struct Metrics::State {
+  void EnterMemory(size_t weight_count) {
+    resident_sessions.Increment();
+    session_weights.Increment(static_cast<double>(weight_count));
+  }
+  void LeaveMemory(size_t weight_count) {
+    resident_sessions.Decrement();
+    session_weights.Decrement(static_cast<double>(weight_count));
+  }
+
   Catalogue all;
 
   Counter& steps = all.MakeCounter("backprop_steps_total", "Steps trained.");
@@ -223,13 +235,30 @@ struct Metrics::State {
                                             "Sample bytes received.");
   Counter& sent_bytes = all.MakeCounter(
       "backprop_sent_bytes_total", "Result bytes sent: errors and deltas.");
-  Gauge& sessions = all.MakeGauge("backprop_sessions", "Sessions held now.");
+  Gauge& sessions =
+      all.MakeGauge("backprop_sessions",
+                    "Sessions there are now, in memory or in the store alone.");
+  Gauge& resident_sessions =
+      all.MakeGauge("backprop_resident_sessions", "Sessions in memory now.");
   Counter& sessions_created =
       all.MakeCounter("backprop_sessions_created_total", "Sessions created.");
   Counter& sessions_deleted =
       all.MakeCounter("backprop_sessions_deleted_total", "Sessions deleted.");
-  Gauge& session_weights = all.MakeGauge("backprop_session_weights",
-                                         "Weights held now by all sessions.");
+  Gauge& session_weights = all.MakeGauge(
+      "backprop_session_weights", "Weights held now by sessions in memory.");
+  Histogram& load_seconds =
+      all.MakeHistogram("backprop_session_load_duration_seconds",
+                        "Seconds from the first use of a session that was in "
+                        "the store alone until "
+                        "it could begin.",
+                        kLoadBuckets);
+  Counter& load_failures = all.MakeCounter(
+      "backprop_session_load_failures_total",
+      "Sessions that could not be brought back from the store; the log says "
+      "why.");
+  Counter& evictions = all.MakeCounter(
+      "backprop_session_evictions_total",
+      "Sessions that left memory, idle for long or where others needed room.");
   Gauge& train_streams =
       all.MakeGauge("backprop_train_streams", "Train streams open now.");
   Gauge& watch_streams =
@@ -352,18 +381,33 @@ void Metrics::RecordRejection(std::string_view reason) {
 void Metrics::SessionCreated(size_t weight_count) {
   state_->sessions.Increment();
   state_->sessions_created.Increment();
-  state_->session_weights.Increment(static_cast<double>(weight_count));
+  state_->EnterMemory(weight_count);
 }
 
-void Metrics::SessionLoaded(size_t weight_count) {
-  state_->sessions.Increment();
-  state_->session_weights.Increment(static_cast<double>(weight_count));
+void Metrics::SessionsStored(size_t count) {
+  state_->sessions.Increment(static_cast<double>(count));
+}
+
+void Metrics::SessionLoaded(size_t weight_count, double seconds) {
+  state_->EnterMemory(weight_count);
+  state_->load_seconds.Observe(seconds);
+}
+
+void Metrics::SessionLoadFailed() { state_->load_failures.Increment(); }
+
+void Metrics::SessionEvicted(size_t weight_count) {
+  state_->LeaveMemory(weight_count);
+  state_->evictions.Increment();
 }
 
 void Metrics::SessionDeleted(size_t weight_count) {
+  state_->LeaveMemory(weight_count);
+  StoredSessionDeleted();
+}
+
+void Metrics::StoredSessionDeleted() {
   state_->sessions.Decrement();
   state_->sessions_deleted.Increment();
-  state_->session_weights.Decrement(static_cast<double>(weight_count));
 }
 
 void Metrics::RecordCommit(const CommitRecord& commit) {

@@ -70,8 +70,15 @@ class Metrics {
   // Sessions.
   void SessionCreated(size_t weight_count);
   void SessionDeleted(size_t weight_count);
-  // From the store.
-  void SessionLoaded(size_t weight_count);
+  // The store has so many when the server starts, none of them in memory.
+  void SessionsStored(size_t count);
+  // Brought into memory. seconds: from its first use until it could begin.
+  void SessionLoaded(size_t weight_count, double seconds);
+  void SessionLoadFailed();
+  // It is in the store alone from here on.
+  void SessionEvicted(size_t weight_count);
+  // One that was in the store alone.
+  void StoredSessionDeleted();
 
   // The store.
   void RecordCommit(const CommitRecord& commit);

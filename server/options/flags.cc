@@ -58,15 +58,18 @@ constexpr std::array kFlags = {
     Flag{"http-address", "HOST:PORT",
          "Where /metrics, /healthz and /readyz are served",
          AddressField{&ServerOptions::http_address}},
-    Flag{"max-sessions", "COUNT", "Sessions held at once",
+    Flag{"max-sessions", "COUNT",
+         "Sessions in memory at once; with --data-dir idle ones leave it for "
+         "others, so that there may be more",
          NumberField{&ServerOptions::max_sessions, 1, 1'000'000'000}},
     Flag{"max-session-weights", "COUNT",
          "Weights of one session, 4 bytes each, without optimiser state",
          NumberField{&ServerOptions::max_session_weights, 1, size_t{1} << 40}},
-    Flag{"max-total-weights", "COUNT",
-         "Weights of all sessions together, optimiser state and input "
-         "standardisation included: numbers of 4 bytes",
-         NumberField{&ServerOptions::max_total_weights, 1, size_t{1} << 44}},
+    Flag{
+        "max-total-weights", "COUNT",
+        "Weights of all sessions in memory together, optimiser state and input "
+        "standardisation included: numbers of 4 bytes",
+        NumberField{&ServerOptions::max_total_weights, 1, size_t{1} << 44}},
     Flag{"max-message-bytes", "BYTES",
          "Largest request message, also the anchor of a session that is put "
          "back",
@@ -92,6 +95,11 @@ constexpr std::array kFlags = {
          "How often what sessions have done is written there; sooner where "
          "somebody waits",
          NumberField{&ServerOptions::commit_interval_ms, 1, 60'000}},
+    Flag{
+        "evict-after-seconds", "SECONDS",
+        "How long a session kept there may stand idle before it leaves memory, "
+        "until it is used again; 0: for ever, unless others need its room",
+        NumberField{&ServerOptions::evict_after_seconds, 0, 315'360'000}},
     Flag{"compute-threads", "COUNT", "Threads that train; 0: one for each core",
          NumberField{&ServerOptions::compute_threads, 0, 1024}},
     Flag{"drain-seconds", "SECONDS",

@@ -18,17 +18,17 @@ struct ServerOptions {
   // Where /metrics, /healthz and /readyz are served, host:port.
   std::string http_address = "127.0.0.1:9464";
 
-  // Sessions held at once. One costs its weights and optimiser state (4 bytes a
-  // number) and about 2 KiB.
+  // Sessions in memory at once. One costs its weights and optimiser state (4
+  // bytes a number) and about 2 KiB.
   size_t max_sessions = 10'000;
 
   // Weights of one session, without optimiser state; 64 Mi weights are 256 MiB.
   size_t max_session_weights = size_t{64} << 20;
 
-  // Numbers of all sessions together: weights, optimiser state (as many again
-  // for each state vector, of which momentum has one and Adam two) and input
-  // standardisation; 1 Gi numbers are 4 GiB. The copies that GetWeights and
-  // WatchDeltas send may take as many again.
+  // Numbers of all sessions in memory together: weights, optimiser state (as
+  // many again for each state vector, of which momentum has one and Adam two)
+  // and input standardisation; 1 Gi numbers are 4 GiB. The copies that
+  // GetWeights and WatchDeltas send may take as many again.
   size_t max_total_weights = size_t{1} << 30;
 
   // Largest request message, in bytes. Bounds the anchors that sessions are put
@@ -59,6 +59,11 @@ struct ServerOptions {
   // How often what sessions have done is written there, in milliseconds; sooner
   // where somebody waits for it.
   size_t commit_interval_ms = 20;
+
+  // How long a session that is kept there may stand idle before it leaves
+  // memory, until it is used again, in seconds. 0: for ever, unless others need
+  // its room.
+  size_t evict_after_seconds = 600;
 
   // Threads that train; 0 means one for each core.
   size_t compute_threads = 0;

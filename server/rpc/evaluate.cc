@@ -7,6 +7,7 @@
 
 #include "backprop/v1/training_service.pb.h"
 #include "server/calls/evaluate.h"
+#include "server/calls/residency.h"
 #include "server/rpc/byte_buffer.h"
 #include "server/rpc/service_call.h"
 #include "server/sessions/out_of_memory.h"
@@ -59,8 +60,24 @@ class EvaluateStream final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
   absl::Status TakeMessage() {
     absl::Status status = Parse(&message_, &request_);
     if (!status.ok()) return status;
+    Residency found;
+    if (!evaluator_) found = LookFor(context_, request_.session_id());
+    return found.in_store ? AwaitSession() : Take();
+  }
+
+  // Goes on in a turn.
+  absl::Status AwaitSession() {
+    BringIntoMemory(context_, request_.session_id(), [this](auto session) {
+      if (!session.ok()) return End(session.status());
+      Try([this] { return Take(); });
+    });
+    return absl::OkStatus();
+  }
+
+  // What has been parsed.
+  absl::Status Take() {
     const bool opens = !evaluator_;
-    status = Open();
+    absl::Status status = Open();
     if (!status.ok()) return status;
     const bool empty = request_.inputs().empty() &&
                        request_.targets().empty() && request_.classes().empty();

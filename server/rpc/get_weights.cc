@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backprop/v1/training_service.pb.h"
+#include "server/calls/residency.h"
 #include "server/rpc/anchor_copy.h"
 #include "server/rpc/byte_buffer.h"
 #include "server/rpc/service_call.h"
@@ -43,18 +44,27 @@ class GetWeightsStream final
 
  private:
   absl::Status Enter(grpc::ByteBuffer bytes) {
-    const size_t length = bytes.Length();
-    v1::GetWeightsRequest request;
-    absl::Status status = ParseSmall(&bytes, &request);
-    if (!status.ok()) return status;
-    auto session = FindSession(context_, request.session_id());
-    if (!session.ok()) return session.status();
-    auto pending = PendingCall::Enter(context_, length);
+    auto pending = PendingCall::Enter(context_, bytes.Length());
     if (!pending.ok()) return pending.status();
     pending_ = *std::move(pending);
+    absl::Status status = ParseSmall(&bytes, &request_);
+    if (!status.ok()) return status;
+    const Residency found = LookFor(context_, request_.session_id());
+    if (!found.in_store) return Take();
+    BringIntoMemory(context_, request_.session_id(), [this](auto session) {
+      absl::Status loaded = session.status();
+      if (loaded.ok()) loaded = CatchOutOfMemory([this] { return Take(); });
+      if (!loaded.ok()) End(loaded);
+    });
+    return absl::OkStatus();
+  }
+
+  absl::Status Take() {
+    auto session = FindSession(context_, request_.session_id());
+    if (!session.ok()) return session.status();
     return TakeAnchor(context_,
                       {.session = *std::move(session),
-                       .with_state = request.with_state(),
+                       .with_state = request_.with_state(),
                        .before_copy =
                            [this](Session&) {
                              return rpc_->IsCancelled()
@@ -91,6 +101,7 @@ class GetWeightsStream final
 
   // Owned by the turn or write that is under way.
   ServiceCall call_;
+  v1::GetWeightsRequest request_;
   std::unique_ptr<PendingCall> pending_;
   SharedAnchor anchor_;  // once it is taken
   grpc::ByteBuffer chunk_;

@@ -5,10 +5,12 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "backprop/v1/training_service.pb.h"
+#include "server/calls/residency.h"
 #include "server/calls/train_flow.h"
 #include "server/rpc/byte_buffer.h"
 #include "server/rpc/response_outbox.h"
@@ -23,6 +25,13 @@ namespace {
 // Long enough that handing over costs nothing beside it, short enough that
 // others don't wait long for theirs.
 constexpr std::chrono::milliseconds kLongestTurn{2};
+
+// Empty where the message is none that can open a stream.
+std::string SessionOfOpening(grpc::ByteBuffer first) {
+  v1::TrainRequest request;
+  if (!ParseSmall(&first, &request).ok()) return {};
+  return request.session_id();
+}
 
 using TrainReactor =
     grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
@@ -137,14 +146,34 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start> {
       call_.MessageReceived();
       context_.metrics.RecordReceivedBytes(incoming_.Length());
     }
-    if (arrival == TrainFlow::Arrival::kOpening) {
-      const absl::Status opened = writer_.Open(context_.sessions, &incoming_);
-      opened.ok() ? flow_.Opened() : flow_.End(opened);
-    }
+    if (arrival == TrainFlow::Arrival::kOpening) ReceiveOpening();
     if (arrival == TrainFlow::Arrival::kSamples) {
       inbox_.push_back(std::move(incoming_));
     }
     incoming_.Clear();
+  }
+
+  // Where the session is in the store alone, the stream waits for it.
+  void ReceiveOpening() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const std::string id = SessionOfOpening(incoming_);
+    const Residency found = LookFor(context_, id);
+    if (!found.in_store) return OpenWriter(&incoming_);
+    BringIntoMemory(
+        context_, id,
+        [this, self = shared_from_this(), first = incoming_](auto session) {
+          Update([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+            if (!flow_.MayOpen()) return;
+            if (!session.ok()) return flow_.End(session.status());
+            grpc::ByteBuffer message = first;
+            OpenWriter(&message);
+          });
+        });
+  }
+
+  void OpenWriter(grpc::ByteBuffer* first)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const absl::Status opened = writer_.Open(context_.sessions, first);
+    opened.ok() ? flow_.Opened() : flow_.End(opened);
   }
 
   // A turn of the session's lane, on a pool thread. Goes on with messages that

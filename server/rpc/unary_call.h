@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/calls/residency.h"
 #include "server/calls/service_context.h"
 #include "server/calls/work.h"
 #include "server/rpc/byte_buffer.h"
@@ -49,14 +50,15 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
 
   // Each admits the call, and ends it. Once.
 
-  // Here and now. A request longer than kLongestSmallRequest is refused.
+  // Here and now, but for what the answer has to wait for (work.h). A request
+  // longer than kLongestSmallRequest is refused.
   void AnswerNow(Answer answer) {
-    EndSettled(AnswerWith([this, answer] {
+    AnswerSettled(AnswerWith([this, answer] {
       return answer(context_, messages_->request, &messages_->response);
     }));
   }
   void AnswerNow(SettledAnswer answer) {
-    EndSettled(AnswerWith([this, answer] {
+    AnswerSettled(AnswerWith([this, answer] {
       return answer(context_, messages_->request, &messages_->response,
                     &work_.settle);
     }));
@@ -93,29 +95,60 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     return CatchOutOfMemory([&] {
       grpc::ByteBuffer bytes = bytes_;
       absl::Status answered = ParseSmall(&bytes, &messages_->request);
-      if (answered.ok()) answered = answer();
-      if (!answered.ok()) return answered;
-      answer_bytes_ = Serialize(messages_->response);
-      return TakeRoom(answer_bytes_.Length(), "session_id");
+      return answered.ok() ? answer() : answered;
     });
   }
 
+  // The response is whole once work_.settle is done.
+  void AnswerSettled(const absl::Status& status) {
+    if (!status.ok() || !work_.settle) return EndAnswered(status);
+    Await(std::move(work_.settle),
+          [this](const absl::Status& settled) { EndAnswered(settled); });
+  }
+
+  void EndAnswered(const absl::Status& status) {
+    if (!status.ok()) return End(status);
+    End(CatchOutOfMemory([this] {
+      answer_bytes_ = Serialize(messages_->response);
+      return TakeRoom(answer_bytes_.Length(), "session_id");
+    }));
+  }
+
+  // The session that the request is about is in memory from here on.
   void Open(Plan plan) {
+    Residency found;
+    const absl::Status status = CatchOutOfMemory([&] {
+      grpc::ByteBuffer bytes = bytes_;
+      absl::Status parsed = Parse(&bytes, &messages_->request);
+      if (parsed.ok()) found = LookForSession();
+      return parsed;
+    });
+    if (!status.ok()) return End(status);
+    if (!found.in_store) return Begin(plan, std::move(found.session));
+    BringIntoMemory(context_, SessionFor(context_, messages_->request),
+                    [this, plan](auto session) {
+                      if (!session.ok()) return End(session.status());
+                      Begin(plan, *std::move(session));
+                    });
+  }
+
+  Residency LookForSession() {
+    return LookFor(context_, SessionFor(context_, messages_->request));
+  }
+
+  // session: null where the request is about none that there is.
+  void Begin(Plan plan, std::shared_ptr<Session> session) {
+    session_ = std::move(session);
     const absl::Status status = CatchOutOfMemory([&] { return TryOpen(plan); });
     if (!status.ok()) return End(status);
     if (work_.lane == nullptr) work_.lane = std::make_shared<Lane>();
-    if (!work_.before) return Start();
-    const Settle before = std::move(work_.before);
-    const absl::Status begun = CatchOutOfMemory([&] {
-      before([this](const absl::Status& ready) {
-        if (!ready.ok()) return End(ready);
-        Start();
-      });
+    if (!work_.begin) return Submit();
+    Await(std::move(work_.begin), [this](const absl::Status& begun) {
+      begun.ok() ? Submit() : End(begun);
     });
-    if (!begun.ok()) End(begun);
   }
 
-  void Start() {
+  void Submit() {
     const absl::Status status = CatchOutOfMemory([this] {
       context_.pool.Submit(work_.lane,
                            [this](Worker& worker) { Take(worker); });
@@ -124,9 +157,6 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   }
 
   absl::Status TryOpen(Plan plan) {
-    grpc::ByteBuffer bytes = bytes_;
-    const absl::Status parsed = Parse(&bytes, &messages_->request);
-    if (!parsed.ok()) return parsed;
     auto work = plan(context_, messages_->request, &messages_->response);
     if (!work.ok()) return work.status();
     work_ = *std::move(work);
@@ -160,10 +190,15 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   // status: of the answer, which waits for work_.settle if it is OK.
   void EndSettled(const absl::Status& status) {
     if (!status.ok() || !work_.settle) return End(status);
-    // Taken out: what it calls ends the call, and its work with it.
-    const Settle settle = std::move(work_.settle);
-    const absl::Status begun = CatchOutOfMemory(
-        [&] { settle([this](const absl::Status& settled) { End(settled); }); });
+    Await(std::move(work_.settle),
+          [this](const absl::Status& settled) { End(settled); });
+  }
+
+  // settle: taken out of work_, for what it calls may end the call, and its
+  // work with it.
+  template <class Then>
+  void Await(const Settle settle, Then then) {
+    const absl::Status begun = CatchOutOfMemory([&] { settle(then); });
     if (!begun.ok()) End(begun);
   }
 
@@ -175,6 +210,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
       room_ = {};
     }
     work_ = Work();
+    session_.reset();
     messages_.reset();
     pending_.reset();
     Finish(call_.End(status));
@@ -191,6 +227,8 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   Budget::Reservation room_;  // until the answer has been sent
   // Both gone before the answer has been sent: its room is for the bytes.
   std::unique_ptr<Messages> messages_ = std::make_unique<Messages>();
+  // That the request is about, so that it stays in memory.
+  std::shared_ptr<Session> session_;
   Work work_;  // uses them
 };
 

@@ -7,6 +7,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "backprop/v1/training_service.pb.h"
+#include "server/calls/residency.h"
 #include "server/calls/watch_deltas.h"
 #include "server/calls/watch_flow.h"
 #include "server/rpc/anchor_copy.h"
@@ -84,11 +85,31 @@ class WatchDeltasStream final
     const size_t length = bytes.Length();
     absl::Status status = ParseSmall(&bytes, &request_);
     if (!status.ok()) return status;
-    auto session = FindWatched(context_, request_);
-    if (!session.ok()) return session.status();
     auto pending = PendingCall::Enter(context_, length);
     if (!pending.ok()) return pending.status();
     Pending waits = *std::move(pending);
+    const Residency found = LookFor(context_, request_.session_id());
+    if (!found.in_store) return Follow(std::move(waits));
+    {
+      MutexLock lock(mutex_);
+      flow_.TurnBegun();
+    }
+    BringIntoMemory(
+        context_, request_.session_id(),
+        [self = Self(), waits = std::move(waits)](auto session) {
+          absl::Status loaded = session.status();
+          if (loaded.ok()) {
+            loaded = CatchOutOfMemory([&] { return self->Follow(waits); });
+          }
+          if (!loaded.ok()) self->EndTurn(loaded);
+        });
+    return absl::OkStatus();
+  }
+
+  // The session that is named, which is in memory if there is one.
+  absl::Status Follow(Pending waits) {
+    auto session = FindWatched(context_, request_);
+    if (!session.ok()) return session.status();
     {
       MutexLock lock(mutex_);
       source_.Follow((*session)->shared_feed());

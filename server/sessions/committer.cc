@@ -28,13 +28,16 @@ absl::Status StoreFailed(const absl::Status& cause) {
                    "; the server tries again by itself"));
 }
 
-// Of one for which nobody has to wait any more.
-absl::Status StatusOf(const Session& session) {
-  if (!session.lost()) return absl::OkStatus();
+absl::Status IsLost(const std::string& id) {
   return Rejection(kStoreFailed,
-                   absl::StrCat("session ", session.id(),
+                   absl::StrCat("session ", id,
                                 " is another server's by now: nothing that "
                                 "this one does to it is durable"));
+}
+
+// Of one for which nobody has to wait any more.
+absl::Status StatusOf(const Session& session) {
+  return session.lost() ? IsLost(session.id()) : absl::OkStatus();
 }
 
 // The end of a session that the store never knew: there is nothing to do there.
@@ -97,6 +100,19 @@ void Committer::Await(const std::shared_ptr<Session>& session, Done done) {
     }
   }
   done(StatusOf(*session));
+}
+
+void Committer::Erase(const SessionHead& head, Done done) {
+  Handover end;
+  end.change.head.id = head.id;
+  end.change.head.epoch = head.epoch;
+  end.change.expected_epoch = head.epoch;
+  end.change.erase = true;
+  MutexLock lock(mutex_);
+  erasers_.push_back({head.id, std::move(done)});
+  ready_.push_back(std::move(end));
+  urgent_ = true;
+  changed_.NotifyAll();
 }
 
 void Committer::Run() {
@@ -254,7 +270,10 @@ absl::Status Committer::Commit(std::vector<bool>* taken) {
 void Committer::Conclude(const std::vector<bool>& taken) {
   auto is_taken = taken.begin();
   for (const Handover& each : changes_) {
-    if (IsOfNothing(each) || *is_taken++) {
+    const bool done = IsOfNothing(each) || *is_taken++;
+    if (each.session == nullptr) {
+      ConcludeErase(each.change.head.id, done);
+    } else if (done) {
       each.session->Committed(each);
       if (each.committed) each.committed();
     } else {
@@ -276,14 +295,29 @@ void Committer::Conclude(const std::vector<bool>& taken) {
   for (const Waiter& each : answered) each.done(StatusOf(*each.session));
 }
 
+void Committer::ConcludeErase(const std::string& id, bool taken) {
+  std::list<Eraser> told;
+  {
+    MutexLock lock(mutex_);
+    const auto eraser = std::ranges::find(erasers_, id, &Eraser::id);
+    if (eraser != erasers_.end()) told.splice(told.end(), erasers_, eraser);
+  }
+  for (const Eraser& each : told) {
+    each.done(taken ? absl::OkStatus() : IsLost(id));
+  }
+}
+
 void Committer::FailWaiters(const absl::Status& status) {
   std::list<Waiter> waiters;
+  std::list<Eraser> erasers;
   {
     MutexLock lock(mutex_);
     waiters.swap(waiters_);
+    erasers.swap(erasers_);
     urgent_ = false;
   }
   for (const Waiter& waiter : waiters) waiter.done(status);
+  for (const Eraser& eraser : erasers) eraser.done(status);
 }
 
 }  // namespace backprop

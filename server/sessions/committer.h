@@ -65,6 +65,10 @@ class Committer : public CommitQueue {
   // same). At once, or from the committer's thread. REQUIRES is_durable().
   void Await(const std::shared_ptr<Session>& session, Done done);
 
+  // Has the store forget a session that is not in memory, and calls done as
+  // Await does.
+  void Erase(const SessionHead& head, Done done);
+
   // Commits what is noted, if that works at the first attempt, and joins the
   // thread. The pool must still run, and nothing may be noted any more.
   void Stop();
@@ -73,6 +77,11 @@ class Committer : public CommitQueue {
   struct Waiter {
     std::shared_ptr<Session> session;
     uint64_t version = 0;
+    Done done;
+  };
+  // Who waits for the end of a session that is not in memory.
+  struct Eraser {
+    std::string id;
     Done done;
   };
   struct Noted {
@@ -108,6 +117,8 @@ class Committer : public CommitQueue {
   absl::Status Commit(std::vector<bool>* taken);
   void Conclude(const std::vector<bool>& taken);
   void FailWaiters(const absl::Status& status);
+  // Of one that is not in memory.
+  void ConcludeErase(const std::string& id, bool taken);
 
   Store& store_;
   ComputePool& pool_;
@@ -118,6 +129,7 @@ class Committer : public CommitQueue {
   CondVar changed_;
   std::unordered_map<std::string, Noted> noted_ ABSL_GUARDED_BY(mutex_);  // id
   std::list<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
+  std::list<Eraser> erasers_ ABSL_GUARDED_BY(mutex_);
   std::list<Handover> ready_ ABSL_GUARDED_BY(mutex_);
   size_t asked_ ABSL_GUARDED_BY(mutex_) = 0;     // turns that are to hand over
   bool urgent_ ABSL_GUARDED_BY(mutex_) = false;  // somebody waits

@@ -99,6 +99,12 @@ size_t Journal::StoredStepsBytes() const {
   return bytes;
 }
 
+size_t Journal::StoredBytes() const {
+  size_t bytes = 0;
+  for (const StoredPiece& piece : stored_.pieces) bytes += piece.bytes;
+  return bytes;
+}
+
 bool Journal::StepsCover(uint64_t step) const {
   return stored_.has_image && gathers_ && stored_.step + steps_ == step;
 }

@@ -84,6 +84,10 @@ class Journal {
     return stored_.checkpoints;
   }
 
+  // Of the pieces that the store has once all that was handed over is
+  // committed.
+  size_t StoredBytes() const;
+
   // The session is deleted: the last change of all.
   SessionChange Erase(const std::string& id) const;
 

@@ -122,7 +122,8 @@ SessionMoment Session::moment() const {
           learning_rate_,
           has_writer_,
           epochs_.back().epoch,
-          durable_progress_};
+          durable_progress_,
+          stored_bytes_};
 }
 
 std::vector<EpochStart> Session::epochs() const {
@@ -159,6 +160,7 @@ void Session::Committed(const Handover& handover) {
   MutexLock lock(mutex_);
   durable_version_ = handover.version;
   durable_progress_ = handover.progress;
+  stored_bytes_ = handover.stored_bytes;
   if (handover.by_itself) --given_;
 }
 
@@ -293,6 +295,7 @@ std::optional<Handover> Session::HandOver() {
   handover.change = durable_.journal->HandOver(
       Present(present),
       {.remove = durable_.journal->checkpoints()->Expired(now)});
+  handover.stored_bytes = durable_.journal->StoredBytes();
   noted_ = false;
   MutexLock lock(mutex_);
   checkpoints_ = durable_.journal->checkpoints();

@@ -18,6 +18,7 @@
 #ifndef BACKPROP_SERVER_SESSIONS_SESSION_H_
 #define BACKPROP_SERVER_SESSIONS_SESSION_H_
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -64,15 +65,17 @@ struct SessionMoment {
   bool has_writer = false;
   uint64_t epoch = 1;
   Progress durable;  // what a crash leaves of it; nothing of one in memory only
+  size_t stored_bytes = 0;  // that the store has of it
 };
 
 // What a session has handed over to be committed.
 struct Handover {
-  std::shared_ptr<Session> session = nullptr;
+  std::shared_ptr<Session> session = nullptr;  // null: it is not in memory
   SessionChange change = {};
-  Progress progress;       // of the session with it
-  uint64_t version = 0;    // likewise
-  bool by_itself = false;  // not because the queue asked
+  Progress progress;        // of the session with it
+  uint64_t version = 0;     // likewise
+  size_t stored_bytes = 0;  // likewise: of its pieces
+  bool by_itself = false;   // not because the queue asked
   // Called after Committed, by the committer; must not throw. May be empty.
   std::function<void()> committed = nullptr;
 };
@@ -167,6 +170,10 @@ class Session : public std::enable_shared_from_this<Session> {
   // ... or can't be, now and for good: another server has the session.
   void Lose();
   bool lost() const;
+
+  // When somebody last had to do with it, as far as the table has seen.
+  void Use(std::chrono::system_clock::time_point now) { last_use_ = now; }
+  std::chrono::system_clock::time_point last_use() const { return last_use_; }
 
   // Makes the caller the one writer. Fails with SESSION_HAS_WRITER, or with
   // SESSION_NOT_FOUND after Close. Both also while it is being rewound.
@@ -291,6 +298,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<Standardiser> standardiser_;  // while it learns
   InTurn turn_;
 
+  std::atomic<std::chrono::system_clock::time_point> last_use_ = birth_.time;
+
   // What others know of it. The first three are written by the turn.
   mutable Mutex mutex_;
   std::shared_ptr<const SessionSpec> spec_ ABSL_GUARDED_BY(mutex_);
@@ -301,6 +310,7 @@ class Session : public std::enable_shared_from_this<Session> {
   uint64_t version_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t durable_version_ ABSL_GUARDED_BY(mutex_) = 0;
   Progress durable_progress_ ABSL_GUARDED_BY(mutex_);
+  size_t stored_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool lost_ ABSL_GUARDED_BY(mutex_) = false;
   bool rewinding_ ABSL_GUARDED_BY(mutex_) = false;
   // Handed over by itself, and not durable yet.

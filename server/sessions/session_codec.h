@@ -39,6 +39,10 @@ class SessionCodec {
                                  uint64_t first_live_piece) const = 0;
   virtual std::string EncodeSpec(const SessionSpec& spec,
                                  const Layout& layout) const = 0;
+  // From what EncodeHead gave: what a list of sessions needs. Fails with
+  // DATA_LOSS.
+  virtual absl::StatusOr<SessionBirth> DecodeHead(
+      const SessionHead& head) const = 0;
   // From what these two gave. Everything is checked; fails with DATA_LOSS.
   virtual absl::StatusOr<SessionRecord> Decode(const SessionHead& head,
                                                std::string_view spec) const = 0;

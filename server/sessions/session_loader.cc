@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/sessions/session_loader.h"
 
+#include <algorithm>
 #include <limits>
-#include <memory>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/mutex.h"
 #include "server/sessions/checkpoint_reader.h"
+#include "server/sessions/out_of_memory.h"
+#include "server/sessions/rejection.h"
 #include "server/store/restore.h"
 
 namespace backprop {
@@ -16,7 +16,42 @@ namespace {
 
 constexpr size_t kPage = 1000;
 
-// The one piece that holds its spec.
+// Sessions that were just used become durable, and so may leave for another, a
+// moment later: for so long that is waited for, and looked at so often.
+constexpr std::chrono::milliseconds kLongestWait(500);
+constexpr std::chrono::milliseconds kWait(10);
+
+using Clock = std::chrono::steady_clock;
+
+// What a caller is told. status: of the store, the codec or the table.
+absl::Status Explained(const std::string& id, const absl::Status& status) {
+  if (!ReasonOf(status).empty() && !absl::IsInvalidArgument(status)) {
+    return status;
+  }
+  const std::string why(status.message());
+  if (absl::IsDataLoss(status)) return Rejection(kSessionDamaged, why);
+  if (absl::IsResourceExhausted(status) || absl::IsInvalidArgument(status)) {
+    return Rejection(
+        kSessionLimit,
+        absl::StrCat("session ", id, " can't be brought back: ", why));
+  }
+  return Rejection(
+      kStoreFailed,
+      absl::StrCat("session ", id, " can't be read: ", why, "; try again"));
+}
+
+absl::Status NoSuchSession(const std::string& id) {
+  return Rejection(kSessionNotFound,
+                   absl::StrCat("there is no session '", id, "'"));
+}
+
+absl::StatusOr<SessionBirth> BirthOf(const StoredHead& listed,
+                                     const SessionCodec& codec) {
+  if (!listed.damage.ok()) return listed.damage;
+  return codec.DecodeHead(listed.head);
+}
+
+// The one piece that holds the spec.
 absl::StatusOr<std::string> ReadSpec(const StoredSession& stored,
                                      Store& store) {
   const uint64_t piece = SpecPieceOf(stored);
@@ -25,6 +60,14 @@ absl::StatusOr<std::string> ReadSpec(const StoredSession& stored,
         absl::StrCat("session ", stored.head.id, ": its spec is missing"));
   }
   return store.ReadPiece(stored.head.id, piece);
+}
+
+absl::StatusOr<SessionRecord> ReadRecord(const StoredSession& stored,
+                                         const SessionCodec& codec,
+                                         Store& store) {
+  const auto spec = ReadSpec(stored, store);
+  if (!spec.ok()) return spec.status();
+  return codec.Decode(stored.head, *spec);
 }
 
 Durable NextEpoch(const SessionLoading& loading, const StoredSession& stored,
@@ -47,84 +90,171 @@ StoredSession LiveOf(const StoredSession& stored, const SessionRecord& record) {
                        std::numeric_limits<uint64_t>::max())};
 }
 
-absl::StatusOr<std::shared_ptr<Session>> LoadSession(
-    const SessionLoading& loading, const StoredHead& listed) {
-  if (!listed.damage.ok()) return listed.damage;
-  const std::string& id = listed.head.id;
-  const auto stored = loading.store.Load(id);
+}  // namespace
+
+absl::StatusOr<size_t> SessionLoader::List(Store& store) {
+  size_t count = 0;
+  std::string after;
+  while (true) {
+    const auto page = store.List(after, kPage);
+    if (!page.ok()) return page.status();
+    for (const StoredHead& each : *page) {
+      const auto birth = BirthOf(each, loading_.codec);
+      if (!birth.ok()) loading_.failed(each.head.id, birth.status());
+      loading_.sessions.AddStored(each.head.id,
+                                  birth.ok() ? birth->request : RequestKey());
+      ++count;
+    }
+    if (page->size() < kPage) return count;
+    after = page->back().head.id;
+  }
+}
+
+void SessionLoader::Load(const std::string& id, Loaded done) {
+  loading_.reader.Read(
+      [this, id, done = std::move(done)](Store& store) mutable {
+        LoadNow(store, id, std::move(done));
+      });
+}
+
+void SessionLoader::Describe(const std::string& id, Done<Described> done) {
+  loading_.reader.Read([this, id, done = std::move(done)](Store& store) {
+    DescribeNow(store, id, done);
+  });
+}
+
+void SessionLoader::Delete(const std::string& id, Loaded done) {
+  loading_.reader.Read(
+      [this, id, done = std::move(done)](Store& store) mutable {
+        DeleteNow(store, id, std::move(done));
+      });
+}
+
+void SessionLoader::LoadNow(Store& store, const std::string& id, Loaded done) {
+  const auto found = loading_.sessions.Look(id);
+  if (!found.has_value()) return done(nullptr);
+  if (found->session != nullptr) return done(found->session);
+  const auto [coming, is_new] = coming_.try_emplace(id);
+  coming->second.waiters.push_back(std::move(done));
+  if (is_new) TryToLoad(store, id);
+}
+
+void SessionLoader::TryToLoad(Store& store, const std::string& id) {
+  Coming& coming = coming_.at(id);
+  auto returned = CatchOutOfMemory([&] { return BringBack(store, id); });
+  if (returned.ok()) {
+    coming.returned = *std::move(returned);
+    coming.returned.session->BeginCommitting();
+    return AwaitEpoch(id);
+  }
+  if (absl::IsResourceExhausted(returned.status()) &&
+      Clock::now() - coming.since < kLongestWait) {
+    return loading_.reader.ReadLater(
+        kWait, [this, id](Store& again) { TryToLoad(again, id); });
+  }
+  loading_.failed(id, returned.status());
+  Answer(id, Explained(id, returned.status()));
+}
+
+absl::StatusOr<SessionTable::Returned> SessionLoader::BringBack(
+    Store& store, const std::string& id) {
+  const auto stored = store.Load(id);
   if (!stored.ok()) return stored.status();
-  const auto spec = ReadSpec(*stored, loading.store);
-  if (!spec.ok()) return spec.status();
-  const auto record = loading.codec.Decode(stored->head, *spec);
+  const auto record = ReadRecord(*stored, loading_.codec, store);
   if (!record.ok()) return record.status();
-  auto checkpoints = ReadCheckpoints(*stored, loading.store, loading.codec);
+  auto checkpoints = ReadCheckpoints(*stored, store, loading_.codec);
   if (!checkpoints.ok()) return checkpoints.status();
   const StoredSession present = LiveOf(*stored, *record);
-  return loading.sessions.BringBack(
-      *record, NextEpoch(loading, *stored, *record, *std::move(checkpoints)),
+  return loading_.sessions.BringBack(
+      *record, NextEpoch(loading_, *stored, *record, *std::move(checkpoints)),
       [&](Session& session) {
         absl::Status status = RestoreNumbers(
             present, record->layout, record->spec.input,
-            [&](uint64_t piece) { return loading.store.ReadPiece(id, piece); },
+            [&](uint64_t piece) { return store.ReadPiece(id, piece); },
             session.weights(), session.state());
         if (status.ok()) session.GoOnFrom(record->standing);
         return status;
       });
 }
 
-// Whether it is one session that can't be brought back: it is damaged, or
-// beyond the operator's limits. Else it is the store.
-bool IsOfSession(const absl::Status& status) {
-  return absl::IsDataLoss(status) || absl::IsResourceExhausted(status);
+void SessionLoader::AwaitEpoch(const std::string& id) {
+  loading_.committer.Await(
+      coming_.at(id).returned.session, [this, id](const absl::Status& status) {
+        loading_.reader.Read(
+            [this, id, status](Store&) { EndEpochCommit(id, status); });
+      });
 }
 
-// Until the sessions are durable in their present epochs.
-absl::Status CommitEpochs(
-    Committer& committer,
-    const std::vector<std::shared_ptr<Session>>& sessions) {
-  Mutex mutex;
-  CondVar changed;
-  size_t open = sessions.size();
-  absl::Status first;
-  for (const auto& session : sessions) session->BeginCommitting();
-  for (const auto& session : sessions) {
-    committer.Await(session, [&](const absl::Status& status) {
-      MutexLock lock(mutex);
-      first.Update(status);
-      --open;
-      changed.NotifyAll();
-    });
+void SessionLoader::EndEpochCommit(const std::string& id,
+                                   const absl::Status& status) {
+  Coming& coming = coming_.at(id);
+  const std::shared_ptr<Session> session = coming.returned.session;
+  if (status.ok()) {
+    loading_.sessions.Show(std::move(coming.returned));
+    loading_.loaded(*session, Clock::now() - coming.since);
+    return Answer(id, session);
   }
-  MutexLock lock(mutex);
-  while (open > 0) changed.Wait(mutex);
-  return first;
+  if (session->lost()) return Answer(id, status);
+  // The committer goes on trying, so it must not be loaded once more.
+  for (const Loaded& waiter : std::exchange(coming.waiters, {})) waiter(status);
+  AwaitEpoch(id);
 }
 
-}  // namespace
+void SessionLoader::Answer(
+    const std::string& id,
+    const absl::StatusOr<std::shared_ptr<Session>>& answer) {
+  const auto coming = coming_.extract(id);
+  for (const Loaded& waiter : coming.mapped().waiters) waiter(answer);
+}
 
-absl::StatusOr<size_t> LoadSessions(const SessionLoading& loading) {
-  std::vector<std::shared_ptr<Session>> loaded;
-  std::string after;
-  while (true) {
-    const auto page = loading.store.List(after, kPage);
-    if (!page.ok()) return page.status();
-    for (const StoredHead& each : *page) {
-      auto session = LoadSession(loading, each);
-      if (session.ok()) {
-        loading.loaded(**session);
-        loaded.push_back(*std::move(session));
-      } else if (IsOfSession(session.status())) {
-        loading.damaged(each.head.id, session.status());
-      } else {
-        return session.status();
-      }
-    }
-    if (page->size() < kPage) break;
-    after = page->back().head.id;
+absl::StatusOr<StoredView> SessionLoader::View(Store& store,
+                                               const std::string& id) {
+  const auto stored = store.Load(id);
+  if (!stored.ok()) return stored.status();
+  auto record = ReadRecord(*stored, loading_.codec, store);
+  if (!record.ok()) return record.status();
+  StoredView view{.record = *std::move(record),
+                  .epoch = stored->head.epoch + 1};
+  for (const StoredPiece& piece : stored->pieces) view.bytes += piece.bytes;
+  return view;
+}
+
+void SessionLoader::DescribeNow(Store& store, const std::string& id,
+                                const Done<Described>& done) {
+  const auto found = loading_.sessions.Look(id);
+  if (!found.has_value()) return done(NoSuchSession(id));
+  if (found->session != nullptr) return done(Described{found->session, {}});
+  const auto coming = coming_.find(id);
+  if (coming != coming_.end() && coming->second.returned.session != nullptr) {
+    return done(Described{coming->second.returned.session, {}});
   }
-  absl::Status status = CommitEpochs(loading.committer, loaded);
-  if (!status.ok()) return status;
-  return loaded.size();
+  auto view = CatchOutOfMemory([&] { return View(store, id); });
+  if (!view.ok()) return done(Explained(id, view.status()));
+  done(Described{nullptr, *std::move(view)});
+}
+
+void SessionLoader::DeleteNow(Store& store, const std::string& id,
+                              Loaded done) {
+  const auto found = loading_.sessions.Look(id);
+  if (!found.has_value()) return done(NoSuchSession(id));
+  if (found->session != nullptr) return done(found->session);
+  if (const auto coming = coming_.find(id); coming != coming_.end()) {
+    coming->second.waiters.push_back(std::move(done));
+    return;
+  }
+  const auto stored = store.Load(id);
+  if (!stored.ok()) return done(Explained(id, stored.status()));
+  DeleteStored(stored->head, std::move(done));
+}
+
+void SessionLoader::DeleteStored(const SessionHead& head, Loaded done) {
+  const absl::Status status = loading_.sessions.DeleteStored(head.id);
+  if (!status.ok()) return done(status);
+  loading_.committer.Erase(
+      head, [done = std::move(done)](const absl::Status& erased) {
+        if (!erased.ok()) return done(erased);
+        done(nullptr);
+      });
 }
 
 }  // namespace backprop

@@ -28,6 +28,23 @@ absl::Status NotFound(const std::string& id) {
                                 "there is"));
 }
 
+absl::Status IsInStore(const std::string& id) {
+  return Rejection(kStoreFailed,
+                   absl::StrCat("session ", id,
+                                " is not in memory at this moment: try again"));
+}
+
+// Nobody has the session but the table, and nobody has its feed but the
+// session. Under the table's lock that stays so: who wants it asks the table.
+bool NobodyHas(const std::shared_ptr<Session>& session) {
+  return session.use_count() == 1 && session->shared_feed().use_count() == 1;
+}
+
+bool IsIdle(const std::shared_ptr<Session>& session) {
+  return session->is_durable() && NobodyHas(session) &&
+         session->IsDurable(session->version());
+}
+
 }  // namespace
 
 bool IsSessionId(std::string_view text) {
@@ -37,12 +54,55 @@ bool IsSessionId(std::string_view text) {
 }
 
 absl::StatusOr<Budget::Reservation> SessionTable::ReservePlace() {
-  auto place = places_.Reserve(1);
-  if (place.has_value()) return *std::move(place);
+  do {
+    auto place = places_.Reserve(1);
+    if (place.has_value()) return *std::move(place);
+  } while (EvictOldest());
   return Rejection(
       kSessionLimit,
       absl::StrCat("the server holds its maximum of ", limits_.sessions,
                    " sessions (--max-sessions): delete some"));
+}
+
+std::optional<Budget::Reservation> SessionTable::ReserveNumbers(
+    size_t numbers) {
+  if (numbers > numbers_.limit()) return std::nullopt;
+  do {
+    auto room = numbers_.Reserve(numbers);
+    if (room.has_value()) return room;
+  } while (EvictOldest());
+  return std::nullopt;
+}
+
+bool SessionTable::EvictOldest() {
+  const std::shared_ptr<Session> session = TakeOldestIdle();
+  if (session == nullptr) return false;
+  if (evicted_) evicted_(*session);
+  return true;
+}
+
+std::shared_ptr<Session> SessionTable::TakeOldestIdle() {
+  MutexLock lock(mutex_);
+  for (size_t left = by_use_.size(); left > 0; --left) {
+    Entry& oldest = *by_use_.front();
+    if (IsIdle(oldest.session)) return PutAway(oldest);
+    // It is in use now, or can't be let go of.
+    by_use_.splice(by_use_.end(), by_use_, by_use_.begin());
+  }
+  return nullptr;
+}
+
+std::shared_ptr<Session> SessionTable::PutAway(Entry& entry) {
+  by_use_.erase(entry.by_use);
+  entry.place = {};
+  return std::move(entry.session);
+}
+
+void SessionTable::PutInMemory(Entry& entry, Returned returned) {
+  entry.session = std::move(returned.session);
+  entry.place = std::move(returned.place);
+  entry.session->Use(std::chrono::system_clock::now());
+  entry.by_use = by_use_.insert(by_use_.end(), &entry);
 }
 
 absl::StatusOr<Durable> SessionTable::DurableOf(SessionSpec& spec,
@@ -63,7 +123,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::MakeInRoom(
     SessionBirth birth, const SessionSpec& spec, const Layout& layout,
     Durable durable) {
   const size_t numbers = NumbersHeld(spec, layout);
-  auto room = numbers_.Reserve(numbers);
+  auto room = ReserveNumbers(numbers);
   if (!room.has_value()) {
     return OverBudget({.needed = numbers,
                        .limit = limits_.total_weights,
@@ -89,20 +149,27 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindByRequest(
   if (key.request_id.empty()) return nullptr;
   const auto found = id_of_request_.find(key.request_id);
   if (found == id_of_request_.end()) return nullptr;
-  const std::shared_ptr<Session>& made = sessions_.at(found->second).session;
-  if (made->birth().request.fingerprint != key.fingerprint) {
+  const Entry& made = sessions_.at(found->second);
+  if (made.request.fingerprint != key.fingerprint) {
     return Rejection(kRequestIdReused,
                      absl::StrCat("request_id made session ", found->second,
                                   " from another spec or initial: use a new "
                                   "request_id"));
   }
-  return made;
+  if (made.session == nullptr) return IsInStore(found->second);
+  return Use(made);
 }
 
 absl::StatusOr<std::shared_ptr<Session>> SessionTable::FindMade(
     const RequestKey& key) const {
   MutexLock lock(mutex_);
   return FindByRequest(key);
+}
+
+std::string SessionTable::IdMadeBy(const std::string& request_id) const {
+  MutexLock lock(mutex_);
+  const auto found = id_of_request_.find(request_id);
+  return found == id_of_request_.end() ? "" : found->second;
 }
 
 absl::StatusOr<SessionTable::Created> SessionTable::Create(
@@ -123,7 +190,16 @@ absl::StatusOr<SessionTable::Created> SessionTable::Create(
   return created;
 }
 
-absl::StatusOr<std::shared_ptr<Session>> SessionTable::BringBack(
+void SessionTable::AddStored(const std::string& id, const RequestKey& request) {
+  MutexLock lock(mutex_);
+  sessions_.emplace(id, Entry{.request = request, .session = nullptr});
+  // Two may have it, where the first couldn't be brought back for a while.
+  if (!request.request_id.empty()) {
+    id_of_request_.try_emplace(request.request_id, id);
+  }
+}
+
+absl::StatusOr<SessionTable::Returned> SessionTable::BringBack(
     const SessionRecord& record, Durable durable,
     const std::function<absl::Status(Session&)>& fill) {
   auto place = ReservePlace();
@@ -132,14 +208,13 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::BringBack(
       MakeInRoom(record.birth, record.spec, record.layout, std::move(durable));
   if (!made.ok()) return made.status();
   if (absl::Status status = fill(**made); !status.ok()) return status;
-  const std::string& request_id = record.birth.request.request_id;
+  return Returned{*std::move(made), *std::move(place)};
+}
+
+void SessionTable::Show(Returned returned) {
   MutexLock lock(mutex_);
-  sessions_.emplace(record.birth.id, Entry{*made, *std::move(place)});
-  // Two may have it, where the first couldn't be brought back for a while.
-  if (!request_id.empty()) {
-    id_of_request_.try_emplace(request_id, record.birth.id);
-  }
-  return *made;
+  Entry& entry = sessions_.at(returned.session->id());
+  PutInMemory(entry, std::move(returned));
 }
 
 absl::StatusOr<std::shared_ptr<Session>> SessionTable::MakeApart(
@@ -159,7 +234,11 @@ absl::StatusOr<SessionTable::Created> SessionTable::Add(
   auto earlier = FindByRequest(key);
   if (!earlier.ok()) return earlier.status();
   if (*earlier != nullptr) return Created{*std::move(earlier), false};
-  sessions_.emplace(session->id(), Entry{session, std::move(place)});
+  Entry& entry =
+      sessions_
+          .emplace(session->id(), Entry{.request = key, .session = nullptr})
+          .first->second;
+  PutInMemory(entry, {session, std::move(place)});
   if (!key.request_id.empty()) {
     id_of_request_.emplace(key.request_id, session->id());
   }
@@ -171,32 +250,66 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::Find(
   MutexLock lock(mutex_);
   const auto found = sessions_.find(id);
   if (found == sessions_.end()) return NotFound(id);
-  return found->second.session;
+  if (found->second.session == nullptr) return IsInStore(id);
+  return Use(found->second);
 }
 
-std::vector<std::shared_ptr<Session>> SessionTable::List(
-    const std::string& after, size_t count) const {
-  std::vector<std::shared_ptr<Session>> page;
+std::shared_ptr<Session> SessionTable::Use(const Entry& entry) const {
+  entry.session->Use(std::chrono::system_clock::now());
+  by_use_.splice(by_use_.end(), by_use_, entry.by_use);
+  return entry.session;
+}
+
+std::optional<SessionTable::Listed> SessionTable::Look(
+    const std::string& id) const {
+  MutexLock lock(mutex_);
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) return std::nullopt;
+  return Listed{id, found->second.session};
+}
+
+std::vector<SessionTable::Listed> SessionTable::List(const std::string& after,
+                                                     size_t count) const {
+  std::vector<Listed> page;
   MutexLock lock(mutex_);
   for (auto it = sessions_.upper_bound(after);
        it != sessions_.end() && page.size() < count; ++it) {
-    page.push_back(it->second.session);
+    page.push_back({it->first, it->second.session});
   }
   return page;
 }
 
 void SessionTable::ForgetOldDeltas(DeltaFeed::Clock::time_point now) const {
   MutexLock lock(mutex_);
-  for (const auto& [id, entry] : sessions_) entry.session->feed().Expire(now);
+  for (const Entry* const entry : by_use_) entry->session->feed().Expire(now);
+}
+
+void SessionTable::EvictIdle(Time now, std::chrono::seconds idle_for) {
+  std::vector<std::shared_ptr<Session>> idle;
+  {
+    MutexLock lock(mutex_);
+    for (auto it = by_use_.begin(); it != by_use_.end();) {
+      Entry& entry = **it++;
+      if (!NobodyHas(entry.session)) {
+        entry.session->Use(now);
+      } else if (now - entry.session->last_use() >= idle_for &&
+                 IsIdle(entry.session)) {
+        idle.push_back(PutAway(entry));
+      }
+    }
+  }
+  for (const auto& session : idle) {
+    if (evicted_) evicted_(*session);
+  }
 }
 
 void SessionTable::ForgetExpiredCheckpoints(Checkpoint::Time now) const {
   std::vector<std::shared_ptr<Session>> changed;
   {
     MutexLock lock(mutex_);
-    for (const auto& [id, entry] : sessions_) {
-      if (!entry.session->checkpoints()->Expired(now).empty()) {
-        changed.push_back(entry.session);
+    for (const Entry* const entry : by_use_) {
+      if (!entry->session->checkpoints()->Expired(now).empty()) {
+        changed.push_back(entry->session);
       }
     }
   }
@@ -209,13 +322,27 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::Delete(
   const auto found = sessions_.find(id);
   if (found == sessions_.end()) return NotFound(id);
   std::shared_ptr<Session> session = found->second.session;
+  if (session == nullptr) return IsInStore(id);
   if (absl::Status status = session->Close(); !status.ok()) return status;
-  const auto request = id_of_request_.find(session->birth().request.request_id);
-  if (request != id_of_request_.end() && request->second == id) {
+  by_use_.erase(found->second.by_use);
+  Erase(found);
+  return session;
+}
+
+absl::Status SessionTable::DeleteStored(const std::string& id) {
+  MutexLock lock(mutex_);
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) return NotFound(id);
+  Erase(found);
+  return absl::OkStatus();
+}
+
+void SessionTable::Erase(std::map<std::string, Entry>::iterator entry) {
+  const auto request = id_of_request_.find(entry->second.request.request_id);
+  if (request != id_of_request_.end() && request->second == entry->first) {
     id_of_request_.erase(request);
   }
-  sessions_.erase(found);
-  return session;
+  sessions_.erase(entry);
 }
 
 }  // namespace backprop

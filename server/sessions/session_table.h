@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// All sessions of the process, by id, within the operator's limits.
+// All sessions, by id: those in memory, within the operator's limits, and those
+// that are in the store alone.
+//
+// Whoever has got a session from here keeps it in memory for as long as they
+// hold it. One that nobody holds, nobody follows and of which all is durable is
+// idle: the table lets go of it where it has been idle for long, or where
+// another needs its room, the one that was used longest ago first. It is then
+// in the store alone, until it is brought back.
 #ifndef BACKPROP_SERVER_SESSIONS_SESSION_TABLE_H_
 #define BACKPROP_SERVER_SESSIONS_SESSION_TABLE_H_
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -25,7 +35,7 @@
 namespace backprop {
 
 struct SessionLimits {
-  size_t sessions = 0;
+  size_t sessions = 0;       // in memory
   size_t total_weights = 0;  // numbers, see NumbersHeld
 };
 
@@ -37,14 +47,18 @@ class SessionTable {
  public:
   using NewFeed = std::function<std::shared_ptr<DeltaFeed>()>;
   using NewDurable = std::function<Durable(const SessionSpec&, const Layout&)>;
+  using Time = std::chrono::system_clock::time_point;
 
   // new_feed: makes each session's feed. new_durable: what makes new sessions
-  // durable that are to be; empty where there is no store.
+  // durable that are to be; empty where there is no store. evicted: told of
+  // each session that leaves memory for the store.
   SessionTable(SessionLimits limits, NewFeed new_feed,
-               NewDurable new_durable = nullptr)
+               NewDurable new_durable = nullptr,
+               std::function<void(const Session&)> evicted = nullptr)
       : limits_(limits),
         new_feed_(std::move(new_feed)),
         new_durable_(std::move(new_durable)),
+        evicted_(std::move(evicted)),
         places_(limits.sessions),
         numbers_(limits.total_weights) {}
 
@@ -68,11 +82,21 @@ class SessionTable {
   absl::StatusOr<Created> Create(const Plan& plan,
                                  const std::function<void(Session&)>& fill);
 
-  // Likewise one that was before, under its own id: fill restores it. Its queue
-  // has not been told of it.
-  absl::StatusOr<std::shared_ptr<Session>> BringBack(
+  // A session that is in the store alone. Before others use the table.
+  void AddStored(const std::string& id, const RequestKey& request);
+
+  // One on its way from the store into memory.
+  struct Returned {
+    std::shared_ptr<Session> session;
+    Budget::Reservation place;
+  };
+  // Makes room as Create does, and the session under its own id: fill restores
+  // it. Nobody sees it before Show; its queue has not been told of it.
+  absl::StatusOr<Returned> BringBack(
       const SessionRecord& record, Durable durable,
       const std::function<absl::Status(Session&)>& fill);
+  // It is in memory from here on. REQUIRES: it was in the store alone.
+  void Show(Returned returned);
 
   // Likewise one that is not added: nobody finds it here.
   absl::StatusOr<std::shared_ptr<Session>> MakeApart(
@@ -80,16 +104,24 @@ class SessionTable {
       const std::function<absl::Status(Session&)>& fill);
 
   // The session that an earlier request with this key made; null if none.
-  // Fails with REQUEST_ID_REUSED.
+  // Fails with REQUEST_ID_REUSED, or as Find.
   absl::StatusOr<std::shared_ptr<Session>> FindMade(
       const RequestKey& key) const;
+  // Its id, whatever else that request asked for; empty if none.
+  std::string IdMadeBy(const std::string& request_id) const;
 
-  // Fails with SESSION_NOT_FOUND.
+  // Fails with SESSION_NOT_FOUND; where the session is in the store alone, with
+  // STORE_FAILED: it may come back.
   absl::StatusOr<std::shared_ptr<Session>> Find(const std::string& id) const;
 
+  struct Listed {
+    std::string id;
+    std::shared_ptr<Session> session;  // null: in the store alone
+  };
+  // The session if it is in memory; nothing if there is none.
+  std::optional<Listed> Look(const std::string& id) const;
   // At most count sessions whose ids come after `after`, in order of ids.
-  std::vector<std::shared_ptr<Session>> List(const std::string& after,
-                                             size_t count) const;
+  std::vector<Listed> List(const std::string& after, size_t count) const;
 
   // Has checkpoints committed away that have expired.
   void ForgetExpiredCheckpoints(Checkpoint::Time now) const;
@@ -97,16 +129,41 @@ class SessionTable {
   // Frees what feeds hold for nobody.
   void ForgetOldDeltas(DeltaFeed::Clock::time_point now) const;
 
-  // Fails with SESSION_NOT_FOUND or SESSION_BUSY. Returns what was removed.
+  // Lets go of those that have been idle for so long.
+  void EvictIdle(Time now, std::chrono::seconds idle_for);
+
+  // Fails with SESSION_NOT_FOUND or SESSION_BUSY, or as Find. Returns what was
+  // removed.
   absl::StatusOr<std::shared_ptr<Session>> Delete(const std::string& id);
+  // Of one in the store alone. Fails with SESSION_NOT_FOUND.
+  absl::Status DeleteStored(const std::string& id);
 
  private:
   struct Entry {
-    std::shared_ptr<Session> session;
-    Budget::Reservation place;
+    RequestKey request;
+    std::shared_ptr<Session> session;  // null: in the store alone
+    // The rest is of one in memory.
+    Budget::Reservation place = {};
+    std::list<Entry*>::iterator by_use = {};
   };
 
   absl::StatusOr<Budget::Reservation> ReservePlace();
+  // Of numbers_.
+  std::optional<Budget::Reservation> ReserveNumbers(size_t numbers);
+  // Lets go of the idle session that was used longest ago. False: there is
+  // none.
+  bool EvictOldest();
+  std::shared_ptr<Session> TakeOldestIdle();
+  // The session, which the caller lets go of without holding the lock.
+  std::shared_ptr<Session> PutAway(Entry& entry)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PutInMemory(Entry& entry, Returned returned)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Erase(std::map<std::string, Entry>::iterator entry)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What is in it, used now.
+  std::shared_ptr<Session> Use(const Entry& entry) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<std::shared_ptr<Session>> MakeInRoom(SessionBirth birth,
                                                       const SessionSpec& spec,
                                                       const Layout& layout,
@@ -122,11 +179,14 @@ class SessionTable {
   const SessionLimits limits_;
   const NewFeed new_feed_;
   const NewDurable new_durable_;
-  Budget places_;   // of sessions in the table, or about to be in it
+  const std::function<void(const Session&)> evicted_;
+  Budget places_;   // of sessions in memory, or about to be
   Budget numbers_;  // of all sessions together, whoever holds them
 
   mutable Mutex mutex_;
   std::map<std::string, Entry> sessions_ ABSL_GUARDED_BY(mutex_);  // by id
+  // Those in memory; the one that was used longest ago first, more or less.
+  mutable std::list<Entry*> by_use_ ABSL_GUARDED_BY(mutex_);
   std::unordered_map<std::string, std::string> id_of_request_
       ABSL_GUARDED_BY(mutex_);
 };

@@ -16,6 +16,12 @@ void StoreReader::Read(Job job) {
   changed_.NotifyAll();
 }
 
+void StoreReader::ReadLater(std::chrono::milliseconds delay, Job job) {
+  MutexLock lock(mutex_);
+  later_.emplace(Clock::now() + delay, std::move(job));
+  changed_.NotifyAll();
+}
+
 void StoreReader::Stop() {
   {
     MutexLock lock(mutex_);
@@ -26,16 +32,27 @@ void StoreReader::Stop() {
 }
 
 void StoreReader::Run() {
+  while (const Job job = NextJob()) job(store_);
+}
+
+StoreReader::Job StoreReader::NextJob() {
+  MutexLock lock(mutex_);
   while (true) {
-    Job job;
-    {
-      MutexLock lock(mutex_);
-      while (jobs_.empty() && !stopping_) changed_.Wait(mutex_);
-      if (jobs_.empty()) return;
-      job = std::move(jobs_.front());
-      jobs_.pop_front();
+    if (!later_.empty() &&
+        (stopping_ || later_.begin()->first <= Clock::now())) {
+      return std::move(later_.extract(later_.begin()).mapped());
     }
-    job(store_);
+    if (!jobs_.empty()) {
+      Job job = std::move(jobs_.front());
+      jobs_.pop_front();
+      return job;
+    }
+    if (stopping_) return nullptr;
+    if (later_.empty()) {
+      changed_.Wait(mutex_);
+    } else {
+      changed_.WaitUntil(mutex_, later_.begin()->first);
+    }
   }
 }
 

@@ -7,8 +7,10 @@
 #ifndef BACKPROP_SERVER_SESSIONS_STORE_READER_H_
 #define BACKPROP_SERVER_SESSIONS_STORE_READER_H_
 
+#include <chrono>
 #include <deque>
 #include <functional>
+#include <map>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
@@ -34,17 +36,26 @@ class StoreReader {
   // thread.
   void Read(Job job);
 
-  // Joins the thread when it has run all jobs; nothing may be read any more.
+  // The same, not before so much time has passed.
+  void ReadLater(std::chrono::milliseconds delay, Job job);
+
+  // Joins the thread when it has run all jobs, those for later at once; nothing
+  // may be read any more.
   void Stop();
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   void Run();
+  // Waits for it. Null: the thread is to end.
+  Job NextJob();
 
   Store& store_;
 
   Mutex mutex_;
   CondVar changed_;
   std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
+  std::multimap<Clock::time_point, Job> later_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::thread thread_;  // last, as it uses the rest

@@ -45,6 +45,17 @@ absl::StatusOr<Layout> CreateLayout(const SessionSpec& spec,
   return layout->WithRule(spec.rule);
 }
 
+// No overflow: it is allocated.
+size_t ResidentBytes(const Layout& layout) {
+  return layout.weight_count() * (1 + layout.state_count()) * sizeof(float);
+}
+
+void BirthToProto(const SessionBirth& birth, v1::Session* proto) {
+  proto->set_session_id(birth.id);
+  proto->set_forked_from(birth.forked_from);
+  TimeToProto(birth.time, proto->mutable_create_time());
+}
+
 // No overflow: a layout's weights outnumber its sides.
 size_t NumbersASample(const Layout& layout) {
   size_t numbers = layout.input_size();
@@ -127,18 +138,35 @@ absl::StatusOr<Layout> LayoutOf(const SessionSpec& spec, size_t max_weights) {
 
 void SessionToProto(const Session& session, v1::Session* proto) {
   const SessionMoment moment = session.moment();
-  proto->set_session_id(session.id());
+  BirthToProto(session.birth(), proto);
   *proto->mutable_spec() = SpecToProto(*moment.spec, session.layout());
   LayoutToProto(session.layout(), proto->mutable_layout());
   proto->set_step(moment.progress.step);
   proto->set_next_offset(moment.progress.next_offset);
   proto->set_learning_rate(moment.learning_rate);
   proto->set_has_writer(moment.has_writer);
-  proto->set_forked_from(session.birth().forked_from);
-  TimeToProto(session.birth().time, proto->mutable_create_time());
   proto->set_epoch(moment.epoch);
   proto->set_durable_step(moment.durable.step);
   proto->set_durable_offset(moment.durable.next_offset);
+  proto->set_resident(true);
+  proto->set_resident_bytes(ResidentBytes(session.layout()));
+  proto->set_stored_bytes(moment.stored_bytes);
+}
+
+void StoredSessionToProto(const StoredView& stored, v1::Session* proto) {
+  const SessionRecord& record = stored.record;
+  const Standing& standing = record.standing;
+  BirthToProto(record.birth, proto);
+  *proto->mutable_spec() = SpecToProto(record.spec, record.layout);
+  LayoutToProto(record.layout, proto->mutable_layout());
+  proto->set_step(standing.progress.step);
+  proto->set_next_offset(standing.progress.next_offset);
+  proto->set_learning_rate(
+      LearningRate(record.spec.schedule, standing.schedule).Rate(0));
+  proto->set_epoch(stored.epoch);
+  proto->set_durable_step(standing.progress.step);
+  proto->set_durable_offset(standing.progress.next_offset);
+  proto->set_stored_bytes(stored.bytes);
 }
 
 }  // namespace backprop

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.pb.h"
 #include "server/sessions/session.h"
+#include "server/sessions/session_loader.h"
 
 namespace backprop {
 
@@ -24,6 +25,9 @@ absl::StatusOr<Layout> LayoutOf(const SessionSpec& spec, size_t max_weights);
 
 // The session as it is now. Any thread.
 void SessionToProto(const Session& session, v1::Session* proto);
+// One that is in the store alone: as it will be when it is next used, for
+// nothing can change it until then.
+void StoredSessionToProto(const StoredView& stored, v1::Session* proto);
 
 }  // namespace backprop
 

@@ -23,6 +23,23 @@ absl::Status Damaged(const SessionHead& head, const Parts&... parts) {
   return absl::DataLossError(absl::StrCat("session ", head.id, ": ", parts...));
 }
 
+absl::StatusOr<store::v1::Head> ParseHead(const SessionHead& head) {
+  store::v1::Head stored;
+  if (!stored.ParseFromString(head.body)) {
+    return Damaged(head, "its head is no message");
+  }
+  if (stored.form() == kForm) return stored;
+  return Damaged(head, "it was written in form ", stored.form(),
+                 "; this server knows form ", kForm);
+}
+
+SessionBirth BirthOf(const store::v1::Head& stored, const SessionHead& head) {
+  return {.id = head.id,
+          .time = TimeFromProto(stored.create_time()),
+          .forked_from = stored.forked_from(),
+          .request = {stored.request_id(), stored.request_fingerprint()}};
+}
+
 absl::Status TakeRule(const store::v1::Head& stored, const SessionHead& head,
                       SessionSpec* spec) {
   const int rule = stored.continuation().rule();
@@ -58,18 +75,22 @@ std::string ProtoCodec::EncodeSpec(const SessionSpec& spec,
   return SpecToProto(spec, layout).SerializeAsString();
 }
 
+absl::StatusOr<SessionBirth> ProtoCodec::DecodeHead(
+    const SessionHead& head) const {
+  const auto stored = ParseHead(head);
+  if (!stored.ok()) return stored.status();
+  return BirthOf(*stored, head);
+}
+
 absl::StatusOr<SessionRecord> ProtoCodec::Decode(
     const SessionHead& head, std::string_view spec_bytes) const {
-  store::v1::Head stored;
+  const auto parsed = ParseHead(head);
+  if (!parsed.ok()) return parsed.status();
+  const store::v1::Head& stored = *parsed;
   v1::SessionSpec proto;
-  if (!stored.ParseFromString(head.body) ||
-      !proto.ParseFromArray(spec_bytes.data(),
+  if (!proto.ParseFromArray(spec_bytes.data(),
                             static_cast<int>(spec_bytes.size()))) {
-    return Damaged(head, "its head or its spec is no message");
-  }
-  if (stored.form() != kForm) {
-    return Damaged(head, "it was written in form ", stored.form(),
-                   "; this server knows form ", kForm);
+    return Damaged(head, "its spec is no message");
   }
   auto spec = SpecFromProto(proto, /*weights_given=*/!proto.has_initialiser());
   if (!spec.ok()) return Damaged(head, spec.status().message());
@@ -85,13 +106,9 @@ absl::StatusOr<SessionRecord> ProtoCodec::Decode(
   if (!violations.empty()) {
     return Damaged(head, violations[0].field, " ", violations[0].description);
   }
-  SessionBirth birth{
-      .id = head.id,
-      .time = TimeFromProto(stored.create_time()),
-      .forked_from = stored.forked_from(),
-      .request = {stored.request_id(), stored.request_fingerprint()}};
-  return SessionRecord{std::move(birth), *std::move(spec), *std::move(layout),
-                       std::move(standing), stored.first_live_piece()};
+  return SessionRecord{BirthOf(stored, head), *std::move(spec),
+                       *std::move(layout), std::move(standing),
+                       stored.first_live_piece()};
 }
 
 std::string ProtoCodec::EncodeCheckpoint(const Checkpoint& checkpoint) const {

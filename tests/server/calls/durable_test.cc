@@ -28,11 +28,25 @@ class DurableTest : public ServiceTest {
 
   // A server on the directory, after the one before it has ended.
   void Restart() {
+    RestartWith([](ServerOptions&) {});
+  }
+  template <class Change>
+  void RestartWith(Change change) {
     StartServer(SmallLimits());
-    StartWith([this](ServerOptions& options) {
+    StartWith([this, change](ServerOptions& options) {
       options.data_dir = directory_;
       options.commit_interval_ms = 1;
+      change(options);
     });
+  }
+
+  // On a server with room for one: another takes its place.
+  void Evict(const v1::Session& session, const v1::Session& other) {
+    const auto use =
+        PredictionOf(other.session_id(), std::vector<float>(3, 1.0F));
+    EXPECT_TRUE(Eventually([&] {
+      return Try(&Stub::Predict, use).ok() && !Get(session).resident();
+    }));
   }
 
   std::vector<v1::TrainRequest> Messages(const v1::Session& session,
@@ -46,7 +60,7 @@ class DurableTest : public ServiceTest {
     return messages;
   }
 
-  // What it answers, but for what tells of the store.
+  // What it answers, but for what tells of the store or the stream.
   std::vector<std::string> Train(
       const v1::Session& session,
       const std::vector<v1::TrainRequest>& messages) {
@@ -55,6 +69,7 @@ class DurableTest : public ServiceTest {
     for (const v1::TrainRequest& message : messages) {
       v1::TrainResponse answer = call.Exchange(message);
       EXPECT_FALSE(answer.has_rejection()) << answer.rejection().message();
+      answer.clear_message_number();
       answer.clear_epoch();
       answer.clear_durable_step();
       answer.clear_durable_offset();
@@ -72,10 +87,38 @@ class DurableTest : public ServiceTest {
     });
   }
 
+  static void ExpectTheNextLifeOf(v1::Session before, v1::Session after) {
+    EXPECT_EQ(after.epoch(), before.epoch() + 1);
+    EXPECT_EQ(after.durable_step(), after.step());
+    EXPECT_EQ(after.durable_offset(), after.next_offset());
+    EXPECT_GT(after.stored_bytes(), 0u);
+    for (v1::Session* const each : {&before, &after}) {
+      each->clear_epoch();
+      each->clear_durable_step();
+      each->clear_durable_offset();
+      each->clear_resident();
+      each->clear_resident_bytes();
+      each->clear_stored_bytes();
+    }
+    EXPECT_EQ(after.DebugString(), before.DebugString());
+  }
+
   static v1::SessionSpec InMemory(v1::SessionSpec spec) {
     spec.clear_durability();
     spec.mutable_durability()->set_mode(v1::DURABILITY_MODE_MEMORY);
     return spec;
+  }
+
+  std::vector<v1::Session> List() {
+    v1::ListSessionsRequest request;
+    request.set_page_size(3);
+    std::vector<v1::Session> all;
+    do {
+      const auto page = Ask(&Stub::ListSessions, request);
+      all.insert(all.end(), page.sessions().begin(), page.sessions().end());
+      request.set_page_token(page.next_page_token());
+    } while (!request.page_token().empty());
+    return all;
   }
 
   const std::string directory_ =
@@ -93,14 +136,8 @@ TEST_F(DurableTest, ASessionGoesOnAfterARestartAsOneThatWasNeverStored) {
     Train(stored, first);
     const v1::Session before = Get(stored);
     Restart();
-    v1::Session after = Get(stored);
-    EXPECT_EQ(after.epoch(), before.epoch() + 1);
-    EXPECT_EQ(after.durable_step(), after.step());
-    EXPECT_EQ(after.durable_offset(), after.next_offset());
-    after.set_epoch(before.epoch());
-    after.set_durable_step(before.durable_step());
-    after.set_durable_offset(before.durable_offset());
-    EXPECT_EQ(after.DebugString(), before.DebugString());
+    ExpectTheNextLifeOf(before, Get(stored));
+    EXPECT_FALSE(Get(stored).resident());
     const auto answers = Train(stored, second);
     const KeptSession end = KeptSession::Of(stub(), stored.session_id());
 
@@ -128,6 +165,106 @@ TEST_F(DurableTest, RestartsOneAfterAnotherLoseNothing) {
   const v1::Session twin = Create(InMemory(stored.spec()));
   Train(twin, all);
   EXPECT_EQ(Digest(stored), Digest(twin));
+}
+
+// In memory, then in the store, and again: what is trained is what a session
+// that stays in memory is trained to, answer by answer.
+TEST_F(DurableTest, ASessionThatLeavesMemoryGoesOnAsOneThatStays) {
+  for (const Kind& kind : kKinds) {
+    SCOPED_TRACE(kind.name);
+    RestartWith([](ServerOptions& options) { options.max_sessions = 1; });
+    const v1::Session stored = Create(SpecOf(kind));
+    const auto messages = Messages(stored, 110);
+    std::vector<std::string> answers;
+    v1::Session other;
+    ASSERT_TRUE(Eventually([&] {
+      v1::CreateSessionRequest request;
+      *request.mutable_spec() = Spec(3, {2});
+      v1::CreateSessionResponse response;
+      const bool made = Call(&Stub::CreateSession, request, &response).ok();
+      other = response.session();
+      return made;
+    }));
+    for (size_t begin = 0; begin < messages.size(); begin += 22) {
+      const auto some = Train(
+          stored, {messages.begin() + begin, messages.begin() + begin + 22});
+      answers.insert(answers.end(), some.begin(), some.end());
+      ASSERT_TRUE(BecomesDurable(stored));
+      const v1::Session before = Get(stored);
+      EXPECT_TRUE(before.resident());
+      Evict(stored, other);
+      ExpectTheNextLifeOf(before, Get(stored));
+    }
+    EXPECT_EQ(Get(stored).epoch(), 6u + 1u);
+    const KeptSession end = KeptSession::Of(stub(), stored.session_id());
+
+    Restart();
+    const v1::Session twin = Create(InMemory(SpecOf(kind)));
+    EXPECT_EQ(Train(twin, messages), answers);
+    EXPECT_EQ(KeptSession::Of(stub(), twin.session_id()).anchor.DebugString(),
+              end.anchor.DebugString());
+  }
+}
+
+// Each way to use a session is the first one.
+TEST_F(DurableTest, EveryCallBringsItsSessionIntoMemory) {
+  v1::CreateSessionRequest request;
+  *request.mutable_spec() = Spec(3, {2});
+  request.set_request_id("the same");
+  const v1::Session session = Create(request);
+  const std::vector<std::pair<const char*, std::function<void()>>> uses = {
+      {"TrainStep",
+       [&] {
+         auto step = For<v1::TrainStepRequest>(
+             session, "samples {inputs: [1, 2, 3] targets: [1, 0]}");
+         Ask(&Stub::TrainStep, step);
+       }},
+      {"Predict",
+       [&] {
+         Ask(&Stub::Predict,
+             PredictionOf(session.session_id(), {1.0F, 2.0F, 3.0F}));
+       }},
+      {"UpdateSession",
+       [&] {
+         v1::SessionSpec spec;
+         spec.set_display_name("changed");
+         Ask(&Stub::UpdateSession, UpdateOf(session, {"display_name"}, spec));
+       }},
+      {"Train", [&] { Train(session, Messages(session, 2)); }},
+      {"Evaluate",
+       [&] {
+         v1::EvaluateResponse response;
+         EXPECT_TRUE(EvaluateAll({EvaluationOf(session.session_id(), {1, 2, 3},
+                                               {1, 0})},
+                                 &response)
+                         .ok());
+       }},
+      {"GetWeights", [&] { Weights(session); }},
+      {"WatchDeltas",
+       [&] {
+         auto watch = For<v1::WatchDeltasRequest>(session);
+         watch.set_with_anchor(true);
+         grpc::ClientContext context;
+         const auto reader = stub().WatchDeltas(&context, watch);
+         v1::WatchDeltasResponse first;
+         EXPECT_TRUE(reader->Read(&first));
+         context.TryCancel();
+         reader->Finish();
+       }},
+      {"CreateSession again",
+       [&] { EXPECT_EQ(Create(request).session_id(), session.session_id()); }},
+      {"fork",
+       [&] { EXPECT_TRUE(Delete(Create(ForkOf(session, true))).ok()); }},
+  };
+  for (const auto& [name, use] : uses) {
+    SCOPED_TRACE(name);
+    Restart();
+    const uint64_t epoch = Get(session).epoch();
+    EXPECT_FALSE(Get(session).resident());
+    use();
+    EXPECT_TRUE(Get(session).resident());
+    EXPECT_EQ(Get(session).epoch(), epoch);
+  }
 }
 
 TEST_F(DurableTest, StepsTypedByHandAndUpdatesSurvive) {
@@ -168,6 +305,64 @@ TEST_F(DurableTest, ARequestIdMeansTheSameSessionAfterARestart) {
   request.mutable_spec()->set_digest_every(7);
   EXPECT_THAT(TryCreate(request),
               Fails(grpc::StatusCode::ALREADY_EXISTS, "REQUEST_ID_REUSED"));
+}
+
+TEST_F(DurableTest, AListTellsOfAllAndWhichOfThemAreInMemory) {
+  std::vector<v1::Session> made;
+  for (int i = 0; i < 8; ++i) {
+    made.push_back(Create(Spec(3, {2})));
+    Train(made.back(), Messages(made.back(), i));
+  }
+  Restart();
+  std::ranges::sort(made, {}, &v1::Session::session_id);
+  Weights(made[2]);
+  Weights(made[6]);
+  made.push_back(Create(Spec(3, {2})));
+  std::ranges::sort(made, {}, &v1::Session::session_id);
+  const auto listed = List();
+  ASSERT_EQ(listed.size(), made.size());
+  size_t resident = 0;
+  for (size_t i = 0; i < made.size(); ++i) {
+    const v1::Session alone = Get(made[i]);
+    EXPECT_EQ(listed[i].DebugString(), alone.DebugString());
+    EXPECT_EQ(listed[i].session_id(), made[i].session_id());
+    EXPECT_EQ(alone.resident_bytes(), alone.resident() ? 32u : 0u);
+    EXPECT_GT(alone.stored_bytes(), 32u);
+    resident += alone.resident();
+  }
+  EXPECT_EQ(resident, 3u);
+  EXPECT_EQ(Metric("backprop_sessions "), 9);
+  EXPECT_EQ(Metric("backprop_resident_sessions "), 3);
+  EXPECT_EQ(Metric("backprop_session_weights "), 3 * 8);
+  EXPECT_EQ(Metric("backprop_session_load_duration_seconds_count "), 2);
+}
+
+TEST_F(DurableTest, OneThatIsInTheStoreIsDeletedThere) {
+  const v1::Session deleted = Create(Spec(3, {2}));
+  const v1::Session kept = Create(Spec(3, {2}));
+  Restart();
+  EXPECT_TRUE(Delete(deleted).ok());
+  EXPECT_THAT(Delete(deleted),
+              Fails(grpc::StatusCode::NOT_FOUND, "SESSION_NOT_FOUND"));
+  EXPECT_EQ(Metric("backprop_session_load_duration_seconds_count "), 0);
+  EXPECT_EQ(Metric("backprop_sessions "), 1);
+  Restart();
+  EXPECT_THAT(Delete(deleted),
+              Fails(grpc::StatusCode::NOT_FOUND, "SESSION_NOT_FOUND"));
+  EXPECT_EQ(List().size(), 1u);
+}
+
+TEST_F(DurableTest, ASessionThatIsLongIdleLeavesMemory) {
+  RestartWith([](ServerOptions& options) { options.evict_after_seconds = 1; });
+  const v1::Session session = Create(Spec(3, {2}));
+  TrainCall call(stub(), session);
+  const v1::Session idle = Create(Spec(3, {2}));
+  EXPECT_TRUE(Eventually([&] { return !Get(idle).resident(); }));
+  EXPECT_TRUE(Get(session).resident());  // a stream is open
+  EXPECT_TRUE(call.Finish().ok());
+  EXPECT_TRUE(Eventually([&] { return !Get(session).resident(); }));
+  EXPECT_EQ(Metric("backprop_session_evictions_total "), 2);
+  EXPECT_EQ(Metric("backprop_resident_sessions "), 0);
 }
 
 TEST_F(DurableTest, ASessionInMemoryOnlyEndsWithTheServer) {

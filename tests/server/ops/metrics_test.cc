@@ -89,6 +89,29 @@ TEST(MetricsTest, GaugesFollowWhatIsHeld) {
   EXPECT_EQ(Value(metrics, "backprop_queued_bytes"), 300);
 }
 
+TEST(MetricsTest, SessionsComeIntoMemoryAndLeaveIt) {
+  Metrics metrics;
+  metrics.SessionsStored(5);
+  metrics.SessionCreated(100);
+  metrics.SessionLoaded(10, 0.003);
+  metrics.SessionLoaded(20, 0.03);
+  metrics.SessionLoadFailed();
+  metrics.SessionEvicted(10);
+  metrics.StoredSessionDeleted();
+  EXPECT_EQ(Value(metrics, "backprop_sessions"), 5);
+  EXPECT_EQ(Value(metrics, "backprop_resident_sessions"), 2);
+  EXPECT_EQ(Value(metrics, "backprop_session_weights"), 120);
+  EXPECT_EQ(Value(metrics, "backprop_sessions_created_total"), 1);
+  EXPECT_EQ(Value(metrics, "backprop_sessions_deleted_total"), 1);
+  EXPECT_EQ(Value(metrics, "backprop_session_evictions_total"), 1);
+  EXPECT_EQ(Value(metrics, "backprop_session_load_failures_total"), 1);
+  EXPECT_EQ(Value(metrics, "backprop_session_load_duration_seconds_count"), 2);
+  EXPECT_EQ(
+      Value(metrics,
+            R"(backprop_session_load_duration_seconds_bucket{le="0.005"})"),
+      1);
+}
+
 TEST(MetricsTest, BytesAndWaitsAddUp) {
   Metrics metrics;
   metrics.RecordReceivedBytes(784);

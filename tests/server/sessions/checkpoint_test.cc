@@ -184,16 +184,20 @@ class CheckpointTest : public ::testing::Test {
     session_.reset();
     NewTable();
     while (!last_life.expired()) std::this_thread::sleep_for(milliseconds(1));
-    const auto loaded = LoadSessions(
-        {.store = store_,
+    StoreReader reader(store_);
+    SessionLoader loader(
+        {.reader = reader,
          .codec = codec_,
          .committer = committer_,
          .sessions = *sessions_,
-         .loaded = [](const Session&) {},
-         .damaged = [](const auto& id,
-                       const auto& why) { ADD_FAILURE() << id << why; }});
-    ASSERT_TRUE(loaded.ok()) << loaded.status();
-    session_ = sessions_->Find(kId).value();
+         .loaded = [](const Session&, auto) {},
+         .failed = [](const auto& id,
+                      const auto& why) { ADD_FAILURE() << id << why; }});
+    ASSERT_TRUE(loader.List(store_).ok());
+    std::promise<absl::StatusOr<std::shared_ptr<Session>>> loaded;
+    loader.Load(kId, [&](auto session) { loaded.set_value(session); });
+    session_ = loaded.get_future().get().value();
+    reader.Stop();
   }
 
   std::vector<std::string> Names() {

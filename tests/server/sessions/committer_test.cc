@@ -12,7 +12,7 @@
 #include <optional>
 #include <random>
 
-#include "server/sessions/session_loader.h"
+#include "server/sessions/rejection.h"
 #include "server/sessions/worker.h"
 #include "server/store/restore.h"
 #include "server/translation/stored_session.h"
@@ -299,56 +299,25 @@ TEST_F(CommitterTest, WhatIsToldIsNeverAheadOfTheStore) {
   for (const auto& session : sessions) ExpectStored(session);
 }
 
-TEST_F(CommitterTest, LoadedSessionsBeginTheirNextEpochBeforeTheyAreUsed) {
-  SessionTable sessions({.sessions = 10, .total_weights = 1'000'000},
-                        testing::NoFeed);
-  const auto session = NewSession("s-0123456789abcdef", testing::AdamSpec());
-  Train(session, 33);
+TEST_F(CommitterTest, ASessionThatIsNotInMemoryIsErased) {
+  const auto session = NewSession("s-1");
   ASSERT_TRUE(AwaitDurable(session).ok());
-  const auto loaded = LoadSessions(
-      {.store = store_,
-       .codec = codec_,
-       .committer = committer(),
-       .sessions = sessions,
-       .loaded = [](const Session&) {},
-       .damaged = [](const auto& id,
-                     const auto& why) { ADD_FAILURE() << id << why; }});
-  ASSERT_TRUE(loaded.ok()) << loaded.status();
-  EXPECT_EQ(*loaded, 1u);
-  const auto back = sessions.Find(session->id()).value();
-  EXPECT_EQ(back->epoch(), 2u);
-  EXPECT_EQ(store_.Load(session->id())->head.epoch, 2u);
-  EXPECT_EQ(store_.Load(session->id())->epochs.back().first_step, 33u);
-  EXPECT_TRUE(std::ranges::equal(back->weights(), session->weights()));
-  EXPECT_TRUE(std::ranges::equal(back->state(), session->state()));
-  Train(back, 5);
-  ASSERT_TRUE(AwaitDurable(back).ok());
-  ExpectStored(back);
-}
-
-TEST_F(CommitterTest, ADamagedSessionIsToldOfAndLeftAlone) {
-  SessionTable sessions({.sessions = 10, .total_weights = 1'000'000},
-                        testing::NoFeed);
-  for (const char* id : {"s-0000000000000001", "s-0000000000000002"}) {
-    ASSERT_TRUE(AwaitDurable(NewSession(id)).ok());
-  }
-  store_.Spoil("s-0000000000000001");
-  std::vector<std::string> damaged;
-  const auto loaded =
-      LoadSessions({.store = store_,
-                    .codec = codec_,
-                    .committer = committer(),
-                    .sessions = sessions,
-                    .loaded = [](const Session&) {},
-                    .damaged =
-                        [&](const std::string& id, const absl::Status& why) {
-                          damaged.push_back(id);
-                          EXPECT_EQ(why.code(), absl::StatusCode::kDataLoss);
-                        }});
-  ASSERT_TRUE(loaded.ok());
-  EXPECT_EQ(*loaded, 1u);
-  EXPECT_THAT(damaged, ::testing::ElementsAre("s-0000000000000001"));
-  EXPECT_EQ(store_.Load("s-0000000000000001")->head.epoch, 1u);
+  const SessionHead head = store_.Load("s-1")->head;
+  const auto erase = [&](const SessionHead& of) {
+    std::promise<absl::Status> told;
+    committer().Erase(
+        of, [&](const absl::Status& status) { told.set_value(status); });
+    return told.get_future().get();
+  };
+  SessionHead other = head;
+  other.epoch = 7;
+  EXPECT_EQ(ReasonOf(erase(other)), kStoreFailed.name);
+  EXPECT_TRUE(store_.Load("s-1").ok());
+  store_.Fail(true);
+  EXPECT_EQ(ReasonOf(erase(head)), kStoreFailed.name);
+  store_.Fail(false);
+  EXPECT_TRUE(AwaitDurable(NewSession("s-2")).ok());
+  EXPECT_FALSE(store_.Load("s-1").ok());  // tried again by itself
 }
 
 }  // namespace

@@ -47,6 +47,28 @@ TEST(StoreReaderTest, NobodyWaitsForAJobThatIsUnderWay) {
   done.get_future().wait();
 }
 
+TEST(StoreReaderTest, WhatIsForLaterKeepsNobodyWaiting) {
+  MemoryStore store;
+  StoreReader reader(store);
+  const auto start = std::chrono::steady_clock::now();
+  std::promise<void> later;
+  bool late = false;
+  reader.ReadLater(std::chrono::milliseconds(30), [&](Store&) {
+    late = true;
+    later.set_value();
+  });
+  std::promise<bool> now;
+  reader.Read([&](Store&) { now.set_value(late); });
+  EXPECT_FALSE(now.get_future().get());
+  later.get_future().wait();
+  EXPECT_GE(std::chrono::steady_clock::now() - start,
+            std::chrono::milliseconds(30));
+  bool ran = false;
+  reader.ReadLater(std::chrono::hours(1), [&](Store&) { ran = true; });
+  reader.Stop();
+  EXPECT_TRUE(ran);
+}
+
 TEST(StoreReaderTest, WhatAJobAsksForRunsBeforeTheEnd) {
   MemoryStore store;
   bool ran = false;
