@@ -15,6 +15,14 @@ void TrainFlow::End(const absl::Status& status) {
   if (!end_ || end_->ok()) end_ = status;
 }
 
+void TrainFlow::Replace() {
+  if (end_) return;
+  replaced_ = true;
+  End(Rejection(kWriterReplaced,
+                "another Train stream has taken the session over: what was not "
+                "answered here was not applied"));
+}
+
 void TrainFlow::Leave(const absl::Status& unopened) {
   if (!left_) left_ = unopened;
 }
@@ -52,7 +60,7 @@ void TrainFlow::WriteDone(bool ok, size_t length) {
 }
 
 TrainFlow::Part TrainFlow::BeginPart(size_t front_length) {
-  if (cancelled_) {
+  if (cancelled_ || end_) {
     turn_ = false;
     client_is_far_ahead_ = false;
     return Part::kNone;
@@ -164,10 +172,14 @@ TrainFlow::Start TrainFlow::Next(bool may_end) {
     start.write_follows = outbox_count_ > 0 || client_is_far_ahead_;
   }
   if (MayRead()) start.read = reading_ = true;
+  if (cut_off_ && writing_ && !cancelled_ && !cancelling_) {
+    start.cancel = cancelling_ = true;
+  }
   if (start.Anything() || !may_end || !IsDone()) return start;
   finished_ = true;
   inbox_count_ = inbox_bytes_ = 0;
-  start.end = cancelled_ ? absl::CancelledError("cancelled") : *end_;
+  start.end =
+      cancelled_ && !replaced_ ? absl::CancelledError("cancelled") : *end_;
   return start;
 }
 

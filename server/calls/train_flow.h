@@ -44,7 +44,8 @@ class TrainFlow {
 
   // What a turn has to do.
   enum class Part {
-    kNone,         // nothing: the client is gone, and the turn is over
+    kNone,         // nothing: the turn is over, as the client is gone or the
+                   // stream comes to its end
     kOpening,      // answer the opening
     kNextMessage,  // take the inbox's front, and train its first part
     kSameMessage,  // train the next part of the message taken last
@@ -57,17 +58,18 @@ class TrainFlow {
     kGoodbye,  // the stream's last
   };
 
-  // What to start. Either some of the first three or the end.
+  // What to start. Either some of the first four or the end.
   struct Start {
     bool turn = false;
     bool write = false;  // of the outbox's front
     bool read = false;
+    bool cancel = false;  // the call, so that what is under way ends
     // Another write will follow that one by itself, or the end will: the
     // transport may keep its bytes until then.
     bool write_follows = false;
     std::optional<absl::Status> end;
 
-    bool Anything() const { return turn || write || read; }
+    bool Anything() const { return turn || write || read || cancel; }
   };
 
   // most_queued_bytes: from which length on the inbox, or the outbox, is full.
@@ -80,6 +82,12 @@ class TrainFlow {
   // The stream ends with this: at once where nothing is under way, and after
   // what is in the outbox. An error stays, whatever comes after it.
   void End(const absl::Status& status);
+  // Another stream has the session: nothing is begun any more. The stream ends
+  // with WRITER_REPLACED, unless its end is known already.
+  void Replace();
+  // After Replace: the stream has had its time to tell its client, who may read
+  // nothing. A write under way is waited for no longer.
+  void CutOff() { cut_off_ = true; }
   // The client is gone: nothing needs an answer any more.
   void Cancel() { cancelled_ = true; }
   // The server drains. unopened: what a stream ends with that has no session
@@ -164,12 +172,15 @@ class TrainFlow {
   bool cancelled_ = false;
   std::optional<absl::Status> left_;  // Leave was called, with this
   std::optional<absl::Status> end_;   // how the stream will end
-  bool finished_ = false;             // that has been started
+  bool replaced_ = false;             // and ends with that
+  bool cut_off_ = false;              // CutOff was called
+  bool finished_ = false;             // the end has been started
   bool attached_ = false;             // is the session's writer
 
   // What is under way.
   bool reading_ = false;
   bool writing_ = false;
+  bool cancelling_ = false;           // Start::cancel, for good
   bool turn_ = false;                 // submitted or running
   bool training_ = false;             // between BeginPart and EndPart
   bool client_is_far_ahead_ = false;  // as of EndPart, and turn_ went on

@@ -21,6 +21,18 @@ bool MustResync(const v1::TrainRequest& first, const Session& session) {
                   first.replica().step());
 }
 
+absl::Status Attach(const ServiceContext& context, bool takes_over,
+                    Session& session, const std::shared_ptr<Writer>& writer) {
+  if (!takes_over) return session.AttachWriter(writer);
+  auto replaced = session.TakeOver(writer);
+  if (replaced.ok() && *replaced != nullptr) {
+    context.pool.Submit([replaced = *std::move(replaced)](Worker&) {
+      replaced->HearOfReplacement();
+    });
+  }
+  return replaced.status();
+}
+
 // A response of no steps.
 v1::TrainResponse PresentOf(const Session& session) {
   const SessionMoment moment = session.moment();
@@ -36,22 +48,24 @@ v1::TrainResponse PresentOf(const Session& session) {
 
 }  // namespace
 
-absl::StatusOr<TrainOpening> OpenTraining(const v1::TrainRequest& first,
-                                          const SessionTable& sessions) {
+absl::StatusOr<TrainOpening> OpenTraining(
+    const ServiceContext& context, const v1::TrainRequest& first,
+    const std::shared_ptr<Writer>& writer) {
   if (first.session_id().empty()) {
     return InvalidField("session_id", "is required in the first message");
   }
   if (HoldsSamples(first)) {
     return InvalidField("inputs",
                         "may be set in the messages after the first, "
-                        "which sets session_id, options and replica only");
+                        "which sets session_id, options, replica and "
+                        "takeover only");
   }
-  auto session = sessions.Find(first.session_id());
+  auto session = context.sessions.Find(first.session_id());
   if (!session.ok()) return session.status();
   const auto content =
       AnswerContentFromProto(first.options(), (*session)->layout());
   if (!content.ok()) return content.status();
-  absl::Status status = (*session)->AttachWriter();
+  absl::Status status = Attach(context, first.takeover(), **session, writer);
   if (!status.ok()) return status;
   const bool resync = MustResync(first, **session);
   return TrainOpening{.session = *std::move(session),

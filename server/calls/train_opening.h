@@ -8,8 +8,9 @@
 
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.pb.h"
+#include "server/calls/service_context.h"
 #include "server/calls/train.h"
-#include "server/sessions/session_table.h"
+#include "server/sessions/session.h"
 
 namespace backprop {
 
@@ -20,11 +21,12 @@ struct TrainOpening {
   bool resync = false;    // TrainResponse.resync, of the answer
 };
 
-// Makes the stream its session's writer, which whoever calls this has to let go
-// again (DetachWriter). Fails with INVALID_REQUEST, SESSION_NOT_FOUND or
-// SESSION_HAS_WRITER.
-absl::StatusOr<TrainOpening> OpenTraining(const v1::TrainRequest& first,
-                                          const SessionTable& sessions);
+// Makes the stream its session's writer, which whoever calls this has to detach
+// again (Session::DetachWriter), and has the one told whose place it takes, if
+// any. Fails with INVALID_REQUEST, SESSION_NOT_FOUND or SESSION_HAS_WRITER.
+absl::StatusOr<TrainOpening> OpenTraining(
+    const ServiceContext& context, const v1::TrainRequest& first,
+    const std::shared_ptr<Writer>& writer);
 
 // The answer to it.
 void AnswerOpening(const Session& session, bool resync,

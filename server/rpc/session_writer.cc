@@ -9,23 +9,23 @@
 
 namespace backprop {
 
-absl::Status SessionWriter::Open(const SessionTable& sessions,
-                                 grpc::ByteBuffer* first) {
+absl::Status SessionWriter::Open(grpc::ByteBuffer* first,
+                                 const std::shared_ptr<Writer>& stream) {
   if (first->Length() > kLongestSmallRequest) {  // samples, likely
     return InvalidField("session_id",
-                        "the first message must set session_id, and options "
-                        "and replica if any");
+                        "the first message must set session_id, and options, "
+                        "replica and takeover if any");
   }
   v1::TrainRequest request;
   absl::Status status = Parse(first, &request);
   if (!status.ok()) return status;
-  auto opening = OpenTraining(request, sessions);
+  auto opening = OpenTraining(context_, request, stream);
   if (!opening.ok()) return opening.status();
   session_ = std::move(opening->session);
   coalesces_ = opening->coalesce;
   resync_ = opening->resync;
   scalar_count_ = session_->layout().scalar_count();
-  trainer_.emplace(session_, opening->content, metrics_);
+  trainer_.emplace(session_, opening->content, context_.metrics);
   return absl::OkStatus();
 }
 

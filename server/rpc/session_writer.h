@@ -14,9 +14,10 @@
 
 #include "absl/status/status.h"
 #include "backprop/v1/training_service.pb.h"
+#include "server/calls/service_context.h"
 #include "server/calls/train.h"
 #include "server/calls/train_flow.h"
-#include "server/sessions/session_table.h"
+#include "server/sessions/session.h"
 
 namespace backprop {
 
@@ -24,15 +25,17 @@ namespace backprop {
 // turns is constant; turns, one at a time, call Answer and EndMessage.
 class SessionWriter {
  public:
-  // metrics must outlive the object.
-  explicit SessionWriter(Metrics& metrics) : metrics_(metrics) {}
+  // context must outlive the object.
+  explicit SessionWriter(const ServiceContext& context) : context_(context) {}
 
-  // With the stream's first message, which it empties. Fails with
-  // INVALID_REQUEST, SESSION_NOT_FOUND or SESSION_HAS_WRITER.
-  absl::Status Open(const SessionTable& sessions, grpc::ByteBuffer* first);
+  // With the stream's first message, which it empties. stream: as which the
+  // session knows it. Fails with INVALID_REQUEST, SESSION_NOT_FOUND or
+  // SESSION_HAS_WRITER.
+  absl::Status Open(grpc::ByteBuffer* first,
+                    const std::shared_ptr<Writer>& stream);
 
   // The next stream may have the session. Nothing is trained after that.
-  void LetGo() { session_->DetachWriter(); }
+  void LetGo(const Writer& stream) { session_->DetachWriter(stream); }
 
   // After LetGo, if it was opened: frees all.
   void Close();
@@ -52,7 +55,7 @@ class SessionWriter {
   v1::TrainResponse Goodbye() const;
 
  private:
-  Metrics& metrics_;
+  const ServiceContext& context_;
   std::shared_ptr<Session> session_;
   bool coalesces_ = false;
   bool resync_ = false;      // of the opening's answer

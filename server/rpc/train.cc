@@ -17,7 +17,9 @@
 #include "server/rpc/service_call.h"
 #include "server/rpc/session_writer.h"
 #include "server/rpc/stream_shell.h"
+#include "server/rpc/timer.h"
 #include "server/sessions/out_of_memory.h"
+#include "server/sessions/writer.h"
 
 namespace backprop {
 namespace {
@@ -33,12 +35,17 @@ std::string SessionOfOpening(grpc::ByteBuffer first) {
   return request.session_id();
 }
 
+// So long the client of a stream whose place was taken may take to read what
+// was answered and the end. Most likely there is none.
+constexpr std::chrono::milliseconds kReplacedPatience{5000};
+
 using TrainReactor =
     grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
 
 // Moves bytes between gRPC, the queues and the session's turns, in the order
 // that its flow says; parsing and training happen in the turn.
-class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start> {
+class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
+                          public Writer {
  public:
   TrainStream(ServiceContext& context, OpenStreams& streams,
               grpc::CallbackServerContext* rpc)
@@ -48,8 +55,6 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start> {
         call_(context, Metrics::RpcType::kBidiStream, "Train") {
     context_.metrics.AddTrainStreams(1);
   }
-
-  ~TrainStream() override { context_.metrics.AddTrainStreams(-1); }
 
   void Begin() {
     Open();
@@ -83,7 +88,32 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start> {
     flow_.Cancel();
   }
 
-  void Close() override { context_.housekeeping.SomethingFreed(); }
+  // Here and not in the destructor, which may be later than the server's: a
+  // timer that is just due holds the stream too.
+  void Close() override {
+    context_.metrics.AddTrainStreams(-1);
+    context_.housekeeping.SomethingFreed();
+  }
+
+  void HearOfReplacement() override {
+    Update([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      flow_.Replace();
+      CallLater(&patience_, kReplacedPatience,
+                [](TrainFlow& flow) { flow.CutOff(); });
+    });
+  }
+
+  // Tells the flow of it after a while, if the stream is still there.
+  void CallLater(Timer* timer, std::chrono::milliseconds delay,
+                 void (*event)(TrainFlow&))
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    timer->Set(delay, [weak = weak_from_this(), this, event] {
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      Update([this, event]()
+                 ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { event(flow_); });
+    });
+  }
 
   TrainFlow::Start Next(bool may_end) override
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -96,7 +126,7 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start> {
     }
     // Before the client can see the end, so that it may open the next stream at
     // once.
-    if (flow_.LetGo()) writer_.LetGo();
+    if (flow_.LetGo()) writer_.LetGo(*this);
     if (start.end) {
       inbox_.clear();
       writer_.Close();
@@ -119,6 +149,7 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start> {
       StartWrite(&outgoing_, options);
     }
     if (start.read) StartRead(&incoming_);
+    if (start.cancel) rpc_->TryCancel();
     if (start.end) Finish(call_.End(*start.end));
   }
 
@@ -172,7 +203,8 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start> {
 
   void OpenWriter(grpc::ByteBuffer* first)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const absl::Status opened = writer_.Open(context_.sessions, first);
+    const absl::Status opened = writer_.Open(
+        first, std::static_pointer_cast<TrainStream>(shared_from_this()));
     opened.ok() ? flow_.Opened() : flow_.End(opened);
   }
 
@@ -240,6 +272,7 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start> {
   // message: becomes the one to begin, if that is what the part does.
   TrainFlow::Part BeginPart(grpc::ByteBuffer* message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (is_replaced()) flow_.Replace();
     const TrainFlow::Part part =
         flow_.BeginPart(inbox_.empty() ? 0 : inbox_.front().Length());
     if (part == TrainFlow::Part::kNextMessage) {
@@ -254,7 +287,7 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start> {
   grpc::CallbackServerContext* const rpc_;
 
   // Opened under the lock, before the first turn.
-  SessionWriter writer_{context_.metrics};
+  SessionWriter writer_{context_};
 
   // Owned by the read, and the write, under way.
   grpc::ByteBuffer incoming_;
@@ -265,6 +298,7 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start> {
   std::deque<grpc::ByteBuffer> inbox_ ABSL_GUARDED_BY(mutex_);
   ResponseOutbox outbox_ ABSL_GUARDED_BY(mutex_){flow_, context_.metrics};
   size_t counted_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // in queued_bytes
+  Timer patience_ ABSL_GUARDED_BY(mutex_);            // of one replaced
 };
 
 }  // namespace

@@ -29,7 +29,8 @@ absl::Status HasWriter(const std::string& id) {
       kSessionHasWriter,
       absl::StrCat("session ", id,
                    " is being trained by another Train stream: end that "
-                   "stream first, or create a session of your own"));
+                   "stream first, take its place (takeover), or create a "
+                   "session of your own"));
 }
 
 absl::Status BeingRewound(const ErrorReason& reason, const std::string& id) {
@@ -120,7 +121,7 @@ SessionMoment Session::moment() const {
   return {spec_,
           progress_,
           learning_rate_,
-          has_writer_,
+          writer_ != nullptr,
           epochs_.back().epoch,
           durable_progress_,
           stored_bytes_};
@@ -175,20 +176,29 @@ bool Session::lost() const {
   return lost_;
 }
 
-absl::Status Session::AttachWriter() {
+absl::Status Session::AttachWriter(std::shared_ptr<Writer> writer) {
   MutexLock lock(mutex_);
   if (closed_) return Deleted(id());
-  if (has_writer_) return HasWriter(id());
+  if (writer_ != nullptr) return HasWriter(id());
   if (rewinding_) return BeingRewound(kSessionHasWriter, id());
-  has_writer_ = true;
+  writer_ = std::move(writer);
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<Writer>> Session::TakeOver(
+    std::shared_ptr<Writer> writer) {
+  MutexLock lock(mutex_);
+  if (closed_) return Deleted(id());
+  if (rewinding_) return BeingRewound(kSessionHasWriter, id());
+  if (writer_ != nullptr) writer_->replaced_ = true;
+  return std::exchange(writer_, std::move(writer));
 }
 
 absl::Status Session::CheckNoWriter() const {
   MutexLock lock(mutex_);
   if (closed_) return Deleted(id());
   if (rewinding_) return BeingRewound(kSessionHasWriter, id());
-  return has_writer_ ? HasWriter(id()) : absl::OkStatus();
+  return writer_ != nullptr ? HasWriter(id()) : absl::OkStatus();
 }
 
 absl::Status Session::CheckNotRewinding() const {
@@ -196,14 +206,15 @@ absl::Status Session::CheckNotRewinding() const {
   return rewinding_ ? BeingRewound(kSessionBusy, id()) : absl::OkStatus();
 }
 
-void Session::DetachWriter() {
+void Session::DetachWriter(const Writer& writer) {
+  std::shared_ptr<Writer> detached;  // let go of without the lock
   MutexLock lock(mutex_);
-  has_writer_ = false;
+  if (writer_.get() == &writer) detached = std::move(writer_);
 }
 
 absl::Status Session::Close() {
   MutexLock lock(mutex_);
-  if (has_writer_) {
+  if (writer_ != nullptr) {
     return Rejection(kSessionBusy,
                      absl::StrCat("session ", id(),
                                   " is being trained by a Train stream: end "
@@ -354,7 +365,7 @@ absl::Status Session::BeginRewind(Session& past,
   {
     MutexLock lock(mutex_);
     absl::Status status = CheckHandsOver();
-    if (status.ok() && has_writer_) status = HasWriter(id());
+    if (status.ok() && writer_ != nullptr) status = HasWriter(id());
     if (!status.ok()) return status;
     epochs_.reserve(epochs_.size() + 1);
     rewinding_ = true;

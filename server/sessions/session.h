@@ -33,6 +33,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "engine/contract/layout.h"
 #include "engine/training/schedule.h"
 #include "engine/training/standardiser.h"
@@ -45,6 +46,7 @@
 #include "server/sessions/journal.h"
 #include "server/sessions/session_spec.h"
 #include "server/sessions/standing.h"
+#include "server/sessions/writer.h"
 
 namespace backprop {
 
@@ -175,10 +177,17 @@ class Session : public std::enable_shared_from_this<Session> {
   void Use(std::chrono::system_clock::time_point now) { last_use_ = now; }
   std::chrono::system_clock::time_point last_use() const { return last_use_; }
 
-  // Makes the caller the one writer. Fails with SESSION_HAS_WRITER, or with
-  // SESSION_NOT_FOUND after Close. Both also while it is being rewound.
-  absl::Status AttachWriter();
-  void DetachWriter();
+  // Makes it the one writer, until it is detached. Fails with
+  // SESSION_HAS_WRITER, also while the session is being rewound, or with
+  // SESSION_NOT_FOUND after Close.
+  absl::Status AttachWriter(std::shared_ptr<Writer> writer);
+  // The same in the place of the writer that there is, which is returned and is
+  // still to be told (HearOfReplacement); null: there was none. Fails with
+  // SESSION_NOT_FOUND after Close, SESSION_HAS_WRITER while it is being rewound.
+  absl::StatusOr<std::shared_ptr<Writer>> TakeOver(
+      std::shared_ptr<Writer> writer);
+  // Nothing where another has its place.
+  void DetachWriter(const Writer& writer);
 
   // Fails with SESSION_HAS_WRITER while a writer is attached. Within a turn of
   // lane() what this says holds until the turn ends as far as steps go: a
@@ -305,7 +314,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<const SessionSpec> spec_ ABSL_GUARDED_BY(mutex_);
   Progress progress_ ABSL_GUARDED_BY(mutex_);
   float learning_rate_ ABSL_GUARDED_BY(mutex_);
-  bool has_writer_ ABSL_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<Writer> writer_ ABSL_GUARDED_BY(mutex_);  // null: none
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t version_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t durable_version_ ABSL_GUARDED_BY(mutex_) = 0;

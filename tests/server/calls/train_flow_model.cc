@@ -47,7 +47,10 @@ class Walk {
   void Add(ModelState state, size_t from, const std::string& event) {
     auto& alike = by_key_[state.Key()];
     for (const size_t other : alike) {
-      if (states_[other].state.SameFlow(state)) return;
+      // One that is alike may have been come to on a way that broke nothing.
+      if (state.broken().empty() && states_[other].state.SameFlow(state)) {
+        return;
+      }
     }
     alike.push_back(states_.size());
     states_.push_back({std::move(state), from, event});

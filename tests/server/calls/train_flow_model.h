@@ -5,7 +5,8 @@
 // client that sends an opening and some messages, and may go away; a transport
 // that reads and writes when it likes; a pool that runs turns; threads that
 // carry out what they were told to start, one operation after the other, while
-// others bring the next event; a drain. Each step is checked against what the
+// others bring the next event; a drain; another stream that takes this one's
+// place. Each step is checked against what the
 // stream promises.
 #ifndef BACKPROP_TESTS_SERVER_CALLS_TRAIN_FLOW_MODEL_H_
 #define BACKPROP_TESTS_SERVER_CALLS_TRAIN_FLOW_MODEL_H_
@@ -28,6 +29,7 @@ struct FlowWorld {
   bool failures = false;     // memory may be short, once
   bool client_may_go = true;
   bool may_drain = true;
+  bool may_be_replaced = false;  // by another stream
 };
 
 struct FlowWalk {

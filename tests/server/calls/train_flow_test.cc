@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "server/sessions/rejection.h"
 #include "tests/server/calls/train_flow_model.h"
 
 namespace backprop {
@@ -50,6 +51,22 @@ TEST(TrainFlowTest, KeepsThemWhereTheClientIsFarAhead) {
   FlowWorld fails = world;
   fails.failures = true;
   for (const FlowWorld& each : {world, coalesces, fails}) ExpectKept(each);
+}
+
+TEST(TrainFlowTest, KeepsThemWhereAnotherStreamTakesItsPlace) {
+  ExpectKept({.messages = 1, .may_be_replaced = true});
+  const FlowWorld world{
+      .messages = 1, .parts = 1, .may_drain = false, .may_be_replaced = true};
+  FlowWorld coalesces = world;
+  coalesces.coalesce = true;
+  FlowWorld fails = world;
+  fails.failures = true;
+  FlowWorld far_ahead{.parts = 1,
+                      .most_queued = 100'000,
+                      .far_ahead = 1,
+                      .may_drain = false,
+                      .may_be_replaced = true};
+  for (const FlowWorld& each : {coalesces, fails, far_ahead}) ExpectKept(each);
 }
 
 // Nobody goes and nothing fails: more messages are few states.
@@ -155,6 +172,55 @@ TEST_F(OpenTrainFlowTest, ACancelledStreamLetsGoAfterThePartThatItTrains) {
   EXPECT_FALSE(flow_.EndPart(false, false));
   EXPECT_EQ(flow_.Next(true).end, absl::CancelledError("cancelled"));
   EXPECT_TRUE(flow_.LetGo());
+}
+
+TEST_F(OpenTrainFlowTest, AReplacedStreamEndsAfterThePartThatItTrains) {
+  flow_.MessageRead(10);
+  flow_.MessageRead(10);
+  flow_.Next(true);
+  flow_.BeginPart(10);
+  flow_.Replace();
+  EXPECT_FALSE(flow_.Next(true).end.has_value()) << "a part is being trained";
+  flow_.AnswerQueued(5);
+  EXPECT_FALSE(flow_.EndPart(/*message_done=*/false, false));
+  EXPECT_TRUE(flow_.Next(true).write) << "what was applied is answered";
+  flow_.WriteDone(true, 5);
+  const auto end = flow_.Next(true).end;
+  ASSERT_TRUE(end.has_value());
+  EXPECT_EQ(ReasonOf(*end), kWriterReplaced.name);
+}
+
+TEST_F(OpenTrainFlowTest, AReplacedStreamTouchesNothingInATurnThatWaited) {
+  flow_.MessageRead(10);
+  EXPECT_TRUE(flow_.Next(true).turn);
+  flow_.Replace();
+  EXPECT_EQ(flow_.BeginPart(10), Part::kNone);
+  EXPECT_EQ(flow_.Next(true).end->code(), absl::StatusCode::kAborted);
+}
+
+TEST_F(OpenTrainFlowTest, AReplacedStreamWaitsForItsReaderUntilItIsCutOff) {
+  flow_.MessageRead(10);
+  flow_.Next(true);
+  flow_.BeginPart(10);
+  Answer();
+  EXPECT_TRUE(flow_.Next(true).write);
+  flow_.Replace();
+  EXPECT_FALSE(flow_.Next(true).cancel);
+  flow_.CutOff();
+  EXPECT_TRUE(flow_.Next(true).cancel);
+  EXPECT_FALSE(flow_.Next(true).cancel) << "once";
+  flow_.WriteDone(false, 5);
+  EXPECT_EQ(flow_.Next(true).end->code(), absl::StatusCode::kAborted);
+}
+
+TEST_F(OpenTrainFlowTest, AStreamThatHasEndedWellIsNotReplaced) {
+  flow_.Leave(absl::UnavailableError("drains"));
+  EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kGoodbye);
+  flow_.GoodbyeQueued(1);
+  flow_.Replace();
+  EXPECT_TRUE(flow_.Next(true).write);
+  flow_.WriteDone(true, 1);
+  EXPECT_EQ(flow_.Next(true).end, absl::OkStatus());
 }
 
 TEST_F(OpenTrainFlowTest, AnAnswerHeldBackIsDueWhenTheWriteIsDone) {

@@ -20,14 +20,15 @@ ModelState::ModelState(const FlowWorld& world)
 }
 
 std::string ModelState::Key() const {
-  std::string key =
-      absl::StrCat(sent_, " ", received_, " ", begun_, " ", done_, " ", part_,
-                   " ", static_cast<int>(running_), " ", reads_over_, reading_,
-                   writing_, turn_, gone_, cancel_told_, drained_, bidden_,
-                   failed_, short_, opened_, let_go_, write_follows_, kept_,
-                   " ", answers_.Key(), " ", ended_ ? ended_->ToString() : "-");
+  std::string key = absl::StrCat(
+      sent_, " ", received_, " ", begun_, " ", done_, " ", part_, " ",
+      static_cast<int>(running_), " ", reads_over_, reading_, writing_, turn_,
+      gone_, cancel_told_, drained_, bidden_, failed_, short_, opened_, let_go_,
+      write_follows_, kept_, taken_, told_, stuck_, cut_off_, " ",
+      answers_.Key(), " ", ended_ ? ended_->ToString() : "-");
   for (const Starter& starter : starters_) {
-    absl::StrAppend(&key, " s", starter.turn, starter.write, starter.read);
+    absl::StrAppend(&key, " s", starter.turn, starter.write, starter.read,
+                    starter.cancel);
   }
   return key;
 }
@@ -42,7 +43,7 @@ std::vector<ModelState::Event> ModelState::Due() const {
     events.emplace_back("start", [i](ModelState& s) { s.Carry(i); });
   }
   if (reading_) events.emplace_back("read", [](ModelState& s) { s.Read(); });
-  if (writing_) {
+  if (writing_ && (!stuck_ || gone_)) {
     events.emplace_back("write", [](ModelState& s) { s.Write(true); });
   }
   if (writing_ && gone_) {
@@ -55,6 +56,12 @@ std::vector<ModelState::Event> ModelState::Due() const {
   if (gone_ && !cancel_told_) {
     events.emplace_back("cancel", [](ModelState& s) { s.ToldOfCancel(); });
   }
+  if (taken_ && !told_) {
+    events.emplace_back("told", [](ModelState& s) { s.HearOfReplacement(); });
+  }
+  if (told_ && !cut_off_) {
+    events.emplace_back("cut off", [](ModelState& s) { s.CutOff(); });
+  }
   return events;
 }
 
@@ -65,6 +72,12 @@ std::vector<ModelState::Event> ModelState::Possible() const {
   }
   if (world_->may_drain && !drained_) {
     events.emplace_back("drain", [](ModelState& s) { s.Drain(); });
+  }
+  if (world_->may_be_replaced && opened_ && !let_go_ && !taken_) {
+    events.emplace_back("taken over", [](ModelState& s) { s.taken_ = true; });
+  }
+  if (taken_ && !stuck_) {
+    events.emplace_back("stuck", [](ModelState& s) { s.stuck_ = true; });
   }
   if (world_->failures && !failed_ && !short_) {
     events.emplace_back("no memory", [](ModelState& s) { s.short_ = true; });
@@ -128,8 +141,9 @@ void ModelState::Begin(const TrainFlow::Start& start) {
     write_follows_ = start.write_follows;
   }
   if (start.read) Expect(!reads_over_, "a read after the last");
+  if (start.cancel) Expect(told_ && cut_off_, "cut off before its time");
   if (start.Anything()) {
-    starters_.push_back({start.turn, start.write, start.read});
+    starters_.push_back({start.turn, start.write, start.read, start.cancel});
   }
   int reads = reading_, turns = turn_;
   for (const Starter& starter : starters_) {
@@ -154,19 +168,24 @@ void ModelState::End(const absl::Status& status) {
   if (status.code() == absl::StatusCode::kCancelled) {
     return Expect(gone_, "cancelled by nobody");
   }
+  if (status.code() == absl::StatusCode::kAborted) {
+    Expect(taken_, "replaced by nobody");
+    if (gone_) return;
+  }
   Expect(!answers_.queued() && !answers_.held(), "answers are left");
   Expect(answers_.all_written(), "answers were not written");
   Expect(!failed_ || !status.ok(), "a failure was forgotten");
   if (status.ok()) return CheckWellEnded();
-  Expect(failed_ || world_->refused || !opened_, "an error of no one");
+  Expect(failed_ || world_->refused || !opened_ || taken_,
+         "an error of no one");
 }
 
 void ModelState::CheckWellEnded() {
   Expect(opened_ && done_ == begun_, "not all that was begun was answered");
-  if (drained_) {
-    return Expect(answers_.goodbye_written(), "left without a goodbye");
-  }
-  Expect(done_ == world_->messages, "not all that was sent was answered");
+  if (answers_.goodbye_written()) return;
+  Expect(done_ == world_->messages, drained_
+                                        ? "left without a goodbye"
+                                        : "not all that was sent was answered");
 }
 
 void ModelState::CheckQueues() {
@@ -188,7 +207,7 @@ void ModelState::CheckQueues() {
 // What the transport keeps is sent on with what follows, which has to come by
 // itself: the client may send nothing before it has its answer.
 void ModelState::CheckKept() {
-  bool follows = answers_.writing() || turn_ || failed_ || gone_;
+  bool follows = answers_.writing() || turn_ || failed_ || gone_ || taken_;
   for (const Starter& starter : starters_) follows |= starter.turn;
   Expect(!kept_ || follows, "an answer is kept, and nothing follows it");
 }
@@ -207,6 +226,8 @@ void ModelState::Carry(size_t index) {
     writing_ = true;
   } else if (std::exchange(starter.read, false)) {
     reading_ = true;
+  } else if (std::exchange(starter.cancel, false)) {
+    gone_ = true;
   } else {
     starters_.erase(starters_.begin() + static_cast<std::ptrdiff_t>(index));
     Settle();
@@ -253,12 +274,14 @@ void ModelState::Write(bool ok) {
 }
 
 void ModelState::BeginPart() {
+  if (taken_) flow_.Replace();
   running_ = flow_.BeginPart(kMessageLength);
-  if (let_go_) Expect(running_ == Part::kNone, "trains another's session");
+  if (let_go_ || taken_)
+    Expect(running_ == Part::kNone, "trains another's session");
   switch (running_) {
     case Part::kNone:
       turn_ = false;
-      Expect(gone_, "a turn for nothing");
+      Expect(gone_ || failed_ || taken_, "a turn for nothing");
       break;
     case Part::kOpening:
       Expect(answers_.made() == 0, "the opening is answered twice");
@@ -339,6 +362,18 @@ void ModelState::ToldOfCancel() {
 void ModelState::Drain() {
   drained_ = true;
   flow_.Leave(absl::UnavailableError("drains"));
+  Settle();
+}
+
+void ModelState::HearOfReplacement() {
+  told_ = true;
+  flow_.Replace();
+  Settle();
+}
+
+void ModelState::CutOff() {
+  cut_off_ = true;
+  flow_.CutOff();
   Settle();
 }
 

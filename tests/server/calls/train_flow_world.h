@@ -45,6 +45,7 @@ class ModelState {
     bool turn = false;
     bool write = false;
     bool read = false;
+    bool cancel = false;
   };
 
   void Expect(bool holds, const char* what);
@@ -74,6 +75,8 @@ class ModelState {
   void FailPart();
   void ToldOfCancel();
   void Drain();
+  void HearOfReplacement();
+  void CutOff();
 
   const FlowWorld* world_;
   TrainFlow flow_;
@@ -101,6 +104,10 @@ class ModelState {
   bool short_ = false;  // of memory: the next answer finds none
   bool opened_ = false;
   bool let_go_ = false;
+  bool taken_ = false;    // another stream has the session, ...
+  bool told_ = false;     // ... and this one has heard of it
+  bool stuck_ = false;    // the client reads no more, and doesn't go
+  bool cut_off_ = false;  // the stream has waited long enough for it
   std::optional<absl::Status> ended_;
 };
 

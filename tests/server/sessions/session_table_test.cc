@@ -25,6 +25,11 @@ std::shared_ptr<DeltaFeed> NewFeed() {
   return std::make_shared<DeltaFeed>(0, [](const auto&) {});
 }
 
+class IdleWriter : public Writer {
+ public:
+  void HearOfReplacement() override {}
+};
+
 SessionSpec Spec() {
   SessionSpec spec;
   spec.network.input_size = 3;
@@ -128,17 +133,49 @@ TEST_F(SessionTableTest, OfManyWritersOneIsAttachedAtATime) {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 1000; ++i) {
-        if (!session.AttachWriter().ok()) continue;
+        const auto writer = std::make_shared<IdleWriter>();
+        if (!session.AttachWriter(writer).ok()) continue;
         EXPECT_EQ(++attached, 1);
         EXPECT_EQ(ReasonOf(session.Close()), kSessionBusy.name);
         --attached;
-        session.DetachWriter();
+        session.DetachWriter(*writer);
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_TRUE(session.Close().ok());
-  EXPECT_EQ(ReasonOf(session.AttachWriter()), kSessionNotFound.name);
+  const auto late = std::make_shared<IdleWriter>();
+  EXPECT_EQ(ReasonOf(session.AttachWriter(late)), kSessionNotFound.name);
+  EXPECT_EQ(ReasonOf(session.TakeOver(late).status()), kSessionNotFound.name);
+}
+
+TEST_F(SessionTableTest, OfManyWhoTakeOverEachIsReplacedOnceAndTheLastStays) {
+  const auto created = Create({});
+  ASSERT_TRUE(created.ok());
+  Session& session = *created->session;
+  constexpr int kThreads = 4;
+  constexpr int kTimes = 1000;
+  std::atomic<int> replaced = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < kTimes; ++i) {
+        const auto writer = std::make_shared<IdleWriter>();
+        const auto before = session.TakeOver(writer);
+        ASSERT_TRUE(before.ok());
+        if (*before == nullptr) continue;
+        EXPECT_TRUE((*before)->is_replaced());
+        ++replaced;
+        session.DetachWriter(**before);  // no longer its place
+        EXPECT_FALSE(session.CheckNoWriter().ok());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(replaced, kThreads * kTimes - 1);
+  const auto last = session.TakeOver(std::make_shared<IdleWriter>());
+  ASSERT_TRUE(last.ok());
+  EXPECT_TRUE((*last)->is_replaced());
 }
 
 }  // namespace
