@@ -109,6 +109,12 @@ void TrainFlow::GoodbyeQueued(size_t length) {
   End(absl::OkStatus());
 }
 
+void TrainFlow::DurableQueued(size_t length) {
+  news_ = false;
+  rests_ = true;
+  AnswerQueued(length);
+}
+
 bool TrainFlow::HasWork() const {
   if (!IsOpen()) return false;
   return opening_ == Opening::kUnanswered || in_message_ ||
@@ -134,7 +140,14 @@ TrainFlow::Answer TrainFlow::Due() const {
   if (held_ && (goodbye || (!writing_ && outbox_count_ == 0))) {
     return Answer::kHeld;
   }
-  return goodbye ? Answer::kGoodbye : Answer::kNone;
+  if (goodbye) return Answer::kGoodbye;
+  return news_ && !rests_ && SaysNothing() ? Answer::kDurable : Answer::kNone;
+}
+
+// What a turn under way will answer says what is durable by then.
+bool TrainFlow::SaysNothing() const {
+  return opening_ == Opening::kAnswered && !end_ && !turn_ && !writing_ &&
+         !held_ && outbox_count_ == 0;
 }
 
 // The end of what came to its end by itself, a stream left with its goodbye

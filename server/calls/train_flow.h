@@ -17,7 +17,7 @@
 //
 //   flow.WriteDone(ok, length);                     // what has happened
 //   while (flow.Due() != TrainFlow::Answer::kNone)  // what goes to the outbox
-//     … flow.HeldQueued(…) or flow.GoodbyeQueued(…) or flow.End(error) …
+//     … flow.HeldQueued(…) and so on, or flow.End(error) …
 //   start = flow.Next(nobody_else_starts);
 //   … without the lock: begin what start names; then, under it, Next again …
 //
@@ -55,6 +55,7 @@ class TrainFlow {
   enum class Answer {
     kNone,
     kHeld,     // the answer held back to be merged with others
+    kDurable,  // that more is durable: nothing else is being said
     kGoodbye,  // the stream's last
   };
 
@@ -128,6 +129,14 @@ class TrainFlow {
   void HeldLost() { held_ = false; }
   void GoodbyeQueued(size_t length);
 
+  // News of what is durable, for a stream that wants them. There may be some;
+  // they were queued, or were none, as the last answer said as much. After some
+  // there are no others for a while, whose end is an event too.
+  void MoreIsDurable() { news_ = true; }
+  void DurableQueued(size_t length);
+  void NothingMoreIsDurable() { news_ = false; }
+  void NewsMayFollow() { rests_ = false; }
+
   // Decisions.
 
   Answer Due() const;
@@ -160,6 +169,7 @@ class TrainFlow {
   bool MayRead() const;
   bool IsDone() const;
   bool SaysGoodbye() const;
+  bool SaysNothing() const;
   void EndWell();
 
   // Constant.
@@ -193,6 +203,8 @@ class TrainFlow {
   size_t outbox_count_ = 0;
   size_t outbox_bytes_ = 0;  // the one that is being written included
   bool held_ = false;        // an answer is held back, behind the outbox
+  bool news_ = false;        // there may be news of what is durable, ...
+  bool rests_ = false;       // ... which have to wait, as there just were some
 };
 
 }  // namespace backprop

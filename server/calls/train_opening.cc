@@ -71,6 +71,7 @@ absl::StatusOr<TrainOpening> OpenTraining(
   return TrainOpening{.session = *std::move(session),
                       .content = *content,
                       .coalesce = first.options().coalesce(),
+                      .tell_durable = first.options().tell_durable(),
                       .resync = resync};
 }
 
@@ -79,6 +80,25 @@ void AnswerOpening(const Session& session, bool resync,
   *response = PresentOf(session);
   response->set_message_done(true);
   response->set_resync(resync);
+}
+
+std::optional<v1::TrainResponse> DurableNews(const Session& session,
+                                             const v1::TrainResponse& last) {
+  const Progress durable = session.durable();
+  if (durable.step <= last.durable_step() &&
+      durable.next_offset <= last.durable_offset()) {
+    return std::nullopt;
+  }
+  v1::TrainResponse news;
+  news.set_durable_news(true);
+  news.set_message_number(last.message_number());
+  news.set_base_step(last.step());
+  news.set_step(last.step());
+  news.set_next_offset(last.next_offset());
+  news.set_epoch(last.epoch());
+  news.set_durable_step(durable.step);
+  news.set_durable_offset(durable.next_offset);
+  return news;
 }
 
 v1::TrainResponse Goodbye(const Session& session, uint64_t messages) {

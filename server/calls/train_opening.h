@@ -5,6 +5,7 @@
 #define BACKPROP_SERVER_CALLS_TRAIN_OPENING_H_
 
 #include <memory>
+#include <optional>
 
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.pb.h"
@@ -17,8 +18,9 @@ namespace backprop {
 struct TrainOpening {
   std::shared_ptr<Session> session;  // the stream is its writer
   AnswerContent content;
-  bool coalesce = false;  // TrainOptions.coalesce
-  bool resync = false;    // TrainResponse.resync, of the answer
+  bool coalesce = false;      // TrainOptions.coalesce
+  bool tell_durable = false;  // TrainOptions.tell_durable
+  bool resync = false;        // TrainResponse.resync, of the answer
 };
 
 // Makes the stream its session's writer, which whoever calls this has to detach
@@ -31,6 +33,11 @@ absl::StatusOr<TrainOpening> OpenTraining(
 // The answer to it.
 void AnswerOpening(const Session& session, bool resync,
                    v1::TrainResponse* response);
+
+// How far the session is durable, for who has had that answer last. Nothing
+// where that has said as much.
+std::optional<v1::TrainResponse> DurableNews(const Session& session,
+                                             const v1::TrainResponse& last);
 
 // The last answer of a stream that the server ends. messages: those with
 // samples that the stream began.

@@ -56,6 +56,10 @@ absl::Status ResponseOutbox::SendHeld() {
   return status;
 }
 
+absl::Status ResponseOutbox::SendDurable(const v1::TrainResponse& news) {
+  return CatchOutOfMemory([&] { flow_.DurableQueued(Push(Serialize(news))); });
+}
+
 absl::Status ResponseOutbox::SendGoodbye(const v1::TrainResponse& goodbye) {
   return CatchOutOfMemory(
       [&] { flow_.GoodbyeQueued(Push(Serialize(goodbye))); });

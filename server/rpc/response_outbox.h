@@ -36,6 +36,9 @@ class ResponseOutbox {
   // The response held back. Fails as SendOrHold.
   absl::Status SendHeld();
 
+  // News of what is durable. Fails as SendOrHold.
+  absl::Status SendDurable(const v1::TrainResponse& news);
+
   // The stream's last response. Fails as SendOrHold.
   absl::Status SendGoodbye(const v1::TrainResponse& goodbye);
 

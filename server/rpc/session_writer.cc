@@ -23,6 +23,7 @@ absl::Status SessionWriter::Open(grpc::ByteBuffer* first,
   if (!opening.ok()) return opening.status();
   session_ = std::move(opening->session);
   coalesces_ = opening->coalesce;
+  tells_durable_ = opening->tell_durable;
   resync_ = opening->resync;
   scalar_count_ = session_->layout().scalar_count();
   trainer_.emplace(session_, opening->content, context_.metrics);
@@ -44,6 +45,11 @@ void SessionWriter::Answer(TrainFlow::Part part, grpc::ByteBuffer* message,
     trainer_->Begin(++messages_, parsed);
   }
   trainer_->Next(worker, response);
+}
+
+std::optional<v1::TrainResponse> SessionWriter::News(
+    const v1::TrainResponse& last) const {
+  return DurableNews(*session_, last);
 }
 
 v1::TrainResponse SessionWriter::Goodbye() const {

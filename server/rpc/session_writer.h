@@ -42,6 +42,7 @@ class SessionWriter {
 
   const std::shared_ptr<Lane>& lane() const { return session_->lane(); }
   bool coalesces() const { return coalesces_; }  // TrainOptions.coalesce
+  bool tells_durable() const { return tells_durable_; }  // likewise
   size_t scalar_count() const { return scalar_count_; }
 
   // Does a part of a turn, and fills *response, which is empty. message: what
@@ -51,6 +52,9 @@ class SessionWriter {
   // After the last part of a message, or the opening's.
   void EndMessage() { trainer_->End(); }
 
+  // As DurableNews (train_opening.h).
+  std::optional<v1::TrainResponse> News(const v1::TrainResponse& last) const;
+
   // The stream's last response. Not while a turn is under way.
   v1::TrainResponse Goodbye() const;
 
@@ -58,6 +62,7 @@ class SessionWriter {
   const ServiceContext& context_;
   std::shared_ptr<Session> session_;
   bool coalesces_ = false;
+  bool tells_durable_ = false;
   bool resync_ = false;      // of the opening's answer
   size_t scalar_count_ = 0;  // of the session's layout
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/rpc/train.h"
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <memory>
@@ -38,6 +39,9 @@ std::string SessionOfOpening(grpc::ByteBuffer first) {
 // So long the client of a stream whose place was taken may take to read what
 // was answered and the end. Most likely there is none.
 constexpr std::chrono::milliseconds kReplacedPatience{5000};
+
+// From one piece of news of what is durable to the next, at least.
+constexpr std::chrono::milliseconds kNewsInterval{20};
 
 using TrainReactor =
     grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
@@ -103,6 +107,21 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
     });
   }
 
+  // The committer has more to do: a turn of no session tells the stream.
+  void HearOfDurable() override {
+    if (!listens_ || heard_.exchange(true)) return;
+    const absl::Status status = CatchOutOfMemory([this] {
+      context_.pool.Submit([this, self = shared_from_this()](Worker&) {
+        heard_ = false;
+        Update([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+          flow_.MoreIsDurable();
+        });
+      });
+      return absl::OkStatus();
+    });
+    if (!status.ok()) heard_ = false;  // the next commit tells of this one too
+  }
+
   // Tells the flow of it after a while, if the stream is still there.
   void CallLater(Timer* timer, std::chrono::milliseconds delay,
                  void (*event)(TrainFlow&))
@@ -159,8 +178,38 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
   }
 
   absl::Status SendDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (flow_.Due() == TrainFlow::Answer::kHeld) return outbox_.SendHeld();
-    return outbox_.SendGoodbye(writer_.Goodbye());
+    switch (flow_.Due()) {
+      case TrainFlow::Answer::kHeld:
+        return outbox_.SendHeld();
+      case TrainFlow::Answer::kDurable:
+        return SendDurable();
+      default:
+        return outbox_.SendGoodbye(writer_.Goodbye());
+    }
+  }
+
+  absl::Status SendDurable() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const auto news = writer_.News(last_);
+    if (!news.has_value()) {
+      flow_.NothingMoreIsDurable();
+      return absl::OkStatus();
+    }
+    Note(*news);
+    CallLater(&rest_, kNewsInterval,
+              [](TrainFlow& flow) { flow.NewsMayFollow(); });
+    return outbox_.SendDurable(*news);
+  }
+
+  // The response is on its way, by itself or merged.
+  void Note(const v1::TrainResponse& response)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!writer_.tells_durable()) return;
+    last_.set_message_number(response.message_number());
+    last_.set_step(response.step());
+    last_.set_next_offset(response.next_offset());
+    last_.set_epoch(response.epoch());
+    last_.set_durable_step(response.durable_step());
+    last_.set_durable_offset(response.durable_offset());
   }
 
   void CountQueued() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -206,6 +255,7 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
     const absl::Status opened = writer_.Open(
         first, std::static_pointer_cast<TrainStream>(shared_from_this()));
     opened.ok() ? flow_.Opened() : flow_.End(opened);
+    listens_ = writer_.tells_durable();
   }
 
   // A turn of the session's lane, on a pool thread. Goes on with messages that
@@ -265,6 +315,7 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
   void QueueAnswer(std::optional<grpc::ByteBuffer> answer,
                    v1::TrainResponse* response)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Note(*response);
     if (answer) return outbox_.Send(*std::move(answer));
     EndUnlessOk(outbox_.SendOrHold(writer_.scalar_count(), response));
   }
@@ -299,6 +350,13 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
   ResponseOutbox outbox_ ABSL_GUARDED_BY(mutex_){flow_, context_.metrics};
   size_t counted_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // in queued_bytes
   Timer patience_ ABSL_GUARDED_BY(mutex_);            // of one replaced
+  v1::TrainResponse last_ ABSL_GUARDED_BY(mutex_);    // what Note keeps of it
+  Timer rest_ ABSL_GUARDED_BY(mutex_);                // after news
+
+  // Any thread's: whether what is durable matters to the stream, and whether a
+  // turn is to tell it.
+  std::atomic<bool> listens_ = false;
+  std::atomic<bool> heard_ = false;
 };
 
 }  // namespace

@@ -158,11 +158,16 @@ bool Session::IsDurable(uint64_t version) const {
 }
 
 void Session::Committed(const Handover& handover) {
-  MutexLock lock(mutex_);
-  durable_version_ = handover.version;
-  durable_progress_ = handover.progress;
-  stored_bytes_ = handover.stored_bytes;
-  if (handover.by_itself) --given_;
+  std::shared_ptr<Writer> writer;
+  {
+    MutexLock lock(mutex_);
+    durable_version_ = handover.version;
+    durable_progress_ = handover.progress;
+    stored_bytes_ = handover.stored_bytes;
+    if (handover.by_itself) --given_;
+    writer = writer_;
+  }
+  if (writer != nullptr) writer->HearOfDurable();
 }
 
 void Session::Lose() {

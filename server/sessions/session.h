@@ -167,7 +167,8 @@ class Session : public std::enable_shared_from_this<Session> {
   // All up to that version is durable, or never will be.
   bool IsDurable(uint64_t version) const;
 
-  // The committer's: what was handed over has been committed, ...
+  // The committer's: what was handed over has been committed, which the writer
+  // is told, ...
   void Committed(const Handover& handover);
   // ... or can't be, now and for good: another server has the session.
   void Lose();

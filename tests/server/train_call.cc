@@ -68,6 +68,7 @@ std::optional<v1::TrainResponse> TrainCall::ReadPart() {
 
 std::optional<v1::TrainResponse> TrainCall::Read() {
   std::optional<v1::TrainResponse> merged = ReadPart();
+  while (merged && merged->durable_news()) merged = ReadPart();
   if (merged) RepeatScalars(scalar_count_, &*merged);
   while (merged && !merged->message_done() && !merged->goodbye()) {
     std::optional<v1::TrainResponse> part = ReadPart();

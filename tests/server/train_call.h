@@ -35,7 +35,7 @@ class TrainCall {
   bool Write(const v1::TrainRequest& request);
   // Reads the whole answer to one message, merged into one response; nothing
   // if the stream ended. Adds a failure where its parts don't follow each
-  // other.
+  // other. Skips news of what is durable.
   std::optional<v1::TrainResponse> Read();
   // Reads one response as it came.
   std::optional<v1::TrainResponse> ReadPart();

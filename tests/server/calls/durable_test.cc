@@ -413,6 +413,63 @@ TEST_F(DurableTest, AnIdleSessionBecomesDurable) {
   EXPECT_TRUE(BecomesDurable(session));
 }
 
+TEST_F(DurableTest, AnIdleStreamIsToldOfWhatHasBecomeDurable) {
+  const v1::Session session = Create(Spec(8, {4}));
+  v1::TrainOptions options;
+  options.set_tell_durable(true);
+  TrainCall call(stub(), session, options);
+  for (uint64_t number = 1; number <= 3; ++number) {
+    const auto answer = call.Exchange(Messages(session, 1).front());
+    EXPECT_FALSE(answer.durable_news());
+    uint64_t durable_step = answer.durable_step();
+    while (durable_step < answer.step()) {
+      const auto news = call.ReadPart();
+      ASSERT_TRUE(news.has_value());
+      EXPECT_TRUE(news->durable_news());
+      EXPECT_FALSE(news->message_done());
+      EXPECT_EQ(news->message_number(), number);
+      EXPECT_EQ(news->base_step(), answer.step());
+      EXPECT_EQ(news->step(), answer.step());
+      EXPECT_EQ(news->next_offset(), answer.next_offset());
+      EXPECT_EQ(news->epoch(), answer.epoch());
+      EXPECT_GT(news->durable_step(), durable_step);
+      EXPECT_EQ(news->durable_offset(), news->durable_step());
+      durable_step = news->durable_step();
+    }
+    EXPECT_EQ(durable_step, answer.step());
+  }
+  EXPECT_TRUE(call.Finish().ok());
+}
+
+TEST_F(DurableTest, AStreamThatDoesNotAskIsNotToldOfWhatIsDurable) {
+  const v1::Session session = Create(Spec(8, {4}));
+  TrainCall call(stub(), session);
+  const auto messages = Messages(session, 2);
+  EXPECT_TRUE(call.Exchange(messages[0]).message_done());
+  EXPECT_TRUE(BecomesDurable(session));
+  EXPECT_EQ(call.Exchange(messages[1]).message_number(), 2u);
+}
+
+// Commits go on while streams end.
+TEST_F(DurableTest, AStreamMayEndWhileItIsBeingTold) {
+  const v1::Session session = Create(Spec(8, {4}));
+  v1::TrainOptions options;
+  options.set_tell_durable(true);
+  const auto messages = Messages(session, 1);
+  for (int i = 0; i < 100; ++i) {
+    TrainCall call(stub(), session, options);
+    ASSERT_TRUE(call.opening().has_value());
+    call.Exchange(messages.front());
+    if (i % 2 == 0) {
+      EXPECT_TRUE(call.Finish().ok());
+    } else {
+      call.Cancel();
+      EXPECT_TRUE(Eventually([&] { return !Get(session).has_writer(); }));
+    }
+  }
+  EXPECT_TRUE(BecomesDurable(session));
+}
+
 TEST_F(DurableTest, ALongLagIsWaitedFor) {
   const v1::Session session =
       Create(With(Spec(8, {4}),

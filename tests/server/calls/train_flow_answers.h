@@ -17,14 +17,18 @@ namespace backprop::testing {
 
 inline constexpr size_t kAnswerLength = 100;
 inline constexpr size_t kGoodbyeLength = 1;
+inline constexpr size_t kNewsLength = 2;
 
-// Answers merged into one, or the goodbye.
+// Answers merged into one, the goodbye, or news of what is durable.
 struct AnswerRange {
   int first = 0;
   int last = 0;
   bool goodbye = false;
+  bool news = false;
 
-  size_t length() const { return goodbye ? kGoodbyeLength : kAnswerLength; }
+  size_t length() const {
+    return goodbye ? kGoodbyeLength : news ? kNewsLength : kAnswerLength;
+  }
 };
 
 class AnswersOnTheirWay {
@@ -54,6 +58,7 @@ class AnswersOnTheirWay {
 
   void QueueHeld() { outbox_.push_back(*std::exchange(held_, std::nullopt)); }
   void QueueGoodbye() { outbox_.push_back({made_, made_, true}); }
+  void QueueNews() { outbox_.push_back({made_, made_, false, true}); }
 
   void BeginWrite() {
     outgoing_ = outbox_.front();
@@ -63,8 +68,8 @@ class AnswersOnTheirWay {
   // Returns what was written; *in_order: whether it follows what was before it.
   AnswerRange EndWrite(bool* in_order) {
     const AnswerRange range = *std::exchange(outgoing_, std::nullopt);
-    *in_order =
-        range.goodbye ? range.last == written_ : range.first == written_ + 1;
+    *in_order = range.goodbye || range.news ? range.last == written_
+                                            : range.first == written_ + 1;
     written_ = range.last;
     goodbye_ |= range.goodbye;
     return range;
@@ -88,7 +93,9 @@ class AnswersOnTheirWay {
   static void AppendTo(std::string* key, const char* what,
                        const AnswerRange& range) {
     absl::StrAppend(key, what, range.first, "-", range.last,
-                    range.goodbye ? "g" : "");
+                    range.goodbye ? "g"
+                    : range.news  ? "n"
+                                  : "");
   }
 
   int made_ = 0;

@@ -30,6 +30,7 @@ struct FlowWorld {
   bool client_may_go = true;
   bool may_drain = true;
   bool may_be_replaced = false;  // by another stream
+  int commits = 0;               // of which the stream wants to hear
 };
 
 struct FlowWalk {

@@ -69,6 +69,17 @@ TEST(TrainFlowTest, KeepsThemWhereAnotherStreamTakesItsPlace) {
   for (const FlowWorld& each : {coalesces, fails, far_ahead}) ExpectKept(each);
 }
 
+TEST(TrainFlowTest, KeepsThemWhereItTellsWhatIsDurable) {
+  const FlowWorld world{.messages = 1, .parts = 1, .commits = 2};
+  FlowWorld coalesces = world;
+  coalesces.coalesce = true;
+  coalesces.may_drain = false;
+  FlowWorld fails = world;
+  fails.failures = true;
+  fails.commits = 1;
+  for (const FlowWorld& each : {world, coalesces, fails}) ExpectKept(each);
+}
+
 // Nobody goes and nothing fails: more messages are few states.
 TEST(TrainFlowTest, KeepsThemOverManyMessages) {
   ExpectKept({.messages = 3,
@@ -304,6 +315,30 @@ TEST_F(OpenTrainFlowTest, NothingWaitsBeyondItsTurn) {
   EXPECT_TRUE(start.turn);
   EXPECT_TRUE(start.write);
   EXPECT_FALSE(start.write_follows);
+}
+
+TEST_F(OpenTrainFlowTest, NewsOfWhatIsDurableAreDueWhereNothingElseIsSaid) {
+  EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kNone);
+  flow_.MoreIsDurable();
+  EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kDurable);
+  flow_.DurableQueued(3);
+  flow_.MoreIsDurable();
+  EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kNone);
+  EXPECT_TRUE(flow_.Next(true).write);
+  flow_.WriteDone(true, 3);
+  EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kNone) << "it rests";
+  flow_.NewsMayFollow();
+  EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kDurable);
+  flow_.MessageRead(10);
+  EXPECT_TRUE(flow_.Next(true).turn);
+  EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kNone) << "an answer will say it";
+  flow_.BeginPart(10);
+  Answer();
+  EXPECT_TRUE(flow_.Next(true).write);
+  flow_.WriteDone(true, 5);
+  EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kDurable);
+  flow_.NothingMoreIsDurable();
+  EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kNone);
 }
 
 TEST_F(OpenTrainFlowTest, LeavesMessagesThatWaitAfterAGoodbye) {

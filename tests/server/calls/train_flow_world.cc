@@ -24,8 +24,8 @@ std::string ModelState::Key() const {
       sent_, " ", received_, " ", begun_, " ", done_, " ", part_, " ",
       static_cast<int>(running_), " ", reads_over_, reading_, writing_, turn_,
       gone_, cancel_told_, drained_, bidden_, failed_, short_, opened_, let_go_,
-      write_follows_, kept_, taken_, told_, stuck_, cut_off_, " ",
-      answers_.Key(), " ", ended_ ? ended_->ToString() : "-");
+      write_follows_, kept_, taken_, told_, stuck_, cut_off_, durable_, said_,
+      rests_, " ", answers_.Key(), " ", ended_ ? ended_->ToString() : "-");
   for (const Starter& starter : starters_) {
     absl::StrAppend(&key, " s", starter.turn, starter.write, starter.read,
                     starter.cancel);
@@ -59,6 +59,9 @@ std::vector<ModelState::Event> ModelState::Due() const {
   if (taken_ && !told_) {
     events.emplace_back("told", [](ModelState& s) { s.HearOfReplacement(); });
   }
+  if (rests_ && !ended_) {
+    events.emplace_back("rested", [](ModelState& s) { s.NewsMayFollow(); });
+  }
   if (told_ && !cut_off_) {
     events.emplace_back("cut off", [](ModelState& s) { s.CutOff(); });
   }
@@ -75,6 +78,9 @@ std::vector<ModelState::Event> ModelState::Possible() const {
   }
   if (world_->may_be_replaced && opened_ && !let_go_ && !taken_) {
     events.emplace_back("taken over", [](ModelState& s) { s.taken_ = true; });
+  }
+  if (durable_ < world_->commits && opened_ && !ended_) {
+    events.emplace_back("commit", [](ModelState& s) { s.Commit(); });
   }
   if (taken_ && !stuck_) {
     events.emplace_back("stuck", [](ModelState& s) { s.stuck_ = true; });
@@ -117,6 +123,7 @@ void ModelState::Settle() {
 }
 
 void ModelState::QueueDue() {
+  if (flow_.Due() == TrainFlow::Answer::kDurable) return QueueNews();
   if (flow_.Due() == TrainFlow::Answer::kGoodbye) {
     Expect(drained_ && opened_ && done_ == begun_ && !answers_.held(),
            "goodbye before its time");
@@ -198,10 +205,20 @@ void ModelState::CheckQueues() {
          "the inbox is too full");
   // An answer that can't be merged sends the one held back as well.
   const size_t answers = world_->coalesce ? 2 : 1;
-  Expect(flow_.outbox_bytes() <
-             world_->most_queued + answers * kAnswerLength + kGoodbyeLength,
+  Expect(flow_.outbox_bytes() < world_->most_queued + answers * kAnswerLength +
+                                    kGoodbyeLength + kNewsLength,
          "the outbox is too full");
   CheckKept();
+  CheckNews();
+}
+
+// Who is said nothing else hears of every commit.
+void ModelState::CheckNews() {
+  const bool open = opened_ && answers_.made() > 0 && !ended_ && !gone_ &&
+                    !drained_ && !taken_ && !failed_ && !reads_over_;
+  const bool busy = turn_ || answers_.writing() || answers_.queued() ||
+                    answers_.held() || received_ > done_;
+  Expect(!open || busy || rests_ || said_ == durable_, "news are kept back");
 }
 
 // What the transport keeps is sent on with what follows, which has to come by
@@ -303,6 +320,7 @@ void ModelState::BeginPart() {
 void ModelState::EndPart(bool message_done, bool late, bool merges) {
   if (running_ != Part::kOpening && message_done) ++done_;
   running_ = Part::kNone;
+  said_ = durable_;
   QueueOrHold(merges);
   turn_ = flow_.EndPart(message_done, late);
   Expect(!turn_ || !late, "a turn longer than it may be");
@@ -368,6 +386,31 @@ void ModelState::Drain() {
 void ModelState::HearOfReplacement() {
   told_ = true;
   flow_.Replace();
+  Settle();
+}
+
+void ModelState::Commit() {
+  ++durable_;
+  flow_.MoreIsDurable();
+  Settle();
+}
+
+void ModelState::QueueNews() {
+  Expect(opened_ && answers_.made() > 0 && !rests_, "news before their time");
+  Expect(!turn_ && !answers_.writing() && !answers_.queued() &&
+             !answers_.held() && !bidden_,
+         "news where something else is said");
+  if (said_ == durable_) return flow_.NothingMoreIsDurable();
+  said_ = durable_;
+  rests_ = true;
+  if (short_) return FailForMemory();
+  answers_.QueueNews();
+  flow_.DurableQueued(kNewsLength);
+}
+
+void ModelState::NewsMayFollow() {
+  rests_ = false;
+  flow_.NewsMayFollow();
   Settle();
 }
 

@@ -77,6 +77,10 @@ class ModelState {
   void Drain();
   void HearOfReplacement();
   void CutOff();
+  void Commit();
+  void QueueNews();
+  void NewsMayFollow();
+  void CheckNews();
 
   const FlowWorld* world_;
   TrainFlow flow_;
@@ -104,6 +108,9 @@ class ModelState {
   bool short_ = false;  // of memory: the next answer finds none
   bool opened_ = false;
   bool let_go_ = false;
+  int durable_ = 0;       // commits so far, ...
+  int said_ = 0;          // ... of which the last answer or news knew
+  bool rests_ = false;    // after news
   bool taken_ = false;    // another stream has the session, ...
   bool told_ = false;     // ... and this one has heard of it
   bool stuck_ = false;    // the client reads no more, and doesn't go

@@ -28,6 +28,7 @@ std::shared_ptr<DeltaFeed> NewFeed() {
 class IdleWriter : public Writer {
  public:
   void HearOfReplacement() override {}
+  void HearOfDurable() override {}
 };
 
 SessionSpec Spec() {
