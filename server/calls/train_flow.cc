@@ -94,14 +94,15 @@ void TrainFlow::FailPart(const absl::Status& status) {
   End(status);
 }
 
-void TrainFlow::AnswerQueued(size_t length) {
+void TrainFlow::AnswerQueued(size_t length, bool waits) {
+  if (!waits && !AnswersWait()) ++ready_count_;
   ++outbox_count_;
   outbox_bytes_ += length;
 }
 
-void TrainFlow::HeldQueued(size_t length) {
+void TrainFlow::HeldQueued(size_t length, bool waits) {
   held_ = false;
-  AnswerQueued(length);
+  AnswerQueued(length, waits);
 }
 
 void TrainFlow::GoodbyeQueued(size_t length) {
@@ -179,13 +180,14 @@ TrainFlow::Start TrainFlow::Next(bool may_end) {
   // What others wait for comes first.
   if (!turn_ && MayTrain()) start.turn = turn_ = true;
   EndWell();
-  if (!writing_ && !cancelled_ && outbox_count_ > 0) {
+  if (!writing_ && !cancelled_ && ready_count_ > 0) {
     start.write = writing_ = true;
     --outbox_count_;
-    start.write_follows = outbox_count_ > 0 || client_is_far_ahead_;
+    --ready_count_;
+    start.write_follows = ready_count_ > 0 || client_is_far_ahead_;
   }
   if (MayRead()) start.read = reading_ = true;
-  if (cut_off_ && writing_ && !cancelled_ && !cancelling_) {
+  if (cut_off_ && (writing_ || AnswersWait()) && !cancelled_ && !cancelling_) {
     start.cancel = cancelling_ = true;
   }
   if (start.Anything() || !may_end || !IsDone()) return start;

@@ -87,7 +87,7 @@ class TrainFlow {
   // with WRITER_REPLACED, unless its end is known already.
   void Replace();
   // After Replace: the stream has had its time to tell its client, who may read
-  // nothing. A write under way is waited for no longer.
+  // nothing. No write, and no answer that waits, is waited for any longer.
   void CutOff() { cut_off_ = true; }
   // The client is gone: nothing needs an answer any more.
   void Cancel() { cancelled_ = true; }
@@ -121,13 +121,25 @@ class TrainFlow {
 
   // Answers. Whether one may be held back: there is a write whose end will ask
   // for it (Due), or the turn will.
-  bool MayHold() const { return writing_ || client_is_far_ahead_; }
+  bool MayHold() const {
+    return writing_ || client_is_far_ahead_ || AnswersWait();
+  }
   void AnswerHeld() { held_ = true; }
-  void AnswerQueued(size_t length);
+  // waits: it is not to be written, nor what comes after it, before
+  // AnswersReady says so.
+  void AnswerQueued(size_t length, bool waits = false);
   // The one that was held. Not called when that fails: End is, and HeldLost.
-  void HeldQueued(size_t length);
+  void HeldQueued(size_t length, bool waits = false);
   void HeldLost() { held_ = false; }
   void GoodbyeQueued(size_t length);
+
+  // So many answers, the first of the outbox, need not wait (any longer).
+  void AnswersReady(size_t count) { ready_count_ = count; }
+  bool AnswersWait() const {
+    return !finished_ && ready_count_ < outbox_count_;
+  }
+  // The outbox's front has become so much longer.
+  void FrontGrew(size_t bytes) { outbox_bytes_ += bytes; }
 
   // News of what is durable, for a stream that wants them. There may be some;
   // they were queued, or were none, as the last answer said as much. After some
@@ -201,6 +213,7 @@ class TrainFlow {
   bool in_message_ = false;   // it is begun and not done
   size_t message_bytes_ = 0;  // its share of inbox_bytes_
   size_t outbox_count_ = 0;
+  size_t ready_count_ = 0;   // of these, the first, that need not wait
   size_t outbox_bytes_ = 0;  // the one that is being written included
   bool held_ = false;        // an answer is held back, behind the outbox
   bool news_ = false;        // there may be news of what is durable, ...

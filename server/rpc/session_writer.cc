@@ -47,6 +47,20 @@ void SessionWriter::Answer(TrainFlow::Part part, grpc::ByteBuffer* message,
   trainer_->Next(worker, response);
 }
 
+std::optional<Progress> SessionWriter::EndMessage() {
+  std::optional<Progress> until;
+  if (trainer_->request().when_durable() && session_->is_durable()) {
+    until = session_->in_turn().progress;
+    HurryCommit();
+  }
+  trainer_->End();
+  return until;
+}
+
+void SessionWriter::HurryCommit() const {
+  context_.committer->Await(session_, [](const absl::Status&) {});
+}
+
 std::optional<v1::TrainResponse> SessionWriter::News(
     const v1::TrainResponse& last) const {
   return DurableNews(*session_, last);

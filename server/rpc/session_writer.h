@@ -49,8 +49,14 @@ class SessionWriter {
   // Part::kNextMessage begins with; is emptied.
   void Answer(TrainFlow::Part part, grpc::ByteBuffer* message, Worker& worker,
               v1::TrainResponse* response);
-  // After the last part of a message, or the opening's.
-  void EndMessage() { trainer_->End(); }
+  // After the last part of a message, or the opening's, in the same turn.
+  // Returns how far the session has to be durable before that is answered, and
+  // has it committed soon; nothing where that does not matter.
+  std::optional<Progress> EndMessage();
+
+  Progress durable() const { return session_->durable(); }
+  // Once what has been done until now is to be committed soon.
+  void HurryCommit() const;
 
   // As DurableNews (train_opening.h).
   std::optional<v1::TrainResponse> News(const v1::TrainResponse& last) const;

@@ -114,7 +114,11 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
       context_.pool.Submit([this, self = shared_from_this()](Worker&) {
         heard_ = false;
         Update([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-          flow_.MoreIsDurable();
+          if (writer_.tells_durable()) flow_.MoreIsDurable();
+          if (!flow_.AnswersWait()) return;
+          ReleaseDurable();
+          // A commit that failed forgets who waited for it.
+          if (flow_.AnswersWait()) writer_.HurryCommit();
         });
       });
       return absl::OkStatus();
@@ -140,6 +144,7 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
     TrainFlow::Start start = flow_.Next(may_end);
     CountQueued();
     if (start.write) {
+      if (outbox_.FrontIsOld()) Renew();
       outgoing_ = outbox_.TakeFront();
       call_.MessageSent();
     }
@@ -180,12 +185,29 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
   absl::Status SendDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     switch (flow_.Due()) {
       case TrainFlow::Answer::kHeld:
-        return outbox_.SendHeld();
+        return SendHeld();
       case TrainFlow::Answer::kDurable:
         return SendDurable();
       default:
         return outbox_.SendGoodbye(writer_.Goodbye());
     }
+  }
+
+  absl::Status SendHeld() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    absl::Status status = outbox_.SendHeld();
+    ReleaseDurable();
+    return status;
+  }
+
+  void ReleaseDurable() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (flow_.AnswersWait()) outbox_.Release(writer_.durable());
+  }
+
+  void Renew() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const Progress durable = writer_.durable();
+    outbox_.Renew(durable);
+    last_.set_durable_step(durable.step);
+    last_.set_durable_offset(durable.next_offset);
   }
 
   absl::Status SendDurable() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -287,12 +309,13 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
     thread_local v1::TrainResponse response;
     response.Clear();
     std::optional<grpc::ByteBuffer> answer;
+    std::optional<Progress> to_be_durable;
     // Where memory is short, what was applied is counted: the client goes on
     // from next_offset.
     const absl::Status status = CatchOutOfMemory([&] {
       writer_.Answer(part, message, worker, &response);
       if (!writer_.coalesces()) answer = Serialize(response);
-      if (response.message_done()) writer_.EndMessage();
+      if (response.message_done()) to_be_durable = writer_.EndMessage();
     });
     const bool message_done = response.message_done();
     const bool late = std::chrono::steady_clock::now() >= until;
@@ -302,7 +325,7 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
       if (!status.ok()) {
         flow_.FailPart(status);
       } else {
-        QueueAnswer(std::move(answer), &response);
+        QueueAnswer(std::move(answer), to_be_durable, &response);
         if (flow_.EndPart(message_done, late)) next = BeginPart(message);
       }
       if (flow_.MayWait()) return next;
@@ -311,13 +334,20 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
     return next;
   }
 
-  // answer: the response as it is sent, unless the stream coalesces.
+  // answer: the response as it is sent, unless the stream coalesces. until: how
+  // far the session has to be durable first.
   void QueueAnswer(std::optional<grpc::ByteBuffer> answer,
-                   v1::TrainResponse* response)
+                   std::optional<Progress> until, v1::TrainResponse* response)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     Note(*response);
-    if (answer) return outbox_.Send(*std::move(answer));
-    EndUnlessOk(outbox_.SendOrHold(writer_.scalar_count(), response));
+    if (until.has_value()) listens_ = true;
+    if (answer) {
+      outbox_.Send(*std::move(answer), until);
+    } else {
+      EndUnlessOk(outbox_.SendOrHold(writer_.scalar_count(), response, until));
+    }
+    // After listens_: a commit from here on is heard of, one before is seen.
+    ReleaseDurable();
   }
 
   // message: becomes the one to begin, if that is what the part does.

@@ -441,6 +441,69 @@ TEST_F(DurableTest, AnIdleStreamIsToldOfWhatHasBecomeDurable) {
   EXPECT_TRUE(call.Finish().ok());
 }
 
+// However long the session's lag is.
+TEST_F(DurableTest, AnAnswerMayWaitUntilItIsDurable) {
+  const v1::Session session =
+      Create(With(Spec(8, {4}),
+                  "durability {mode: DURABILITY_MODE_DURABLE "
+                  "max_lag {seconds: 3600}}"));
+  for (const bool coalesce : {false, true}) {
+    v1::TrainOptions options;
+    options.set_coalesce(coalesce);
+    TrainCall call(stub(), session, options);
+    auto messages = Messages(session, 30);
+    for (size_t i = 0; i < messages.size(); ++i) {
+      messages[i].set_when_durable(i % 3 == 1);
+      ASSERT_TRUE(call.Write(messages[i]));
+    }
+    uint64_t at = call.opening()->step(), durable = 0, number = 0;
+    while (number < messages.size() - 1) {  // what is behind it needn't wait
+      const auto part = call.ReadPart();
+      ASSERT_TRUE(part.has_value());
+      EXPECT_EQ(part->base_step(), at);
+      EXPECT_GE(part->durable_step(), durable) << "of answers in order";
+      at = part->step();
+      number = part->message_number();
+      durable = part->durable_step();
+      if (number % 3 == 2 && part->message_done()) {
+        EXPECT_GE(durable, at);
+        EXPECT_GE(part->durable_offset(), part->next_offset());
+      }
+    }
+    EXPECT_TRUE(call.Finish().ok());
+  }
+}
+
+TEST_F(DurableTest, OfASessionInMemoryNoAnswerWaits) {
+  const v1::Session session = Create(InMemory(Spec(8, {4})));
+  TrainCall call(stub(), session);
+  v1::TrainRequest message = Messages(session, 1).front();
+  message.set_when_durable(true);
+  EXPECT_EQ(call.Exchange(message).step(), 10u);
+  EXPECT_TRUE(call.Finish().ok());
+}
+
+TEST_F(DurableTest, AnswersThatWaitAreSentBeforeTheGoodbye) {
+  const v1::Session session = Create(Spec(8, {4}));
+  TrainCall call(stub(), session);
+  v1::TrainRequest message = Messages(session, 1).front();
+  message.set_when_durable(true);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(call.Write(message));
+  std::thread drain([this] { server().Drain(); });
+  uint64_t step = 0;
+  bool bidden = false;
+  while (const auto part = call.ReadPart()) {
+    EXPECT_GE(part->durable_step(), part->step());
+    step = part->step();
+    bidden = part->goodbye();
+  }
+  EXPECT_TRUE(bidden);
+  EXPECT_TRUE(call.Finish().ok());
+  drain.join();
+  Restart();
+  EXPECT_EQ(Get(session).step(), step);
+}
+
 TEST_F(DurableTest, AStreamThatDoesNotAskIsNotToldOfWhatIsDurable) {
   const v1::Session session = Create(Spec(8, {4}));
   TrainCall call(stub(), session);

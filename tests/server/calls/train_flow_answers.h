@@ -25,6 +25,7 @@ struct AnswerRange {
   int last = 0;
   bool goodbye = false;
   bool news = false;
+  int until = 0;  // so many commits have to be before it is written
 
   size_t length() const {
     return goodbye ? kGoodbyeLength : news ? kNewsLength : kAnswerLength;
@@ -41,17 +42,31 @@ class AnswersOnTheirWay {
   bool goodbye_written() const { return goodbye_; }
 
   // One more is made, and queued ...
-  void Queue() {
+  void Queue(int until) {
     ++made_;
-    outbox_.push_back({made_, made_});
+    outbox_.push_back({made_, made_, false, false, until});
   }
   // ... or held back, where nothing is, ...
-  void Hold() {
+  void Hold(int until) {
     ++made_;
-    held_ = {made_, made_};
+    held_ = {made_, made_, false, false, until};
   }
   // ... or merged with what is held back.
-  void Merge() { held_->last = ++made_; }
+  void Merge(int until) {
+    held_->last = ++made_;
+    if (until != 0) held_->until = until;
+  }
+  bool held_waits() const { return held_->until != 0; }
+
+  // How many of those queued, the first, need not wait after so many commits.
+  size_t Ready(int commits) const {
+    size_t ready = 0;
+    while (ready < outbox_.size() && outbox_[ready].until <= commits) ++ready;
+    return ready;
+  }
+  bool waits(int commits) const {
+    return Ready(commits) < outbox_.size() || (held_ && held_->until > commits);
+  }
 
   // What is held back was never made.
   void LoseHeld() { made_ = std::exchange(held_, std::nullopt)->first - 1; }
@@ -95,7 +110,8 @@ class AnswersOnTheirWay {
     absl::StrAppend(key, what, range.first, "-", range.last,
                     range.goodbye ? "g"
                     : range.news  ? "n"
-                                  : "");
+                                  : "",
+                    "u", range.until);
   }
 
   int made_ = 0;

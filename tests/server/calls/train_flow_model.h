@@ -31,6 +31,7 @@ struct FlowWorld {
   bool may_drain = true;
   bool may_be_replaced = false;  // by another stream
   int commits = 0;               // of which the stream wants to hear
+  bool when_durable = false;     // each message is to be answered then
 };
 
 struct FlowWalk {

@@ -80,6 +80,29 @@ TEST(TrainFlowTest, KeepsThemWhereItTellsWhatIsDurable) {
   for (const FlowWorld& each : {world, coalesces, fails}) ExpectKept(each);
 }
 
+TEST(TrainFlowTest, KeepsThemWhereAnswersWaitForACommit) {
+  const FlowWorld world{
+      .messages = 2, .parts = 1, .may_drain = false, .when_durable = true};
+  FlowWorld coalesces = world;
+  coalesces.coalesce = true;
+  FlowWorld full = world;
+  full.most_queued = 1;
+  FlowWorld drains = world;
+  drains.messages = 1;
+  drains.may_drain = true;
+  drains.commits = 1;
+  FlowWorld replaced = drains;
+  replaced.may_drain = false;
+  replaced.may_be_replaced = true;
+  FlowWorld far_ahead = world;
+  far_ahead.far_ahead = 1;
+  far_ahead.most_queued = 100'000;
+  for (const FlowWorld& each :
+       {world, coalesces, full, drains, replaced, far_ahead}) {
+    ExpectKept(each);
+  }
+}
+
 // Nobody goes and nothing fails: more messages are few states.
 TEST(TrainFlowTest, KeepsThemOverManyMessages) {
   ExpectKept({.messages = 3,
@@ -339,6 +362,34 @@ TEST_F(OpenTrainFlowTest, NewsOfWhatIsDurableAreDueWhereNothingElseIsSaid) {
   EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kDurable);
   flow_.NothingMoreIsDurable();
   EXPECT_EQ(flow_.Due(), TrainFlow::Answer::kNone);
+}
+
+TEST_F(OpenTrainFlowTest, AnAnswerThatWaitsKeepsBackWhatFollowsIt) {
+  flow_.AnswerQueued(5);
+  flow_.AnswerQueued(5, /*waits=*/true);
+  flow_.AnswerQueued(5);
+  TrainFlow::Start start = flow_.Next(true);
+  EXPECT_TRUE(start.write);
+  EXPECT_FALSE(start.write_follows) << "not by itself";
+  flow_.WriteDone(true, 5);
+  EXPECT_FALSE(flow_.Next(true).write);
+  EXPECT_TRUE(flow_.MayHold());
+  flow_.AnswersReady(2);
+  EXPECT_FALSE(flow_.AnswersWait());
+  start = flow_.Next(true);
+  EXPECT_TRUE(start.write);
+  EXPECT_TRUE(start.write_follows);
+}
+
+// Nobody could end it otherwise while the disk fails.
+TEST_F(OpenTrainFlowTest, AReplacedStreamWhoseAnswersWaitIsCutOffToo) {
+  flow_.AnswerQueued(5, /*waits=*/true);
+  flow_.Replace();
+  EXPECT_FALSE(flow_.Next(true).end.has_value());
+  flow_.CutOff();
+  EXPECT_TRUE(flow_.Next(true).cancel);
+  flow_.Cancel();
+  EXPECT_EQ(flow_.Next(true).end->code(), absl::StatusCode::kAborted);
 }
 
 TEST_F(OpenTrainFlowTest, LeavesMessagesThatWaitAfterAGoodbye) {

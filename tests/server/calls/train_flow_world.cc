@@ -59,6 +59,9 @@ std::vector<ModelState::Event> ModelState::Due() const {
   if (taken_ && !told_) {
     events.emplace_back("told", [](ModelState& s) { s.HearOfReplacement(); });
   }
+  if (answers_.waits(durable_) && !ended_) {
+    events.emplace_back("commit", [](ModelState& s) { s.Commit(); });
+  }
   if (rests_ && !ended_) {
     events.emplace_back("rested", [](ModelState& s) { s.NewsMayFollow(); });
   }
@@ -136,8 +139,14 @@ void ModelState::QueueDue() {
   Expect(answers_.held(), "what is due is not there");
   if (!answers_.held()) return flow_.HeldLost();
   if (short_) return FailForMemory();
+  QueueHeld();
+}
+
+void ModelState::QueueHeld() {
+  const bool waits = answers_.held_waits();
   answers_.QueueHeld();
-  flow_.HeldQueued(kAnswerLength);
+  flow_.HeldQueued(kAnswerLength, waits);
+  flow_.AnswersReady(answers_.Ready(durable_));
 }
 
 void ModelState::Begin(const TrainFlow::Start& start) {
@@ -218,7 +227,8 @@ void ModelState::CheckNews() {
                     !drained_ && !taken_ && !failed_ && !reads_over_;
   const bool busy = turn_ || answers_.writing() || answers_.queued() ||
                     answers_.held() || received_ > done_;
-  Expect(!open || busy || rests_ || said_ == durable_, "news are kept back");
+  Expect(world_->commits == 0 || !open || busy || rests_ || said_ == durable_,
+         "news are kept back");
 }
 
 // What the transport keeps is sent on with what follows, which has to come by
@@ -286,6 +296,7 @@ void ModelState::Write(bool ok) {
   bool in_order = false;
   const AnswerRange range = answers_.EndWrite(&in_order);
   Expect(in_order, "answers out of order");
+  Expect(range.until <= durable_, "an answer before it is durable");
   flow_.WriteDone(ok, range.length());
   Settle();
 }
@@ -321,7 +332,9 @@ void ModelState::EndPart(bool message_done, bool late, bool merges) {
   if (running_ != Part::kOpening && message_done) ++done_;
   running_ = Part::kNone;
   said_ = durable_;
-  QueueOrHold(merges);
+  QueueOrHold(merges, world_->when_durable && message_done && begun_ > 0
+                          ? durable_ + 1
+                          : 0);
   turn_ = flow_.EndPart(message_done, late);
   Expect(!turn_ || !late, "a turn longer than it may be");
   if (turn_) BeginPart();  // under the same lock
@@ -334,20 +347,19 @@ void ModelState::SettleOrWait() {
   CheckQueues();
 }
 
-void ModelState::QueueOrHold(bool merges) {
+void ModelState::QueueOrHold(bool merges, int until) {
   if (short_) return FailForMemory();
   if (!world_->coalesce || !flow_.MayHold()) {
     // Where the client is gone nobody sees in which order.
     Expect(gone_ || !answers_.held(), "an answer overtakes the one held back");
-    answers_.Queue();
-    return flow_.AnswerQueued(kAnswerLength);
+    answers_.Queue(until);
+    return flow_.AnswerQueued(kAnswerLength, until != 0);
   }
-  if (answers_.held() && merges) return answers_.Merge();
-  if (answers_.held()) {
-    answers_.QueueHeld();
-    flow_.HeldQueued(kAnswerLength);
+  if (answers_.held() && merges && (answers_.held_waits() || until == 0)) {
+    return answers_.Merge(until);
   }
-  answers_.Hold();
+  if (answers_.held()) QueueHeld();
+  answers_.Hold(until);
   flow_.AnswerHeld();
 }
 
@@ -391,7 +403,8 @@ void ModelState::HearOfReplacement() {
 
 void ModelState::Commit() {
   ++durable_;
-  flow_.MoreIsDurable();
+  if (world_->commits > 0) flow_.MoreIsDurable();
+  if (flow_.AnswersWait()) flow_.AnswersReady(answers_.Ready(durable_));
   Settle();
 }
 

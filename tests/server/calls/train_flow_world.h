@@ -70,7 +70,8 @@ class ModelState {
   void Write(bool ok);
   void BeginPart();
   void EndPart(bool message_done, bool late, bool merges);
-  void QueueOrHold(bool merges);
+  void QueueOrHold(bool merges, int until);
+  void QueueHeld();
   void FailForMemory();
   void FailPart();
   void ToldOfCancel();

@@ -142,6 +142,49 @@ TEST_F(ResponseOutboxTest, WhatCannotBeMergedFollowsWhatIsHeld) {
   EXPECT_TRUE(EndWrite().has_rejection());
 }
 
+TEST_F(ResponseOutboxTest, WhatWaitsIsWrittenWhenItIsDurableAndSaysSo) {
+  EndWrite();
+  outbox_.Send(Serialize(TwoSteps(0)), Progress{.step = 2, .next_offset = 2});
+  outbox_.Send(Serialize(TwoSteps(2)));
+  EXPECT_FALSE(BeginWrite());
+  outbox_.Release({.step = 1, .next_offset = 2});
+  EXPECT_FALSE(BeginWrite());
+  const Progress durable{.step = 3, .next_offset = 4};
+  outbox_.Release(durable);
+  for (const uint64_t step : {2, 4}) {
+    EXPECT_TRUE(outbox_.FrontIsOld());
+    outbox_.Renew(durable);
+    ASSERT_TRUE(BeginWrite());
+    const v1::TrainResponse written = EndWrite();
+    v1::TrainResponse expected = TwoSteps(step - 2);
+    expected.set_durable_step(3);
+    expected.set_durable_offset(4);
+    EXPECT_EQ(written.DebugString(), expected.DebugString());
+  }
+  EXPECT_EQ(flow_.outbox_bytes(), 0u);
+}
+
+TEST_F(ResponseOutboxTest, WhatNeedNotWaitIsNotMergedWithWhatMust) {
+  v1::TrainResponse first = TwoSteps(0);
+  ASSERT_TRUE(outbox_.SendOrHold(0, &first).ok());
+  for (const uint64_t base_step : {2, 4}) {
+    v1::TrainResponse response = TwoSteps(base_step);
+    const Progress until{.step = base_step + 2, .next_offset = 0};
+    ASSERT_TRUE(outbox_.SendOrHold(0, &response, until).ok());
+  }
+  flow_.EndPart(true, false);
+  EndWrite();
+  ASSERT_TRUE(BeginWrite());
+  EXPECT_EQ(EndWrite().step(), 2u);
+  ASSERT_EQ(flow_.Due(), Answer::kHeld);
+  ASSERT_TRUE(outbox_.SendHeld().ok());
+  outbox_.Release({.step = 4, .next_offset = 0});
+  EXPECT_FALSE(BeginWrite());
+  outbox_.Release({.step = 6, .next_offset = 0});
+  ASSERT_TRUE(BeginWrite());
+  EXPECT_EQ(EndWrite().step(), 6u);
+}
+
 // Its numbers would say more steps than it has deltas for.
 TEST_F(ResponseOutboxTest, HalfAMergeIsNeverSent) {
   v1::TrainResponse held = TwoSteps(0);
