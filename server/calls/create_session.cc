@@ -12,6 +12,7 @@
 #include "server/calls/find_checkpoint.h"
 #include "server/calls/fork_spec.h"
 #include "server/calls/get_session.h"
+#include "server/calls/request_id.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/session_table.h"
 #include "server/translation/anchor.h"
@@ -20,8 +21,6 @@
 
 namespace backprop {
 namespace {
-
-constexpr size_t kLongestRequestId = 128;
 
 // Of what must be equal for a request to be the same request. Kept with the
 // session, so that it has to be the same in every process.
@@ -41,14 +40,9 @@ uint64_t Fingerprint(const v1::CreateSessionRequest& request) {
 }
 
 absl::Status CheckRequest(const v1::CreateSessionRequest& request) {
-  if (request.request_id().size() > kLongestRequestId) {
-    return InvalidField("request_id",
-                        absl::StrCat("has ", request.request_id().size(),
-                                     " bytes; at most ", kLongestRequestId));
-  }
-  if (!request.has_fork()) return absl::OkStatus();
-  absl::Status status =
-      CheckSessionId(request.fork().session_id(), "fork.session_id");
+  absl::Status status = CheckRequestId(request.request_id());
+  if (!status.ok() || !request.has_fork()) return status;
+  status = CheckSessionId(request.fork().session_id(), "fork.session_id");
   if (!status.ok()) return status;
   if (request.has_initial()) {
     return InvalidField("initial",

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <chrono>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "engine/contract/delta.h"
 #include "engine/network/loss.h"
+#include "server/calls/request_id.h"
 #include "server/calls/watched_steps.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/sample_decoder.h"
@@ -192,6 +194,29 @@ absl::Status TakeSingleStep(Session& session,
   return absl::OkStatus();
 }
 
+// Likewise, unless it was done before.
+absl::Status TakeStepOnce(Session& session, const v1::TrainStepRequest& request,
+                          Metrics& metrics, Worker& worker,
+                          v1::TrainStepResponse* response) {
+  absl::Status status = CheckRequestId(request.request_id());
+  if (!status.ok()) return status;
+  RequestKey key = KeyOf("TrainStep", request.request_id(), request);
+  const auto done = session.done_requests().Find(key);
+  if (!done.ok()) return done.status();
+  if (done->has_value()) {
+    response->set_step(**done);
+    response->set_epoch(session.epoch());
+    response->set_already_applied(true);
+    return absl::OkStatus();
+  }
+  session.done_requests().MakeRoom();
+  status = TakeSingleStep(session, request, metrics, worker, response);
+  if (status.ok()) {
+    session.done_requests().Add({std::move(key), response->step()});
+  }
+  return status;
+}
+
 }  // namespace
 
 absl::StatusOr<Work> PlanTrainStep(ServiceContext& context,
@@ -202,8 +227,8 @@ absl::StatusOr<Work> PlanTrainStep(ServiceContext& context,
   return Work{(*session)->lane(), SingleStepBytes((*session)->layout()),
               [&context, &request, response,
                session = *std::move(session)](Worker& worker) {
-                return TakeSingleStep(*session, request, context.metrics,
-                                      worker, response);
+                return TakeStepOnce(*session, request, context.metrics, worker,
+                                    response);
               }};
 }
 

@@ -12,7 +12,8 @@
 namespace backprop {
 
 // work.h. Fails as FindSession; the work, having changed nothing, with
-// INVALID_REQUEST, NOT_READY, SESSION_HAS_WRITER or NON_FINITE_STEP.
+// INVALID_REQUEST, REQUEST_ID_REUSED, NOT_READY, SESSION_HAS_WRITER or
+// NON_FINITE_STEP.
 absl::StatusOr<Work> PlanTrainStep(ServiceContext& context,
                                    const v1::TrainStepRequest& request,
                                    v1::TrainStepResponse* response);

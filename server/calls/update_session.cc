@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/calls/get_session.h"
+#include "server/calls/request_id.h"
 #include "server/sessions/rejection.h"
 #include "server/translation/live_fields.h"
 #include "server/translation/spec.h"
@@ -127,6 +128,18 @@ absl::Status UpdateHyperparameters(const v1::UpdateSessionRequest& request,
                                    v1::UpdateSessionResponse* response) {
   absl::Status status = session.CheckNotRewinding();
   if (!status.ok()) return status;
+  status = CheckRequestId(request.request_id());
+  if (!status.ok()) return status;
+  RequestKey key = KeyOf("UpdateSession", request.request_id(), request);
+  const auto done = session.done_requests().Find(key);
+  if (!done.ok()) return done.status();
+  if (done->has_value()) {
+    SessionToProto(session, response->mutable_session());
+    response->set_first_step(**done);
+    response->set_already_applied(true);
+    return absl::OkStatus();
+  }
+  session.done_requests().MakeRoom();
   auto spec = Updated(request, *session.spec(), session.layout());
   if (!spec.ok()) return spec.status();
   const bool restarts = Names(request.update_mask(), kRate) ||
@@ -134,6 +147,7 @@ absl::Status UpdateHyperparameters(const v1::UpdateSessionRequest& request,
   session.Update(*std::move(spec), restarts);
   SessionToProto(session, response->mutable_session());
   response->set_first_step(response->session().step() + 1);
+  session.done_requests().Add({std::move(key), response->first_step()});
   return absl::OkStatus();
 }
 

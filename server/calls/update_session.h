@@ -14,7 +14,8 @@
 namespace backprop {
 
 // Only within a turn of the session's lane. Changes all that the request's mask
-// names, or fails with INVALID_REQUEST and changes nothing.
+// names, unless that was done before, or fails with INVALID_REQUEST or
+// REQUEST_ID_REUSED and changes nothing.
 absl::Status UpdateHyperparameters(const v1::UpdateSessionRequest& request,
                                    Session& session,
                                    v1::UpdateSessionResponse* response);

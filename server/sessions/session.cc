@@ -235,7 +235,8 @@ absl::Status Session::Close() {
 uint64_t Session::WeightsDigest() { return Digest(weights()); }
 
 Standing Session::standing() const {
-  return {turn_.progress, state_age_, rate_.position(), standardiser_};
+  return {turn_.progress, state_age_, rate_.position(), standardiser_,
+          requests_};
 }
 
 void Session::GoOnFrom(Standing standing) {
@@ -245,6 +246,7 @@ void Session::GoOnFrom(Standing standing) {
     standardiser_ = std::move(standing.standardiser);
   }
   turn_.progress = standing.progress;
+  requests_ = std::move(standing.requests);
   Publish();
 }
 
@@ -276,7 +278,8 @@ void Session::ForkFrom(Session& origin, bool with_state) {
   std::ranges::copy(origin.state(), state_.get());
   Standing standing = origin.standing();
   standing.progress = {};         // it counts its own steps
-  standing.standardiser.reset();  // and learns from its own samples
+  standing.standardiser.reset();  // learns from its own samples
+  standing.requests = {};         // and was asked by nobody
   if (rate_.schedule() != origin.rate_.schedule()) {
     standing.schedule.plateau.reset();
   }

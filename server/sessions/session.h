@@ -217,6 +217,9 @@ class Session : public std::enable_shared_from_this<Session> {
   std::span<float> state() { return {state_.get(), state_size_}; }
   uint64_t WeightsDigest();
 
+  // That changed it.
+  DoneRequests& done_requests() { return requests_; }
+
   Standing standing() const;
   // Before others know the session, whose weights and state the caller sets.
   // What it is trained with from here on is what a session that came to stand
@@ -307,6 +310,7 @@ class Session : public std::enable_shared_from_this<Session> {
   LearningRate rate_;
   std::optional<Standardiser> standardiser_;  // while it learns
   InTurn turn_;
+  DoneRequests requests_;
 
   std::atomic<std::chrono::system_clock::time_point> last_use_ = birth_.time;
 

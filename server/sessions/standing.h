@@ -11,6 +11,7 @@
 
 #include "engine/training/schedule.h"
 #include "engine/training/standardiser.h"
+#include "server/sessions/done_requests.h"
 
 namespace backprop {
 
@@ -29,12 +30,8 @@ struct Standing {
   // While input standardisation is being learnt; nullopt: from the first of its
   // samples on.
   std::optional<Standardiser> standardiser;
-};
-
-// What makes a repeated request the same request.
-struct RequestKey {
-  std::string request_id;    // empty: none
-  uint64_t fingerprint = 0;  // of all else that the request asked for
+  // No step depends on these, but they stand and fall with the steps.
+  DoneRequests requests = {};
 };
 
 // What a session is from its first day on.

@@ -51,6 +51,32 @@ absl::Status TakeRule(const store::v1::Head& stored, const SessionHead& head,
   return absl::OkStatus();
 }
 
+void RequestsToProto(const DoneRequests& requests, store::v1::Head* head) {
+  for (const DoneRequest& each : requests.all()) {
+    store::v1::DoneRequest* added = head->add_done_requests();
+    added->set_request_id(each.key.request_id);
+    added->set_fingerprint(each.key.fingerprint);
+    added->set_result(each.result);
+  }
+}
+
+absl::Status TakeRequests(const store::v1::Head& stored,
+                          const SessionHead& head, DoneRequests* requests) {
+  const auto count = static_cast<size_t>(stored.done_requests_size());
+  if (count > DoneRequests::kMost) {
+    return Damaged(head, "it remembers ", count, " requests; at most ",
+                   DoneRequests::kMost);
+  }
+  for (const store::v1::DoneRequest& each : stored.done_requests()) {
+    const size_t length = each.request_id().size();
+    if (length == 0 || length > kLongestRequestId) {
+      return Damaged(head, "the name of a request has ", length, " bytes");
+    }
+    requests->Add({{each.request_id(), each.fingerprint()}, each.result()});
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string ProtoCodec::EncodeHead(const SessionBirth& birth,
@@ -66,6 +92,7 @@ std::string ProtoCodec::EncodeHead(const SessionBirth& birth,
   head.set_forked_from(birth.forked_from);
   head.set_request_id(birth.request.request_id);
   head.set_request_fingerprint(birth.request.fingerprint);
+  RequestsToProto(standing.requests, &head);
   head.set_first_live_piece(first_live_piece);
   return head.SerializeAsString();
 }
@@ -101,6 +128,8 @@ absl::StatusOr<SessionRecord> ProtoCodec::Decode(
   if (!layout.ok()) return Damaged(head, layout.status().message());
   Standing standing;
   standing.progress = {head.step, stored.next_offset()};
+  absl::Status taken = TakeRequests(stored, head, &standing.requests);
+  if (!taken.ok()) return taken;
   std::vector<FieldViolation> violations;
   ContinuationFromProto(stored.continuation(), *spec, &standing, violations);
   if (!violations.empty()) {

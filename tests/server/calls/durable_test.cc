@@ -15,6 +15,7 @@
 namespace backprop::testing {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class DurableTest : public ServiceTest {
@@ -363,6 +364,86 @@ TEST_F(DurableTest, ASessionThatIsLongIdleLeavesMemory) {
   EXPECT_TRUE(Eventually([&] { return !Get(session).resident(); }));
   EXPECT_EQ(Metric("backprop_session_evictions_total "), 2);
   EXPECT_EQ(Metric("backprop_resident_sessions "), 0);
+}
+
+TEST_F(DurableTest, AStepByHandThatIsRepeatedIsDoneOnceAcrossRestarts) {
+  const v1::Session session = Create(Spec(3, {2}));
+  auto step = For<v1::TrainStepRequest>(
+      session, "request_id: 'a' samples {inputs: [1, 2, 3] targets: [1, 0]}");
+  const auto first = Ask(&Stub::TrainStep, step);
+  EXPECT_FALSE(first.already_applied());
+  auto other = step;
+  other.set_request_id("b");
+  EXPECT_EQ(Ask(&Stub::TrainStep, other).step(), 2u);
+  const uint64_t digest = Digest(session);
+  for (int life = 1; life <= 3; ++life) {
+    const auto again = Ask(&Stub::TrainStep, step);
+    EXPECT_TRUE(again.already_applied());
+    EXPECT_EQ(again.step(), 1u);
+    EXPECT_EQ(again.epoch(), static_cast<uint64_t>(life));
+    EXPECT_EQ(again.deltas_size(), 0);
+    step.mutable_samples(0)->set_inputs(0, 9);
+    EXPECT_THAT(Try(&Stub::TrainStep, step),
+                Fails(grpc::StatusCode::ALREADY_EXISTS, "REQUEST_ID_REUSED"));
+    step.mutable_samples(0)->set_inputs(0, 1);
+    EXPECT_EQ(Digest(session), digest);
+    Restart();
+  }
+}
+
+TEST_F(DurableTest, AnUpdateThatIsRepeatedIsDoneOnceAcrossRestarts) {
+  const v1::Session session = Create(Spec(3, {2}));
+  v1::SessionSpec faster;
+  faster.mutable_optimiser()->set_learning_rate(0.5F);
+  auto first = UpdateOf(session, {"optimiser.learning_rate"}, faster);
+  first.set_request_id("first");
+  EXPECT_EQ(Ask(&Stub::UpdateSession, first).first_step(), 1u);
+  Train(session, Messages(session, 1));
+  faster.mutable_optimiser()->set_learning_rate(0.25F);
+  auto second = UpdateOf(session, {"optimiser.learning_rate"}, faster);
+  second.set_request_id("second");
+  EXPECT_EQ(Ask(&Stub::UpdateSession, second).first_step(), 11u);
+  for (int life = 1; life <= 2; ++life) {
+    const auto again = Ask(&Stub::UpdateSession, first);
+    EXPECT_TRUE(again.already_applied());
+    EXPECT_EQ(again.first_step(), 1u);
+    EXPECT_EQ(again.session().learning_rate(), 0.25F);
+    second.mutable_spec()->mutable_optimiser()->set_learning_rate(2);
+    EXPECT_THAT(Try(&Stub::UpdateSession, second),
+                Fails(grpc::StatusCode::ALREADY_EXISTS, "REQUEST_ID_REUSED"));
+    // Of another method it is another request.
+    auto step = For<v1::TrainStepRequest>(
+        session,
+        "request_id: 'first' samples {inputs: [1, 2, 3] "
+        "targets: [1, 0]}");
+    EXPECT_THAT(Try(&Stub::TrainStep, step),
+                Fails(grpc::StatusCode::ALREADY_EXISTS, "REQUEST_ID_REUSED"));
+    Restart();
+  }
+}
+
+TEST_F(DurableTest, TheLastSixteenRequestsAreRemembered) {
+  const v1::Session session = Create(Spec(3, {2}));
+  auto step = For<v1::TrainStepRequest>(
+      session, "samples {inputs: [1, 2, 3] targets: [1, 0]}");
+  for (int i = 1; i <= 17; ++i) {
+    step.set_request_id(std::to_string(i));
+    EXPECT_EQ(Ask(&Stub::TrainStep, step).step(), static_cast<uint64_t>(i));
+  }
+  Restart();
+  for (int i = 2; i <= 17; ++i) {
+    step.set_request_id(std::to_string(i));
+    EXPECT_EQ(Ask(&Stub::TrainStep, step).step(), static_cast<uint64_t>(i));
+  }
+  step.set_request_id("1");
+  EXPECT_EQ(Ask(&Stub::TrainStep, step).step(), 18u) << "long forgotten";
+  step.set_request_id(std::string(129, 'x'));
+  EXPECT_THAT(Try(&Stub::TrainStep, step),
+              IsInvalid(ElementsAre("request_id")));
+  const v1::Session fork = Create(ForkOf(session, /*with_state=*/true));
+  step.set_session_id(fork.session_id());
+  step.set_request_id("17");
+  EXPECT_FALSE(Ask(&Stub::TrainStep, step).already_applied());
 }
 
 TEST_F(DurableTest, ASessionInMemoryOnlyEndsWithTheServer) {
