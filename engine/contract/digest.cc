@@ -2,6 +2,10 @@
 #include "engine/contract/digest.h"
 
 #include <xxhash.h>
+#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
+// Makes XXH3_64bits take the widest vectors that the CPU has: the same hash.
+#include <xxh_x86dispatch.h>
+#endif
 
 #include <bit>
 
