@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "engine/contract/digest.h"
 #include "server/calls/watched_steps.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/worker.h"
@@ -28,6 +29,18 @@ constexpr size_t kDigestNumbers = 6;
 // A request of so many bytes is kept to be filled again, a larger one is freed:
 // beside its training, allocating it costs nothing.
 constexpr size_t kKeptRequestBytes = 64 * 1024;
+
+uint64_t HashOf(const SampleBytes& samples) {
+  const auto bytes = [](auto numbers) {
+    return std::string_view(reinterpret_cast<const char*>(numbers.data()),
+                            numbers.size_bytes());
+  };
+  const uint64_t parts[] = {DigestOfBytes(samples.inputs),
+                            DigestOfBytes(samples.targets),
+                            DigestOfBytes(bytes(samples.classes)),
+                            DigestOfBytes(bytes(samples.weights))};
+  return DigestOfBytes({reinterpret_cast<const char*>(parts), sizeof(parts)});
+}
 
 // Numbers of a step in a response; at least those of its delta row, sent or
 // not, as they tell how long the step takes.
@@ -133,8 +146,34 @@ absl::Status MessageTrainer::Check(const InTurn& at) {
         std::min<uint64_t>(*count, expected - request_.offset()));
   }
   count_ = *count;
+  if (request_.has_offset()) {
+    absl::Status status = CheckRepeated();
+    if (!status.ok()) return status;
+  }
   next_ = skipped_;
   return absl::OkStatus();
+}
+
+absl::Status MessageTrainer::CheckRepeated() {
+  hash_ = HashOf(Samples());
+  AppliedMessages& applied = session_->applied_messages();
+  applied.MakeRoom();
+  if (skipped_ < count_ ||
+      !applied.Differ({request_.offset(), count_, hash_})) {
+    return absl::OkStatus();
+  }
+  skipped_ = 0;
+  return FieldRejection(
+      kSamplesDiffer, "offset",
+      absl::StrCat("is ", request_.offset(),
+                   ", where other samples than these were applied; nothing "
+                   "was done: send what was sent there before, or samples from "
+                   "next_offset on"));
+}
+
+void MessageTrainer::Remember() {
+  if (!request_.has_offset() || skipped_ > 0) return;
+  session_->applied_messages().Add({request_.offset(), count_, hash_});
 }
 
 absl::Status MessageTrainer::LearnPart(Worker& worker,
@@ -283,6 +322,8 @@ void MessageTrainer::EndPart(const absl::Status& status,
   if (!status.ok()) {
     metrics_.RecordRejection(ReasonOf(status));
     *response->mutable_rejection() = ToRpcStatus(status);
+  } else if (next_ == count_) {
+    Remember();
   }
   const bool has_last_digest =
       response->digests_size() > 0 &&

@@ -68,6 +68,11 @@ class MessageTrainer {
   // steps: of the run, that were applied.
   void FillResponse(const SessionSpec& spec, const TrainRun& run, size_t steps,
                     v1::TrainResponse* response) const;
+  // Of a message that names its offset: whether another was applied there. Also
+  // gets ready for Remember.
+  absl::Status CheckRepeated();
+  // After the message's last part.
+  void Remember();
   void TellOf(const SessionSpec& spec, const TrainRun& run, size_t steps,
               const TrainOutcome& outcome);
   // status: of the part. Says how far the session is after it.
@@ -84,6 +89,7 @@ class MessageTrainer {
   size_t count_ = 0;      // samples in the message
   size_t next_ = 0;       // first sample not yet learnt from or trained on
   size_t skipped_ = 0;    // samples at the front applied before
+  uint64_t hash_ = 0;     // of the samples, where the message names its offset
 };
 
 }  // namespace backprop

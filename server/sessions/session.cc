@@ -247,6 +247,7 @@ void Session::GoOnFrom(Standing standing) {
   }
   turn_.progress = standing.progress;
   requests_ = std::move(standing.requests);
+  applied_ = {};
   Publish();
 }
 

@@ -39,6 +39,7 @@
 #include "engine/training/standardiser.h"
 #include "engine/training/trainer.h"
 #include "server/mutex.h"
+#include "server/sessions/applied_messages.h"
 #include "server/sessions/budget.h"
 #include "server/sessions/checkpoint.h"
 #include "server/sessions/compute_pool.h"
@@ -217,6 +218,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::span<float> state() { return {state_.get(), state_size_}; }
   uint64_t WeightsDigest();
 
+  // That it was trained on.
+  AppliedMessages& applied_messages() { return applied_; }
   // That changed it.
   DoneRequests& done_requests() { return requests_; }
 
@@ -311,6 +314,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<Standardiser> standardiser_;  // while it learns
   InTurn turn_;
   DoneRequests requests_;
+  AppliedMessages applied_;
 
   std::atomic<std::chrono::system_clock::time_point> last_use_ = birth_.time;
 

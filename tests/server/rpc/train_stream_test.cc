@@ -220,6 +220,67 @@ TEST_P(TrainStreamTest, RepeatedSamplesAreSkipped) {
   EXPECT_EQ(Digest(session), digest);
 }
 
+TEST_P(TrainStreamTest, OtherSamplesUnderAnAppliedOffsetAreRefused) {
+  const v1::Session session = Create(
+      With(Spec(3, {2}),
+           "loss: LOSS_CROSS_ENTROPY layers {activation: ACTIVATION_SOFTMAX}"));
+  auto call = std::make_unique<TrainCall>(stub(), session.session_id());
+  std::vector<v1::TrainRequest> sent;
+  for (int i = 0; i < 64; ++i) {
+    sent.push_back(RandomSamples(session, 2, random_));
+    sent.back().clear_targets();
+    sent.back().add_classes(0);
+    sent.back().add_classes(1);
+    sent.back().add_sample_weights(1);
+    sent.back().add_sample_weights(2);
+    sent.back().set_offset(static_cast<uint64_t>(2 * i));
+    EXPECT_EQ(call->Exchange(sent.back()).skipped_samples(), 0u);
+  }
+  const uint64_t digest = Digest(session);
+  EXPECT_TRUE(call->Finish().ok());
+  call = std::make_unique<TrainCall>(stub(), session.session_id());
+  const std::vector<std::function<void(v1::TrainRequest&)>> changes = {
+      [](auto& r) { r.mutable_inputs()->back() ^= 1; },
+      [](auto& r) { r.set_classes(0, 1); },
+      [](auto& r) { r.set_sample_weights(1, 1); },
+      [](auto& r) { r.clear_sample_weights(); }};
+  for (const v1::TrainRequest& message :
+       {sent.front(), sent[20], sent.back()}) {
+    EXPECT_EQ(call->Exchange(message).skipped_samples(), 2u);
+    for (const auto& change : changes) {
+      v1::TrainRequest other = message;
+      change(other);
+      const auto refused = call->Exchange(other);
+      EXPECT_THAT(refused.rejection(),
+                  Fails(grpc::StatusCode::ALREADY_EXISTS, "SAMPLES_DIFFER"));
+      EXPECT_EQ(refused.skipped_samples(), 0u);
+      EXPECT_EQ(refused.next_offset(), 128u);
+    }
+  }
+  EXPECT_EQ(Digest(session), digest);
+  v1::TrainRequest next = sent.back();
+  next.set_offset(128);
+  EXPECT_EQ(call->Exchange(next).next_offset(), 130u);
+  // Held no longer: skipped unseen.
+  v1::TrainRequest other = sent.front();
+  other.set_classes(0, 1);
+  EXPECT_EQ(call->Exchange(other).skipped_samples(), 2u);
+}
+
+// What was applied of it need not be the same in the second.
+TEST_P(TrainStreamTest, AMessageThatWasAppliedInPartMayBeSentAnew) {
+  const v1::Session session =
+      Create(With(Spec(1, {1}), "initialiser {kind: INITIALISER_KIND_ZEROS}"));
+  TrainCall call(stub(), session.session_id());
+  v1::TrainRequest message = SamplesOf({1, 2, 1, 1}, {1, 1, 3e38F, 1});
+  message.set_offset(0);
+  EXPECT_EQ(call.Exchange(message).step(), 2u);
+  v1::TrainRequest mended = SamplesOf({1, 2, 1, 1}, {1, 1, 1, 1});
+  mended.set_offset(0);
+  EXPECT_EQ(call.Exchange(mended).step(), 4u);
+  EXPECT_EQ(call.Exchange(mended).skipped_samples(), 4u);
+}
+
 TEST_P(TrainStreamTest, AnOverlapIsAppliedFromItsFirstNewSample) {
   const v1::Session session = Create(Spec(3, {2}));
   ReferenceReplica replica(session, Weights(session));
