@@ -364,6 +364,7 @@ absl::Status Session::EditCheckpoints(const CheckpointEdit& edit) {
   handover.progress = turn_.progress;
   const Standing present = standing();
   handover.change = durable_.journal->HandOver(Present(present), edit);
+  handover.stored_bytes = durable_.journal->StoredBytes();
   Give(std::move(handovers));
   return absl::OkStatus();
 }
@@ -394,6 +395,7 @@ absl::Status Session::BeginRewind(Session& past,
                                               .spec = then.spec,
                                               .weights = then.weights,
                                               .state = then.state});
+  handover.stored_bytes = durable_.journal->StoredBytes();
   std::move(stays).Cancel();
   Give(std::move(handovers));
   return absl::OkStatus();
@@ -406,6 +408,8 @@ void Session::FinishRewind(Session& past) {
   std::swap(rate_, past.rate_);
   std::swap(standardiser_, past.standardiser_);
   std::swap(turn_, past.turn_);
+  std::swap(requests_, past.requests_);
+  applied_ = {};
   // The queue may have asked meanwhile, in vain, and forgotten it.
   noted_ = false;
   const float rate = rate_.Rate(0);

@@ -411,12 +411,15 @@ TEST_F(CheckpointTest, ASessionIsClosedToChangesWhileItIsRewound) {
   bool committed = false;
   store_.Fail(true);
   InTurn([&](Worker&) {
-    ASSERT_TRUE(session_->AttachWriter().ok());
+    const auto writer = std::make_shared<testing::IdleWriter>();
+    ASSERT_TRUE(session_->AttachWriter(writer).ok());
     EXPECT_EQ(ReasonOf(session_->BeginRewind(*past, nullptr)),
               "SESSION_HAS_WRITER");
-    session_->DetachWriter();
+    session_->DetachWriter(*writer);
     ASSERT_TRUE(session_->BeginRewind(*past, [&] { committed = true; }).ok());
-    EXPECT_EQ(ReasonOf(session_->AttachWriter()), "SESSION_HAS_WRITER");
+    EXPECT_EQ(ReasonOf(session_->AttachWriter(writer)), "SESSION_HAS_WRITER");
+    EXPECT_EQ(ReasonOf(session_->TakeOver(writer).status()),
+              "SESSION_HAS_WRITER");
     EXPECT_EQ(ReasonOf(session_->CheckNoWriter()), "SESSION_HAS_WRITER");
     EXPECT_EQ(ReasonOf(session_->CheckNotRewinding()), "SESSION_BUSY");
     EXPECT_EQ(ReasonOf(session_->Close()), "SESSION_BUSY");

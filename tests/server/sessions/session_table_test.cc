@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "server/sessions/rejection.h"
+#include "tests/server/sessions/trained_session.h"
 
 // What can't be allocated is then null, as without a sanitizer, and no abort.
 extern "C" const char* __asan_default_options() {
@@ -24,12 +25,6 @@ namespace {
 std::shared_ptr<DeltaFeed> NewFeed() {
   return std::make_shared<DeltaFeed>(0, [](const auto&) {});
 }
-
-class IdleWriter : public Writer {
- public:
-  void HearOfReplacement() override {}
-  void HearOfDurable() override {}
-};
 
 SessionSpec Spec() {
   SessionSpec spec;
@@ -134,7 +129,7 @@ TEST_F(SessionTableTest, OfManyWritersOneIsAttachedAtATime) {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 1000; ++i) {
-        const auto writer = std::make_shared<IdleWriter>();
+        const auto writer = std::make_shared<testing::IdleWriter>();
         if (!session.AttachWriter(writer).ok()) continue;
         EXPECT_EQ(++attached, 1);
         EXPECT_EQ(ReasonOf(session.Close()), kSessionBusy.name);
@@ -145,7 +140,7 @@ TEST_F(SessionTableTest, OfManyWritersOneIsAttachedAtATime) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_TRUE(session.Close().ok());
-  const auto late = std::make_shared<IdleWriter>();
+  const auto late = std::make_shared<testing::IdleWriter>();
   EXPECT_EQ(ReasonOf(session.AttachWriter(late)), kSessionNotFound.name);
   EXPECT_EQ(ReasonOf(session.TakeOver(late).status()), kSessionNotFound.name);
 }
@@ -161,7 +156,7 @@ TEST_F(SessionTableTest, OfManyWhoTakeOverEachIsReplacedOnceAndTheLastStays) {
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < kTimes; ++i) {
-        const auto writer = std::make_shared<IdleWriter>();
+        const auto writer = std::make_shared<testing::IdleWriter>();
         const auto before = session.TakeOver(writer);
         ASSERT_TRUE(before.ok());
         if (*before == nullptr) continue;
@@ -174,7 +169,7 @@ TEST_F(SessionTableTest, OfManyWhoTakeOverEachIsReplacedOnceAndTheLastStays) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(replaced, kThreads * kTimes - 1);
-  const auto last = session.TakeOver(std::make_shared<IdleWriter>());
+  const auto last = session.TakeOver(std::make_shared<testing::IdleWriter>());
   ASSERT_TRUE(last.ok());
   EXPECT_TRUE((*last)->is_replaced());
 }

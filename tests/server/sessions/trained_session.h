@@ -24,6 +24,14 @@ SessionSpec LargeSpec();
 
 Layout LayoutOf(const SessionSpec& spec);
 std::shared_ptr<DeltaFeed> NoFeed();
+
+// Hears what it is told, and does nothing.
+class IdleWriter : public Writer {
+ public:
+  void HearOfReplacement() override {}
+  void HearOfDurable() override {}
+};
+
 void FillWeights(Session& session);
 
 // So many steps, told to the session's journal. In its turn.
