@@ -95,6 +95,7 @@ void TrainFlow::FailPart(const absl::Status& status) {
 }
 
 void TrainFlow::AnswerQueued(size_t length, bool waits) {
+  has_waited_ |= waits;
   if (!waits && !AnswersWait()) ++ready_count_;
   ++outbox_count_;
   outbox_bytes_ += length;
@@ -184,7 +185,8 @@ TrainFlow::Start TrainFlow::Next(bool may_end) {
     start.write = writing_ = true;
     --outbox_count_;
     --ready_count_;
-    start.write_follows = ready_count_ > 0 || client_is_far_ahead_;
+    start.write_follows =
+        ready_count_ > 0 || (client_is_far_ahead_ && !has_waited_);
   }
   if (MayRead()) start.read = reading_ = true;
   if (cut_off_ && (writing_ || AnswersWait()) && !cancelled_ && !cancelling_) {

@@ -66,7 +66,8 @@ class TrainFlow {
     bool read = false;
     bool cancel = false;  // the call, so that what is under way ends
     // Another write will follow that one by itself, or the end will: the
-    // transport may keep its bytes until then.
+    // transport may keep its bytes until then. (Where the first answer of a
+    // stream to wait turns out to be the next: once that has waited.)
     bool write_follows = false;
     std::optional<absl::Status> end;
 
@@ -214,6 +215,7 @@ class TrainFlow {
   size_t message_bytes_ = 0;  // its share of inbox_bytes_
   size_t outbox_count_ = 0;
   size_t ready_count_ = 0;   // of these, the first, that need not wait
+  bool has_waited_ = false;  // some answer had to wait
   size_t outbox_bytes_ = 0;  // the one that is being written included
   bool held_ = false;        // an answer is held back, behind the outbox
   bool news_ = false;        // there may be news of what is durable, ...

@@ -234,7 +234,8 @@ void ModelState::CheckNews() {
 // What the transport keeps is sent on with what follows, which has to come by
 // itself: the client may send nothing before it has its answer.
 void ModelState::CheckKept() {
-  bool follows = answers_.writing() || turn_ || failed_ || gone_ || taken_;
+  bool follows = answers_.writing() || turn_ || failed_ || gone_ || taken_ ||
+                 answers_.waits(durable_);
   for (const Starter& starter : starters_) follows |= starter.turn;
   Expect(!kept_ || follows, "an answer is kept, and nothing follows it");
 }
