@@ -48,6 +48,13 @@ void ServerStore::Report(const Committer::Attempt& attempt) {
                          .bytes = attempt.bytes,
                          .seconds = attempt.seconds,
                          .store_bytes = store_->DiskBytes()});
+  for (const std::string& id : attempt.damaged) {
+    Log(LogLevel::kError,
+        "a session is damaged in the store: nothing that it does from here on "
+        "is durable; backpropd check tells more",
+        {{"session", std::string_view(id)},
+         {"data_dir", std::string_view(directory_.path())}});
+  }
   if (failed != failing_) {
     const std::string why = Text(attempt.status);
     if (failed) {

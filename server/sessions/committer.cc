@@ -28,16 +28,9 @@ absl::Status StoreFailed(const absl::Status& cause) {
                    "; the server tries again by itself"));
 }
 
-absl::Status IsLost(const std::string& id) {
-  return Rejection(kStoreFailed,
-                   absl::StrCat("session ", id,
-                                " is another server's by now: nothing that "
-                                "this one does to it is durable"));
-}
-
 // Of one for which nobody has to wait any more.
 absl::Status StatusOf(const Session& session) {
-  return session.lost() ? IsLost(session.id()) : absl::OkStatus();
+  return LossOf(session.id(), session.loss());
 }
 
 // The end of a session that the store never knew: there is nothing to do there.
@@ -238,19 +231,23 @@ bool Committer::CommitChanges() {
   Attempt attempt{.sessions = changes_.size()};
   for (const Handover& each : changes_) attempt.bytes += BytesOf(each.change);
   const auto start = Clock::now();
-  std::vector<bool> taken;
-  attempt.status = CatchOutOfMemory([&] { return Commit(&taken); });
+  std::vector<ChangeOutcome> outcomes;
+  attempt.status = CatchOutOfMemory([&] {
+    absl::Status status = Commit(&outcomes);
+    attempt.damaged = Damaged(outcomes);
+    return status;
+  });
   attempt.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   if (report_) report_(attempt);
   if (attempt.status.ok()) {
-    Conclude(taken);
+    Conclude(outcomes);
   } else {
     FailWaiters(StoreFailed(attempt.status));
   }
   return attempt.status.ok();
 }
 
-absl::Status Committer::Commit(std::vector<bool>* taken) {
+absl::Status Committer::Commit(std::vector<ChangeOutcome>* outcomes) {
   const auto given = std::ranges::count_if(changes_, std::not_fn(IsOfNothing));
   std::vector<SessionChange> changes(static_cast<size_t>(given));
   const auto swap_all = [&] {
@@ -262,22 +259,35 @@ absl::Status Committer::Commit(std::vector<bool>* taken) {
   swap_all();
   const auto put_back = absl::MakeCleanup(swap_all);
   auto done = store_.Commit(changes);
-  if (done.ok()) *taken = *std::move(done);
+  if (done.ok()) *outcomes = *std::move(done);
   return done.status();
 }
 
-// taken: of each of changes_ that the store was given.
-void Committer::Conclude(const std::vector<bool>& taken) {
-  auto is_taken = taken.begin();
+// outcomes: of each of changes_ that the store was given.
+std::vector<std::string> Committer::Damaged(
+    const std::vector<ChangeOutcome>& outcomes) const {
+  std::vector<std::string> ids;
+  auto next = outcomes.begin();
   for (const Handover& each : changes_) {
-    const bool done = IsOfNothing(each) || *is_taken++;
+    if (next == outcomes.end()) break;
+    if (IsOfNothing(each)) continue;
+    if (*next++ == ChangeOutcome::kDamaged) ids.push_back(each.change.head.id);
+  }
+  return ids;
+}
+
+void Committer::Conclude(const std::vector<ChangeOutcome>& outcomes) {
+  auto next = outcomes.begin();
+  for (const Handover& each : changes_) {
+    const ChangeOutcome outcome =
+        IsOfNothing(each) ? ChangeOutcome::kTaken : *next++;
     if (each.session == nullptr) {
-      ConcludeErase(each.change.head.id, done);
-    } else if (done) {
+      ConcludeErase(each.change.head.id, outcome);
+    } else if (outcome == ChangeOutcome::kTaken) {
       each.session->Committed(each);
       if (each.committed) each.committed();
     } else {
-      each.session->Lose();
+      each.session->Lose(outcome);
     }
   }
   changes_.clear();
@@ -295,7 +305,7 @@ void Committer::Conclude(const std::vector<bool>& taken) {
   for (const Waiter& each : answered) each.done(StatusOf(*each.session));
 }
 
-void Committer::ConcludeErase(const std::string& id, bool taken) {
+void Committer::ConcludeErase(const std::string& id, ChangeOutcome outcome) {
   std::list<Eraser> told;
   {
     MutexLock lock(mutex_);
@@ -303,7 +313,7 @@ void Committer::ConcludeErase(const std::string& id, bool taken) {
     if (eraser != erasers_.end()) told.splice(told.end(), erasers_, eraser);
   }
   for (const Eraser& each : told) {
-    each.done(taken ? absl::OkStatus() : IsLost(id));
+    each.done(LossOf(id, outcome));
   }
 }
 

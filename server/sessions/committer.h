@@ -43,6 +43,9 @@ class Committer : public CommitQueue {
   // An attempt to commit.
   struct Attempt {
     absl::Status status = {};
+    // Sessions whose records in the store are damaged: they were left out, and
+    // are from here on.
+    std::vector<std::string> damaged = {};
     size_t sessions = 0;
     size_t bytes = 0;  // of their pieces and heads
     double seconds = 0;
@@ -113,12 +116,14 @@ class Committer : public CommitQueue {
   bool CommitDue(Clock::time_point until, Clock::duration patience);
   // changes_. Whether it worked, so that none are left.
   bool CommitChanges();
-  // The store's answer for each of changes_ that it was given in *taken.
-  absl::Status Commit(std::vector<bool>* taken);
-  void Conclude(const std::vector<bool>& taken);
+  // The store's answer for each of changes_ that it was given in *outcomes.
+  absl::Status Commit(std::vector<ChangeOutcome>* outcomes);
+  std::vector<std::string> Damaged(
+      const std::vector<ChangeOutcome>& outcomes) const;
+  void Conclude(const std::vector<ChangeOutcome>& outcomes);
   void FailWaiters(const absl::Status& status);
   // Of one that is not in memory.
-  void ConcludeErase(const std::string& id, bool taken);
+  void ConcludeErase(const std::string& id, ChangeOutcome outcome);
 
   Store& store_;
   ComputePool& pool_;

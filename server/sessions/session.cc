@@ -40,15 +40,18 @@ absl::Status BeingRewound(const ErrorReason& reason, const std::string& id) {
                                 "again when that is done"));
 }
 
-absl::Status IsLost(const std::string& id) {
+}  // namespace
+
+absl::Status LossOf(const std::string& id, ChangeOutcome loss) {
+  if (loss == ChangeOutcome::kTaken) return absl::OkStatus();
   return Rejection(
       kStoreFailed,
       absl::StrCat("session ", id,
-                   " is another server's by now: nothing that this one does "
-                   "to it is durable"));
+                   loss == ChangeOutcome::kDamaged
+                       ? " is damaged in the store, as backpropd check tells"
+                       : " is another server's by now",
+                   ": nothing that this one does to it is durable"));
 }
-
-}  // namespace
 
 absl::Status NonFiniteStep(const Progress& before,
                            std::string_view consequence) {
@@ -170,15 +173,15 @@ void Session::Committed(const Handover& handover) {
   if (writer != nullptr) writer->HearOfDurable();
 }
 
-void Session::Lose() {
+void Session::Lose(ChangeOutcome why) {
   MutexLock lock(mutex_);
-  lost_ = true;
+  loss_ = why;
   rewinding_ = false;  // it stays as it was
 }
 
-bool Session::lost() const {
+ChangeOutcome Session::loss() const {
   MutexLock lock(mutex_);
-  return lost_;
+  return loss_;
 }
 
 absl::Status Session::AttachWriter(std::shared_ptr<Writer> writer) {
@@ -299,7 +302,8 @@ std::optional<Handover> Session::HandOver() {
   bool closed = false;
   {
     MutexLock lock(mutex_);
-    if (erased_ || lost_ || rewinding_) return std::nullopt;
+    if (erased_ || loss_ != ChangeOutcome::kTaken || rewinding_)
+      return std::nullopt;
     handover.version = version_;
     closed = closed_;
   }
@@ -333,7 +337,7 @@ Journal::Moment Session::Present(const Standing& standing) {
 absl::Status Session::CheckHandsOver() const {
   if (closed_) return Deleted(id());
   if (rewinding_) return BeingRewound(kSessionBusy, id());
-  if (lost_) return IsLost(id());
+  if (loss_ != ChangeOutcome::kTaken) return LossOf(id(), loss_);
   if (given_ < kMostGiven) return absl::OkStatus();
   return Rejection(
       kQueueLimit,

@@ -48,6 +48,7 @@
 #include "server/sessions/session_spec.h"
 #include "server/sessions/standing.h"
 #include "server/sessions/writer.h"
+#include "server/store/store.h"
 
 namespace backprop {
 
@@ -82,6 +83,9 @@ struct Handover {
   // Called after Committed, by the committer; must not throw. May be empty.
   std::function<void()> committed = nullptr;
 };
+
+// Why nothing that the session does is durable any more; OK where it is taken.
+absl::Status LossOf(const std::string& id, ChangeOutcome loss);
 
 // The weights' digest after a step.
 struct DigestAt {
@@ -171,9 +175,11 @@ class Session : public std::enable_shared_from_this<Session> {
   // The committer's: what was handed over has been committed, which the writer
   // is told, ...
   void Committed(const Handover& handover);
-  // ... or can't be, now and for good: another server has the session.
-  void Lose();
-  bool lost() const;
+  // ... or can't be, now and for good: another server has the session, or what
+  // is stored of it is damaged.
+  void Lose(ChangeOutcome why);
+  bool lost() const { return loss() != ChangeOutcome::kTaken; }
+  ChangeOutcome loss() const;  // kTaken: none
 
   // When somebody last had to do with it, as far as the table has seen.
   void Use(std::chrono::system_clock::time_point now) { last_use_ = now; }
@@ -185,7 +191,8 @@ class Session : public std::enable_shared_from_this<Session> {
   absl::Status AttachWriter(std::shared_ptr<Writer> writer);
   // The same in the place of the writer that there is, which is returned and is
   // still to be told (HearOfReplacement); null: there was none. Fails with
-  // SESSION_NOT_FOUND after Close, SESSION_HAS_WRITER while it is being rewound.
+  // SESSION_NOT_FOUND after Close, SESSION_HAS_WRITER while it is being
+  // rewound.
   absl::StatusOr<std::shared_ptr<Writer>> TakeOver(
       std::shared_ptr<Writer> writer);
   // Nothing where another has its place.
@@ -329,7 +336,7 @@ class Session : public std::enable_shared_from_this<Session> {
   uint64_t durable_version_ ABSL_GUARDED_BY(mutex_) = 0;
   Progress durable_progress_ ABSL_GUARDED_BY(mutex_);
   size_t stored_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool lost_ ABSL_GUARDED_BY(mutex_) = false;
+  ChangeOutcome loss_ ABSL_GUARDED_BY(mutex_) = ChangeOutcome::kTaken;
   bool rewinding_ ABSL_GUARDED_BY(mutex_) = false;
   // Handed over by itself, and not durable yet.
   size_t given_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -159,10 +159,15 @@ absl::StatusOr<SqliteChangeWriter> SqliteChangeWriter::Over(
   return SqliteChangeWriter(std::move(made));
 }
 
-absl::StatusOr<bool> SqliteChangeWriter::Apply(const SessionChange& change,
-                                               StoreRow& row) {
-  if (change.erase) return Erase(change, row);
-  return change.expected_epoch == 0 ? Create(change, row) : Advance(change);
+absl::StatusOr<ChangeOutcome> SqliteChangeWriter::Apply(
+    const SessionChange& change, StoreRow& row) {
+  const absl::StatusOr<bool> taken = change.erase ? Erase(change, row)
+                                     : change.expected_epoch == 0
+                                         ? Create(change, row)
+                                         : Advance(change);
+  if (IsDamagedRow(taken.status())) return ChangeOutcome::kDamaged;
+  if (!taken.ok()) return taken.status();
+  return *taken ? ChangeOutcome::kTaken : ChangeOutcome::kOtherEpoch;
 }
 
 absl::StatusOr<bool> SqliteChangeWriter::Create(const SessionChange& change,
@@ -239,9 +244,7 @@ absl::StatusOr<PieceRow> SqliteChangeWriter::FindPiece(const HeadRow& head,
   SqliteRows rows = statements_->find_piece->Run(head.key, number);
   if (!rows.Next()) {
     if (!rows.status().ok()) return rows.status();
-    return absl::InvalidArgumentError(absl::StrCat("session ", head.head.id,
-                                                   " has no piece ", number,
-                                                   " that could be removed"));
+    return DamagedPiece(head.head.id, number);
   }
   const PieceRow piece{.name = {.number = number,
                                 .kind = static_cast<PieceKind>(rows.Integer(3)),
@@ -251,10 +254,7 @@ absl::StatusOr<PieceRow> SqliteChangeWriter::FindPiece(const HeadRow& head,
                        .size = rows.Integer(2),
                        .bytes_hash = rows.Integer(0)};
   if (HashOf(head.head.id, piece) == rows.Integer(1)) return piece;
-  return absl::DataLossError(absl::StrCat(
-      "piece ", number, " of session ", head.head.id,
-      " is damaged in the store, and can't be replaced: put back a copy of the "
-      "data directory"));
+  return DamagedPiece(head.head.id, number);
 }
 
 absl::Status SqliteChangeWriter::CountPieces(const SessionChange& change,

@@ -29,15 +29,18 @@ class SqliteChangeWriter {
   SqliteChangeWriter(SqliteChangeWriter&&) noexcept;
   ~SqliteChangeWriter();
 
-  // False: the session is not in the expected epoch, and nothing was done.
   // Keeps up what `row` sums up. After an error the transaction has to be
   // rolled back.
-  absl::StatusOr<bool> Apply(const SessionChange& change, StoreRow& row);
+  absl::StatusOr<ChangeOutcome> Apply(const SessionChange& change,
+                                      StoreRow& row);
 
  private:
   struct Statements;
   explicit SqliteChangeWriter(std::unique_ptr<Statements> statements);
 
+  // Each: whether it was taken, or another epoch was met. All look at what
+  // is stored before they write, so that what they find damaged is left as it
+  // is.
   absl::StatusOr<bool> Create(const SessionChange& change, StoreRow& row);
   absl::StatusOr<bool> Advance(const SessionChange& change);
   absl::StatusOr<bool> Erase(const SessionChange& change, StoreRow& row);

@@ -54,13 +54,13 @@ absl::StatusOr<std::unique_ptr<WritingConnection>> WritingConnection::Open(
 
 absl::StatusOr<StoreRow> WritingConnection::Commit(
     std::span<const SessionChange> changes, StoreRow row,
-    std::vector<bool>& taken) {
+    std::vector<ChangeOutcome>& outcomes) {
   if (absl::Status s = database_->Execute("BEGIN IMMEDIATE"); !s.ok()) return s;
   ++row.commits;
   for (const SessionChange& change : changes) {
-    absl::StatusOr<bool> one = changes_.Apply(change, row);
+    absl::StatusOr<ChangeOutcome> one = changes_.Apply(change, row);
     if (!one.ok()) return one.status();
-    taken.push_back(*one);
+    outcomes.push_back(*one);
   }
   absl::StatusOr<size_t> updated =
       update_row_.Execute(row.commits, row.next_key, row.sessions.rows,

@@ -43,11 +43,12 @@ class WritingConnection {
   static absl::StatusOr<std::unique_ptr<WritingConnection>> Open(
       const std::string& path, size_t log_bytes);
 
-  // One transaction. Answers for each change whether it was taken, as far as
-  // they came, and gives the row of table store as it is afterwards, which was
+  // One transaction. Tells of each change what has become of it, as far as they
+  // came, and gives the row of table store as it is afterwards, which was
   // `row`. After an error there is nothing to be done but to close this.
   absl::StatusOr<StoreRow> Commit(std::span<const SessionChange> changes,
-                                  StoreRow row, std::vector<bool>& taken);
+                                  StoreRow row,
+                                  std::vector<ChangeOutcome>& outcomes);
 
   // Writes the log once more, then all that is in it into the database file,
   // each synced: also what is there already. UNAVAILABLE where a reader is in

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "engine/contract/digest.h"
 
@@ -16,19 +17,20 @@ constexpr char kPieceColumns[] =
     "SELECT number, kind, base_step, step, first_number, bytes_hash, hash,"
     " length(bytes), session";
 
+// Marks a status as of a row.
+constexpr char kRowPayload[] = "backprop/damaged-row";
+
 absl::Status Damaged(const std::string& what) {
-  return absl::DataLossError(absl::StrCat(
+  absl::Status status = absl::DataLossError(absl::StrCat(
       what,
       " is damaged in the store: what was read is not what was written. "
       "Put back a copy of the data directory."));
+  status.SetPayload(kRowPayload, absl::Cord());
+  return status;
 }
 
 absl::Status DamagedSession(const std::string& id, const std::string& part) {
   return Damaged(absl::StrCat("session ", id, " (", part, ")"));
-}
-
-absl::Status DamagedPiece(const std::string& id, uint64_t number) {
-  return Damaged(absl::StrCat("piece ", number, " of session ", id));
 }
 
 // Columns as in kHeadColumns.
@@ -83,6 +85,14 @@ class Snapshot {
 };
 
 }  // namespace
+
+bool IsDamagedRow(const absl::Status& status) {
+  return status.GetPayload(kRowPayload).has_value();
+}
+
+absl::Status DamagedPiece(const std::string& id, uint64_t number) {
+  return Damaged(absl::StrCat("piece ", number, " of session ", id));
+}
 
 absl::StatusOr<HeadFinder> HeadFinder::Over(SqliteDatabase& database) {
   absl::StatusOr<SqliteStatement> find =

@@ -19,6 +19,13 @@
 
 namespace backprop {
 
+// Whether the error tells of rows of one session that are not what was written:
+// the others' can be read and written all the same.
+bool IsDamagedRow(const absl::Status& status);
+
+// Such an error.
+absl::Status DamagedPiece(const std::string& id, uint64_t number);
+
 // The row of a session; nothing where there is none.
 class HeadFinder {
  public:

@@ -33,7 +33,7 @@ class SqliteStore final : public Store {
   // Closes what is open, opens both connections, and verifies.
   absl::Status Open();
 
-  absl::StatusOr<std::vector<bool>> Commit(
+  absl::StatusOr<std::vector<ChangeOutcome>> Commit(
       std::span<const SessionChange> changes) override;
   absl::StatusOr<StoredSession> Load(const std::string& id) override;
   absl::StatusOr<std::vector<StoredHead>> List(const std::string& after,
@@ -48,13 +48,13 @@ class SqliteStore final : public Store {
   // A commit that failed, and may be on the disk all the same.
   struct Attempt {
     uint64_t fingerprint = 0;
-    std::vector<bool> taken;
+    std::vector<ChangeOutcome> outcomes;
   };
 
   absl::Status Verify(WritingConnection& writing, ReadingConnection& reading);
   absl::Status CheckCommits(uint64_t found) const;
   void CloseReading(const absl::Status& why);
-  absl::StatusOr<std::vector<bool>> CommitNow(
+  absl::StatusOr<std::vector<ChangeOutcome>> CommitNow(
       std::span<const SessionChange> changes);
 
   const std::string data_dir_;
@@ -121,7 +121,7 @@ void SqliteStore::CloseReading(const absl::Status& why) {
   closed_ = why;
 }
 
-absl::StatusOr<std::vector<bool>> SqliteStore::Commit(
+absl::StatusOr<std::vector<ChangeOutcome>> SqliteStore::Commit(
     std::span<const SessionChange> changes) {
   if (absl::Status s = CheckChanges(changes); !s.ok()) return s;
   if (writing_ == nullptr) {
@@ -129,29 +129,29 @@ absl::StatusOr<std::vector<bool>> SqliteStore::Commit(
     // Verify has left it only where it is on the disk.
     const std::optional<Attempt> done = std::exchange(attempt_, std::nullopt);
     if (done.has_value() && done->fingerprint == FingerprintOf(changes)) {
-      return done->taken;
+      return done->outcomes;
     }
   }
   return CommitNow(changes);
 }
 
-absl::StatusOr<std::vector<bool>> SqliteStore::CommitNow(
+absl::StatusOr<std::vector<ChangeOutcome>> SqliteStore::CommitNow(
     std::span<const SessionChange> changes) {
-  std::vector<bool> taken;
-  absl::StatusOr<StoreRow> row = writing_->Commit(changes, *row_, taken);
+  std::vector<ChangeOutcome> outcomes;
+  absl::StatusOr<StoreRow> row = writing_->Commit(changes, *row_, outcomes);
   absl::Status copied;
   if (row.ok()) {
     row_ = *row;
     copied = writing_->CopyLongLog();
   } else {
-    attempt_ = Attempt{FingerprintOf(changes), taken};
+    attempt_ = Attempt{FingerprintOf(changes), outcomes};
   }
   if (!row.ok() || !copied.ok()) {
     writing_->KeepLogAtClose();
     writing_.reset();
   }
   if (!row.ok()) return row.status();
-  return taken;
+  return outcomes;
 }
 
 absl::StatusOr<StoredSession> SqliteStore::Load(const std::string& id) {

@@ -13,7 +13,7 @@
 // can do as much.
 //
 //   auto store = OpenSqliteStore(path);
-//   auto taken = (*store)->Commit(changes);      // the committer's thread
+//   auto outcomes = (*store)->Commit(changes);   // the committer's thread
 //   auto stored = (*store)->Load("s-…");         // any thread
 #ifndef BACKPROP_SERVER_STORE_STORE_H_
 #define BACKPROP_SERVER_STORE_STORE_H_
@@ -85,6 +85,15 @@ struct SessionChange {
   bool erase = false;            // the session goes, with all of its pieces
 };
 
+// What has become of a change. All but kTaken leave no trace of it.
+enum class ChangeOutcome : uint8_t {
+  kTaken,
+  kOtherEpoch,  // the session is not in the expected epoch
+  // What is stored of the session is not what was written, or lacks a piece
+  // that was to be removed: Check tells more. Other changes don't touch it.
+  kDamaged,
+};
+
 struct StoredPiece {
   PieceName name;
   size_t bytes = 0;
@@ -111,12 +120,11 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // All changes or none, durable on return. Answers for each whether it was
-  // taken: false where the session was not in the expected epoch; such a change
-  // leaves no trace, the others are done. After an error nothing may be assumed
-  // but this: the same changes may be committed again, first of all, and then
-  // are done once. One thread at a time.
-  virtual absl::StatusOr<std::vector<bool>> Commit(
+  // All changes or none, durable on return, but for those that can't be taken:
+  // the answer tells of each. After an error nothing may be assumed but this:
+  // the same changes may be committed again, first of all, and then are done
+  // once. One thread at a time.
+  virtual absl::StatusOr<std::vector<ChangeOutcome>> Commit(
       std::span<const SessionChange> changes) = 0;
 
   // The rest from any thread, also during a commit: what was last committed.

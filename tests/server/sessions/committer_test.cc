@@ -256,6 +256,24 @@ TEST_F(CommitterTest, ASessionThatAnotherServerHasIsNotOverwritten) {
   EXPECT_FALSE(AwaitDurable(session).ok());
 }
 
+TEST_F(CommitterTest, ADamagedSessionIsToldOfAndStopsNoOther) {
+  const auto damaged = NewSession("damaged");
+  const auto sound = NewSession("sound");
+  ASSERT_TRUE(AwaitDurable(damaged).ok());
+  ASSERT_TRUE(AwaitDurable(sound).ok());
+  store_.Damage("damaged");
+  Train(damaged, 3);
+  Train(sound, 3);
+  const absl::Status status = AwaitDurable(damaged);
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::HasSubstr("session damaged is damaged in the store"));
+  EXPECT_EQ(AwaitDurable(sound), absl::OkStatus());
+  EXPECT_EQ(store_.Load("damaged")->head.step, 0u);
+  EXPECT_EQ(store_.Load("sound")->head.step, 3u);
+  EXPECT_EQ(store_.failures(), 0u);
+  EXPECT_FALSE(AwaitDurable(damaged).ok());
+}
+
 TEST_F(CommitterTest, TheEndCommitsWhatIsLeft) {
   committer_.emplace(store_, pool_, std::chrono::hours(1), nullptr);
   SessionSpec spec = testing::SmallSpec();

@@ -23,15 +23,16 @@ std::string TextOf(std::span<const SessionChange> changes) {
 
 }  // namespace
 
-bool MemoryStore::Take(const SessionChange& change) {
+ChangeOutcome MemoryStore::Take(const SessionChange& change) {
   EXPECT_FALSE(change.erase && change.expected_epoch == 0)
       << "it erases what it says is not there";
   const auto found = entries_.find(change.head.id);
   const uint64_t epoch = found == entries_.end() ? 0 : found->second.head.epoch;
-  if (epoch != change.expected_epoch) return false;
+  if (damaged_.contains(change.head.id)) return ChangeOutcome::kDamaged;
+  if (epoch != change.expected_epoch) return ChangeOutcome::kOtherEpoch;
   if (change.erase) {
     entries_.erase(change.head.id);
-    return true;
+    return ChangeOutcome::kTaken;
   }
   Entry& entry = entries_[change.head.id];
   if (change.head.epoch != change.expected_epoch) {
@@ -39,22 +40,24 @@ bool MemoryStore::Take(const SessionChange& change) {
   }
   entry.head = change.head;
   for (uint64_t number : change.remove) {
-    if (entry.pieces.erase(number) == 0) return false;
+    if (entry.pieces.erase(number) == 0) return ChangeOutcome::kDamaged;
   }
   for (const Piece& piece : change.put) {
-    if (!entry.pieces.emplace(piece.name.number, piece).second) return false;
+    if (!entry.pieces.emplace(piece.name.number, piece).second) {
+      return ChangeOutcome::kDamaged;
+    }
   }
-  return true;
+  return ChangeOutcome::kTaken;
 }
 
-absl::StatusOr<std::vector<bool>> MemoryStore::Commit(
+absl::StatusOr<std::vector<ChangeOutcome>> MemoryStore::Commit(
     std::span<const SessionChange> changes) {
   MutexLock lock(mutex_);
   if (fails_) {
     failed_.push_back(TextOf(changes));
     return absl::UnavailableError("the disk is full");
   }
-  std::vector<bool> taken;
+  std::vector<ChangeOutcome> taken;
   for (const SessionChange& change : changes) taken.push_back(Take(change));
   return taken;
 }
@@ -128,6 +131,11 @@ size_t MemoryStore::BytesOf(const std::string& id, PieceKind kind) const {
 void MemoryStore::SetEpoch(const std::string& id, uint64_t epoch) {
   MutexLock lock(mutex_);
   entries_.at(id).head.epoch = epoch;
+}
+
+void MemoryStore::Damage(const std::string& id) {
+  MutexLock lock(mutex_);
+  damaged_.insert(id);
 }
 
 void MemoryStore::Spoil(const std::string& id) {

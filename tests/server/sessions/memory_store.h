@@ -5,6 +5,7 @@
 #define BACKPROP_TESTS_SERVER_SESSIONS_MEMORY_STORE_H_
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@ namespace backprop::testing {
 
 class MemoryStore : public Store {
  public:
-  absl::StatusOr<std::vector<bool>> Commit(
+  absl::StatusOr<std::vector<ChangeOutcome>> Commit(
       std::span<const SessionChange> changes) override;
   absl::StatusOr<StoredSession> Load(const std::string& id) override;
   absl::StatusOr<std::vector<StoredHead>> List(const std::string& after,
@@ -41,6 +42,8 @@ class MemoryStore : public Store {
   size_t BytesOf(const std::string& id, PieceKind kind) const;
   // As if another server had taken the session.
   void SetEpoch(const std::string& id, uint64_t epoch);
+  // Commits find it damaged.
+  void Damage(const std::string& id);
   // Its image is no longer what was written.
   void Spoil(const std::string& id);
 
@@ -51,10 +54,12 @@ class MemoryStore : public Store {
     std::map<uint64_t, Piece> pieces;
   };
 
-  bool Take(const SessionChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ChangeOutcome Take(const SessionChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable Mutex mutex_;
   std::map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> damaged_ ABSL_GUARDED_BY(mutex_);
   bool fails_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::string> failed_ ABSL_GUARDED_BY(mutex_);
 };

@@ -30,6 +30,9 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
+constexpr ChangeOutcome kTaken = ChangeOutcome::kTaken;
+constexpr ChangeOutcome kDamaged = ChangeOutcome::kDamaged;
+
 class SqliteCheckTest : public ::testing::Test {
  protected:
   SqliteCheckTest() {
@@ -143,19 +146,44 @@ TEST_F(SqliteCheckTest, AHeadThatIsAnother) {
   EXPECT_EQ(Loss("right"), "none");
 }
 
-TEST_F(SqliteCheckTest,
-       NothingIsCommittedToADamagedHeadOrInPlaceOfADamagedPiece) {
+// What was wrong stays so; the changes beside it are done.
+TEST_F(SqliteCheckTest, NothingIsCommittedToWhatIsDamagedAndAllElseIs) {
   Do("UPDATE sessions SET step = 77 WHERE id = 'left'");
   Do("UPDATE pieces SET kind = 3 WHERE session = 2");
   auto store = Opened();
-  for (const SessionChange& change : {Advance("left", 1, 5), Erasure("left", 1),
-                                      Advance("right", 2, 5, {}, {1})}) {
-    const absl::Status refused = store->Commit({&change, 1}).status();
-    EXPECT_EQ(refused.code(), absl::StatusCode::kDataLoss) << refused;
-    EXPECT_THAT(std::string(refused.message()),
-                HasSubstr("session " + change.head.id));
-  }
-  EXPECT_TRUE(store->Commit(std::vector{Erasure("right", 2)}).ok());
+  const std::vector<std::string> before = Faults();
+  const auto outcomes = store->Commit(std::vector{
+      Advance("left", 1, 5), Creation("new", {Image(1, "one")}),
+      Erasure("left", 1), Advance("right", 2, 5, {Image(2, "")}, {1}),
+      Advance("new", 1, 5, {Image(2, "two")}, {1}),
+      Advance("new", 1, 6, {}, {9}), Advance("new", 2, 6)});
+  ASSERT_TRUE(outcomes.ok()) << outcomes.status();
+  EXPECT_THAT(*outcomes,
+              ElementsAre(kDamaged, kTaken, kDamaged, kDamaged, kTaken,
+                          kDamaged, ChangeOutcome::kOtherEpoch));
+  EXPECT_EQ(Faults(), before);
+  EXPECT_EQ(store->Load("new")->head.step, 5U);
+  EXPECT_EQ(store->ReadPiece("new", 2).value_or(""), "two");
+  // Nothing of it is read then.
+  EXPECT_THAT(*store->Commit(std::vector{Erasure("right", 2)}),
+              ElementsAre(kTaken));
+}
+
+// Of a page that SQLite can't read nobody knows whose it is.
+TEST_F(SqliteCheckTest, ACommitThatMeetsAPageThatIsNoneFails) {
+  Do("PRAGMA wal_checkpoint(TRUNCATE)");
+  const std::string root = RawDatabase(folder_.path())
+                               .One(
+                                   "SELECT rootpage FROM sqlite_schema"
+                                   " WHERE name = 'epochs'");
+  auto store = Opened();
+  std::fstream bytes(folder_.File("sessions.db"),
+                     std::ios::binary | std::ios::in | std::ios::out);
+  bytes.seekp((std::stoll(root) - 1) * 16384);
+  bytes << std::string(100, 'x');
+  bytes.close();
+  const auto change = std::vector{NextEpoch("right", 2, 9)};
+  EXPECT_EQ(store->Commit(change).status().code(), absl::StatusCode::kDataLoss);
 }
 
 TEST_F(SqliteCheckTest, EpochsThatAreOthers) {
@@ -267,7 +295,7 @@ TEST_F(SqliteCheckTest, AFailedCommitThatIsThereAllTheSameIsNotDoneTwice) {
   EXPECT_EQ(store->Load("left")->head.step, 0U);
   const auto taken = store->Commit(changes);
   ASSERT_TRUE(taken.ok()) << taken.status();
-  EXPECT_THAT(*taken, ElementsAre(true, false, true));
+  EXPECT_THAT(*taken, ElementsAre(kTaken, ChangeOutcome::kOtherEpoch, kTaken));
   EXPECT_EQ(store->Load("right")->epochs.size(), 3U);
   EXPECT_EQ(RawDatabase(folder_.path()).One("SELECT commits FROM store"), "2");
   EXPECT_THAT(Faults(), IsEmpty());

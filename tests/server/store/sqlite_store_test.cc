@@ -23,6 +23,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
+constexpr ChangeOutcome kTaken = ChangeOutcome::kTaken;
+constexpr ChangeOutcome kOther = ChangeOutcome::kOtherEpoch;
+
 class SqliteStoreTest : public ::testing::Test {
  protected:
   SqliteStoreTest() { Open(); }
@@ -33,10 +36,10 @@ class SqliteStoreTest : public ::testing::Test {
     ASSERT_TRUE(opened.ok()) << opened.status();
     store_ = *std::move(opened);
   }
-  std::vector<bool> Commit(const std::vector<SessionChange>& changes) {
+  std::vector<ChangeOutcome> Commit(const std::vector<SessionChange>& changes) {
     auto taken = store_->Commit(changes);
     EXPECT_TRUE(taken.ok()) << taken.status();
-    return taken.value_or(std::vector<bool>());
+    return taken.value_or(std::vector<ChangeOutcome>());
   }
   StoredSession Load(const std::string& id) {
     auto session = store_->Load(id);
@@ -70,7 +73,7 @@ class SqliteStoreTest : public ::testing::Test {
 TEST_F(SqliteStoreTest, WhatIsCommittedIsThereAfterReopening) {
   const std::string large(100'000, 'x');
   EXPECT_THAT(Commit({Creation("a", {Image(1, "one"), Image(2, large)})}),
-              ElementsAre(true));
+              ElementsAre(kTaken));
   Open();
   const StoredSession session = Load("a");
   EXPECT_EQ(session.head, Creation("a", {}).head);
@@ -108,7 +111,7 @@ TEST_F(SqliteStoreTest, AChangeOfAnotherEpochLeavesNoTrace) {
                       Creation("a", {Image(3, "three")}),
                       Advance("nobody", 1, 9, {Image(4, "four")}),
                       Erasure("a", 2), Advance("b", 1, 4)}),
-              ElementsAre(false, false, false, false, true));
+              ElementsAre(kOther, kOther, kOther, kOther, kTaken));
   const StoredSession after = Load("a");
   EXPECT_EQ(after.head, before.head);
   EXPECT_THAT(after.epochs, ElementsAre(EpochStart{1, 0}));
@@ -123,9 +126,9 @@ TEST_F(SqliteStoreTest, AnEpochBeginsAtTheStepOfItsHead) {
   Commit({Creation("a", {})});
   Commit({Advance("a", 1, 30)});
   Commit({NextEpoch("a", 1, 30)});
-  EXPECT_THAT(Commit({Advance("a", 1, 31)}), ElementsAre(false));
+  EXPECT_THAT(Commit({Advance("a", 1, 31)}), ElementsAre(kOther));
   EXPECT_THAT(Commit({Advance("a", 2, 31), NextEpoch("a", 2, 25)}),
-              ElementsAre(true, true));
+              ElementsAre(kTaken, kTaken));
   const StoredSession session = Load("a");
   EXPECT_EQ(session.head.epoch, 3U);
   EXPECT_THAT(session.epochs, ElementsAre(EpochStart{1, 0}, EpochStart{2, 30},
@@ -134,13 +137,13 @@ TEST_F(SqliteStoreTest, AnEpochBeginsAtTheStepOfItsHead) {
 
 TEST_F(SqliteStoreTest, ErasingTakesPiecesAndEpochsToo) {
   Commit({Creation("a", {Image(1, "one")}), Creation("b", {Image(1, "two")})});
-  EXPECT_THAT(Commit({Erasure("a", 1)}), ElementsAre(true));
+  EXPECT_THAT(Commit({Erasure("a", 1)}), ElementsAre(kTaken));
   EXPECT_EQ(store_->Load("a").status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(ReadPiece("b", 1), "two");
   RawDatabase raw(folder_.path());
   EXPECT_EQ(raw.One("SELECT count(*) FROM pieces"), "1");
   EXPECT_EQ(raw.One("SELECT count(*) FROM epochs"), "1");
-  EXPECT_THAT(Commit({Creation("a", {})}), ElementsAre(true));
+  EXPECT_THAT(Commit({Creation("a", {})}), ElementsAre(kTaken));
   EXPECT_THAT(Load("a").pieces, IsEmpty());
   Open();
   EXPECT_THAT(Faults(), IsEmpty());
@@ -171,8 +174,8 @@ TEST_F(SqliteStoreTest, ChangesThatBreakTheRulesAreRefusedWhole) {
        {Creation("", {}), Erasure("a", 0), Advance("a", 1, too_large),
         Advance("a", 1, 2, {Image(too_large, "")}),
         Advance("a", 1, 2, {Image(2, ""), Image(2, "")}),
-        Advance("a", 1, 2, {Image(2, "")}, {2}), Advance("a", 1, 2, {}, {1, 1}),
-        Advance("a", 1, 2, {}, {5})}) {
+        Advance("a", 1, 2, {Image(2, "")}, {2}),
+        Advance("a", 1, 2, {}, {1, 1})}) {
     const absl::Status status =
         store_->Commit(std::vector{Creation("b", {}), bad}).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
@@ -184,7 +187,7 @@ TEST_F(SqliteStoreTest, ChangesThatBreakTheRulesAreRefusedWhole) {
   EXPECT_THAT(std::string(again.message()), HasSubstr("piece 1 of session a"));
   EXPECT_THAT(Listed("", 9), ElementsAre("a"));
   EXPECT_THAT(Commit({Advance("a", 1, 2, {Image(2, "two")})}),
-              ElementsAre(true));
+              ElementsAre(kTaken));
 }
 
 TEST_F(SqliteStoreTest, BytesOfAnyKindComeBack) {

@@ -21,21 +21,22 @@ absl::Status Read(const absl::Status& status, const std::string& what) {
 
 }  // namespace
 
-std::vector<bool> StoreModel::Commit(std::span<const SessionChange> changes) {
-  std::vector<bool> taken;
+std::vector<ChangeOutcome> StoreModel::Commit(
+    std::span<const SessionChange> changes) {
+  std::vector<ChangeOutcome> taken;
   for (const SessionChange& change : changes) taken.push_back(Apply(change));
   return taken;
 }
 
-bool StoreModel::Apply(const SessionChange& change) {
+ChangeOutcome StoreModel::Apply(const SessionChange& change) {
   const std::string& id = change.head.id;
   const auto found = sessions_.find(id);
   const uint64_t epoch =
       found == sessions_.end() ? 0 : found->second.head.epoch;
-  if (epoch != change.expected_epoch) return false;
+  if (epoch != change.expected_epoch) return ChangeOutcome::kOtherEpoch;
   if (change.erase) {
     sessions_.erase(id);
-    return true;
+    return ChangeOutcome::kTaken;
   }
   Session& session = sessions_[id];
   session.head = change.head;
@@ -46,7 +47,7 @@ bool StoreModel::Apply(const SessionChange& change) {
   for (const Piece& piece : change.put) {
     session.pieces[piece.name.number] = piece;
   }
-  return true;
+  return ChangeOutcome::kTaken;
 }
 
 absl::Status StoreModel::Compare(Store& store) const {

@@ -20,7 +20,7 @@ namespace backprop::testing {
 class StoreModel {
  public:
   // As store.h says of Store::Commit.
-  std::vector<bool> Commit(std::span<const SessionChange> changes);
+  std::vector<ChangeOutcome> Commit(std::span<const SessionChange> changes);
 
   // Reads all that the store has. Its error, where it tells of one; UNKNOWN,
   // with what it is, where it says something else than this does, and where it
@@ -36,7 +36,7 @@ class StoreModel {
     std::map<uint64_t, Piece> pieces;
   };
 
-  bool Apply(const SessionChange& change);
+  ChangeOutcome Apply(const SessionChange& change);
   absl::Status CompareHeads(Store& store) const;
   absl::Status CompareSession(Store& store, const Session& session) const;
 
