@@ -134,6 +134,55 @@ absl::StatusOr<v1::Session> TrainingClient::ForkSession(const v1::Fork& fork) {
   return CreateSession(request);
 }
 
+absl::StatusOr<v1::Checkpoint> TrainingClient::CreateCheckpoint(
+    const v1::CreateCheckpointRequest& request) {
+  v1::CreateCheckpointResponse response;
+  absl::Status status = FromGrpc(
+      stub_->calls->CreateCheckpoint(WithDeadline().get(), request, &response));
+  if (!status.ok()) return status;
+  return response.checkpoint();
+}
+
+absl::StatusOr<v1::ListCheckpointsResponse> TrainingClient::ListCheckpoints(
+    const v1::ListCheckpointsRequest& request) {
+  v1::ListCheckpointsResponse response;
+  absl::Status status = FromGrpc(
+      stub_->calls->ListCheckpoints(WithDeadline().get(), request, &response));
+  if (!status.ok()) return status;
+  return response;
+}
+
+absl::StatusOr<v1::Checkpoint> TrainingClient::UpdateCheckpoint(
+    const v1::UpdateCheckpointRequest& request) {
+  v1::UpdateCheckpointResponse response;
+  absl::Status status = FromGrpc(
+      stub_->calls->UpdateCheckpoint(WithDeadline().get(), request, &response));
+  if (!status.ok()) return status;
+  return response.checkpoint();
+}
+
+absl::Status TrainingClient::DeleteCheckpoint(const std::string& session_id,
+                                              const std::string& name) {
+  v1::DeleteCheckpointRequest request;
+  request.set_session_id(session_id);
+  request.set_name(name);
+  v1::DeleteCheckpointResponse response;
+  return FromGrpc(
+      stub_->calls->DeleteCheckpoint(WithDeadline().get(), request, &response));
+}
+
+absl::StatusOr<v1::Session> TrainingClient::RewindSession(
+    const std::string& session_id, const std::string& checkpoint) {
+  v1::RewindSessionRequest request;
+  request.set_session_id(session_id);
+  request.set_checkpoint(checkpoint);
+  v1::RewindSessionResponse response;
+  absl::Status status = FromGrpc(
+      stub_->calls->RewindSession(WithDeadline().get(), request, &response));
+  if (!status.ok()) return status;
+  return response.session();
+}
+
 absl::StatusOr<v1::TrainStepResponse> TrainingClient::TrainStep(
     const v1::TrainStepRequest& request) {
   v1::TrainStepResponse response;

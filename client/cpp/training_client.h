@@ -63,6 +63,20 @@ class TrainingClient {
   // another spec: CreateSession with `fork` set.
   absl::StatusOr<v1::Session> ForkSession(const v1::Fork& fork);
 
+  // Of a session that is DURABLE: what it is now, under a name. Safe to repeat.
+  absl::StatusOr<v1::Checkpoint> CreateCheckpoint(
+      const v1::CreateCheckpointRequest& request);
+  // One page.
+  absl::StatusOr<v1::ListCheckpointsResponse> ListCheckpoints(
+      const v1::ListCheckpointsRequest& request);
+  absl::StatusOr<v1::Checkpoint> UpdateCheckpoint(
+      const v1::UpdateCheckpointRequest& request);
+  absl::Status DeleteCheckpoint(const std::string& session_id,
+                                const std::string& name);
+  // The session is at that checkpoint again, in its next epoch.
+  absl::StatusOr<v1::Session> RewindSession(const std::string& session_id,
+                                            const std::string& checkpoint);
+
   absl::StatusOr<v1::TrainStepResponse> TrainStep(
       const v1::TrainStepRequest& request);
   absl::StatusOr<v1::PredictResponse> Predict(

@@ -102,6 +102,8 @@ int Main(int argc, char** argv) {
   AddPredictCommand(app, flags, action);
   AddEvaluateCommand(app, flags, action);
   AddSessionCommand(app, flags, action);
+  AddCheckpointCommand(app, flags, action);
+  AddRewindCommand(app, flags, action);
   AddWatchCommand(app, flags, action);
   AddWeightsCommand(app, flags, action);
   AddServerCommand(app, flags, action);

@@ -63,6 +63,7 @@ absl::Status Update(const GlobalFlags& global, const UpdateFlags& flags) {
 struct ForkFlags {
   std::string session_id;
   bool with_state = false;
+  std::string checkpoint;
   std::string optimiser;
   LiveFlags live;
 };
@@ -99,6 +100,7 @@ absl::Status Fork(const GlobalFlags& global, const ForkFlags& flags) {
   v1::CreateSessionRequest request;
   request.mutable_fork()->set_session_id(flags.session_id);
   request.mutable_fork()->set_with_state(flags.with_state);
+  request.mutable_fork()->set_checkpoint(flags.checkpoint);
   absl::Status status = SetForkSpec(origin->spec(), flags, &request);
   if (!status.ok()) return status;
   absl::StatusOr<v1::Session> session = client.CreateSession(request);
@@ -138,6 +140,10 @@ void AddSessionFork(Command& parent, const GlobalFlags& global,
   command->add_flag("--with-state", flags->with_state,
                     "Take over the optimiser's state and the schedule's age "
                     "too");
+  command
+      ->add_option("--from-checkpoint", flags->checkpoint,
+                   "Start from this checkpoint of it, not from its present")
+      ->type_name("NAME");
   command
       ->add_option("--optimiser", flags->optimiser,
                    "Another optimiser, with its own defaults [the origin's]")

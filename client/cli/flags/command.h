@@ -35,6 +35,9 @@ void AddTrainCommand(Command& app, const GlobalFlags& flags, Action& action);
 void AddPredictCommand(Command& app, const GlobalFlags& flags, Action& action);
 void AddEvaluateCommand(Command& app, const GlobalFlags& flags, Action& action);
 void AddSessionCommand(Command& app, const GlobalFlags& flags, Action& action);
+void AddCheckpointCommand(Command& app, const GlobalFlags& flags,
+                          Action& action);
+void AddRewindCommand(Command& app, const GlobalFlags& flags, Action& action);
 void AddWeightsCommand(Command& app, const GlobalFlags& flags, Action& action);
 void AddWatchCommand(Command& app, const GlobalFlags& flags, Action& action);
 void AddServerCommand(Command& app, const GlobalFlags& flags, Action& action);

@@ -45,6 +45,7 @@ constexpr Row kRequestRows[] = {
     {"session_id", "--session"},
     {"fork.session_id", "--session"},
     {"fork.with_state", "--with-state"},
+    {"fork.checkpoint", "--from-checkpoint"},
 };
 
 // "layers[2].size" without the index; *index: 2, or -1 if there is none.

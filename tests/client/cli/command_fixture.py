@@ -109,6 +109,7 @@ class ServedTest(CommandTest):
 
     server: subprocess.Popen
     http_address: str  # of the server's metrics
+    server_arguments: tuple[str, ...] = ()
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -117,7 +118,7 @@ class ServedTest(CommandTest):
     @classmethod
     def start_server(cls) -> None:
         cls.server = subprocess.Popen(
-            [BACKPROPD, "--grpc-address=127.0.0.1:0", "--http-address=127.0.0.1:0"],
+            [BACKPROPD, "--grpc-address=127.0.0.1:0", "--http-address=127.0.0.1:0", *cls.server_arguments],
             stderr=subprocess.PIPE, text=True,
         )
         assert cls.server.stderr is not None

@@ -79,6 +79,11 @@ void CallEverything(TrainingClient& client) {
   client.ListSessions({}).status().IgnoreError();
   client.DeleteSession("s").IgnoreError();
   client.UpdateSession({}).status().IgnoreError();
+  client.CreateCheckpoint({}).status().IgnoreError();
+  client.ListCheckpoints({}).status().IgnoreError();
+  client.UpdateCheckpoint({}).status().IgnoreError();
+  client.DeleteCheckpoint("s", "c").IgnoreError();
+  client.RewindSession("s", "c").status().IgnoreError();
   client.TrainStep({}).status().IgnoreError();
   client.Predict({}).status().IgnoreError();
   client.Evaluate("s", [](auto*) { return false; }).status().IgnoreError();

@@ -157,6 +157,60 @@ TEST_F(TrainingClientTest, TheServerIsAskedAboutItselfWithADeadline) {
             absl::StatusCode::kUnimplemented);
 }
 
+TEST_F(TrainingClientTest, CheckpointsAreNamedAsTheyAreAskedFor) {
+  EXPECT_CALL(*stub_, CreateCheckpoint(_, _, _))
+      .WillOnce(Invoke([](auto*, const v1::CreateCheckpointRequest& request,
+                          v1::CreateCheckpointResponse* response) {
+        response->mutable_checkpoint()->set_name(request.name());
+        return grpc::Status();
+      }));
+  EXPECT_EQ(client_
+                .CreateCheckpoint(
+                    testing::Parsed<v1::CreateCheckpointRequest>("name: 'a'"))
+                ->name(),
+            "a");
+  EXPECT_CALL(*stub_, UpdateCheckpoint(_, _, _))
+      .WillOnce(Invoke([](auto*, const v1::UpdateCheckpointRequest& request,
+                          v1::UpdateCheckpointResponse* response) {
+        response->mutable_checkpoint()->set_pinned(request.pinned());
+        return grpc::Status();
+      }));
+  EXPECT_TRUE(
+      client_
+          .UpdateCheckpoint(
+              testing::Parsed<v1::UpdateCheckpointRequest>("pinned: true"))
+          ->pinned());
+  EXPECT_CALL(*stub_, ListCheckpoints(_, _, _))
+      .WillOnce(Invoke([](auto*, const v1::ListCheckpointsRequest& request,
+                          v1::ListCheckpointsResponse* response) {
+        response->set_next_page_token(request.page_token() + "b");
+        return grpc::Status();
+      }));
+  EXPECT_EQ(client_
+                .ListCheckpoints(testing::Parsed<v1::ListCheckpointsRequest>(
+                    "page_token: 'a'"))
+                ->next_page_token(),
+            "ab");
+  EXPECT_CALL(*stub_, DeleteCheckpoint(_, _, _))
+      .WillOnce(
+          Invoke([](auto*, const v1::DeleteCheckpointRequest& request, auto*) {
+            EXPECT_EQ(request.session_id(), "s1");
+            EXPECT_EQ(request.name(), "a");
+            return grpc::Status(grpc::StatusCode::NOT_FOUND, "gone");
+          }));
+  EXPECT_EQ(client_.DeleteCheckpoint("s1", "a").code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_CALL(*stub_, RewindSession(_, _, _))
+      .WillOnce(Invoke([](auto*, const v1::RewindSessionRequest& request,
+                          v1::RewindSessionResponse* response) {
+        EXPECT_EQ(request.session_id(), "s1");
+        EXPECT_EQ(request.checkpoint(), "a");
+        response->mutable_session()->set_epoch(2);
+        return grpc::Status();
+      }));
+  EXPECT_EQ(client_.RewindSession("s1", "a")->epoch(), 2U);
+}
+
 TEST_F(TrainingClientTest, UpdateAndForkPassOnWhatIsAskedFor) {
   EXPECT_CALL(*stub_, UpdateSession(_, _, _))
       .WillOnce(Invoke([](auto*, const v1::UpdateSessionRequest& request,
