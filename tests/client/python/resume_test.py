@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 from backpropd import (
+    BackpropdError,
     NoStoreError,
     Replica,
     Resumed,
@@ -370,6 +371,24 @@ def test_a_watch_without_replicas_tells_its_steps_epoch(durable: Session, servic
         batch = next(watch)
         assert (batch.base_step, batch.resynced, batch.epoch) == (23, False, 4)
     assert [request.epoch for request in servicer.watch_requests if request.HasField("after_step")] == [3, 4]
+
+
+def test_what_was_lost_is_told_though_it_takes_two_attempts(durable: Session, servicer: FakeServicer) -> None:
+    servicer.faults.crash_after[3] = 6
+    told: list[Resumed] = []
+    stream = durable.stream(durable.replica(), window=1, on_resume=told.append).open()
+    for begin in range(0, 16, 4):
+        stream.send(X[begin : begin + 4], Y[begin : begin + 4])
+        if begin < 12:
+            stream.receive()
+    servicer.faults.refuse_anchors = 1
+    with pytest.raises(BackpropdError, match="no anchor now"):
+        stream.flush_durable(timeout=30)
+    assert told == []
+    servicer.tells = True
+    stream.flush_durable()
+    stream.close()
+    assert [(each.epoch_before, each.epoch, each.lost_steps > 0) for each in told] == [(3, 4, True)]
 
 
 @pytest.mark.parametrize("kind", ["plain"])

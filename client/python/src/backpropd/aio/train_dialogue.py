@@ -73,6 +73,7 @@ class AsyncTrainDialogue:
         self._finished: deque[Trained | BackpropdError] = deque()
         self._call: AsyncCall[rpc.TrainRequest, rpc.TrainResponse] | None = None
         self._was_writer = False
+        self._broke_at: tuple[int, int] | None = None
         self._position: rpc.ReplicaPosition | None = None
         self._backoff = session.client.new_backoff()
         self._changes = Changes()
@@ -214,7 +215,9 @@ class AsyncTrainDialogue:
 
     async def _reopen(self, error: BackpropdError | None) -> None:
         """Opens the stream, after `error` if it broke, and sends what is not applied."""
-        first, epoch_before, step_before = not self._was_writer, self.ledger.epoch, self.ledger.step
+        first = not self._was_writer
+        if self._broke_at is None:  # else an earlier attempt got no further than the opening
+            self._broke_at = self.ledger.epoch, self.ledger.step
         if error is not None:
             log_break(self._session.session_id, error)
         opening = await self._opening(error)
@@ -232,6 +235,7 @@ class AsyncTrainDialogue:
         with self._changes.whole():
             self._send_unsent()
         self._was_writer = True
+        (epoch_before, step_before), self._broke_at = self._broke_at, None
         if error is not None or (not first and (resent or anchored)):
             self._tell_resumed(
                 Resumed(
