@@ -141,7 +141,7 @@ class SampleLedger:
 
     def take_unsent(self) -> list[rpc.TrainRequest]:
         """The messages to send now on the present stream, in order."""
-        requests = [self._waiting[at].request for at in range(self._sent, len(self._waiting))]
+        requests = [self._waiting[at].request() for at in range(self._sent, len(self._waiting))]
         self._sent = len(self._waiting)
         return requests
 

@@ -52,14 +52,17 @@ class SampleMessage:
     durable, and what answers it again is not told again.
     """
 
-    request: rpc.TrainRequest
-    count: int
-    width: int
-    """Numbers of an input row ..."""
-    element: str
-    """... and their type."""
-    size: int
-    """Bytes that it takes, about."""
+    begin: int
+    """Offset of its first sample."""
+    raw: bytes
+    """The inputs: a copy of what the user gave, as `targets`, `classes` and `weights` are ..."""
+    inputs: AnyArray
+    """... and a view of them, (count, input_size)."""
+    targets: bytes
+    classes: list[int]
+    weights: list[float]
+    want_digest: bool
+    when_durable: bool
     told: bool = False
     at: int = 0
     """On the present stream it is answered up to this offset."""
@@ -68,33 +71,49 @@ class SampleMessage:
     @classmethod
     def of(cls, samples: Samples, offset: int, *, want_digest: bool, when_durable: bool) -> SampleMessage:
         """The samples, n ≥ 1 of them, from `offset` on."""
-        request = rpc.TrainRequest(
-            offset=offset, inputs=samples.inputs.tobytes(), want_digest=want_digest, when_durable=when_durable
+        raw = samples.inputs.tobytes()
+        return cls(
+            begin=offset,
+            raw=raw,
+            inputs=np.frombuffer(raw, dtype=samples.inputs.dtype).reshape(samples.inputs.shape),
+            targets=b"" if samples.targets is None else floats_to(samples.targets),
+            classes=[] if samples.classes is None else samples.classes.tolist(),
+            weights=[] if samples.weights is None else samples.weights.tolist(),
+            want_digest=want_digest,
+            when_durable=when_durable,
+            at=offset,
         )
-        if samples.targets is not None:
-            request.targets = floats_to(samples.targets)
-        if samples.classes is not None:
-            request.classes.extend(samples.classes)
-        if samples.weights is not None:
-            request.sample_weights.extend(samples.weights)
-        width, element = samples.inputs.shape[1], samples.inputs.dtype.str
-        return cls(request, len(samples), width, element, request.ByteSize(), at=offset)
 
     @property
-    def begin(self) -> int:
-        """Offset of its first sample."""
-        return self.request.offset
+    def count(self) -> int:
+        """How many samples it holds."""
+        return len(self.inputs)
 
     @property
     def end(self) -> int:
         """Offset after its last sample."""
         return self.begin + self.count
 
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        return len(self.raw) + len(self.targets) + 8 * (len(self.classes) + len(self.weights))
+
+    def request(self) -> rpc.TrainRequest:
+        """What is sent; made when it is, so that the samples are kept once."""
+        return rpc.TrainRequest(
+            offset=self.begin,
+            inputs=self.raw,
+            targets=self.targets,
+            classes=self.classes,
+            sample_weights=self.weights,
+            want_digest=self.want_digest,
+            when_durable=self.when_durable,
+        )
+
     def rows(self, begin: int, end: int) -> AnyArray:
-        """Input rows of the samples at these offsets, (end − begin, width): the bytes that were sent."""
-        length = self.width * np.dtype(self.element).itemsize
-        raw = self.request.inputs[length * (begin - self.begin) : length * (end - self.begin)]
-        return np.frombuffer(raw, dtype=self.element).reshape(-1, self.width)
+        """Input rows of the samples at these offsets, (end − begin, input_size)."""
+        return self.inputs[begin - self.begin : end - self.begin]
 
     def on_new_stream(self, offset: int, shape: AnswerShape) -> None:
         """A stream begins at the session's `offset`: what was answered beyond that will be answered anew."""
@@ -117,13 +136,12 @@ class SampleMessage:
 
     def shorten(self) -> None:
         """Leaves out what was not applied, because the rest was refused."""
-        length = self.width * np.dtype(self.element).itemsize
-        request, count = self.request, self.at - self.begin
-        request.targets = request.targets[: len(request.targets) // self.count * count]
-        request.inputs = request.inputs[: length * count]
-        del request.classes[count:]
-        del request.sample_weights[count:]
-        self.count, self.size = count, request.ByteSize()
+        count = self.at - self.begin
+        self.targets = self.targets[: len(self.targets) // self.count * count]
+        self.raw = self.inputs[:count].tobytes()
+        self.inputs = np.frombuffer(self.raw, dtype=self.inputs.dtype).reshape(count, -1)
+        del self.classes[count:]
+        del self.weights[count:]
 
     def tell(self, last: rpc.TrainResponse, shape: AnswerShape) -> Trained:
         """The whole answer, of which `last` is the last response, or the opening that shows it to be applied."""
