@@ -37,6 +37,16 @@ absl::StatusOr<std::unique_ptr<TrainStream>> TrainStream::Open(
     std::unique_ptr<grpc::ClientContext> context, std::unique_ptr<Call> call,
     const v1::Session& session, const v1::TrainOptions& options,
     const SendWindow& window, Cancellation* cancellation) {
+  v1::TrainRequest opening;
+  *opening.mutable_options() = options;
+  return OpenWith(std::move(context), std::move(call), session,
+                  std::move(opening), window, cancellation);
+}
+
+absl::StatusOr<std::unique_ptr<TrainStream>> TrainStream::OpenWith(
+    std::unique_ptr<grpc::ClientContext> context, std::unique_ptr<Call> call,
+    const v1::Session& session, v1::TrainRequest opening,
+    const SendWindow& window, Cancellation* cancellation) {
   absl::StatusOr<InputFormat> format = InputFormatOf(session.spec());
   if (!format.ok()) return format.status();
   const size_t sample_bytes =
@@ -45,16 +55,14 @@ absl::StatusOr<std::unique_ptr<TrainStream>> TrainStream::Open(
     return absl::InvalidArgumentError("spec.input_size is 0");
   }
   const v1::DeltaDetail detail =
-      options.deltas() == v1::DELTA_DETAIL_UNSPECIFIED
+      opening.options().deltas() == v1::DELTA_DETAIL_UNSPECIFIED
           ? v1::DELTA_DETAIL_FACTORS
-          : options.deltas();
+          : opening.options().deltas();
   std::unique_ptr<TrainStream> stream(new TrainStream(
       std::move(context), std::move(call), sample_bytes,
       std::max<size_t>(1, session.spec().batch_size()), detail, window));
   const Cancellation::Scope scope(cancellation, stream->context_.get());
-  v1::TrainRequest opening;
   opening.set_session_id(session.session_id());
-  *opening.mutable_options() = options;
   // A failed write means that the call ended; ReadOpening says why.
   stream->call_->Write(opening);
   absl::Status status = stream->ReadOpening(session);
@@ -76,14 +84,13 @@ absl::Status TrainStream::ReadOpening(const v1::Session& session) {
     return absl::InternalError(
         "the server's first response does not answer the opening");
   }
-  opening_step_ = opened.step();
-  opening_offset_ = opened.next_offset();
+  opening_ = std::move(opened);
   // A fork knows its standardisation from the start, whatever learn_samples is.
   const v1::Standardisation& standardisation =
       session.spec().input().standardisation();
   if (standardisation.mean().empty() &&
-      opening_offset_ < standardisation.learn_samples()) {
-    learnt_to_ = opening_offset_;
+      opening_offset() < standardisation.learn_samples()) {
+    learnt_to_ = opening_offset();
     learn_end_ = standardisation.learn_samples();
   }
   return absl::OkStatus();
@@ -107,20 +114,22 @@ bool TrainStream::WindowFull() const {
 }
 
 bool TrainStream::Send(v1::TrainRequest request) {
-  // Shared: the answer may be read, and the entry dropped, before Write
-  // returns.
-  auto shared = std::make_shared<const v1::TrainRequest>(std::move(request));
+  return Send(std::make_shared<const v1::TrainRequest>(std::move(request)));
+}
+
+// Shared: the answer may be read, and the entry dropped, before Write returns.
+bool TrainStream::Send(std::shared_ptr<const v1::TrainRequest> request) {
   const size_t bytes =
-      shared->inputs().size() + shared->targets().size() +
-      sizeof(float) * static_cast<size_t>(shared->sample_weights_size());
+      request->inputs().size() + request->targets().size() +
+      sizeof(float) * static_cast<size_t>(request->sample_weights_size());
   {
     client::MutexLock lock(mutex_);
     while (!ended_ && FullFor(bytes)) changed_.Wait(mutex_);
     if (ended_) return false;
-    unanswered_.push_back({next_number_++, bytes, 0, shared});
+    unanswered_.push_back({next_number_++, bytes, 0, request});
     unanswered_bytes_ += bytes;
   }
-  return call_->Write(*shared);
+  return call_->Write(*request);
 }
 
 void TrainStream::CloseSending() { call_->WritesDone(); }
@@ -156,6 +165,7 @@ absl::Status TrainStream::Match(TrainAnswer* answer) {
   answer->inputs = {};
   answer->joined = nullptr;
   answer->detail = detail_;
+  if (response.durable_news()) return absl::OkStatus();
   client::MutexLock lock(mutex_);
   if (response.first_message_number() != 0) return MatchSeveral(answer);
   if (unanswered_.empty() ||

@@ -39,7 +39,7 @@ namespace backprop {
 struct TrainAnswer {
   v1::TrainResponse response;
   // The request it answers, the last of them with TrainOptions.coalesce; null
-  // for a goodbye that answers none.
+  // for a response that answers none: a goodbye, or durable_news.
   std::shared_ptr<const v1::TrainRequest> request;
   // The input rows of the samples whose steps the response holds: what
   // Replica::Apply wants. They lie within *request or *joined. Samples that
@@ -63,6 +63,12 @@ class TrainStream {
       std::unique_ptr<grpc::ClientContext> context, std::unique_ptr<Call> call,
       const v1::Session& session, const v1::TrainOptions& options,
       const SendWindow& window, Cancellation* cancellation = nullptr);
+  // The same with all that the opening may say: options, replica, takeover. Its
+  // session_id is filled in.
+  static absl::StatusOr<std::unique_ptr<TrainStream>> OpenWith(
+      std::unique_ptr<grpc::ClientContext> context, std::unique_ptr<Call> call,
+      const v1::Session& session, v1::TrainRequest opening,
+      const SendWindow& window, Cancellation* cancellation = nullptr);
 
   // Cancels the call if Finish was not called. No other call may be running.
   ~TrainStream();
@@ -72,6 +78,8 @@ class TrainStream {
   // Blocks while the window is full or the connection takes no more. False:
   // the stream has ended; the reader gets to know why.
   bool Send(v1::TrainRequest request);
+  // The same of a request that the caller keeps too.
+  bool Send(std::shared_ptr<const v1::TrainRequest> request);
   // No more samples; the server answers what it has and ends the stream.
   void CloseSending();
   // Whether Send would wait for an answer first.
@@ -90,10 +98,13 @@ class TrainStream {
   // deletion with SESSION_BUSY; try again. CloseSending leaves no such moment.
   void Cancel();
 
+  // The server's answer to the opening: the session's epoch, whether the
+  // replica has to begin anew, and so on.
+  const v1::TrainResponse& opening() const { return opening_; }
   // The session's step when the stream was opened, ...
-  uint64_t opening_step() const { return opening_step_; }
+  uint64_t opening_step() const { return opening_.step(); }
   // ... and the offset that the first sample will have.
-  uint64_t opening_offset() const { return opening_offset_; }
+  uint64_t opening_offset() const { return opening_.next_offset(); }
   // Samples yet to come that input standardisation will be learnt from: the
   // next ones sent. The reader's.
   uint64_t samples_to_learn() const { return learn_end_ - learnt_to_; }
@@ -134,8 +145,7 @@ class TrainStream {
   const size_t batch_size_;
   const v1::DeltaDetail detail_;
   const SendWindow window_;
-  uint64_t opening_step_ = 0;
-  uint64_t opening_offset_ = 0;
+  v1::TrainResponse opening_;
 
   mutable client::Mutex mutex_;
   client::CondVar changed_;

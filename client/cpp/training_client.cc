@@ -245,6 +245,15 @@ absl::StatusOr<std::unique_ptr<TrainStream>> TrainingClient::OpenTrain(
     Cancellation* cancellation) {
   absl::StatusOr<v1::Session> session = GetSession(session_id, cancellation);
   if (!session.ok()) return session.status();
+  v1::TrainRequest opening;
+  *opening.mutable_options() = options;
+  return OpenTrainWith(*session, std::move(opening), options_.send_window,
+                       cancellation);
+}
+
+absl::StatusOr<std::unique_ptr<TrainStream>> TrainingClient::OpenTrainWith(
+    const v1::Session& session, v1::TrainRequest opening,
+    const SendWindow& window, Cancellation* cancellation) {
   auto context = NewContext();
   std::unique_ptr<TrainStream::Call> call;
   {
@@ -252,8 +261,8 @@ absl::StatusOr<std::unique_ptr<TrainStream>> TrainingClient::OpenTrain(
     const Cancellation::Scope scope(cancellation, context.get());
     call = stub_->calls->Train(context.get());
   }
-  return TrainStream::Open(std::move(context), std::move(call), *session,
-                           options, options_.send_window, cancellation);
+  return TrainStream::OpenWith(std::move(context), std::move(call), session,
+                               std::move(opening), window, cancellation);
 }
 
 std::unique_ptr<WatchStream> TrainingClient::Watch(

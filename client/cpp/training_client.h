@@ -102,12 +102,21 @@ class TrainingClient {
       const std::string& session_id, const v1::TrainOptions& options = {},
       Cancellation* cancellation = nullptr);
 
+  // Opens a stream on a session that was asked for before, in the way that
+  // `opening` says (TrainStream::OpenWith).
+  absl::StatusOr<std::unique_ptr<TrainStream>> OpenTrainWith(
+      const v1::Session& session, v1::TrainRequest opening,
+      const SendWindow& window, Cancellation* cancellation = nullptr);
+
   // Follows a session. What is wrong shows in Next and Finish.
   std::unique_ptr<WatchStream> Watch(const std::string& session_id,
                                      const WatchOptions& options);
 
   // What the server is, how it computes, and its limits.
   absl::StatusOr<v1::GetServerInfoResponse> GetServerInfo();
+
+  // What it was made with.
+  const ClientOptions& options() const { return options_; }
 
  private:
   // A context that carries the metadata.

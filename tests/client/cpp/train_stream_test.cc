@@ -169,6 +169,17 @@ TEST_F(TrainStreamTest, SkippedSamplesHaveNoInputsInTheAnswer) {
   EXPECT_EQ(NextInputs(), testing::Bytes({3}));
 }
 
+TEST_F(TrainStreamTest, NewsOfDurabilityAnswersNothing) {
+  v1::TrainResponse news = Answer(1, 11, 11, false);
+  news.set_durable_news(true);
+  Open({Answer(1, 10, 11), news, Answer(2, 11, 12)});
+  Send({{1}, {2}});
+  EXPECT_EQ(NextInputs(), testing::Bytes({1}));
+  EXPECT_EQ(NextInputs(), "");
+  EXPECT_EQ(answer_.request, nullptr);
+  EXPECT_EQ(NextInputs(), testing::Bytes({2}));
+}
+
 TEST_F(TrainStreamTest, OptionsGoWithTheOpeningAndComeWithEachAnswer) {
   options_ = testing::Parsed<v1::TrainOptions>(
       "deltas: DELTA_DETAIL_DENSE want_outputs: true");

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cpp/resuming_train_stream.h"
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/cpp/call_status.h"
+#include "client/cpp/passing_fault.h"
+#include "client/cpp/session_layout.h"
+
+namespace backprop {
+namespace {
+
+// Of the one-call streams within: the window is kept here.
+constexpr SendWindow kNoWindow{.messages = std::numeric_limits<size_t>::max(),
+                               .bytes = std::numeric_limits<size_t>::max()};
+
+// How soon it is noticed that nobody wants to go on.
+constexpr auto kGlance = std::chrono::milliseconds(50);
+
+bool IsDurable(const v1::Session& session) {
+  return session.spec().durability().mode() == v1::DURABILITY_MODE_DURABLE;
+}
+
+// The offset at which all is learnt; 0: nothing is to be learnt.
+uint64_t LearnEnd(const v1::Session& session) {
+  const v1::Standardisation& standardisation =
+      session.spec().input().standardisation();
+  return standardisation.mean().empty() ? standardisation.learn_samples() : 0;
+}
+
+v1::DeltaDetail DetailOf(const v1::TrainOptions& options) {
+  return options.deltas() == v1::DELTA_DETAIL_UNSPECIFIED
+             ? v1::DELTA_DETAIL_FACTORS
+             : options.deltas();
+}
+
+// The options with all that the user left to us filled in.
+ResumingTrainOptions Completed(ResumingTrainOptions options, bool durable) {
+  options.train.set_coalesce(false);
+  options.train.set_tell_durable(durable);
+  if (options.clock == nullptr) options.clock = SystemRetryClock();
+  if (!options.jitter) options.jitter = SystemJitter();
+  return options;
+}
+
+absl::Status OfReplica(const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(),
+                      absl::StrCat("replica: ", status.message()));
+}
+
+}  // namespace
+
+ResumingTrainStream::ResumingTrainStream(TrainingClient& client,
+                                         const v1::Session& session,
+                                         const ResumingTrainOptions& options,
+                                         size_t row_bytes,
+                                         std::unique_ptr<TrainStream> stream)
+    : client_(client),
+      session_(session),
+      options_(options),
+      window_(client.options().send_window),
+      durable_(IsDurable(session)),
+      learn_end_(LearnEnd(session)),
+      ledger_(row_bytes, durable_, DetailOf(options.train),
+              stream->opening_offset()),
+      stream_(std::move(stream)),
+      reading_(stream_),
+      backoff_(options.retry, options.jitter),
+      epoch_(reading_->opening().epoch()),
+      step_(reading_->opening_step()) {}
+
+absl::StatusOr<std::unique_ptr<ResumingTrainStream>> ResumingTrainStream::Open(
+    TrainingClient& client, const v1::Session& session,
+    const ResumingTrainOptions& options, Cancellation* cancellation) {
+  if (options.with_replica &&
+      DetailOf(options.train) != v1::DELTA_DETAIL_FACTORS) {
+    return absl::InvalidArgumentError(
+        "with_replica: needs train.deltas to be DELTA_DETAIL_FACTORS");
+  }
+  const ResumingTrainOptions completed = Completed(options, IsDurable(session));
+  v1::TrainRequest opening;
+  *opening.mutable_options() = completed.train;
+  auto stream = client.OpenTrainWith(session, std::move(opening), kNoWindow,
+                                     cancellation);
+  if (!stream.ok()) return stream.status();
+  // It is known good: the stream was opened with it.
+  absl::StatusOr<InputFormat> format = InputFormatOf(session.spec());
+  if (!format.ok()) return format.status();
+  const size_t row_bytes =
+      session.spec().input_size() * ElementSize(format->element_type);
+  std::unique_ptr<ResumingTrainStream> opened(new ResumingTrainStream(
+      client, session, completed, row_bytes, *std::move(stream)));
+  if (options.with_replica) {
+    absl::Status status = opened->MakeReplica(cancellation);
+    if (!status.ok()) return status;
+  }
+  return opened;
+}
+
+// The open stream keeps other writers out, so what comes is its anchor.
+absl::Status ResumingTrainStream::MakeReplica(Cancellation* cancellation) {
+  absl::StatusOr<Anchor> anchor = client_.DownloadWeights(
+      session_.session_id(), /*with_state=*/true, cancellation);
+  if (!anchor.ok()) return anchor.status();
+  absl::StatusOr<Replica> replica =
+      Replica::Create(session_, *std::move(anchor));
+  if (replica.ok()) replica_ = *std::move(replica);
+  return replica.status();
+}
+
+ResumingTrainStream::~ResumingTrainStream() {
+  Cancel();
+  if (resender_.joinable()) resender_.join();
+}
+
+uint64_t ResumingTrainStream::samples_to_learn() const {
+  client::MutexLock lock(mutex_);
+  return learn_end_ - std::min(learn_end_, ledger_.answered_offset());
+}
+
+bool ResumingTrainStream::FullFor(size_t bytes) const {
+  const bool window_full = ledger_.unanswered() > 0 &&
+                           (ledger_.unanswered() >= window_.messages ||
+                            ledger_.unanswered_bytes() + bytes > window_.bytes);
+  return window_full ||
+         (!ledger_.empty() && ledger_.bytes() + bytes > options_.ledger_bytes);
+}
+
+bool ResumingTrainStream::WindowFull() const {
+  client::MutexLock lock(mutex_);
+  // The next message is taken to be as large as the last one sent.
+  return FullFor(ledger_.last_bytes());
+}
+
+bool ResumingTrainStream::Send(v1::TrainRequest request) {
+  const size_t bytes = SampleBytes(request);
+  {
+    client::MutexLock lock(mutex_);
+    while (!ended_ && FullFor(bytes)) changed_.Wait(mutex_);
+    if (ended_) return false;
+    ledger_.Add(std::move(request));
+  }
+  WriteUnsent();
+  return true;
+}
+
+void ResumingTrainStream::CloseSending() {
+  {
+    client::MutexLock lock(mutex_);
+    closing_ = true;
+  }
+  WriteUnsent();
+}
+
+bool ResumingTrainStream::BeginWriting() {
+  client::MutexLock lock(mutex_);
+  return !std::exchange(writing_, true);
+}
+
+bool ResumingTrainStream::NextWriting(Writing* writing) {
+  client::MutexLock lock(mutex_);
+  if (writable_) {
+    if (auto request = ledger_.TakeUnsent()) {
+      *writing = {stream_, std::move(request)};
+      return true;
+    }
+    if (closing_ && !closed_) {
+      closed_ = true;
+      *writing = {stream_, nullptr};
+      return true;
+    }
+  }
+  writing_ = false;
+  changed_.NotifyAll();
+  return false;
+}
+
+void ResumingTrainStream::WriteUnsent() {
+  if (!BeginWriting()) return;
+  Writing writing;
+  while (NextWriting(&writing)) {
+    if (writing.request == nullptr) {
+      writing.stream->CloseSending();
+    } else if (!writing.stream->Send(std::move(writing.request))) {
+      client::MutexLock lock(mutex_);
+      // The reader sees why, and opens another.
+      writable_ = false;
+    }
+  }
+}
+
+bool ResumingTrainStream::TakeMade(TrainAnswer* answer) {
+  if (made_.empty()) return false;
+  *answer = std::move(made_.front());
+  made_.pop_front();
+  return true;
+}
+
+absl::StatusOr<bool> ResumingTrainStream::Take(TrainAnswer* answer) {
+  v1::TrainResponse& response = answer->response;
+  if (answer->request != nullptr) {
+    backoff_.Succeeded();
+    step_ = response.step();
+    if (replica_.has_value()) {
+      absl::Status status =
+          OfReplica(replica_->Apply(response, answer->inputs, answer->detail));
+      if (!status.ok()) return status;
+    }
+  }
+  client::MutexLock lock(mutex_);
+  absl::StatusOr<bool> for_user = ledger_.Take(&response);
+  changed_.NotifyAll();
+  return for_user;
+}
+
+bool ResumingTrainStream::End(absl::Status why) {
+  end_ = std::move(why);
+  client::MutexLock lock(mutex_);
+  if (cancelled_ && !end_.ok()) end_ = absl::CancelledError("cancelled");
+  ended_ = true;
+  writable_ = false;
+  changed_.NotifyAll();
+  if (!end_.ok()) stream_->Cancel();
+  return false;
+}
+
+bool ResumingTrainStream::Next(TrainAnswer* answer) {
+  while (!TakeMade(answer)) {
+    {
+      client::MutexLock lock(mutex_);
+      if (ended_) return false;
+    }
+    if (reading_->Next(answer)) {
+      absl::StatusOr<bool> for_user = Take(answer);
+      if (!for_user.ok()) return End(for_user.status());
+      if (*for_user) return true;
+      continue;
+    }
+    absl::Status finished = reading_->Finish();
+    if (InGoodOrder(finished)) return End(absl::OkStatus());
+    if (finished.ok()) {
+      finished = absl::UnavailableError("the server ended the stream");
+    }
+    absl::Status resumed = Resume(finished);
+    if (!resumed.ok()) return End(std::move(resumed));
+  }
+  return true;
+}
+
+bool ResumingTrainStream::InGoodOrder(const absl::Status& finished) const {
+  client::MutexLock lock(mutex_);
+  return finished.ok() && closed_ && ledger_.unanswered() == 0;
+}
+
+absl::Status ResumingTrainStream::Finish() {
+  bool ended = false;
+  {
+    client::MutexLock lock(mutex_);
+    ended = ended_;
+  }
+  if (!ended) End(reading_->Finish());
+  return end_;
+}
+
+void ResumingTrainStream::Cancel() {
+  reopening_.Cancel();
+  client::MutexLock lock(mutex_);
+  cancelled_ = true;
+  changed_.NotifyAll();
+  stream_->Cancel();
+}
+
+// What says goodbye takes its sessions in memory with it.
+bool ResumingTrainStream::MayResume(const absl::Status& why) const {
+  {
+    client::MutexLock lock(mutex_);
+    if (cancelled_) return false;
+  }
+  return MayPass(why) && (durable_ || ReasonOf(why) != "SHUTTING_DOWN");
+}
+
+bool ResumingTrainStream::WaitFor(RetryClock::TimePoint moment) {
+  client::MutexLock lock(mutex_);
+  writable_ = false;
+  while (true) {
+    if (cancelled_ || (options_.give_up && options_.give_up())) return false;
+    const RetryClock::TimePoint now = options_.clock->Now();
+    if (now >= moment) return true;
+    options_.clock->WaitUntil(mutex_, changed_,
+                              std::min(moment, now + kGlance));
+  }
+}
+
+absl::Status ResumingTrainStream::Resume(const absl::Status& cause) {
+  Resumption resumption{
+      .cause = cause, .epoch_before = epoch_, .step_before = step_};
+  absl::Status status = cause;
+  bool told = false;
+  while (MayResume(status)) {
+    const auto moment = backoff_.Next(options_.clock->Now());
+    if (!moment.has_value()) break;
+    if (!std::exchange(told, true) && options_.on_break) {
+      options_.on_break(cause);
+    }
+    if (!WaitFor(*moment)) break;
+    status = ResumeOnce(&resumption);
+    if (!status.ok()) continue;
+    if (options_.on_resume) options_.on_resume(resumption);
+    return status;
+  }
+  return status;
+}
+
+v1::TrainRequest ResumingTrainStream::Opening() const {
+  v1::TrainRequest opening;
+  *opening.mutable_options() = options_.train;
+  // The stream that is gone may still be taken for the writer.
+  opening.set_takeover(true);
+  if (replica_.has_value()) {
+    opening.mutable_replica()->set_epoch(epoch_);
+    opening.mutable_replica()->set_step(replica_->step());
+  }
+  return opening;
+}
+
+absl::Status ResumingTrainStream::ResumeOnce(Resumption* resumption) {
+  absl::StatusOr<std::shared_ptr<TrainStream>> stream =
+      client_.OpenTrainWith(session_, Opening(), kNoWindow, &reopening_);
+  if (!stream.ok()) return stream.status();
+  absl::StatusOr<bool> anchored = BringReplicaTo((*stream)->opening());
+  if (!anchored.ok()) return anchored.status();
+  resumption->replica_anchored = *anchored;
+  return GoOn(*std::move(stream), resumption);
+}
+
+absl::StatusOr<bool> ResumingTrainStream::BringReplicaTo(
+    const v1::TrainResponse& opening) {
+  if (!replica_.has_value() ||
+      (!opening.resync() && replica_->step() == opening.step())) {
+    return false;
+  }
+  absl::StatusOr<Anchor> anchor = client_.DownloadWeights(
+      session_.session_id(), /*with_state=*/true, &reopening_);
+  if (!anchor.ok()) return anchor.status();
+  if (anchor->step != opening.step()) {
+    return absl::UnavailableError(
+        "the session went on while its anchor was fetched");
+  }
+  absl::Status status = OfReplica(replica_->Restart(*std::move(anchor)));
+  if (!status.ok()) return status;
+  return true;
+}
+
+absl::Status ResumingTrainStream::GoOn(std::shared_ptr<TrainStream> stream,
+                                       Resumption* resumption) {
+  if (resender_.joinable()) resender_.join();
+  client::MutexLock lock(mutex_);
+  // The call that it writes to is over, so it soon is too.
+  while (writing_) changed_.Wait(mutex_);
+  absl::StatusOr<SampleLedger::Resent> resent =
+      ledger_.Resume(stream->opening());
+  if (!resent.ok()) return resent.status();
+  std::move(resent->made.begin(), resent->made.end(),
+            std::back_inserter(made_));
+  resumption->samples_resent = resent->samples;
+  resumption->samples_repeated = resent->repeated;
+  resumption->epoch = epoch_ = stream->opening().epoch();
+  resumption->step = step_ = stream->opening_step();
+  reading_ = stream_ = std::move(stream);
+  writable_ = true;
+  closed_ = false;
+  if (cancelled_) stream_->Cancel();
+  changed_.NotifyAll();
+  // The reader may not write: it would wait for itself to read.
+  resender_ = std::thread([this] { WriteUnsent(); });
+  return absl::OkStatus();
+}
+
+}  // namespace backprop

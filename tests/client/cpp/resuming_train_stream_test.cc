@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cpp/resuming_train_stream.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "client/cpp/call_status.h"
+#include "tests/client/cpp/session_fake.h"
+#include "tests/client/cpp/session_message.h"
+
+namespace backprop {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::ElementsAre;
+using testing::FakeLife;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::SessionFake;
+
+// Whose waits take no time, but pass.
+class FakeClock : public RetryClock {
+ public:
+  TimePoint Now() override { return now_; }
+  void WaitUntil(client::Mutex&, client::CondVar&, TimePoint moment) override {
+    now_ = moment;
+  }
+  milliseconds passed() const {
+    return std::chrono::duration_cast<milliseconds>(now_.time_since_epoch());
+  }
+
+ private:
+  TimePoint now_;
+};
+
+v1::TrainRequest Message(const std::vector<float>& inputs) {
+  v1::TrainRequest request;
+  request.set_inputs(testing::Bytes(inputs));
+  request.set_targets(testing::Bytes(inputs));
+  return request;
+}
+
+// Messages of three samples each, which round when they are added up.
+std::vector<std::vector<float>> Messages(size_t count) {
+  std::vector<std::vector<float>> messages;
+  for (size_t i = 0; i < count; ++i) {
+    const auto at = static_cast<float>(i);
+    messages.push_back({0.1F + at, 1e5F / (1 + at), 0.7F * at});
+  }
+  return messages;
+}
+
+std::vector<float> Joined(const std::vector<std::vector<float>>& messages) {
+  std::vector<float> all;
+  for (const auto& message : messages) {
+    all.insert(all.end(), message.begin(), message.end());
+  }
+  return all;
+}
+
+class ResumingTrainStreamTest : public ::testing::Test {
+ protected:
+  ResumingTrainStreamTest() { options_.with_replica = true; }
+
+  void Serve(std::vector<FakeLife> lives, bool durable = true,
+             uint64_t lag = 0) {
+    fake_ = std::make_unique<SessionFake>(std::move(lives), durable, lag);
+  }
+
+  void Open(const SendWindow& window = {}) {
+    client_ = std::make_unique<TrainingClient>(fake_->Client(window));
+    options_.clock = clock_;
+    options_.jitter = [] { return 0.5; };
+    options_.on_resume = [this](const Resumption& resumption) {
+      resumptions_.push_back(resumption);
+    };
+    auto stream =
+        ResumingTrainStream::Open(*client_, fake_->session(), options_);
+    ASSERT_TRUE(stream.ok()) << stream.status();
+    stream_ = *std::move(stream);
+  }
+
+  // Takes answers until there are no more.
+  void ReadToEnd() {
+    TrainAnswer answer;
+    while (stream_->Next(&answer)) {
+      const v1::TrainResponse& response = answer.response;
+      errors_.insert(errors_.end(), response.errors().begin(),
+                     response.errors().end());
+      skipped_ += response.skipped_samples();
+      if (response.has_rejection()) refused_.push_back(response.next_offset());
+      if (response.message_done()) done_.push_back(response.message_number());
+    }
+    status_ = stream_->Finish();
+  }
+
+  // Sends everything from a thread of its own and reads all answers.
+  void Train(const std::vector<std::vector<float>>& messages) {
+    std::thread writer([&] {
+      for (const auto& message : messages) {
+        if (!stream_->Send(Message(message))) return;
+      }
+      stream_->CloseSending();
+    });
+    ReadToEnd();
+    writer.join();
+  }
+
+  // That the session and the replica are as if nothing had broken, and each
+  // message was answered once.
+  void ExpectAsIfNothingHappened(
+      const std::vector<std::vector<float>>& messages) {
+    EXPECT_TRUE(status_.ok()) << status_;
+    EXPECT_EQ(fake_->samples(), Joined(messages));
+    ASSERT_EQ(done_.size(), messages.size());
+    for (size_t i = 0; i < done_.size(); ++i) EXPECT_EQ(done_[i], i + 1);
+    if (stream_->replica() == nullptr) return;
+    const auto weights = stream_->replica()->weights();
+    EXPECT_EQ(std::vector<float>(weights.begin(), weights.end()),
+              fake_->weights());
+  }
+
+  std::unique_ptr<SessionFake> fake_;
+  std::unique_ptr<TrainingClient> client_;
+  std::shared_ptr<FakeClock> clock_ = std::make_shared<FakeClock>();
+  ResumingTrainOptions options_;
+  std::unique_ptr<ResumingTrainStream> stream_;
+  std::vector<Resumption> resumptions_;
+
+  // What the user saw.
+  std::vector<float> errors_;
+  std::vector<uint64_t> done_;
+  std::vector<uint64_t> refused_;  // the offsets that refusals named
+  uint64_t skipped_ = 0;
+  absl::Status status_;
+};
+
+TEST_F(ResumingTrainStreamTest, StreamThatHoldsIsLikeAnyOther) {
+  Serve({});
+  Open();
+  const auto messages = Messages(20);
+  Train(messages);
+  ExpectAsIfNothingHappened(messages);
+  EXPECT_EQ(errors_, Joined(messages));
+  EXPECT_THAT(resumptions_, IsEmpty());
+  EXPECT_FALSE(fake_->openings()[0].takeover());
+  EXPECT_TRUE(fake_->openings()[0].options().tell_durable());
+}
+
+TEST_F(ResumingTrainStreamTest, ConnectionThatBreaksIsNotNoticedByTheUser) {
+  for (const bool durable : {true, false}) {
+    Serve({{.responses = 4}}, durable);
+    errors_.clear();
+    done_.clear();
+    resumptions_.clear();
+    Open();
+    const auto messages = Messages(12);
+    Train(messages);
+    ExpectAsIfNothingHappened(messages);
+    EXPECT_EQ(errors_, Joined(messages));
+    ASSERT_EQ(resumptions_.size(), 1U);
+    EXPECT_EQ(resumptions_[0].step, 12U);
+    EXPECT_EQ(resumptions_[0].samples_repeated, 0U);
+    EXPECT_FALSE(resumptions_[0].replica_anchored);
+    EXPECT_EQ(fake_->anchors(), 1);
+  }
+}
+
+TEST_F(ResumingTrainStreamTest, NewOpeningTakesOverAndTellsTheReplica) {
+  Serve({{.responses = 4}});
+  Open();
+  Train(Messages(8));
+  ASSERT_EQ(fake_->openings().size(), 2U);
+  const v1::TrainRequest& opening = fake_->openings()[1];
+  EXPECT_TRUE(opening.takeover());
+  EXPECT_EQ(opening.replica().epoch(), 1U);
+  EXPECT_EQ(opening.replica().step(), 12U);
+}
+
+TEST_F(ResumingTrainStreamTest, OpeningThatFailsIsTriedAgain) {
+  Serve({{.responses = 2},
+         {.end = grpc::Status(grpc::StatusCode::UNAVAILABLE, "refused"),
+          .refuses_opening = true},
+         {.end = grpc::Status(grpc::StatusCode::UNAVAILABLE, "refused"),
+          .refuses_opening = true}});
+  Open();
+  const auto messages = Messages(8);
+  Train(messages);
+  ExpectAsIfNothingHappened(messages);
+  EXPECT_EQ(resumptions_.size(), 1U);
+  // Half of 100, 200 and 400 ms.
+  EXPECT_EQ(clock_->passed(), milliseconds(350));
+}
+
+TEST_F(ResumingTrainStreamTest, AnswersLostWithTheConnectionCountAsSkipped) {
+  Serve({{.responses = 4, .applied_unanswered = 2}});
+  Open();
+  const auto messages = Messages(12);
+  for (const auto& message : messages) {
+    ASSERT_TRUE(stream_->Send(Message(message)));
+  }
+  stream_->CloseSending();
+  ReadToEnd();
+  ExpectAsIfNothingHappened(messages);
+  EXPECT_EQ(skipped_, 6U);
+  EXPECT_EQ(errors_.size(), 30U);
+  ASSERT_EQ(resumptions_.size(), 1U);
+  EXPECT_EQ(resumptions_[0].samples_resent, 18U);
+  EXPECT_TRUE(resumptions_[0].replica_anchored);
+}
+
+TEST_F(ResumingTrainStreamTest, MessageThatIsHalfAnsweredGoesOnInItsMiddle) {
+  // Two responses a message: the third message is half answered after five.
+  Serve({{.responses = 5}});
+  fake_->set_part(2);
+  Open();
+  const auto messages = Messages(6);
+  for (const auto& message : messages) {
+    ASSERT_TRUE(stream_->Send(Message(message)));
+  }
+  stream_->CloseSending();
+  ReadToEnd();
+  ExpectAsIfNothingHappened(messages);
+  EXPECT_EQ(errors_, Joined(messages));
+  // Of the third message its last sample alone is sent again.
+  ASSERT_EQ(resumptions_.size(), 1U);
+  EXPECT_EQ(resumptions_[0].step, 8U);
+  EXPECT_EQ(resumptions_[0].samples_resent, 10U);
+}
+
+TEST_F(ResumingTrainStreamTest, CrashThatTakesAnsweredStepsBackIsMadeGood) {
+  for (const uint64_t lag : {3, 5, 9, 12}) {
+    Serve({{.responses = 8, .crash_to = 12 - lag}}, true, lag);
+    fake_->set_part(2);  // so that a message is half answered
+    errors_.clear();
+    done_.clear();
+    resumptions_.clear();
+    Open();
+    const auto messages = Messages(12);
+    Train(messages);
+    ExpectAsIfNothingHappened(messages);
+    EXPECT_EQ(errors_, Joined(messages));
+    ASSERT_EQ(resumptions_.size(), 1U);
+    EXPECT_EQ(resumptions_[0].epoch_before, 1U);
+    EXPECT_EQ(resumptions_[0].epoch, 2U);
+    EXPECT_GT(resumptions_[0].samples_repeated, 0U) << lag;
+    EXPECT_TRUE(resumptions_[0].replica_anchored);
+  }
+}
+
+TEST_F(ResumingTrainStreamTest, BreaksDuringTheResendAndCrashesTwice) {
+  Serve({{.responses = 8, .crash_to = 17},
+         {.responses = 1, .crash_to = 16},
+         {.responses = 0},
+         {.responses = 3, .applied_unanswered = 1, .crash_to = 19}},
+        true, 12);
+  fake_->set_part(2);
+  Open();
+  const auto messages = Messages(15);
+  Train(messages);
+  ExpectAsIfNothingHappened(messages);
+  EXPECT_EQ(errors_.size() + skipped_, 45U);
+  EXPECT_EQ(resumptions_.size(), 4U);
+  EXPECT_EQ(fake_->epoch(), 4U);
+}
+
+TEST_F(ResumingTrainStreamTest, CrashAfterTheLastAnswerIsMadeGoodToo) {
+  Serve({{.responses = 5, .crash_to = 6}}, true, 9);
+  Open();
+  const auto messages = Messages(5);
+  Train(messages);
+  ExpectAsIfNothingHappened(messages);
+  EXPECT_EQ(errors_, Joined(messages));
+}
+
+TEST_F(ResumingTrainStreamTest, ResyncAtTheSameStepBringsAnAnchor) {
+  Serve({{.responses = 4}, {.resync = true}});
+  Open();
+  Train(Messages(8));
+  ExpectAsIfNothingHappened(Messages(8));
+  ASSERT_EQ(resumptions_.size(), 1U);
+  EXPECT_TRUE(resumptions_[0].replica_anchored);
+  EXPECT_EQ(fake_->anchors(), 2);
+}
+
+TEST_F(ResumingTrainStreamTest, WithoutAReplicaNothingIsFetched) {
+  options_.with_replica = false;
+  Serve({{.responses = 4, .crash_to = 6}}, true, 6);
+  Open();
+  Train(Messages(8));
+  ExpectAsIfNothingHappened(Messages(8));
+  EXPECT_EQ(fake_->anchors(), 0);
+  EXPECT_FALSE(fake_->openings()[1].has_replica());
+}
+
+TEST_F(ResumingTrainStreamTest, GoodbyeOfADurableSessionIsGoneBeyond) {
+  Serve({{.responses = 4, .end = grpc::Status(), .goodbye = true}});
+  Open();
+  Train(Messages(8));
+  ExpectAsIfNothingHappened(Messages(8));
+  ASSERT_EQ(resumptions_.size(), 1U);
+  EXPECT_EQ(ReasonOf(resumptions_[0].cause), "SHUTTING_DOWN");
+}
+
+TEST_F(ResumingTrainStreamTest,
+       WhateverABrokenConnectionIsCalledItIsGoneBeyond) {
+  for (const grpc::Status& end :
+       {grpc::Status(grpc::StatusCode::CANCELLED, "CANCELLED"),
+        grpc::Status(grpc::StatusCode::UNKNOWN, "Stream removed"),
+        grpc::Status(grpc::StatusCode::ABORTED, "")}) {
+    Serve({{.responses = 4, .end = end}});
+    done_.clear();
+    Open();
+    Train(Messages(8));
+    ExpectAsIfNothingHappened(Messages(8));
+  }
+}
+
+TEST_F(ResumingTrainStreamTest, GoodbyeOfASessionInMemoryEndsTheStream) {
+  Serve({{.responses = 4, .end = grpc::Status(), .goodbye = true}}, false);
+  Open();
+  Train(Messages(8));
+  EXPECT_EQ(ReasonOf(status_), "SHUTTING_DOWN");
+  EXPECT_EQ(fake_->openings().size(), 1U);
+}
+
+TEST_F(ResumingTrainStreamTest, GivesUpAfterTheBoundWithTheLastError) {
+  std::vector<FakeLife> lives = {{.responses = 2}};
+  for (int i = 0; i < 100; ++i) {
+    lives.push_back(
+        {.end = grpc::Status(grpc::StatusCode::UNAVAILABLE, "still down"),
+         .refuses_opening = true});
+  }
+  Serve(std::move(lives));
+  options_.retry.within = std::chrono::seconds(20);
+  Open();
+  Train(Messages(8));
+  EXPECT_EQ(status_.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status_.message()), HasSubstr("still down"));
+  EXPECT_EQ(clock_->passed(), std::chrono::seconds(20));
+  EXPECT_FALSE(stream_->Send(Message({1})));
+}
+
+TEST_F(ResumingTrainStreamTest, BoundOfZeroEndsAsAStreamDoes) {
+  Serve({{.responses = 2}});
+  options_.retry.within = milliseconds(0);
+  Open();
+  Train(Messages(8));
+  EXPECT_EQ(status_.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(fake_->openings().size(), 1U);
+}
+
+TEST_F(ResumingTrainStreamTest, WhoeverWantsItNoMoreWaitsForNothing) {
+  Serve({{.responses = 2}});
+  options_.give_up = [] { return true; };
+  Open();
+  Train(Messages(8));
+  EXPECT_EQ(status_.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(clock_->passed(), milliseconds(0));
+}
+
+TEST_F(ResumingTrainStreamTest, ErrorThatDoesNotPassEndsIt) {
+  Serve({{.responses = 2,
+          .end = grpc::Status(grpc::StatusCode::NOT_FOUND, "no such")}});
+  Open();
+  Train(Messages(8));
+  EXPECT_EQ(status_.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(fake_->openings().size(), 1U);
+}
+
+TEST_F(ResumingTrainStreamTest, SessionBehindWhatIsKeptIsDataLoss) {
+  // The answers said that all but 3 samples were durable.
+  Serve({{.responses = 4, .crash_to = 5}}, true, 3);
+  Open();
+  Train(Messages(8));
+  EXPECT_EQ(status_.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status_.message()), HasSubstr("at offset 5"));
+}
+
+TEST_F(ResumingTrainStreamTest, RefusalNamesWhereToGoOn) {
+  Serve({{.refuse_at = 7}});
+  Open({.messages = 4});
+  // The third message is refused in its middle, the fourth lies beyond it.
+  for (const auto& message : Messages(4)) {
+    ASSERT_TRUE(stream_->Send(Message(message)));
+  }
+  TrainAnswer answer;
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(stream_->Next(&answer));
+  EXPECT_EQ(answer.response.next_offset(), 7U);
+  ASSERT_TRUE(stream_->Send(Message({5})));
+  stream_->CloseSending();
+  ReadToEnd();
+  EXPECT_TRUE(status_.ok()) << status_;
+  EXPECT_EQ(fake_->samples().size(), 8U);
+  EXPECT_THAT(errors_, ElementsAre(5));
+}
+
+TEST_F(ResumingTrainStreamTest, RefusalIsRememberedWhenTheStreamBreaksAfterIt) {
+  Serve({{.responses = 3, .refuse_at = 7}});
+  Open();
+  for (const auto& message : Messages(5)) {
+    ASSERT_TRUE(stream_->Send(Message(message)));
+  }
+  stream_->CloseSending();
+  ReadToEnd();
+  EXPECT_TRUE(status_.ok()) << status_;
+  EXPECT_THAT(done_, ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_THAT(refused_, ElementsAre(7, 7, 7));
+  EXPECT_EQ(fake_->samples().size(), 7U);
+}
+
+TEST_F(ResumingTrainStreamTest, WhatWasRefusedIsNeverSentAgain) {
+  Serve({{.responses = 5, .refuse_at = 7}, {.responses = 0, .crash_to = 6}},
+        true, 100);
+  Open();
+  for (const auto& message : Messages(4)) {
+    ASSERT_TRUE(stream_->Send(Message(message)));
+  }
+  TrainAnswer answer;
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(stream_->Next(&answer));
+  ASSERT_TRUE(stream_->Send(Message({5, 6})));
+  stream_->CloseSending();
+  ReadToEnd();
+  EXPECT_TRUE(status_.ok()) << status_;
+  std::vector<float> applied = Joined(Messages(4));
+  applied.resize(7);
+  applied.insert(applied.end(), {5, 6});
+  EXPECT_EQ(fake_->samples(), applied);
+  EXPECT_EQ(resumptions_.size(), 2U);
+}
+
+TEST_F(ResumingTrainStreamTest, RefusalOfWhatWasAppliedBeforeEndsIt) {
+  Serve({{.responses = 4, .crash_to = 6}, {.refuse_at = 8}}, true, 6);
+  Open();
+  Train(Messages(8));
+  EXPECT_EQ(status_.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status_.message()), HasSubstr("refused"));
+}
+
+TEST_F(ResumingTrainStreamTest, LedgerThatIsFullHoldsTheSenderUntilDurable) {
+  Serve({}, true, 6);
+  options_.ledger_bytes = 8 * 9;  // three messages of three samples
+  Open();
+  for (const auto& message : Messages(3)) {
+    ASSERT_TRUE(stream_->Send(Message(message)));
+  }
+  EXPECT_TRUE(stream_->WindowFull());
+  std::atomic<bool> sent = false;
+  std::thread writer([&] { sent = stream_->Send(Message({1, 2, 3})); });
+  TrainAnswer answer;
+  // Answered to step 6, of which nothing is durable.
+  ASSERT_TRUE(stream_->Next(&answer));
+  ASSERT_TRUE(stream_->Next(&answer));
+  EXPECT_TRUE(stream_->WindowFull());
+  EXPECT_FALSE(sent);
+  ASSERT_TRUE(stream_->Next(&answer));
+  writer.join();
+  EXPECT_TRUE(sent);
+}
+
+TEST_F(ResumingTrainStreamTest, NewsOfDurabilityEmptiesTheLedger) {
+  Serve({}, true, 100);
+  options_.ledger_bytes = 8 * 3;
+  Open();
+  ASSERT_TRUE(stream_->Send(Message({1, 2, 3})));
+  TrainAnswer answer;
+  ASSERT_TRUE(stream_->Next(&answer));
+  EXPECT_TRUE(stream_->WindowFull());
+  fake_->TellDurable();
+  ASSERT_TRUE(stream_->Next(&answer));
+  EXPECT_TRUE(answer.response.durable_news());
+  EXPECT_EQ(answer.request, nullptr);
+  EXPECT_FALSE(stream_->WindowFull());
+  EXPECT_EQ(stream_->replica()->step(), 3U);
+}
+
+TEST_F(ResumingTrainStreamTest, CancelEndsItWhileTimeIsWaitedFor) {
+  Serve({{.responses = 1}});
+  options_.on_break = [this](const absl::Status&) { stream_->Cancel(); };
+  Open();
+  Train(Messages(4));
+  EXPECT_EQ(status_.code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(fake_->openings().size(), 1U);
+}
+
+TEST_F(ResumingTrainStreamTest, SamplesOfAMemorySessionAreKeptUntilAnswered) {
+  Serve({}, false);
+  options_.ledger_bytes = 8 * 3;
+  Open();
+  ASSERT_TRUE(stream_->Send(Message({1, 2, 3})));
+  EXPECT_TRUE(stream_->WindowFull());
+  TrainAnswer answer;
+  ASSERT_TRUE(stream_->Next(&answer));
+  EXPECT_FALSE(stream_->WindowFull());
+}
+
+}  // namespace
+}  // namespace backprop
