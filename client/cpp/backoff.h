@@ -21,7 +21,7 @@ namespace backprop {
 // between 0 and min(longest, first · 2^(n − 1)).
 struct RetryPolicy {
   std::chrono::milliseconds first{100};
-  std::chrono::milliseconds longest = std::chrono::seconds(5);
+  std::chrono::milliseconds longest = std::chrono::seconds(2);
   // No attempt begins later than this after the first failure; 0: nothing is
   // tried again.
   std::chrono::milliseconds within = std::chrono::seconds(60);

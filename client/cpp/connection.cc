@@ -10,6 +10,8 @@ namespace {
 
 constexpr int kMaxReceiveBytes = 256 << 20;
 constexpr int kKeepaliveTimeoutMs = 10'000;
+constexpr int kFirstReconnectMs = 200;
+constexpr int kLongestReconnectMs = 2'000;
 
 }  // namespace
 
@@ -24,6 +26,10 @@ grpc::ChannelArguments DefaultChannelArguments(
   // to say, as one that watches never has.
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  // gRPC's own are 1 s, and up to 2 min where a server was away for long: calls
+  // fail at once meanwhile, though it is back.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLongestReconnectMs);
   return arguments;
 }
 

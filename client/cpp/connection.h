@@ -17,8 +17,9 @@ namespace backprop {
 // What a channel to a backpropd should be made with: messages up to 256 MiB
 // (a weight delta in full is large), a question each `keepalive` whether the
 // peer still lives, while a call is open and however silent that is (backpropd
-// allows one each 10 s), and no retries by gRPC, which cannot resume a stream.
-// What is set here cannot be set anew: of two values gRPC takes the first.
+// allows one each 10 s), no retries by gRPC, which cannot resume a stream, and
+// no more than about 2 s between two looks for a server that is away. What is
+// set here cannot be set anew: of two values gRPC takes the first.
 grpc::ChannelArguments DefaultChannelArguments(
     std::chrono::milliseconds keepalive = std::chrono::seconds(60));
 

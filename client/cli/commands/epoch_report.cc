@@ -97,6 +97,11 @@ void EpochReport::Tell(size_t epoch, const EpochResult& result,
   }
 }
 
+void EpochReport::Interject(const std::string& text) {
+  line_.Clear();
+  std::cerr << "backprop: " << text << std::endl;
+}
+
 void EpochReport::End() {
   if (!untold_.empty()) Print(std::exchange(untold_, {}));
   line_.Clear();

@@ -46,6 +46,8 @@ class EpochReport {
 
   // An epoch is over.
   void Tell(size_t epoch, const EpochResult& result, const TestResult& test);
+  // A line for people on standard error, whatever is drawn.
+  void Interject(const std::string& text);
   // There are no more. Nothing else may be printed between the first Tell and
   // this.
   void End();

@@ -22,8 +22,10 @@
 #include "client/cli/run/cancellable.h"
 #include "client/cli/run/evaluation.h"
 #include "client/cli/run/interrupt.h"
+#include "client/cli/run/retried.h"
 #include "client/cli/run/training_run.h"
 #include "client/cli/text/number_text.h"
+#include "client/cpp/passing_fault.h"
 #include "client/cpp/training_client.h"
 
 namespace backprop::cli {
@@ -63,7 +65,9 @@ absl::Status TrainEpochs(TrainingClient& client, const TrainFlags& flags,
     if (result->samples == 0) return absl::OkStatus();
     outcome->error = result->error;
     if (data.test.has_value()) {
-      auto tested = EvaluateDataset(client, session_id, *data.test);
+      auto tested = Retried(flags.reconnect.policy(), Interrupted, [&] {
+        return EvaluateDataset(client, session_id, *data.test);
+      });
       if (!tested.ok()) return tested.status();
       outcome->test = *std::move(tested);
     }
@@ -97,6 +101,25 @@ absl::Status CheckResult(const TrainFlags& flags, const Outcome& outcome,
   return absl::OkStatus();
 }
 
+// Compares the replica and ends the stream. The former comes first: until then
+// nobody else can train. But where the server went away since the last answer
+// the stream, and with it the replica, goes on while it is ended.
+absl::Status CheckAndClose(TrainingClient& client,
+                           const std::string& session_id, TrainingRun& run,
+                           Outcome* outcome) {
+  if (run.replica() == nullptr) return run.Close();
+  auto check = CheckReplica(client, session_id, *run.replica());
+  const bool went_away = check.ok() ? absl::IsFailedPrecondition(check->verdict)
+                                    : MayPass(check.status());
+  if (!check.ok() && !went_away) return check.status();
+  absl::Status closed = run.Close();
+  if (!closed.ok()) return closed;
+  if (went_away) check = CheckReplica(client, session_id, *run.replica());
+  if (!check.ok()) return check.status();
+  outcome->replica = *std::move(check);
+  return absl::OkStatus();
+}
+
 // Trains on an open run, to the stream's end.
 absl::Status TrainRun(TrainingClient& client, const TrainFlags& flags,
                       const TrainData& data, const v1::Session& session,
@@ -115,13 +138,7 @@ absl::Status TrainRun(TrainingClient& client, const TrainFlags& flags,
         *flags.until_error, Grouped(flags.most_epochs()),
         ToChangeRate("change", flags.session_id)));
   }
-  if (run.replica() != nullptr) {
-    // Before the stream is closed: until then nobody else can train.
-    auto check = CheckReplica(client, session.session_id(), *run.replica());
-    if (!check.ok()) return check.status();
-    outcome->replica = *std::move(check);
-  }
-  return run.Close();
+  return CheckAndClose(client, session.session_id(), run, outcome);
 }
 
 // Writes the replica's weights, if that is wanted, however training ended: they
@@ -138,6 +155,19 @@ absl::StatusOr<bool> Save(const TrainFlags& flags, const Replica* replica,
   return true;
 }
 
+// How the stream goes on where it breaks, and who is told.
+ResumingTrainOptions StreamOf(const TrainFlags& flags, TrainReport& report) {
+  ResumingTrainOptions options;
+  options.with_replica = !flags.no_replica;
+  options.retry = flags.reconnect.policy();
+  options.on_break = [&](const absl::Status& cause) { report.Broken(cause); };
+  options.on_resume = [&](const Resumption& resumption) {
+    report.Resumed(resumption);
+  };
+  options.give_up = Interrupted;
+  return options;
+}
+
 absl::Status TrainOn(TrainingClient& client, const GlobalFlags& global,
                      const TrainFlags& flags, const TrainData& data,
                      const v1::Session& session, TrainReport& report) {
@@ -145,7 +175,7 @@ absl::Status TrainOn(TrainingClient& client, const GlobalFlags& global,
       data.training, session.spec().batch_size(), flags.samples_per_message,
       flags.no_shuffle ? std::nullopt : std::optional(flags.spec.seed));
   auto run = Cancellable(Interrupted, [&](Cancellation* cancellation) {
-    return TrainingRun::Open(client, session, feed, !flags.no_replica,
+    return TrainingRun::Open(client, session, feed, StreamOf(flags, report),
                              cancellation);
   });
   if (!run.ok()) return run.status();

@@ -93,6 +93,27 @@ void TrainReport::Begin(const Dataset& dataset, bool created) const {
   std::cout << std::endl;
 }
 
+void TrainReport::Broken(const absl::Status& cause) {
+  epochs_.Interject(absl::StrFormat(
+      "the server went away (%s): looking for it for %g seconds",
+      cause.message(), flags_.reconnect.seconds));
+}
+
+void TrainReport::Resumed(const Resumption& resumption) {
+  const bool restarted = resumption.epoch != resumption.epoch_before;
+  epochs_.Interject(absl::StrFormat(
+      "%s: went on from step %s, %s samples sent again",
+      restarted ? "the server was restarted" : "the server is there again",
+      Grouped(resumption.step), Grouped(resumption.samples_resent)));
+  if (!json_) return;
+  PrintJson({{"event", "resumed"},
+             {"epoch", resumption.epoch},
+             {"step_before", resumption.step_before},
+             {"step", resumption.step},
+             {"samples_resent", resumption.samples_resent},
+             {"samples_repeated", resumption.samples_repeated}});
+}
+
 void TrainReport::End(const TrainingTotals& totals, const TestResult& test,
                       const std::optional<ReplicaCheck>& replica,
                       size_t left_over) const {

@@ -15,6 +15,7 @@
 #include "client/cli/data/dataset.h"
 #include "client/cli/flags/train_flags.h"
 #include "client/cli/run/training_run.h"
+#include "client/cpp/resuming_train_stream.h"
 
 namespace backprop::cli {
 
@@ -37,6 +38,10 @@ class TrainReport {
   void Begin(const Dataset& dataset, bool created) const;
   // What is said between Begin and the rest.
   EpochReport& epochs() { return epochs_; }
+  // The stream has broken, and the server is looked for.
+  void Broken(const absl::Status& cause);
+  // Training goes on.
+  void Resumed(const Resumption& resumption);
   // replica: none if the run kept none.
   void End(const TrainingTotals& totals, const TestResult& test,
            const std::optional<ReplicaCheck>& replica, size_t left_over) const;

@@ -13,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "client/cli/flags/command.h"
 #include "client/cli/flags/layer_text.h"
+#include "client/cli/flags/reconnect_flag.h"
 #include "client/cli/run/interrupt.h"
 #include "client/cli/run/watch_run.h"
 #include "client/cli/text/number_text.h"
@@ -29,6 +30,7 @@ struct WatchFlags {
   std::string session_id;
   std::optional<uint64_t> until_step;
   float interval = 1;  // seconds
+  ReconnectFlag reconnect;
 };
 
 double MeanError(const WatchProgress& from, const WatchProgress& to) {
@@ -62,7 +64,8 @@ void PrintSteps(const WatchProgress& before, const WatchProgress& now,
                {"error", MeanError(before, now)},
                {"bytes", now.bytes - before.bytes},
                {"digests", now.digests},
-               {"resyncs", now.resyncs}});
+               {"resyncs", now.resyncs},
+               {"reconnects", now.reconnects}});
     return;
   }
   if (now.resyncs != before.resyncs) {
@@ -116,14 +119,22 @@ absl::Status Watch(const GlobalFlags& global, const WatchFlags& flags) {
   if (!session.ok()) return session.status();
   CatchInterrupt();
   PrintBegin(*session, global.json);
-  WatchRun run(client, *session, flags.until_step);
+  WatchRun run(client, *session, flags.until_step, flags.reconnect.policy());
   const auto interval = std::chrono::duration_cast<Clock::duration>(
       std::chrono::duration<float>(flags.interval));
-  WatchProgress printed, now;
+  WatchProgress printed, told, now;
   auto due = Clock::now() + interval;
   while (!now.ended) {
     now = run.Wait(kGlance);
     if (Interrupted()) run.Stop();
+    if (now.reconnects != told.reconnects) {
+      std::cerr << absl::StrFormat(
+                       "backprop: the server is there again: went on from step "
+                       "%s",
+                       Grouped(now.step))
+                << std::endl;
+      told = now;
+    }
     if (!now.ended && Clock::now() < due) continue;
     if (now.steps != printed.steps || now.resyncs != printed.resyncs) {
       PrintSteps(printed, now, global.json);
@@ -155,6 +166,7 @@ void AddWatchCommand(Command& app, const GlobalFlags& global, Action& action) {
       ->check(NumberBetween(0, 86400))
       ->type_name("SECONDS")
       ->capture_default_str();
+  AddReconnectFlag(*command, &flags->reconnect);
   command->footer(
       "Each line: the step reached, the mean error and the bytes received "
       "since\n"

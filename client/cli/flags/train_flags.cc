@@ -89,6 +89,7 @@ void AddTrainFlags(Command& command, TrainFlags* flags) {
       .add_flag("--keep-session", flags->keep_session,
                 "Do not delete the session at the end")
       ->group(kRunGroup);
+  AddReconnectFlag(command, &flags->reconnect)->group(kRunGroup);
   command
       .add_option("--require-accuracy", flags->require_accuracy,
                   "Fail (exit code 1) if the test accuracy, 0 to 1, is below")

@@ -13,6 +13,7 @@
 #include "client/cli/data/dataset.h"
 #include "client/cli/flags/command_line.h"
 #include "client/cli/flags/data_flags.h"
+#include "client/cli/flags/reconnect_flag.h"
 #include "client/cli/flags/spec_flags.h"
 
 namespace backprop::cli {
@@ -31,6 +32,7 @@ struct TrainFlags {
   bool no_replica = false;
   bool no_shuffle = false;
   bool keep_session = false;
+  ReconnectFlag reconnect;
 
   bool test_given() const { return test.given() || !test.labels.empty(); }
   // How often to go through the data at most.

@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "client/cli/run/interrupt.h"
 #include "client/cli/text/number_text.h"
+#include "client/cpp/call_status.h"
 
 namespace backprop::cli {
 namespace {
@@ -20,9 +21,11 @@ double SecondsSince(Progress::Clock::time_point begin) {
 
 absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Open(
     TrainingClient& client, const v1::Session& session, SampleFeed& feed,
-    bool with_replica, Cancellation* cancellation) {
-  absl::StatusOr<ReplicatedStream> stream =
-      ReplicatedStream::Open(client, session, with_replica, cancellation);
+    ResumingTrainOptions options, Cancellation* cancellation) {
+  options.train.set_deltas(options.with_replica ? v1::DELTA_DETAIL_FACTORS
+                                                : v1::DELTA_DETAIL_NONE);
+  auto stream =
+      ResumingTrainStream::Open(client, session, options, cancellation);
   if (!stream.ok()) return stream.status();
   return std::unique_ptr<TrainingRun>(
       new TrainingRun(*std::move(stream), feed));
@@ -33,65 +36,66 @@ void TrainingRun::SendEpoch() {
   while (feed_.Next(&request)) {
     if (Interrupted()) {
       // The server answers what it has, then ends the stream.
-      replicated_.stream().CloseSending();
+      stream_->CloseSending();
       return;
     }
-    if (!replicated_.stream().Send(std::move(request))) return;
+    if (!stream_->Send(std::move(request))) return;
   }
 }
 
-absl::Status TrainingRun::Take(const TrainAnswer& answer, double* error_sum,
-                               uint64_t* samples) {
+absl::Status TrainingRun::Take(const TrainAnswer& answer, EpochTally* tally,
+                               EpochResult* result) {
   const v1::TrainResponse& response = answer.response;
-  for (float error : response.errors()) *error_sum += error;
-  totals_.steps += response.step() - response.base_step();
+  for (float error : response.errors()) tally->error_sum += error;
+  tally->errors += response.errors_size();
+  // What is skipped was applied before its answer was lost.
+  const uint64_t steps = response.step() - response.base_step() +
+                         response.skipped_samples() / feed_.batch_size();
+  totals_.steps += steps;
   totals_.delta_bytes += response.deltas().size() + response.scalars().size();
-  *samples += feed_.batch_size() * (response.step() - response.base_step());
-  return replicated_.Take(answer);
+  result->samples += feed_.batch_size() * steps;
+  return response.has_rejection() ? FromRejection(response.rejection())
+                                  : absl::OkStatus();
 }
 
 absl::Status TrainingRun::ReadEpoch(EpochResult* result, Progress& progress) {
   const auto begin = Progress::Clock::now();
-  const uint64_t first_step = totals_.steps;
-  double error_sum = 0;
+  EpochTally tally;
   absl::Status status;
   TrainAnswer answer;
   for (size_t done = 0; status.ok() && done < feed_.epoch_messages();) {
-    if (!replicated_.stream().Next(&answer)) {
+    if (!stream_->Next(&answer)) {
       finished_ = true;
-      status = replicated_.stream().Finish();
+      status = stream_->Finish();
       interrupted_ = status.ok() && Interrupted();
       if (status.ok() && !interrupted_) {
         status = absl::UnavailableError("the server ended the stream");
       }
       break;
     }
-    status = Take(answer, &error_sum, &result->samples);
+    status = Take(answer, &tally, result);
     if (answer.response.message_done()) ++done;
     if (progress.Due()) {
-      const auto steps = static_cast<double>(totals_.steps - first_step);
       const auto samples = static_cast<double>(result->samples);
       progress.Show(
           result->samples,
           absl::StrFormat(
-              "error %.4f  %s samples/s", steps == 0 ? 0.0 : error_sum / steps,
+              "error %.4f  %s samples/s", tally.mean(),
               Grouped(static_cast<uint64_t>(samples / SecondsSince(begin)))));
     }
   }
   result->seconds = SecondsSince(begin);
-  if (totals_.steps != first_step) {
-    result->error = error_sum / static_cast<double>(totals_.steps - first_step);
-  }
+  result->error = tally.mean();
   return status;
 }
 
 absl::Status TrainingRun::Learn(Progress& progress) {
-  while (!interrupted_ && replicated_.stream().samples_to_learn() > 0) {
-    const uint64_t before = replicated_.stream().samples_to_learn();
+  while (!interrupted_ && stream_->samples_to_learn() > 0) {
+    const uint64_t before = stream_->samples_to_learn();
     feed_.BeginLearning(before);
     absl::Status status = SendAndRead("standardisation", progress).status();
     if (!status.ok()) return status;
-    if (!interrupted_ && replicated_.stream().samples_to_learn() == before) {
+    if (!interrupted_ && stream_->samples_to_learn() == before) {
       return absl::InternalError(
           "the server took samples for the inputs' standardisation and learnt "
           "nothing");
@@ -116,20 +120,27 @@ absl::StatusOr<EpochResult> TrainingRun::SendAndRead(const std::string& title,
   EpochResult result;
   std::thread writer([this] { SendEpoch(); });
   absl::Status status = ReadEpoch(&result, progress);
-  if (!status.ok() && !finished_) replicated_.Abandon();
+  if (!status.ok() && !finished_) Abandon();
   writer.join();
   if (!status.ok()) return status;
   return result;
 }
 
+void TrainingRun::Abandon() {
+  stream_->Cancel();
+  TrainAnswer rest;
+  while (stream_->Next(&rest)) {
+  }
+}
+
 absl::Status TrainingRun::Close() {
   if (finished_) return absl::OkStatus();
-  replicated_.stream().CloseSending();
+  stream_->CloseSending();
   TrainAnswer rest;
-  while (replicated_.stream().Next(&rest)) {
+  while (stream_->Next(&rest)) {
   }
   finished_ = true;
-  return replicated_.stream().Finish();
+  return stream_->Finish();
 }
 
 }  // namespace backprop::cli

@@ -14,9 +14,9 @@
 #include "absl/status/statusor.h"
 #include "client/cli/data/dataset.h"
 #include "client/cli/data/sample_feed.h"
-#include "client/cli/run/replicated_stream.h"
 #include "client/cli/text/progress.h"
 #include "client/cpp/replica.h"
+#include "client/cpp/resuming_train_stream.h"
 #include "client/cpp/training_client.h"
 
 namespace backprop::cli {
@@ -35,14 +35,26 @@ struct EpochResult {
   double seconds = 0;
 };
 
+// What an epoch's mean error is made of: of steps whose answers were lost with
+// a connection nobody knows the errors.
+struct EpochTally {
+  double error_sum = 0;
+  uint64_t errors = 0;
+
+  double mean() const {
+    return errors == 0 ? 0 : error_sum / static_cast<double>(errors);
+  }
+};
+
 class TrainingRun {
  public:
-  // Opens the stream and, if with_replica, downloads the anchor; without, the
-  // server sends no deltas. The references must outlive the run. cancellation:
-  // of the opening; may be null.
+  // Opens the stream, and downloads the anchor if a replica is to be kept; the
+  // server sends no deltas otherwise. The references must outlive the run.
+  // options: with_replica, and how the stream goes on where it breaks; what the
+  // answers hold follows from that. cancellation: of the opening; may be null.
   static absl::StatusOr<std::unique_ptr<TrainingRun>> Open(
       TrainingClient& client, const v1::Session& session, SampleFeed& feed,
-      bool with_replica, Cancellation* cancellation = nullptr);
+      ResumingTrainOptions options, Cancellation* cancellation = nullptr);
 
   // Sends what the session still has to learn its input standardisation from,
   // if anything; trains on none of it.
@@ -59,11 +71,11 @@ class TrainingRun {
   bool interrupted() const { return interrupted_; }
   const TrainingTotals& totals() const { return totals_; }
   // Null if the run was opened without.
-  const Replica* replica() const { return replicated_.replica(); }
+  const Replica* replica() const { return stream_->replica(); }
 
  private:
-  TrainingRun(ReplicatedStream stream, SampleFeed& feed)
-      : replicated_(std::move(stream)), feed_(feed) {}
+  TrainingRun(std::unique_ptr<ResumingTrainStream> stream, SampleFeed& feed)
+      : stream_(std::move(stream)), feed_(feed) {}
 
   void SendEpoch();
   // Sends the messages that the feed has laid out and reads their answers.
@@ -71,10 +83,13 @@ class TrainingRun {
                                           Progress& progress);
   // Reads until the epoch is answered.
   absl::Status ReadEpoch(EpochResult* result, Progress& progress);
-  absl::Status Take(const TrainAnswer& answer, double* error_sum,
-                    uint64_t* samples);
+  absl::Status Take(const TrainAnswer& answer, EpochTally* tally,
+                    EpochResult* result);
+  // Cancels the stream and reads what is left of it, which wakes a writer that
+  // waits for the window.
+  void Abandon();
 
-  ReplicatedStream replicated_;
+  const std::unique_ptr<ResumingTrainStream> stream_;
   SampleFeed& feed_;
   TrainingTotals totals_;
   bool interrupted_ = false;

@@ -4,12 +4,16 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/cpp/passing_fault.h"
 
 namespace backprop::cli {
 
 WatchRun::WatchRun(TrainingClient& client, const v1::Session& session,
-                   std::optional<uint64_t> until_step)
-    : client_(client), session_(session), until_step_(until_step) {
+                   std::optional<uint64_t> until_step, const RetryPolicy& retry)
+    : client_(client),
+      session_(session),
+      until_step_(until_step),
+      backoff_(retry, SystemJitter()) {
   progress_.step = session.step();
   reader_ = std::thread([this] { Follow(); });
 }
@@ -22,6 +26,7 @@ WatchRun::~WatchRun() {
 void WatchRun::Stop() {
   client::MutexLock lock(mutex_);
   stopped_ = true;
+  changed_.NotifyAll();
   if (stream_ != nullptr) stream_->Cancel();
 }
 
@@ -55,15 +60,22 @@ absl::Status WatchRun::TakeAnchor(Anchor anchor) {
 
 absl::Status WatchRun::Take(WatchStream& stream,
                             const v1::WatchDeltasResponse& response) {
+  backoff_.Succeeded();
   absl::Status status;
   if (std::optional<Anchor> anchor = stream.TakeAnchor()) {
     status = TakeAnchor(*std::move(anchor));
+    epoch_ = response.epoch();
   } else if (replica_.has_value()) {
     status = replica_->Apply(response);
+    // An anchor that is not whole yet changes nothing of the replica's.
+    if (!response.has_anchor() && response.epoch() != 0) {
+      epoch_ = response.epoch();
+    }
   }
   client::MutexLock lock(mutex_);
   if (replica_.has_value()) progress_.step = replica_->step();
   progress_.bytes += response.ByteSizeLong();
+  if (std::exchange(lost_, false)) ++progress_.reconnects;
   if (!status.ok()) {
     return absl::Status(status.code(),
                         absl::StrCat("replica: ", status.message()));
@@ -79,10 +91,19 @@ bool WatchRun::Arrived() const {
          replica_->step() >= *until_step_;
 }
 
-absl::Status WatchRun::FollowToEnd() {
-  const std::shared_ptr<WatchStream> stream = client_.Watch(
-      session_.session_id(),
-      {.with_anchor = true, .with_state = session_.layout().state_count() > 0});
+std::shared_ptr<WatchStream> WatchRun::NewStream() {
+  WatchOptions options;
+  options.with_anchor = true;
+  options.with_state = session_.layout().state_count() > 0;
+  if (replica_.has_value()) {
+    options.after_step = replica_->step();
+    options.epoch = epoch_;
+  }
+  return client_.Watch(session_.session_id(), options);
+}
+
+WatchRun::Ended WatchRun::FollowOnce() {
+  const std::shared_ptr<WatchStream> stream = NewStream();
   absl::Status status;
   if (Begin(stream)) {
     v1::WatchDeltasResponse response;
@@ -92,11 +113,31 @@ absl::Status WatchRun::FollowToEnd() {
   }
   if (!status.ok() || Arrived()) stream->Cancel();
   absl::Status finished = stream->Finish();
-  if (!status.ok() || Arrived()) return status;
+  if (!status.ok() || Arrived()) return {.status = status};
   client::MutexLock lock(mutex_);
-  if (stopped_) return absl::OkStatus();
   progress_.end = stream->end();
-  return finished;
+  // A server that keeps the session comes back with it.
+  const bool comes_back =
+      progress_.end == WatchEnd::kGoodbye &&
+      session_.spec().durability().mode() == v1::DURABILITY_MODE_DURABLE;
+  return {.status = finished, .may_pass = comes_back || MayPass(finished)};
+}
+
+absl::Status WatchRun::FollowToEnd() {
+  Ended ended = FollowOnce();
+  while (ended.may_pass && WaitToTryAgain()) ended = FollowOnce();
+  client::MutexLock lock(mutex_);
+  return stopped_ && !Arrived() ? absl::OkStatus() : ended.status;
+}
+
+bool WatchRun::WaitToTryAgain() {
+  const auto moment = backoff_.Next(RetryClock::TimePoint::clock::now());
+  if (!moment.has_value()) return false;
+  lost_ = true;
+  client::MutexLock lock(mutex_);
+  while (!stopped_ && changed_.WaitUntil(mutex_, *moment)) {
+  }
+  return !stopped_;
 }
 
 void WatchRun::Follow() {

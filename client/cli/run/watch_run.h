@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Follows a session with a replica of its own: one thread reads and applies,
-// the caller's looks at how far it has come.
+// the caller's looks at how far it has come. Where the server goes away it is
+// looked for, and the replica goes on, from an anchor if steps that it followed
+// were taken back.
 #ifndef BACKPROP_CLIENT_CLI_RUN_WATCH_RUN_H_
 #define BACKPROP_CLIENT_CLI_RUN_WATCH_RUN_H_
 
@@ -14,6 +16,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "client/cpp/backoff.h"
 #include "client/cpp/mutex.h"
 #include "client/cpp/replica.h"
 #include "client/cpp/training_client.h"
@@ -23,11 +26,12 @@ namespace backprop::cli {
 // How far a watch has come.
 struct WatchProgress {
   uint64_t step = 0;
-  uint64_t steps = 0;    // followed so far
-  double error_sum = 0;  // of those steps
-  uint64_t bytes = 0;    // of the messages that came
-  uint64_t digests = 0;  // that were compared, and found equal
-  uint64_t resyncs = 0;  // times that it fell behind and got a new anchor
+  uint64_t steps = 0;       // followed so far
+  double error_sum = 0;     // of those steps
+  uint64_t bytes = 0;       // of the messages that came
+  uint64_t digests = 0;     // that were compared, and found equal
+  uint64_t resyncs = 0;     // times that it fell behind and got a new anchor
+  uint64_t reconnects = 0;  // times that the server was there again
   bool ended = false;
   WatchEnd end = WatchEnd::kNone;  // if ended: the server's reason
   absl::Status status;             // if ended
@@ -35,9 +39,10 @@ struct WatchProgress {
 
 class WatchRun {
  public:
-  // until_step: to stop at that step, none: never. client must outlive the run.
+  // until_step: to stop at that step, none: never. retry: how a server that
+  // went away is looked for. client must outlive the run.
   WatchRun(TrainingClient& client, const v1::Session& session,
-           std::optional<uint64_t> until_step);
+           std::optional<uint64_t> until_step, const RetryPolicy& retry);
   // Stops.
   ~WatchRun();
   WatchRun(const WatchRun&) = delete;
@@ -49,8 +54,18 @@ class WatchRun {
   void Stop();
 
  private:
+  // How one call ended, and whether another may go on.
+  struct Ended {
+    absl::Status status;
+    bool may_pass = false;
+  };
+
   void Follow();  // the reader's thread
   absl::Status FollowToEnd();
+  Ended FollowOnce();
+  std::shared_ptr<WatchStream> NewStream();
+  // False: it was stopped, or enough was tried.
+  bool WaitToTryAgain();
   absl::Status Take(WatchStream& stream,
                     const v1::WatchDeltasResponse& response);
   absl::Status TakeAnchor(Anchor anchor);
@@ -62,7 +77,11 @@ class WatchRun {
   const v1::Session session_;
   const std::optional<uint64_t> until_step_;
 
-  std::optional<Replica> replica_;  // the reader's; since the first anchor
+  // The reader's.
+  std::optional<Replica> replica_;  // since the first anchor
+  uint64_t epoch_ = 0;              // that the replica's weights are of
+  Backoff backoff_;
+  bool lost_ = false;  // the server went away, and nothing came since
 
   client::Mutex mutex_;
   client::CondVar changed_;

@@ -545,7 +545,7 @@ class InterruptionTest(ServedTest):
         self.assertLessEqual(step - last * 300, 300)
 
     def test_a_server_that_dies_is_a_failure(self) -> None:
-        _, complained = self.lose_server(signal.SIGKILL)
+        _, complained = self.lose_server(signal.SIGKILL, "--reconnect-for", "0")
         self.assertRegex(complained, rf"^backprop: the connection to the server at {self.address} broke after ")
         self.assertIn("If the server has ended, its sessions are gone with it unless it keeps them", complained)
         self.assertIn("Is backpropd running at", complained)

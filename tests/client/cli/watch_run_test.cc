@@ -73,12 +73,35 @@ class WatchRunTest : public ::testing::Test {
 
   WatchProgress RunToEnd(std::optional<uint64_t> until_step = std::nullopt) {
     TrainingClient client(TrainingStub{stub_});
-    WatchRun run(client, testing::SessionMessage(1, {1}), until_step);
+    WatchRun run(client, session_, until_step, retry_);
     const WatchProgress end = run.Wait(kPatience);
     EXPECT_TRUE(end.ended);
     return end;
   }
 
+  // Calls one after another, each with what the server says in it; what each
+  // asked for is kept.
+  void ServeOneAfterAnother(
+      const std::vector<std::vector<v1::WatchDeltasResponse>>& calls) {
+    retry_ = {.first = std::chrono::milliseconds(1),
+              .longest = std::chrono::milliseconds(1)};
+    EXPECT_CALL(*stub_, WatchDeltasRaw(_, _))
+        .WillRepeatedly(
+            Invoke([=, this](auto*, const v1::WatchDeltasRequest& request) {
+              const size_t call = requests_.size();
+              requests_.push_back(request);
+              return backprop::testing::ReaderOf(
+                         call < calls.size()
+                             ? calls[call]
+                             : std::vector<v1::WatchDeltasResponse>(),
+                         grpc::Status(grpc::StatusCode::UNAVAILABLE, "gone"))
+                  .release();  // the client takes it
+            }));
+  }
+
+  v1::Session session_ = testing::SessionMessage(1, {1});
+  RetryPolicy retry_{.within = std::chrono::milliseconds(0)};
+  std::vector<v1::WatchDeltasRequest> requests_;
   std::shared_ptr<backprop::testing::MockStub> stub_ =
       backprop::testing::NewMockStub();
 };
@@ -135,6 +158,63 @@ TEST_F(WatchRunTest, AnAnchorThatDoesNotFitEndsIt) {
   const WatchProgress end = RunToEnd();
   EXPECT_EQ(end.status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(end.status.message()), HasSubstr("replica: "));
+}
+
+v1::WatchDeltasResponse OfEpoch(uint64_t epoch,
+                                v1::WatchDeltasResponse response) {
+  response.set_epoch(epoch);
+  return response;
+}
+
+TEST_F(WatchRunTest, GoesOnWhereTheConnectionBrokeWithItsStepAndEpoch) {
+  ServeOneAfterAnother({{OfEpoch(3, Anchor(5, {1, 3})), OfEpoch(3, Step(6, 1))},
+                        {},
+                        {OfEpoch(3, CheckedStep(7, 0.5F, {2.5F, 3}))}});
+  const WatchProgress end = RunToEnd(7);
+  EXPECT_TRUE(end.status.ok()) << end.status;
+  EXPECT_EQ(end.digests, 1U);
+  EXPECT_EQ(end.reconnects, 1U);
+  ASSERT_EQ(requests_.size(), 3U);
+  EXPECT_EQ(requests_[2].after_step(), 6U);
+  EXPECT_EQ(requests_[2].epoch(), 3U);
+  EXPECT_TRUE(requests_[2].with_anchor());
+}
+
+TEST_F(WatchRunTest, TakenBackStepsAreFollowedAnewFromAnAnchor) {
+  v1::WatchDeltasResponse half = OfEpoch(4, Anchor(6, {7, 3}));
+  half.set_anchor_done(false);
+  half.mutable_anchor()->set_weights(testing::Bytes({7}));
+  ServeOneAfterAnother(
+      {{OfEpoch(3, Anchor(5, {1, 3})), OfEpoch(3, Step(6, 1)),
+        OfEpoch(3, Step(7, 1))},
+       {half},
+       {OfEpoch(4, Anchor(6, {7, 3})), OfEpoch(4, CheckedStep(7, 1, {8, 3})),
+        OfEpoch(4, CheckedStep(8, 1, {9, 3}))}});
+  const WatchProgress end = RunToEnd(8);
+  EXPECT_TRUE(end.status.ok()) << end.status;
+  EXPECT_EQ(end.digests, 2U);
+  ASSERT_EQ(requests_.size(), 3U);
+  EXPECT_EQ(requests_[2].after_step(), 7U);
+  EXPECT_EQ(requests_[2].epoch(), 3U);  // the anchor was not whole
+}
+
+TEST_F(WatchRunTest, GoodbyeOfADurableSessionIsNoEnd) {
+  session_.mutable_spec()->mutable_durability()->set_mode(
+      v1::DURABILITY_MODE_DURABLE);
+  ServeOneAfterAnother(
+      {{Anchor(5, {1, 3}), backprop::testing::Parsed<v1::WatchDeltasResponse>(
+                               "base_step: 5 step: 5 goodbye: true")},
+       {Step(6, 1)}});
+  const WatchProgress end = RunToEnd(6);
+  EXPECT_TRUE(end.status.ok()) << end.status;
+  EXPECT_EQ(end.step, 6U);
+}
+
+TEST_F(WatchRunTest, GivesUpWhereTheServerDoesNotComeBack) {
+  ServeOneAfterAnother({{Anchor(5, {1, 3})}});
+  retry_.within = std::chrono::milliseconds(30);
+  EXPECT_EQ(RunToEnd().status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_GE(requests_.size(), 2U);
 }
 
 TEST_F(WatchRunTest, ServersErrorEndsIt) {

@@ -40,7 +40,8 @@ TEST(WatchStopTest, AWatchThatIsStoppedBeforeItsCallExistsEnds) {
         return silent->WatchDeltas(context, request).release();
       }));
   TrainingClient client(TrainingStub{stub});
-  WatchRun run(client, testing::SessionMessage(1, {1}), std::nullopt);
+  WatchRun run(client, testing::SessionMessage(1, {1}), std::nullopt,
+               RetryPolicy());
   made.set_value(&run);
   const WatchProgress end = run.Wait(kPatience);
   EXPECT_TRUE(end.ended);

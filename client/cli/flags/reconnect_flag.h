@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// --reconnect-for: for how long a command looks for a server that went away.
+#ifndef BACKPROP_CLIENT_CLI_FLAGS_RECONNECT_FLAG_H_
+#define BACKPROP_CLIENT_CLI_FLAGS_RECONNECT_FLAG_H_
+
+#include "client/cli/flags/command_line.h"
+#include "client/cpp/backoff.h"
+
+namespace backprop::cli {
+
+struct ReconnectFlag {
+  float seconds = 60;
+
+  RetryPolicy policy() const;
+};
+
+// Returns the option, to be put into a group.
+Option* AddReconnectFlag(Command& command, ReconnectFlag* flag);
+
+}  // namespace backprop::cli
+
+#endif  // BACKPROP_CLIENT_CLI_FLAGS_RECONNECT_FLAG_H_
