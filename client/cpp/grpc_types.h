@@ -9,7 +9,7 @@ namespace grpc {
 
 class Channel;
 class ClientContext;
-class Status;
+class Status;  // NOLINT: other libraries have a Status too
 template <class R>
 class ClientReaderInterface;
 template <class W, class R>
