@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "server/calls/idle_sessions.h"
 #include "server/sessions/over_budget.h"
 #include "server/sessions/rejection.h"
 #include "server/translation/message_limits.h"
@@ -24,14 +25,6 @@ size_t MostAnswerBytes(const ServerOptions& options) {
          2 * weights * sizeof(float) + kOtherAnswerBytes;
 }
 
-void TidySessions(ServiceContext& context) {
-  context.sessions.ForgetOldDeltas(DeltaFeed::Clock::now());
-  context.sessions.ForgetExpiredCheckpoints(std::chrono::system_clock::now());
-  const std::chrono::seconds idle(context.options.evict_after_seconds);
-  if (idle.count() == 0) return;
-  context.sessions.EvictIdle(std::chrono::system_clock::now(), idle);
-}
-
 }  // namespace
 
 ServiceContext::ServiceContext(const ServerOptions& options_, Metrics& metrics_,
@@ -45,7 +38,9 @@ ServiceContext::ServiceContext(const ServerOptions& options_, Metrics& metrics_,
       answer_bytes(MostAnswerBytes(options_)),
       snapshot_weights(options_.max_total_weights),
       watched_bytes(kLargestRequestsPending * options_.max_message_bytes),
-      housekeeping(std::chrono::seconds(2), [this] { TidySessions(*this); }) {}
+      housekeeping(std::chrono::seconds(2), [this] {
+        TidySessions(*this, std::chrono::system_clock::now());
+      }) {}
 
 absl::Status Admit(const ServiceContext& context) {
   if (context.draining) {

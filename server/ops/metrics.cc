@@ -244,6 +244,9 @@ struct Metrics::State {
       all.MakeCounter("backprop_sessions_created_total", "Sessions created.");
   Counter& sessions_deleted =
       all.MakeCounter("backprop_sessions_deleted_total", "Sessions deleted.");
+  Counter& sessions_expired = all.MakeCounter(
+      "backprop_sessions_expired_total",
+      "Sessions deleted because nobody used them for their expire_after.");
   Gauge& session_weights = all.MakeGauge(
       "backprop_session_weights", "Weights held now by sessions in memory.");
   Histogram& load_seconds =
@@ -409,6 +412,8 @@ void Metrics::StoredSessionDeleted() {
   state_->sessions.Decrement();
   state_->sessions_deleted.Increment();
 }
+
+void Metrics::SessionExpired() { state_->sessions_expired.Increment(); }
 
 void Metrics::RecordCommit(const CommitRecord& commit) {
   state_->commit_seconds.Observe(commit.seconds);

@@ -79,6 +79,8 @@ class Metrics {
   void SessionEvicted(size_t weight_count);
   // One that was in the store alone.
   void StoredSessionDeleted();
+  // One that was deleted, also told by these, had expired.
+  void SessionExpired();
 
   // The store.
   void RecordCommit(const CommitRecord& commit);

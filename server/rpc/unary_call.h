@@ -102,7 +102,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   // The response is whole once work_.settle is done.
   void AnswerSettled(const absl::Status& status) {
     if (!status.ok() || !work_.settle) return EndAnswered(status);
-    Await(std::move(work_.settle),
+    Await(work_.settle,
           [this](const absl::Status& settled) { EndAnswered(settled); });
   }
 
@@ -143,7 +143,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     if (!status.ok()) return End(status);
     if (work_.lane == nullptr) work_.lane = std::make_shared<Lane>();
     if (!work_.begin) return Submit();
-    Await(std::move(work_.begin), [this](const absl::Status& begun) {
+    Await(work_.begin, [this](const absl::Status& begun) {
       begun.ok() ? Submit() : End(begun);
     });
   }
@@ -190,14 +190,14 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   // status: of the answer, which waits for work_.settle if it is OK.
   void EndSettled(const absl::Status& status) {
     if (!status.ok() || !work_.settle) return End(status);
-    Await(std::move(work_.settle),
-          [this](const absl::Status& settled) { End(settled); });
+    Await(work_.settle, [this](const absl::Status& settled) { End(settled); });
   }
 
-  // settle: taken out of work_, for what it calls may end the call, and its
-  // work with it.
+  // from: of work_. It is taken out, for what it calls may end the call, and
+  // its work with it.
   template <class Then>
-  void Await(const Settle settle, Then then) {
+  void Await(Settle& from, Then then) {
+    const Settle settle = std::move(from);
     const absl::Status begun = CatchOutOfMemory([&] { settle(then); });
     if (!begun.ok()) End(begun);
   }

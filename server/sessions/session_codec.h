@@ -5,6 +5,7 @@
 #ifndef BACKPROP_SERVER_SESSIONS_SESSION_CODEC_H_
 #define BACKPROP_SERVER_SESSIONS_SESSION_CODEC_H_
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -27,21 +28,28 @@ struct SessionRecord {
   uint64_t first_live_piece = 0;
 };
 
+// What a head says without the spec: what has to be known of all sessions.
+struct HeadRecord {
+  SessionBirth birth;
+  // Not before its last use by more than an eighth of expire_after.
+  std::chrono::system_clock::time_point last_use;
+  std::chrono::nanoseconds expire_after{0};  // 0: never
+};
+
 // Any thread.
 class SessionCodec {
  public:
   virtual ~SessionCodec() = default;
 
-  // spec: the session's of that moment.
+  // spec: the session's of that moment, when it is in use.
   virtual std::string EncodeHead(const SessionBirth& birth,
                                  const Standing& standing,
                                  const SessionSpec& spec,
                                  uint64_t first_live_piece) const = 0;
   virtual std::string EncodeSpec(const SessionSpec& spec,
                                  const Layout& layout) const = 0;
-  // From what EncodeHead gave: what a list of sessions needs. Fails with
-  // DATA_LOSS.
-  virtual absl::StatusOr<SessionBirth> DecodeHead(
+  // From what EncodeHead gave. Fails with DATA_LOSS.
+  virtual absl::StatusOr<HeadRecord> DecodeHead(
       const SessionHead& head) const = 0;
   // From what these two gave. Everything is checked; fails with DATA_LOSS.
   virtual absl::StatusOr<SessionRecord> Decode(const SessionHead& head,

@@ -45,8 +45,8 @@ absl::Status NoSuchSession(const std::string& id) {
                    absl::StrCat("there is no session '", id, "'"));
 }
 
-absl::StatusOr<SessionBirth> BirthOf(const StoredHead& listed,
-                                     const SessionCodec& codec) {
+absl::StatusOr<HeadRecord> RecordOf(const StoredHead& listed,
+                                    const SessionCodec& codec) {
   if (!listed.damage.ok()) return listed.damage;
   return codec.DecodeHead(listed.head);
 }
@@ -99,10 +99,16 @@ absl::StatusOr<size_t> SessionLoader::List(Store& store) {
     const auto page = store.List(after, kPage);
     if (!page.ok()) return page.status();
     for (const StoredHead& each : *page) {
-      const auto birth = BirthOf(each, loading_.codec);
-      if (!birth.ok()) loading_.failed(each.head.id, birth.status());
-      loading_.sessions.AddStored(each.head.id,
-                                  birth.ok() ? birth->request : RequestKey());
+      const auto record = RecordOf(each, loading_.codec);
+      if (record.ok()) {
+        loading_.sessions.AddStored(each.head.id, record->birth.request,
+                                    // It may have been in use until then.
+                                    record->last_use + record->expire_after / 8,
+                                    record->expire_after);
+      } else {
+        loading_.failed(each.head.id, record.status());
+        loading_.sessions.AddStored(each.head.id, {});
+      }
       ++count;
     }
     if (page->size() < kPage) return count;
@@ -126,6 +132,17 @@ void SessionLoader::Describe(const std::string& id, Done<Described> done) {
 void SessionLoader::Delete(const std::string& id, Loaded done) {
   loading_.reader.Read(
       [this, id, done = std::move(done)](Store& store) mutable {
+        DeleteNow(store, id, std::move(done));
+      });
+}
+
+void SessionLoader::DeleteExpired(const std::string& id,
+                                  SessionTable::Time then, Loaded done) {
+  loading_.reader.Read(
+      [this, id, then, done = std::move(done)](Store& store) mutable {
+        if (!loading_.sessions.IsExpired(id, then) || coming_.contains(id)) {
+          return;
+        }
         DeleteNow(store, id, std::move(done));
       });
 }
@@ -230,6 +247,7 @@ void SessionLoader::DescribeNow(Store& store, const std::string& id,
   }
   auto view = CatchOutOfMemory([&] { return View(store, id); });
   if (!view.ok()) return done(Explained(id, view.status()));
+  view->last_use = found->last_use;
   done(Described{nullptr, *std::move(view)});
 }
 

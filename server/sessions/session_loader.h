@@ -53,6 +53,7 @@ struct StoredView {
   SessionRecord record;
   uint64_t epoch = 0;  // that begins when it is next used
   size_t bytes = 0;    // of its pieces
+  SessionTable::Time last_use = {};
 };
 
 // A session wherever it is: one of the two.
@@ -90,6 +91,10 @@ class SessionLoader {
   // session, which has not been touched, where it is in memory. Fails also with
   // SESSION_NOT_FOUND.
   void Delete(const std::string& id, Loaded done);
+  // The same, if it is in the store alone and had expired by then. Else done is
+  // not called.
+  void DeleteExpired(const std::string& id, SessionTable::Time then,
+                     Loaded done);
 
  private:
   // A session on its way into memory.

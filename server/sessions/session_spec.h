@@ -55,6 +55,7 @@ struct SessionSpec {
   uint64_t dropout_seed = 0;
   std::string display_name;  // UTF-8; what people call it, maybe nothing
   Durability durability;
+  std::chrono::nanoseconds expire_after{0};  // while it is idle; 0: never
 };
 
 // Empty if a session may be called so. name: UTF-8.

@@ -34,6 +34,18 @@ absl::Status IsInStore(const std::string& id) {
                                 " is not in memory at this moment: try again"));
 }
 
+// So often within its expire_after the store is told that a session is in use.
+constexpr int kTellings = 8;
+
+// What the store knows of a session's use: since it was told so. Until it has
+// been, the committer has the session, which looks as if that were in use.
+bool IsOld(const Session& session, std::chrono::system_clock::time_point told) {
+  const auto spec = session.spec();
+  return spec->expire_after.count() != 0 &&
+         session.last_use() - told >=
+             spec->expire_after / kTellings + 2 * spec->durability.max_lag;
+}
+
 // Nobody has the session but the table, and nobody has its feed but the
 // session. Under the table's lock that stays so: who wants it asks the table.
 bool NobodyHas(const std::shared_ptr<Session>& session) {
@@ -95,13 +107,16 @@ std::shared_ptr<Session> SessionTable::TakeOldestIdle() {
 std::shared_ptr<Session> SessionTable::PutAway(Entry& entry) {
   by_use_.erase(entry.by_use);
   entry.place = {};
+  entry.last_use = entry.session->last_use();
+  entry.expire_after = entry.session->spec()->expire_after;
   return std::move(entry.session);
 }
 
 void SessionTable::PutInMemory(Entry& entry, Returned returned) {
   entry.session = std::move(returned.session);
   entry.place = std::move(returned.place);
-  entry.session->Use(std::chrono::system_clock::now());
+  entry.told = std::chrono::system_clock::now();
+  entry.session->Use(entry.told);
   entry.by_use = by_use_.insert(by_use_.end(), &entry);
 }
 
@@ -190,9 +205,14 @@ absl::StatusOr<SessionTable::Created> SessionTable::Create(
   return created;
 }
 
-void SessionTable::AddStored(const std::string& id, const RequestKey& request) {
+void SessionTable::AddStored(const std::string& id, const RequestKey& request,
+                             Time last_use,
+                             std::chrono::nanoseconds expire_after) {
   MutexLock lock(mutex_);
-  sessions_.emplace(id, Entry{.request = request, .session = nullptr});
+  sessions_.emplace(id, Entry{.request = request,
+                              .session = nullptr,
+                              .last_use = last_use,
+                              .expire_after = expire_after});
   // Two may have it, where the first couldn't be brought back for a while.
   if (!request.request_id.empty()) {
     id_of_request_.try_emplace(request.request_id, id);
@@ -260,12 +280,20 @@ std::shared_ptr<Session> SessionTable::Use(const Entry& entry) const {
   return entry.session;
 }
 
+SessionTable::Listed SessionTable::ListedOf(
+    const std::pair<const std::string, Entry>& of) {
+  const Entry& entry = of.second;
+  return {
+      of.first, entry.session,
+      entry.session == nullptr ? entry.last_use : entry.session->last_use()};
+}
+
 std::optional<SessionTable::Listed> SessionTable::Look(
     const std::string& id) const {
   MutexLock lock(mutex_);
   const auto found = sessions_.find(id);
   if (found == sessions_.end()) return std::nullopt;
-  return Listed{id, found->second.session};
+  return ListedOf(*found);
 }
 
 std::vector<SessionTable::Listed> SessionTable::List(const std::string& after,
@@ -274,7 +302,7 @@ std::vector<SessionTable::Listed> SessionTable::List(const std::string& after,
   MutexLock lock(mutex_);
   for (auto it = sessions_.upper_bound(after);
        it != sessions_.end() && page.size() < count; ++it) {
-    page.push_back({it->first, it->second.session});
+    page.push_back(ListedOf(*it));
   }
   return page;
 }
@@ -284,18 +312,25 @@ void SessionTable::ForgetOldDeltas(DeltaFeed::Clock::time_point now) const {
   for (const Entry* const entry : by_use_) entry->session->feed().Expire(now);
 }
 
+void SessionTable::SeeUse(Time now) {
+  MutexLock lock(mutex_);
+  for (Entry* const entry : by_use_) {
+    Session& session = *entry->session;
+    if (!NobodyHas(entry->session)) session.Use(now);
+    if (!session.is_durable() || !IsOld(session, entry->told)) continue;
+    entry->told = session.last_use();
+    session.BeginCommitting();
+  }
+}
+
 void SessionTable::EvictIdle(Time now, std::chrono::seconds idle_for) {
   std::vector<std::shared_ptr<Session>> idle;
   {
     MutexLock lock(mutex_);
     for (auto it = by_use_.begin(); it != by_use_.end();) {
       Entry& entry = **it++;
-      if (!NobodyHas(entry.session)) {
-        entry.session->Use(now);
-      } else if (now - entry.session->last_use() >= idle_for &&
-                 IsIdle(entry.session)) {
-        idle.push_back(PutAway(entry));
-      }
+      if (now - entry.session->last_use() < idle_for) continue;
+      if (IsIdle(entry.session)) idle.push_back(PutAway(entry));
     }
   }
   for (const auto& session : idle) {
@@ -316,6 +351,40 @@ void SessionTable::ForgetExpiredCheckpoints(Checkpoint::Time now) const {
   for (const auto& session : changed) session->BeginCommitting();
 }
 
+std::vector<std::shared_ptr<Session>> SessionTable::DeleteExpired(Time now) {
+  std::vector<std::shared_ptr<Session>> expired;
+  MutexLock lock(mutex_);
+  for (auto it = by_use_.begin(); it != by_use_.end();) {
+    const std::shared_ptr<Session>& session = (*it++)->session;
+    const auto after = session->spec()->expire_after;
+    if (after.count() == 0 || now - session->last_use() < after) continue;
+    if (!NobodyHas(session) || !session->Close().ok()) continue;
+    expired.push_back(session);
+    Erase(sessions_.find(session->id()));
+  }
+  return expired;
+}
+
+bool SessionTable::IsExpired(const Entry& entry, Time now) {
+  return entry.session == nullptr && entry.expire_after.count() != 0 &&
+         now - entry.last_use >= entry.expire_after;
+}
+
+std::vector<std::string> SessionTable::ListExpired(Time now) const {
+  std::vector<std::string> expired;
+  MutexLock lock(mutex_);
+  for (const auto& [id, entry] : sessions_) {
+    if (IsExpired(entry, now)) expired.push_back(id);
+  }
+  return expired;
+}
+
+bool SessionTable::IsExpired(const std::string& id, Time now) const {
+  MutexLock lock(mutex_);
+  const auto found = sessions_.find(id);
+  return found != sessions_.end() && IsExpired(found->second, now);
+}
+
 absl::StatusOr<std::shared_ptr<Session>> SessionTable::Delete(
     const std::string& id) {
   MutexLock lock(mutex_);
@@ -324,7 +393,6 @@ absl::StatusOr<std::shared_ptr<Session>> SessionTable::Delete(
   std::shared_ptr<Session> session = found->second.session;
   if (session == nullptr) return IsInStore(id);
   if (absl::Status status = session->Close(); !status.ok()) return status;
-  by_use_.erase(found->second.by_use);
   Erase(found);
   return session;
 }
@@ -342,6 +410,7 @@ void SessionTable::Erase(std::map<std::string, Entry>::iterator entry) {
   if (request != id_of_request_.end() && request->second == entry->first) {
     id_of_request_.erase(request);
   }
+  if (entry->second.session != nullptr) by_use_.erase(entry->second.by_use);
   sessions_.erase(entry);
 }
 

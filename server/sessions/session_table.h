@@ -83,7 +83,9 @@ class SessionTable {
                                  const std::function<void(Session&)>& fill);
 
   // A session that is in the store alone. Before others use the table.
-  void AddStored(const std::string& id, const RequestKey& request);
+  void AddStored(const std::string& id, const RequestKey& request,
+                 Time last_use = {},
+                 std::chrono::nanoseconds expire_after = {});
 
   // One on its way from the store into memory.
   struct Returned {
@@ -117,6 +119,7 @@ class SessionTable {
   struct Listed {
     std::string id;
     std::shared_ptr<Session> session;  // null: in the store alone
+    Time last_use;
   };
   // The session if it is in memory; nothing if there is none.
   std::optional<Listed> Look(const std::string& id) const;
@@ -129,8 +132,19 @@ class SessionTable {
   // Frees what feeds hold for nobody.
   void ForgetOldDeltas(DeltaFeed::Clock::time_point now) const;
 
+  // Sees who is in use. What follows counts from the last of these calls at
+  // which a session was, or from when it was last asked for here. Those in the
+  // store are told before what they know of it is too old (HeadRecord).
+  void SeeUse(Time now);
   // Lets go of those that have been idle for so long.
   void EvictIdle(Time now, std::chrono::seconds idle_for);
+  // Removes those in memory that have been idle for as long as their spec says,
+  // and returns them.
+  std::vector<std::shared_ptr<Session>> DeleteExpired(Time now);
+  // Those of which that is true in the store.
+  std::vector<std::string> ListExpired(Time now) const;
+  // Whether it is, of one.
+  bool IsExpired(const std::string& id, Time now) const;
 
   // Fails with SESSION_NOT_FOUND or SESSION_BUSY, or as Find. Returns what was
   // removed.
@@ -142,7 +156,11 @@ class SessionTable {
   struct Entry {
     RequestKey request;
     std::shared_ptr<Session> session;  // null: in the store alone
+    // Of one in the store alone.
+    Time last_use = {};
+    std::chrono::nanoseconds expire_after{0};
     // The rest is of one in memory.
+    Time told = {};  // the store, that it is in use
     Budget::Reservation place = {};
     std::list<Entry*>::iterator by_use = {};
   };
@@ -159,6 +177,9 @@ class SessionTable {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PutInMemory(Entry& entry, Returned returned)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static Listed ListedOf(const std::pair<const std::string, Entry>& of);
+  // Of one in the store alone.
+  static bool IsExpired(const Entry& entry, Time now);
   void Erase(std::map<std::string, Entry>::iterator entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What is in it, used now.

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "server/translation/timestamp.h"
 
 namespace backprop {
 namespace {
@@ -12,6 +13,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kLeastLag(1);
 constexpr milliseconds kLongestLag = std::chrono::hours(1);
+constexpr std::chrono::minutes kLeastExpiry(1);
+constexpr std::chrono::hours kLongestExpiry(10 * 365 * 24);
 constexpr int64_t kNanosAMilli = 1'000'000;
 
 // Nothing that lies outside fits.
@@ -60,6 +63,28 @@ void DurabilityToProto(const Durability& durability, v1::SessionSpec* proto) {
   to.mutable_max_lag()->set_seconds(millis / 1'000);
   to.mutable_max_lag()->set_nanos(
       static_cast<int32_t>(millis % 1'000 * kNanosAMilli));
+}
+
+void ExpiryFromProto(const v1::SessionSpec& proto, SessionSpec* spec,
+                     std::vector<FieldViolation>& violations) {
+  if (!proto.has_expire_after()) return;
+  const auto after = DurationFromProto(proto.expire_after());
+  if (after.has_value() && *after >= kLeastExpiry && *after <= kLongestExpiry) {
+    spec->expire_after = *after;
+    return;
+  }
+  violations.push_back(
+      {"spec.expire_after",
+       absl::StrCat("is ", proto.expire_after().seconds(), " s ",
+                    proto.expire_after().nanos(),
+                    " ns; must be from 1 min to 10 years, or be left out, for "
+                    "a session that stays")});
+}
+
+void ExpiryToProto(std::chrono::nanoseconds expire_after,
+                   v1::SessionSpec* proto) {
+  if (expire_after.count() == 0) return;
+  DurationToProto(expire_after, proto->mutable_expire_after());
 }
 
 }  // namespace backprop

@@ -19,6 +19,12 @@ void DurabilityFromProto(const v1::SessionSpec& proto, SessionSpec* spec,
 // Nothing where the mode is not known.
 void DurabilityToProto(const Durability& durability, v1::SessionSpec* proto);
 
+// SessionSpec.expire_after, likewise.
+void ExpiryFromProto(const v1::SessionSpec& proto, SessionSpec* spec,
+                     std::vector<FieldViolation>& violations);
+void ExpiryToProto(std::chrono::nanoseconds expire_after,
+                   v1::SessionSpec* proto);
+
 }  // namespace backprop
 
 #endif  // BACKPROP_SERVER_TRANSLATION_DURABILITY_H_

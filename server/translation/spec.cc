@@ -50,6 +50,12 @@ size_t ResidentBytes(const Layout& layout) {
   return layout.weight_count() * (1 + layout.state_count()) * sizeof(float);
 }
 
+void ExpireTimeToProto(std::chrono::system_clock::time_point last_use,
+                       const SessionSpec& spec, v1::Session* proto) {
+  if (spec.expire_after.count() == 0) return;
+  TimeToProto(last_use + spec.expire_after, proto->mutable_expire_time());
+}
+
 void BirthToProto(const SessionBirth& birth, v1::Session* proto) {
   proto->set_session_id(birth.id);
   proto->set_forked_from(birth.forked_from);
@@ -89,6 +95,7 @@ absl::StatusOr<SessionSpec> SpecFromProto(const v1::SessionSpec& proto,
   }
   spec.display_name = proto.display_name();
   DurabilityFromProto(proto, &spec, violations);
+  ExpiryFromProto(proto, &spec, violations);
   if (!violations.empty()) return InvalidFields(violations);
   return spec;
 }
@@ -106,6 +113,7 @@ v1::SessionSpec SpecToProto(const SessionSpec& spec, const Layout& layout) {
   proto.set_dropout_seed(spec.dropout_seed);
   proto.set_display_name(spec.display_name);
   DurabilityToProto(spec.durability, &proto);
+  ExpiryToProto(spec.expire_after, &proto);
   return proto;
 }
 
@@ -151,6 +159,7 @@ void SessionToProto(const Session& session, v1::Session* proto) {
   proto->set_resident(true);
   proto->set_resident_bytes(ResidentBytes(session.layout()));
   proto->set_stored_bytes(moment.stored_bytes);
+  ExpireTimeToProto(session.last_use(), *moment.spec, proto);
 }
 
 void StoredSessionToProto(const StoredView& stored, v1::Session* proto) {
@@ -167,6 +176,7 @@ void StoredSessionToProto(const StoredView& stored, v1::Session* proto) {
   proto->set_durable_step(standing.progress.step);
   proto->set_durable_offset(standing.progress.next_offset);
   proto->set_stored_bytes(stored.bytes);
+  ExpireTimeToProto(stored.last_use, record.spec, proto);
 }
 
 }  // namespace backprop

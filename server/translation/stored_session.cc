@@ -94,6 +94,12 @@ std::string ProtoCodec::EncodeHead(const SessionBirth& birth,
   head.set_request_fingerprint(birth.request.fingerprint);
   RequestsToProto(standing.requests, &head);
   head.set_first_live_piece(first_live_piece);
+  // With SeeUse (session_table.h), which looks again after as long.
+  TimeToProto(std::chrono::system_clock::now() + 2 * spec.durability.max_lag,
+              head.mutable_last_use_time());
+  if (spec.expire_after.count() != 0) {
+    DurationToProto(spec.expire_after, head.mutable_expire_after());
+  }
   return head.SerializeAsString();
 }
 
@@ -102,11 +108,14 @@ std::string ProtoCodec::EncodeSpec(const SessionSpec& spec,
   return SpecToProto(spec, layout).SerializeAsString();
 }
 
-absl::StatusOr<SessionBirth> ProtoCodec::DecodeHead(
+absl::StatusOr<HeadRecord> ProtoCodec::DecodeHead(
     const SessionHead& head) const {
   const auto stored = ParseHead(head);
   if (!stored.ok()) return stored.status();
-  return BirthOf(*stored, head);
+  const auto after = DurationFromProto(stored->expire_after());
+  if (!after.has_value()) return Damaged(head, "its expire_after is none");
+  return HeadRecord{BirthOf(*stored, head),
+                    TimeFromProto(stored->last_use_time()), *after};
 }
 
 absl::StatusOr<SessionRecord> ProtoCodec::Decode(

@@ -19,8 +19,7 @@ class ProtoCodec : public SessionCodec {
                          uint64_t first_live_piece) const override;
   std::string EncodeSpec(const SessionSpec& spec,
                          const Layout& layout) const override;
-  absl::StatusOr<SessionBirth> DecodeHead(
-      const SessionHead& head) const override;
+  absl::StatusOr<HeadRecord> DecodeHead(const SessionHead& head) const override;
   absl::StatusOr<SessionRecord> Decode(const SessionHead& head,
                                        std::string_view spec) const override;
   std::string EncodeCheckpoint(const Checkpoint& checkpoint) const override;

@@ -26,4 +26,23 @@ std::chrono::system_clock::time_point TimeFromProto(
           std::chrono::nanoseconds(static_cast<int64_t>(nanos))));
 }
 
+std::optional<std::chrono::nanoseconds> DurationFromProto(
+    const google::protobuf::Duration& proto) {
+  constexpr int64_t kCentury = int64_t{36525} * 24 * 3600;
+  constexpr int32_t kNanosASecond = 1'000'000'000;
+  if (proto.seconds() < 0 || proto.seconds() > kCentury || proto.nanos() < 0 ||
+      proto.nanos() >= kNanosASecond) {
+    return std::nullopt;
+  }
+  return std::chrono::seconds(proto.seconds()) +
+         std::chrono::nanoseconds(proto.nanos());
+}
+
+void DurationToProto(std::chrono::nanoseconds duration,
+                     google::protobuf::Duration* proto) {
+  const auto whole = std::chrono::floor<std::chrono::seconds>(duration);
+  proto->set_seconds(whole.count());
+  proto->set_nanos(static_cast<int32_t>((duration - whole).count()));
+}
+
 }  // namespace backprop

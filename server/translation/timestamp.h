@@ -2,9 +2,11 @@
 #ifndef BACKPROP_SERVER_TRANSLATION_TIMESTAMP_H_
 #define BACKPROP_SERVER_TRANSLATION_TIMESTAMP_H_
 
+#include <google/protobuf/duration.pb.h>
 #include <google/protobuf/timestamp.pb.h>
 
 #include <chrono>
+#include <optional>
 
 namespace backprop {
 
@@ -14,6 +16,13 @@ void TimeToProto(std::chrono::system_clock::time_point time,
 // What that gave; any moment for anything else.
 std::chrono::system_clock::time_point TimeFromProto(
     const google::protobuf::Timestamp& proto);
+
+// A length of time. Nothing where the message is none, or is negative or longer
+// than a century.
+std::optional<std::chrono::nanoseconds> DurationFromProto(
+    const google::protobuf::Duration& proto);
+void DurationToProto(std::chrono::nanoseconds duration,
+                     google::protobuf::Duration* proto);
 
 }  // namespace backprop
 

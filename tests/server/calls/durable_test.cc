@@ -353,6 +353,36 @@ TEST_F(DurableTest, OneThatIsInTheStoreIsDeletedThere) {
   EXPECT_EQ(List().size(), 1u);
 }
 
+TEST_F(DurableTest, ASessionSaysWhenItExpires) {
+  const v1::Session session =
+      Create(With(Spec(3, {2}), "expire_after {seconds: 3600 nanos: 5}"));
+  EXPECT_EQ(session.spec().expire_after().nanos(), 5);
+  const auto in = [](const v1::Session& of) {
+    return static_cast<double>(of.expire_time().seconds()) -
+           static_cast<double>(time(nullptr));
+  };
+  EXPECT_NEAR(in(session), 3600, 10);
+  Restart();
+  EXPECT_NEAR(in(Get(session)), 3600 * 9 / 8, 10);
+  EXPECT_FALSE(Get(session).resident());
+  v1::SessionSpec longer;
+  longer.mutable_expire_after()->set_seconds(7200);
+  Ask(&Stub::UpdateSession, UpdateOf(session, {"expire_after"}, longer));
+  EXPECT_NEAR(in(Get(session)), 7200, 10);
+  Ask(&Stub::UpdateSession, UpdateOf(session, {"expire_after"}, {}));
+  EXPECT_FALSE(Get(session).has_expire_time());
+  for (const char* bad :
+       {"expire_after {}", "expire_after {seconds: 59 nanos: 999999999}",
+        "expire_after {seconds: 315360001}", "expire_after {seconds: -60}",
+        "expire_after {seconds: 60 nanos: -1}",
+        "expire_after {seconds: 9223372036854775807}"}) {
+    SCOPED_TRACE(bad);
+    const grpc::Status refused = TryCreate(With(Spec(3, {2}), bad));
+    EXPECT_THAT(refused,
+                IsInvalid(::testing::ElementsAre("spec.expire_after")));
+  }
+}
+
 TEST_F(DurableTest, ASessionThatIsLongIdleLeavesMemory) {
   RestartWith([](ServerOptions& options) { options.evict_after_seconds = 1; });
   const v1::Session session = Create(Spec(3, {2}));

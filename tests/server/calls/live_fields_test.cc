@@ -56,6 +56,8 @@ void Change(Message& message, const FieldDescriptor& field) {
     reflection.SetUInt32(&message, &field, 9);
   } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_UINT64) {
     reflection.SetUInt64(&message, &field, 9);
+  } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_INT64) {
+    reflection.SetInt64(&message, &field, 600);  // a Duration's seconds
   } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
     reflection.SetString(&message, &field, "another");
   } else {

@@ -98,12 +98,14 @@ TEST(MetricsTest, SessionsComeIntoMemoryAndLeaveIt) {
   metrics.SessionLoadFailed();
   metrics.SessionEvicted(10);
   metrics.StoredSessionDeleted();
+  metrics.SessionExpired();
   EXPECT_EQ(Value(metrics, "backprop_sessions"), 5);
   EXPECT_EQ(Value(metrics, "backprop_resident_sessions"), 2);
   EXPECT_EQ(Value(metrics, "backprop_session_weights"), 120);
   EXPECT_EQ(Value(metrics, "backprop_sessions_created_total"), 1);
   EXPECT_EQ(Value(metrics, "backprop_sessions_deleted_total"), 1);
   EXPECT_EQ(Value(metrics, "backprop_session_evictions_total"), 1);
+  EXPECT_EQ(Value(metrics, "backprop_sessions_expired_total"), 1);
   EXPECT_EQ(Value(metrics, "backprop_session_load_failures_total"), 1);
   EXPECT_EQ(Value(metrics, "backprop_session_load_duration_seconds_count"), 2);
   EXPECT_EQ(

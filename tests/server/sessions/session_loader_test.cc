@@ -12,6 +12,7 @@
 #include <set>
 #include <thread>
 
+#include "server/calls/idle_sessions.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/worker.h"
 #include "server/translation/stored_session.h"
@@ -110,6 +111,7 @@ class SessionLoaderTest : public ::testing::Test {
   // An hour later: those leave that have been idle for one.
   void PassAnHour() {
     now_ += hours(1);
+    table_->SeeUse(now_);
     table_->EvictIdle(now_, hours(1));
   }
 
@@ -329,6 +331,77 @@ TEST_F(SessionLoaderTest, ARequestIdIsKnownOfThoseInTheStore) {
             kRequestIdReused.name);
   const auto back = Load(id);
   EXPECT_EQ(*table_->FindMade({"request", 7}), *back);
+}
+
+SessionSpec ExpiringSpec() {
+  SessionSpec spec = testing::SmallSpec();
+  spec.expire_after = hours(8);
+  return spec;
+}
+
+TEST_F(SessionLoaderTest, WhatNobodyUsesForItsTimeIsDeletedWhereverItIs) {
+  const std::string in_store = Make(1, ExpiringSpec());
+  ASSERT_TRUE(EvictAll(in_store));
+  const std::string in_memory = Make(1, ExpiringSpec());
+  SessionSpec memory_only = ExpiringSpec();
+  memory_only.durability.mode = DurabilityMode::kMemory;
+  ASSERT_TRUE(table_
+                  ->Create({memory_only, testing::LayoutOf(memory_only)},
+                           testing::FillWeights)
+                  .ok());
+  const std::string stays = Make(1);
+  const auto held = table_->Find(Make(1, ExpiringSpec()));
+  ServerOptions options;
+  options.evict_after_seconds = 0;
+  Metrics metrics;
+  ServiceContext context(options, metrics, *table_, pool_);
+  context.loader = &*loader_;
+  const auto left = [&](SessionTable::Time now) {
+    TidySessions(context, now);
+    std::promise<void> done;
+    loader_->Delete("none", [&](const auto&) { done.set_value(); });
+    done.get_future().wait();  // what the sweep asked for has been done
+    return table_->List("", 100).size();
+  };
+  std::this_thread::sleep_for(milliseconds(50));  // nobody has them any more
+  EXPECT_EQ(left(std::chrono::system_clock::now() + hours(7)), 5u);
+  EXPECT_EQ(left(now_ + hours(100)), 2u);
+  EXPECT_TRUE(table_->Look(stays).has_value());
+  EXPECT_TRUE(table_->Look((*held)->id()).has_value());
+  Stop();
+  EXPECT_EQ(store_.size(), 2u);
+  EXPECT_THAT(metrics.Serialize(),
+              ::testing::HasSubstr("backprop_sessions_expired_total 3"));
+}
+
+TEST_F(SessionLoaderTest, TheStoreIsToldOfUseThatIsNoChange) {
+  const auto session = *table_->Find(Make(1, ExpiringSpec()));
+  const auto body = [&] { return store_.Load(session->id())->head.body; };
+  const auto start = std::chrono::system_clock::now();
+  const std::string first = body();
+  table_->SeeUse(start + std::chrono::minutes(59));
+  AwaitDurable(session);
+  EXPECT_EQ(body(), first);
+  table_->SeeUse(start + std::chrono::minutes(61));
+  for (int i = 0; i < 5000 && body() == first; ++i) {
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  EXPECT_NE(body(), first);
+  const std::string second = body();
+  table_->SeeUse(start + std::chrono::minutes(118));
+  std::this_thread::sleep_for(milliseconds(50));
+  EXPECT_EQ(body(), second);
+}
+
+TEST_F(SessionLoaderTest, AfterARestartASessionExpiresNotBeforeItsTime) {
+  const std::string id = Make(1, ExpiringSpec());
+  Begin({.sessions = 10, .total_weights = 1'000'000});
+  const auto now = std::chrono::system_clock::now();
+  EXPECT_FALSE(table_->IsExpired(id, now + hours(8)));
+  EXPECT_FALSE(
+      table_->IsExpired(id, now + hours(8) + std::chrono::minutes(59)));
+  EXPECT_TRUE(table_->IsExpired(id, now + hours(9) + std::chrono::minutes(1)));
+  EXPECT_THAT(table_->ListExpired(now + hours(10)), ::testing::ElementsAre(id));
 }
 
 // Users, an evictor and a shortage of room at once: whoever trains a session

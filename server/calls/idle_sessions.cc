@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/calls/idle_sessions.h"
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "server/ops/log.h"
+
+namespace backprop {
+namespace {
+
+void TellExpired(ServiceContext& context, const std::string& id) {
+  context.metrics.SessionExpired();
+  Log(LogLevel::kInfo, "a session has expired, and is deleted",
+      {{"session", std::string_view(id)}});
+}
+
+void DeleteExpired(ServiceContext& context,
+                   std::chrono::system_clock::time_point now) {
+  for (const auto& session : context.sessions.DeleteExpired(now)) {
+    context.metrics.SessionDeleted(session->layout().weight_count());
+    context.housekeeping.SomethingFreed();
+    session->BeginCommitting();  // its end
+    TellExpired(context, session->id());
+  }
+  for (const std::string& id : context.sessions.ListExpired(now)) {
+    context.loader->DeleteExpired(
+        id, now,
+        [&context, id](const absl::StatusOr<std::shared_ptr<Session>>& is) {
+          if (!is.ok()) return;  // tried again by the next sweep
+          context.metrics.StoredSessionDeleted();
+          TellExpired(context, id);
+        });
+  }
+}
+
+}  // namespace
+
+void TidySessions(ServiceContext& context,
+                  std::chrono::system_clock::time_point now) {
+  context.sessions.ForgetOldDeltas(DeltaFeed::Clock::now());
+  if (context.draining) return;
+  context.sessions.ForgetExpiredCheckpoints(now);
+  context.sessions.SeeUse(now);
+  DeleteExpired(context, now);
+  const std::chrono::seconds idle(context.options.evict_after_seconds);
+  if (idle.count() != 0) context.sessions.EvictIdle(now, idle);
+}
+
+}  // namespace backprop
