@@ -2,7 +2,7 @@
 //
 // What keeping a session costs: the same training in memory and durable, in
 // turns on one server; what is written for a step; how long a server takes to
-// bring sessions back.
+// serve with many stored, and one of them to come into memory.
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
@@ -28,7 +28,9 @@ constexpr int kRounds = 7;
 constexpr size_t kBlock = 32;         // samples a message
 constexpr size_t kSamples = 100'000;  // a round
 constexpr int kRestarts = 5;
-constexpr int kStored = 2000;  // sessions that are brought back
+constexpr int kStored = 10'000;  // sessions
+constexpr int kFirstUses = 200;
+constexpr size_t kMakers = 64;
 const std::vector<uint32_t> kSizes = {784, 128, 10};
 
 double Seconds(Clock::time_point since) {
@@ -120,15 +122,41 @@ void MeasureTraining(const std::string& backpropd, const std::string& data_dir,
   figures->push_back({name + "end to durable", Median(lag), "ms", "", 0});
 }
 
+// Seconds that it takes to predict one row.
+double Predict(v1::TrainingService::Stub& stub, const std::string& id,
+               uint32_t inputs) {
+  v1::PredictRequest request;
+  request.set_session_id(id);
+  request.mutable_values()->Resize(static_cast<int>(inputs), 0.5F);
+  v1::PredictResponse response;
+  grpc::ClientContext context;
+  const auto start = Clock::now();
+  Require(stub.Predict(&context, request, &response).ok(), "Predict");
+  return Seconds(start);
+}
+
+// Made by many at once, who wait for one commit together.
+std::vector<std::string> MakeSessions(const ServerProcess& server,
+                                      const v1::SessionSpec& spec, int count) {
+  std::vector<std::string> ids(static_cast<size_t>(count));
+  std::vector<std::thread> makers;
+  for (size_t maker = 0; maker < kMakers; ++maker) {
+    makers.emplace_back([&, maker] {
+      const auto stub = v1::TrainingService::NewStub(Connect(server));
+      for (size_t i = maker; i < ids.size(); i += kMakers) {
+        ids[i] = CreateSession(*stub, spec).session_id();
+      }
+    });
+  }
+  for (std::thread& maker : makers) maker.join();
+  return ids;
+}
+
 void MeasureRecovery(const std::string& backpropd, const std::string& data_dir,
                      std::vector<Figure>* figures) {
   auto server = StartStored(backpropd, data_dir);
-  {
-    const auto stub = v1::TrainingService::NewStub(Connect(*server));
-    const v1::SessionSpec spec =
-        ClassifierSpec({64, 32, 10}, v1::ELEMENT_TYPE_FLOAT32);
-    for (int i = 0; i < kStored; ++i) CreateSession(*stub, spec);
-  }
+  MakeSessions(*server, ClassifierSpec({64, 32, 10}, v1::ELEMENT_TYPE_FLOAT32),
+               kStored);
   std::vector<double> seconds;
   for (int i = 0; i < kRestarts; ++i) {
     server->Signal(SIGKILL);
@@ -137,8 +165,28 @@ void MeasureRecovery(const std::string& backpropd, const std::string& data_dir,
     server = StartStored(backpropd, data_dir);
     seconds.push_back(Seconds(start));
   }
-  figures->push_back({"durable/2,000 sessions 64-32-10/start to serving",
+  figures->push_back({"durable/10,000 sessions 64-32-10/start to serving",
                       Median(seconds) * 1e3, "ms", "", 0});
+}
+
+// What the first use of a session that is in the store alone takes, and the
+// next.
+void MeasureFirstUse(const std::string& backpropd, const std::string& data_dir,
+                     std::vector<Figure>* figures) {
+  auto server = StartStored(backpropd, data_dir);
+  const auto ids = MakeSessions(
+      *server, ClassifierSpec(kSizes, v1::ELEMENT_TYPE_FLOAT32), kFirstUses);
+  server->Signal(SIGTERM);
+  server->WaitForExit(std::chrono::seconds(10));
+  server = StartStored(backpropd, data_dir);
+  const auto stub = v1::TrainingService::NewStub(Connect(*server));
+  std::vector<double> first, next;
+  for (const std::string& id : ids) {
+    first.push_back(Predict(*stub, id, kSizes[0]));
+    next.push_back(Predict(*stub, id, kSizes[0]));
+  }
+  figures->push_back({"durable/784-128-10/first use", Median(first) * 1e3, "ms",
+                      "the next", Median(next) * 1e3});
 }
 
 }  // namespace
@@ -162,6 +210,7 @@ int main(int argc, char** argv) {
     std::filesystem::remove_all(data_dir);
     MeasureTraining(backpropd, data_dir + "/training", &figures);
     MeasureRecovery(backpropd, data_dir + "/recovery", &figures);
+    MeasureFirstUse(backpropd, data_dir + "/first_use", &figures);
     std::filesystem::remove_all(data_dir);
     Report(KernelsOf(backpropd), figures, json);
   });
