@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "server/mutex.h"
 #include "server/store/data_dir.h"
@@ -55,7 +56,7 @@ class SqliteStore final : public Store {
   absl::Status CheckCommits(uint64_t found) const;
   void CloseReading(const absl::Status& why);
   absl::StatusOr<std::vector<ChangeOutcome>> CommitNow(
-      std::span<const SessionChange> changes);
+      std::span<const SessionChange> changes, uint64_t fingerprint);
 
   const std::string data_dir_;
   const SqliteStoreOptions options_;
@@ -124,33 +125,36 @@ void SqliteStore::CloseReading(const absl::Status& why) {
 absl::StatusOr<std::vector<ChangeOutcome>> SqliteStore::Commit(
     std::span<const SessionChange> changes) {
   if (absl::Status s = CheckChanges(changes); !s.ok()) return s;
+  const uint64_t fingerprint = FingerprintOf(changes);
   if (writing_ == nullptr) {
     if (absl::Status s = Open(); !s.ok()) return s;
     // Verify has left it only where it is on the disk.
-    const std::optional<Attempt> done = std::exchange(attempt_, std::nullopt);
-    if (done.has_value() && done->fingerprint == FingerprintOf(changes)) {
-      return done->outcomes;
+    std::optional<Attempt> done = std::exchange(attempt_, std::nullopt);
+    if (done.has_value() && done->fingerprint == fingerprint) {
+      return std::move(done->outcomes);
     }
   }
-  return CommitNow(changes);
+  return CommitNow(changes, fingerprint);
 }
 
 absl::StatusOr<std::vector<ChangeOutcome>> SqliteStore::CommitNow(
-    std::span<const SessionChange> changes) {
-  std::vector<ChangeOutcome> outcomes;
-  absl::StatusOr<StoreRow> row = writing_->Commit(changes, *row_, outcomes);
-  absl::Status copied;
-  if (row.ok()) {
-    row_ = *row;
-    copied = writing_->CopyLongLog();
-  } else {
-    attempt_ = Attempt{FingerprintOf(changes), outcomes};
-  }
-  if (!row.ok() || !copied.ok()) {
+    std::span<const SessionChange> changes, uint64_t fingerprint) {
+  // Before anything is done: however this ends, for want of memory too, the
+  // next commit opens anew and knows what it may find.
+  attempt_ = Attempt{fingerprint, {}};
+  absl::Cleanup close = [this] {
     writing_->KeepLogAtClose();
     writing_.reset();
-  }
+  };
+  absl::StatusOr<StoreRow> row =
+      writing_->Commit(changes, *row_, attempt_->outcomes);
   if (!row.ok()) return row.status();
+  const absl::Status copied = writing_->CopyLongLog();
+  // It is done even where the log could not be copied.
+  if (copied.ok()) std::move(close).Cancel();
+  row_ = *row;
+  std::vector<ChangeOutcome> outcomes = std::move(attempt_->outcomes);
+  attempt_.reset();
   return outcomes;
 }
 

@@ -56,7 +56,7 @@ int Write(sqlite3_file* file, const void* bytes, int size,
   const std::lock_guard lock(vfs.mutex());
   if (!vfs.MayGrow(Growth(file, size, offset))) return SQLITE_FULL;
   vfs.OnWrite(PathOf(file), static_cast<size_t>(offset),
-              std::string(static_cast<const char*>(bytes), size));
+              {static_cast<const char*>(bytes), static_cast<size_t>(size)});
   const bool whole = vfs.MayDo(FaultyVfs::Call::kWrite);
   if (!vfs.power()) return SQLITE_IOERR_WRITE;
   const int written = Usual(file)->pMethods->xWrite(
@@ -331,10 +331,10 @@ void FaultyVfs::OnOpen(const std::string& path, bool is_new) {
 }
 
 void FaultyVfs::OnWrite(const std::string& path, size_t offset,
-                        std::string bytes) {
+                        std::string_view bytes) {
   const auto file = files_.find(path);
   if (!power_ || file == files_.end()) return;
-  file->second.unsynced.push_back({offset, std::move(bytes), std::nullopt});
+  file->second.unsynced.push_back({offset, std::string(bytes), std::nullopt});
 }
 
 void FaultyVfs::OnHalfWritten(const std::string& path) {

@@ -28,6 +28,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 struct sqlite3_vfs;
@@ -77,7 +78,7 @@ class FaultyVfs {
   void OnOpen(const std::string& path, bool is_new);
   // Before it is asked for; where it then fails, half of it is done all the
   // same.
-  void OnWrite(const std::string& path, size_t offset, std::string bytes);
+  void OnWrite(const std::string& path, size_t offset, std::string_view bytes);
   void OnHalfWritten(const std::string& path);
   void OnTruncate(const std::string& path, size_t size);
   void OnSync(const std::string& path, bool done);

@@ -10,11 +10,14 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <new>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "server/store/sqlite_store.h"
+#include "tests/server/allocation_limit.h"
 #include "tests/server/store/changes.h"
 #include "tests/server/store/faulty_vfs.h"
 #include "tests/server/store/raw_database.h"
@@ -299,6 +302,53 @@ TEST_F(SqliteCheckTest, AFailedCommitThatIsThereAllTheSameIsNotDoneTwice) {
   EXPECT_EQ(store->Load("right")->epochs.size(), 3U);
   EXPECT_EQ(RawDatabase(folder_.path()).One("SELECT commits FROM store"), "2");
   EXPECT_THAT(Faults(), IsEmpty());
+}
+
+// Whether it worked, where whatever is longer than `limit` can't be had.
+bool CommitInLittleMemory(Store& store,
+                          const std::vector<SessionChange>& changes,
+                          size_t limit) {
+  bool done = false;
+  const AllocationLimit no_memory(limit);
+  std::thread([&] {
+    try {
+      done = store.Commit(changes).ok();
+    } catch (const std::bad_alloc&) {
+    }
+  }).join();
+  return done;
+}
+
+// Wherever within a commit memory is wanting, also while it tells of a sync
+// that failed: its changes are done once.
+TEST_F(SqliteCheckTest, ACommitThatEndsForWantOfMemoryIsDoneOnceAllTheSame) {
+  auto store = Opened();
+  SessionChange large = Advance("left", 1, 1);
+  large.head.body = std::string(3000, 'b');
+  int wanting = 0;
+  uint64_t round = 0;
+  for (size_t limit = 16; limit < 5000; limit += limit / 4) {
+    for (const bool sync_fails : {false, true}) {
+      SCOPED_TRACE(limit);
+      ++round;
+      ASSERT_TRUE(store->Commit(std::vector{large}).ok());
+      // Reading the row of "left" takes more than all before it.
+      const std::vector<SessionChange> changes = {
+          NextEpoch("right", 1 + round, round),
+          Advance("left", 1, round, {Image(9 + round, "new")})};
+      FaultyVfs::Get().Reset();
+      if (sync_fails) FaultyVfs::Get().FailSyncAt(1, FaultyVfs::How::kOnce);
+      if (CommitInLittleMemory(*store, changes, limit)) continue;
+      ++wanting;
+      FaultyVfs::Get().Reset();  // the sync may not have been come to
+      const auto outcomes = store->Commit(changes);
+      ASSERT_TRUE(outcomes.ok()) << outcomes.status();
+      EXPECT_THAT(*outcomes, ElementsAre(kTaken, kTaken));
+    }
+  }
+  EXPECT_EQ(store->Load("right")->epochs.size(), 2 + round);
+  EXPECT_THAT(Faults(), IsEmpty());
+  EXPECT_GT(wanting, 20);
 }
 
 }  // namespace
