@@ -200,7 +200,10 @@ void Server::State::Evicted(const Session& session) {
 }
 
 absl::Status Server::State::OpenStore(Metrics& metrics) {
-  if (options.data_dir.empty()) return absl::OkStatus();
+  if (options.data_dir.empty()) {
+    context.complete = true;
+    return absl::OkStatus();
+  }
   auto opened = ServerStore::Open(options, pool, metrics);
   if (!opened.ok()) {
     return absl::Status(
@@ -211,7 +214,9 @@ absl::Status Server::State::OpenStore(Metrics& metrics) {
   context.committer = &store->committer();
   context.reader = &store->reader();
   absl::Status status = store->BringBack(sessions);
-  if (status.ok()) context.loader = &store->loader();
+  if (!status.ok()) return status;
+  context.loader = &store->loader();
+  context.complete = true;
   return status;
 }
 

@@ -10,6 +10,10 @@
 namespace backprop {
 namespace {
 
+// Stored sessions that one sweep deletes: so long at most others wait for the
+// thread that reads.
+constexpr size_t kMostExpiring = 100;
+
 void TellExpired(ServiceContext& context, const std::string& id) {
   context.metrics.SessionExpired();
   Log(LogLevel::kInfo, "a session has expired, and is deleted",
@@ -24,11 +28,15 @@ void DeleteExpired(ServiceContext& context,
     session->BeginCommitting();  // its end
     TellExpired(context, session->id());
   }
-  for (const std::string& id : context.sessions.ListExpired(now)) {
+  if (context.expiring > 0) return;  // those of a sweep before
+  for (const std::string& id :
+       context.sessions.ListExpired(now, kMostExpiring)) {
+    ++context.expiring;
     context.loader->DeleteExpired(
         id, now,
         [&context, id](const absl::StatusOr<std::shared_ptr<Session>>& is) {
-          if (!is.ok()) return;  // tried again by the next sweep
+          --context.expiring;
+          if (!is.ok()) return;
           context.metrics.StoredSessionDeleted();
           TellExpired(context, id);
         });
@@ -39,6 +47,7 @@ void DeleteExpired(ServiceContext& context,
 
 void TidySessions(ServiceContext& context,
                   std::chrono::system_clock::time_point now) {
+  if (!context.complete) return;
   context.sessions.ForgetOldDeltas(DeltaFeed::Clock::now());
   if (context.draining) return;
   context.sessions.ForgetExpiredCheckpoints(now);

@@ -41,6 +41,7 @@ class SessionPage : public std::enable_shared_from_this<SessionPage> {
     found_ = context_.sessions.List(request_.page_token(), size + 1);
     full_ = found_.size() > size;
     if (full_) found_.pop_back();
+    DescribeThoseInMemory();
     ReadNext(0);
   }
 
@@ -48,11 +49,7 @@ class SessionPage : public std::enable_shared_from_this<SessionPage> {
   absl::Status Fill() {
     for (size_t i = 0; i < found_.size(); ++i) {
       if (bytes_ >= kFullPageBytes) return EndAt(i);
-      if (found_[i].session != nullptr) {
-        v1::Session session;
-        SessionToProto(*found_[i].session, &session);
-        Add(std::move(session));
-      } else if (const auto read = read_.find(i); read != read_.end()) {
+      if (const auto read = read_.find(i); read != read_.end()) {
         Add(std::move(read->second));
       }
     }
@@ -60,9 +57,19 @@ class SessionPage : public std::enable_shared_from_this<SessionPage> {
   }
 
  private:
+  // So that the page holds none of them while it waits for others: who is held
+  // counts as used, and does not leave memory.
+  void DescribeThoseInMemory() {
+    for (size_t i = 0; i < found_.size(); ++i) {
+      if (found_[i].session == nullptr) continue;
+      SessionToProto(*found_[i].session, &read_[i]);
+      found_[i].session.reset();
+    }
+  }
+
   // From the i-th session on; what is beyond a full page is not read.
   void ReadNext(size_t i) {
-    while (i < found_.size() && found_[i].session != nullptr) ++i;
+    while (i < found_.size() && read_.contains(i)) ++i;
     if (i >= found_.size() || read_bytes_ >= kFullPageBytes) {
       return done_(absl::OkStatus());
     }
@@ -95,8 +102,8 @@ class SessionPage : public std::enable_shared_from_this<SessionPage> {
   std::function<void(const absl::Status&)> done_;
   std::vector<SessionTable::Listed> found_;
   bool full_ = false;                   // there are more than found_
-  std::map<size_t, v1::Session> read_;  // of those of found_ in the store
-  size_t read_bytes_ = 0;               // of all of these
+  std::map<size_t, v1::Session> read_;  // of found_
+  size_t read_bytes_ = 0;               // of those from the store
   size_t bytes_ = 0;                    // of response_
 };
 

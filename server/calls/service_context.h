@@ -38,6 +38,11 @@ struct ServiceContext {
   Committer* committer = nullptr;   // null: there is no store
   StoreReader* reader = nullptr;    // likewise
   SessionLoader* loader = nullptr;  // likewise
+  // All of these are set, and the stored sessions are listed: they may be
+  // tidied.
+  std::atomic<bool> complete = false;
+  // Stored sessions that are being deleted because they have expired.
+  std::atomic<int> expiring = 0;
   const std::chrono::system_clock::time_point start_time =
       std::chrono::system_clock::now();
   std::atomic<bool> draining = false;

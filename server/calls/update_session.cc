@@ -144,10 +144,12 @@ absl::Status UpdateHyperparameters(const v1::UpdateSessionRequest& request,
   if (!spec.ok()) return spec.status();
   const bool restarts = Names(request.update_mask(), kRate) ||
                         Names(request.update_mask(), kSchedule);
+  const uint64_t first_step = session.in_turn().progress.step + 1;
   session.Update(*std::move(spec), restarts);
+  // Before all that may want memory: it is done.
+  session.done_requests().Add({std::move(key), first_step});
+  response->set_first_step(first_step);
   SessionToProto(session, response->mutable_session());
-  response->set_first_step(response->session().step() + 1);
-  session.done_requests().Add({std::move(key), response->first_step()});
   return absl::OkStatus();
 }
 

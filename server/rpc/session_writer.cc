@@ -51,14 +51,14 @@ std::optional<Progress> SessionWriter::EndMessage() {
   std::optional<Progress> until;
   if (trainer_->request().when_durable() && session_->is_durable()) {
     until = session_->in_turn().progress;
-    HurryCommit();
   }
   trainer_->End();
   return until;
 }
 
-void SessionWriter::HurryCommit() const {
-  context_.committer->Await(session_, [](const absl::Status&) {});
+void SessionWriter::HurryCommit(std::function<void()> heard) const {
+  context_.committer->Await(
+      session_, [heard = std::move(heard)](const absl::Status&) { heard(); });
 }
 
 std::optional<v1::TrainResponse> SessionWriter::News(

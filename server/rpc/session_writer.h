@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -50,13 +51,16 @@ class SessionWriter {
   void Answer(TrainFlow::Part part, grpc::ByteBuffer* message, Worker& worker,
               v1::TrainResponse* response);
   // After the last part of a message, or the opening's, in the same turn.
-  // Returns how far the session has to be durable before that is answered, and
-  // has it committed soon; nothing where that does not matter.
+  // Returns how far the session has to be durable before that is answered;
+  // nothing where that does not matter.
   std::optional<Progress> EndMessage();
 
   Progress durable() const { return session_->durable(); }
-  // Once what has been done until now is to be committed soon.
-  void HurryCommit() const;
+  // Nothing that it does will ever be durable.
+  bool is_lost() const { return session_->lost(); }
+  // What has been done until now is to be committed soon. heard: called when
+  // it has been, or could not be; from any thread, or at once.
+  void HurryCommit(std::function<void()> heard) const;
 
   // As DurableNews (train_opening.h).
   std::optional<v1::TrainResponse> News(const v1::TrainResponse& last) const;

@@ -102,6 +102,9 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
   void HearOfReplacement() override {
     Update([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       flow_.Replace();
+      // The session tells only its writer of commits.
+      ReleaseDurable();
+      if (flow_.AnswersWait()) HurryCommit();
       CallLater(&patience_, kReplacedPatience,
                 [](TrainFlow& flow) { flow.CutOff(); });
     });
@@ -117,13 +120,26 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
           if (writer_.tells_durable()) flow_.MoreIsDurable();
           if (!flow_.AnswersWait()) return;
           ReleaseDurable();
+          if (!flow_.AnswersWait()) return;
+          // They would wait for ever.
+          if (writer_.is_lost()) return flow_.CutOff();
           // A commit that failed forgets who waited for it.
-          if (flow_.AnswersWait()) writer_.HurryCommit();
+          HurryCommit();
         });
       });
       return absl::OkStatus();
     });
     if (!status.ok()) heard_ = false;  // the next commit tells of this one too
+  }
+
+  // Hears of it when that has worked, or failed. Without memory the commit
+  // comes in its time.
+  void HurryCommit() {
+    CatchOutOfMemory([this] {
+      writer_.HurryCommit([weak = weak_from_this(), this] {
+        if (const auto self = weak.lock()) HearOfDurable();
+      });
+    }).IgnoreError();
   }
 
   // Tells the flow of it after a while, if the stream is still there.
@@ -260,16 +276,18 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
     const std::string id = SessionOfOpening(incoming_);
     const Residency found = LookFor(context_, id);
     if (!found.in_store) return OpenWriter(&incoming_);
-    BringIntoMemory(
-        context_, id,
-        [this, self = shared_from_this(), first = incoming_](auto session) {
-          Update([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-            if (!flow_.MayOpen()) return;
-            if (!session.ok()) return flow_.End(session.status());
-            grpc::ByteBuffer message = first;
-            OpenWriter(&message);
+    EndUnlessOk(CatchOutOfMemory([&] {
+      BringIntoMemory(
+          context_, id,
+          [this, self = shared_from_this(), first = incoming_](auto session) {
+            Update([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+              if (!flow_.MayOpen()) return;
+              if (!session.ok()) return flow_.End(session.status());
+              grpc::ByteBuffer message = first;
+              OpenWriter(&message);
+            });
           });
-        });
+    }));
   }
 
   void OpenWriter(grpc::ByteBuffer* first)
@@ -348,6 +366,7 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
     }
     // After listens_: a commit from here on is heard of, one before is seen.
     ReleaseDurable();
+    if (until.has_value()) HurryCommit();
   }
 
   // message: becomes the one to begin, if that is what the part does.

@@ -125,11 +125,14 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     });
     if (!status.ok()) return End(status);
     if (!found.in_store) return Begin(plan, std::move(found.session));
-    BringIntoMemory(context_, SessionFor(context_, messages_->request),
-                    [this, plan](auto session) {
-                      if (!session.ok()) return End(session.status());
-                      Begin(plan, *std::move(session));
-                    });
+    const absl::Status asked = CatchOutOfMemory([&] {
+      BringIntoMemory(context_, SessionFor(context_, messages_->request),
+                      [this, plan](auto session) {
+                        if (!session.ok()) return End(session.status());
+                        Begin(plan, *std::move(session));
+                      });
+    });
+    if (!asked.ok()) End(asked);
   }
 
   Residency LookForSession() {

@@ -33,6 +33,12 @@ absl::Status StatusOf(const Session& session) {
   return LossOf(session.id(), session.loss());
 }
 
+// One for whom there is no memory keeps nobody else from hearing.
+template <typename Status>
+void Tell(const Committer::Done& done, Status status) {
+  CatchOutOfMemory([&] { done(status()); }).IgnoreError();
+}
+
 // The end of a session that the store never knew: there is nothing to do there.
 bool IsOfNothing(const Handover& handover) {
   return handover.change.erase && handover.change.expected_epoch == 0;
@@ -232,15 +238,18 @@ bool Committer::CommitChanges() {
   for (const Handover& each : changes_) attempt.bytes += BytesOf(each.change);
   const auto start = Clock::now();
   std::vector<ChangeOutcome> outcomes;
-  attempt.status = CatchOutOfMemory([&] {
-    absl::Status status = Commit(&outcomes);
-    attempt.damaged = Damaged(outcomes);
-    return status;
-  });
+  attempt.status = CatchOutOfMemory([&] { return Commit(&outcomes); });
   attempt.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  if (report_) report_(attempt);
+  // The store, which has taken them, must not be given them again, whatever
+  // there is no memory for from here on.
+  std::list<Handover> committed;
+  if (attempt.status.ok()) committed.swap(changes_);
+  CatchOutOfMemory([&] {
+    attempt.damaged = Damaged(committed, outcomes);
+    if (report_) report_(attempt);
+  }).IgnoreError();
   if (attempt.status.ok()) {
-    Conclude(outcomes);
+    Conclude(committed, outcomes);
   } else {
     FailWaiters(StoreFailed(attempt.status));
   }
@@ -263,12 +272,13 @@ absl::Status Committer::Commit(std::vector<ChangeOutcome>* outcomes) {
   return done.status();
 }
 
-// outcomes: of each of changes_ that the store was given.
+// outcomes: of each of committed that the store was given.
 std::vector<std::string> Committer::Damaged(
-    const std::vector<ChangeOutcome>& outcomes) const {
+    const std::list<Handover>& committed,
+    const std::vector<ChangeOutcome>& outcomes) {
   std::vector<std::string> ids;
   auto next = outcomes.begin();
-  for (const Handover& each : changes_) {
+  for (const Handover& each : committed) {
     if (next == outcomes.end()) break;
     if (IsOfNothing(each)) continue;
     if (*next++ == ChangeOutcome::kDamaged) ids.push_back(each.change.head.id);
@@ -276,9 +286,10 @@ std::vector<std::string> Committer::Damaged(
   return ids;
 }
 
-void Committer::Conclude(const std::vector<ChangeOutcome>& outcomes) {
+void Committer::Conclude(const std::list<Handover>& committed,
+                         const std::vector<ChangeOutcome>& outcomes) {
   auto next = outcomes.begin();
-  for (const Handover& each : changes_) {
+  for (const Handover& each : committed) {
     const ChangeOutcome outcome =
         IsOfNothing(each) ? ChangeOutcome::kTaken : *next++;
     if (each.session == nullptr) {
@@ -290,7 +301,6 @@ void Committer::Conclude(const std::vector<ChangeOutcome>& outcomes) {
       each.session->Lose(outcome);
     }
   }
-  changes_.clear();
   std::list<Waiter> answered;
   {
     MutexLock lock(mutex_);
@@ -302,7 +312,9 @@ void Committer::Conclude(const std::vector<ChangeOutcome>& outcomes) {
     }
     if (!waiters_.empty()) urgent_ = true;
   }
-  for (const Waiter& each : answered) each.done(StatusOf(*each.session));
+  for (const Waiter& each : answered) {
+    Tell(each.done, [&] { return StatusOf(*each.session); });
+  }
 }
 
 void Committer::ConcludeErase(const std::string& id, ChangeOutcome outcome) {
@@ -313,7 +325,7 @@ void Committer::ConcludeErase(const std::string& id, ChangeOutcome outcome) {
     if (eraser != erasers_.end()) told.splice(told.end(), erasers_, eraser);
   }
   for (const Eraser& each : told) {
-    each.done(LossOf(id, outcome));
+    Tell(each.done, [&] { return LossOf(id, outcome); });
   }
 }
 
@@ -326,8 +338,9 @@ void Committer::FailWaiters(const absl::Status& status) {
     erasers.swap(erasers_);
     urgent_ = false;
   }
-  for (const Waiter& waiter : waiters) waiter.done(status);
-  for (const Eraser& eraser : erasers) eraser.done(status);
+  const auto why = [&] { return status; };
+  for (const Waiter& waiter : waiters) Tell(waiter.done, why);
+  for (const Eraser& eraser : erasers) Tell(eraser.done, why);
 }
 
 }  // namespace backprop

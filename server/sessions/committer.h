@@ -118,9 +118,11 @@ class Committer : public CommitQueue {
   bool CommitChanges();
   // The store's answer for each of changes_ that it was given in *outcomes.
   absl::Status Commit(std::vector<ChangeOutcome>* outcomes);
-  std::vector<std::string> Damaged(
-      const std::vector<ChangeOutcome>& outcomes) const;
-  void Conclude(const std::vector<ChangeOutcome>& outcomes);
+  static std::vector<std::string> Damaged(
+      const std::list<Handover>& committed,
+      const std::vector<ChangeOutcome>& outcomes);
+  void Conclude(const std::list<Handover>& committed,
+                const std::vector<ChangeOutcome>& outcomes);
   void FailWaiters(const absl::Status& status);
   // Of one that is not in memory.
   void ConcludeErase(const std::string& id, ChangeOutcome outcome);

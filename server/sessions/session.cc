@@ -174,9 +174,14 @@ void Session::Committed(const Handover& handover) {
 }
 
 void Session::Lose(ChangeOutcome why) {
-  MutexLock lock(mutex_);
-  loss_ = why;
-  rewinding_ = false;  // it stays as it was
+  std::shared_ptr<Writer> writer;
+  {
+    MutexLock lock(mutex_);
+    loss_ = why;
+    rewinding_ = false;  // it stays as it was
+    writer = writer_;
+  }
+  if (writer != nullptr) writer->HearOfDurable();
 }
 
 ChangeOutcome Session::loss() const {
@@ -349,7 +354,8 @@ absl::Status Session::CheckHandsOver() const {
 void Session::Give(std::list<Handover> handovers) {
   {
     MutexLock lock(mutex_);
-    handovers.front().version = ++version_;
+    // After Close, its end is what is waited for.
+    handovers.front().version = closed_ ? durable_version_ : ++version_;
     handovers.front().by_itself = true;
     ++given_;
     checkpoints_ = durable_.journal->checkpoints();

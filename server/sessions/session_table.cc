@@ -53,7 +53,7 @@ bool NobodyHas(const std::shared_ptr<Session>& session) {
 }
 
 bool IsIdle(const std::shared_ptr<Session>& session) {
-  return session->is_durable() && NobodyHas(session) &&
+  return session->is_durable() && !session->lost() && NobodyHas(session) &&
          session->IsDurable(session->version());
 }
 
@@ -370,10 +370,12 @@ bool SessionTable::IsExpired(const Entry& entry, Time now) {
          now - entry.last_use >= entry.expire_after;
 }
 
-std::vector<std::string> SessionTable::ListExpired(Time now) const {
+std::vector<std::string> SessionTable::ListExpired(Time now,
+                                                   size_t most) const {
   std::vector<std::string> expired;
   MutexLock lock(mutex_);
   for (const auto& [id, entry] : sessions_) {
+    if (expired.size() == most) break;
     if (IsExpired(entry, now)) expired.push_back(id);
   }
   return expired;

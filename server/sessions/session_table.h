@@ -142,7 +142,7 @@ class SessionTable {
   // and returns them.
   std::vector<std::shared_ptr<Session>> DeleteExpired(Time now);
   // Those of which that is true in the store.
-  std::vector<std::string> ListExpired(Time now) const;
+  std::vector<std::string> ListExpired(Time now, size_t most) const;
   // Whether it is, of one.
   bool IsExpired(const std::string& id, Time now) const;
 

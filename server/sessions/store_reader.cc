@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "server/sessions/out_of_memory.h"
+
 namespace backprop {
 
 StoreReader::StoreReader(Store& store)
@@ -32,7 +34,9 @@ void StoreReader::Stop() {
 }
 
 void StoreReader::Run() {
-  while (const Job job = NextJob()) job(store_);
+  while (const Job job = NextJob()) {
+    CatchOutOfMemory([&] { job(store_); }).IgnoreError();
+  }
 }
 
 StoreReader::Job StoreReader::NextJob() {

@@ -26,8 +26,9 @@ class Writer {
   // changed. Once at most, from any thread, with no lock held.
   virtual void HearOfReplacement() = 0;
 
-  // More of the session is durable than before. From the committer's thread,
-  // with no lock held; the committer is not to be held up.
+  // More of the session is durable than before, or nothing will be any more
+  // (Session::loss). From the committer's thread, with no lock held; the
+  // committer is not to be held up.
   virtual void HearOfDurable() = 0;
 
  private:

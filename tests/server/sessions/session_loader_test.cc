@@ -356,6 +356,7 @@ TEST_F(SessionLoaderTest, WhatNobodyUsesForItsTimeIsDeletedWhereverItIs) {
   Metrics metrics;
   ServiceContext context(options, metrics, *table_, pool_);
   context.loader = &*loader_;
+  context.complete = true;
   const auto left = [&](SessionTable::Time now) {
     TidySessions(context, now);
     std::promise<void> done;
@@ -401,7 +402,8 @@ TEST_F(SessionLoaderTest, AfterARestartASessionExpiresNotBeforeItsTime) {
   EXPECT_FALSE(
       table_->IsExpired(id, now + hours(8) + std::chrono::minutes(59)));
   EXPECT_TRUE(table_->IsExpired(id, now + hours(9) + std::chrono::minutes(1)));
-  EXPECT_THAT(table_->ListExpired(now + hours(10)), ::testing::ElementsAre(id));
+  EXPECT_THAT(table_->ListExpired(now + hours(10), 9),
+              ::testing::ElementsAre(id));
 }
 
 // Users, an evictor and a shortage of room at once: whoever trains a session
