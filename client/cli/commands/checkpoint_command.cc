@@ -9,6 +9,7 @@
 
 #include "client/cli/commands/message_json.h"
 #include "client/cli/flags/command.h"
+#include "client/cli/flags/seconds.h"
 #include "client/cli/text/number_text.h"
 #include "client/cli/text/table.h"
 #include "client/cli/text/time_text.h"
@@ -17,12 +18,10 @@
 namespace backprop::cli {
 namespace {
 
-constexpr uint64_t kMostSeconds = uint64_t{100} * 365 * 24 * 60 * 60;
-
 struct CheckpointFlags {
   std::string session_id;
   std::string name;
-  uint64_t expire_after = 0;  // seconds; 0: not given
+  double expire_after = 0;  // seconds; 0: not given
   bool for_good = false;
   bool pin = false;
   bool unpin = false;
@@ -44,8 +43,7 @@ absl::Status CreateOne(const GlobalFlags& global,
   request.set_name(flags.name);
   request.set_pinned(flags.pin);
   if (flags.expire_after > 0) {
-    request.mutable_expire_after()->set_seconds(
-        static_cast<int64_t>(flags.expire_after));
+    *request.mutable_expire_after() = DurationOf(flags.expire_after);
   }
   const auto made =
       TrainingClient(global.address, global.client).CreateCheckpoint(request);
@@ -64,11 +62,11 @@ absl::Status UpdateOne(const GlobalFlags& global,
   request.set_session_id(flags.session_id);
   request.set_name(flags.name);
   request.set_pinned(flags.pin);
-  if (flags.pin || flags.unpin)
+  if (flags.pin || flags.unpin) {
     request.mutable_update_mask()->add_paths("pinned");
+  }
   if (flags.expire_after > 0) {
-    request.mutable_expire_after()->set_seconds(
-        static_cast<int64_t>(flags.expire_after));
+    *request.mutable_expire_after() = DurationOf(flags.expire_after);
   }
   if (flags.for_good || flags.expire_after > 0) {
     request.mutable_update_mask()->add_paths("expire_after");
@@ -88,6 +86,7 @@ std::string MomentText(bool is_set, const google::protobuf::Timestamp& time) {
 
 std::string TableOf(const std::vector<v1::Checkpoint>& checkpoints) {
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(checkpoints.size());
   for (const v1::Checkpoint& each : checkpoints) {
     rows.push_back({each.name(), Grouped(each.step()),
                     MomentText(true, each.create_time()),
@@ -171,7 +170,7 @@ void AddTerms(Command& command, CheckpointFlags* flags) {
   command
       .add_option("--expire-after", flags->expire_after,
                   "Keep it for so long from now on")
-      ->check(WholeNumber(1, kMostSeconds))
+      ->check(Seconds(1))
       ->type_name("SECONDS");
   command.add_flag("--pin", flags->pin,
                    "Keep it, whatever comes, until it is unpinned");

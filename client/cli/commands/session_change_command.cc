@@ -50,8 +50,10 @@ absl::Status Update(const GlobalFlags& global, const UpdateFlags& flags) {
     PrintJson(object);
     return absl::OkStatus();
   }
-  const bool changes_training = std::ranges::any_of(
-      paths, [](const std::string& path) { return path != "display_name"; });
+  const bool changes_training =
+      std::ranges::any_of(paths, [](const std::string& path) {
+        return path != "display_name" && path != "expire_after";
+      });
   if (changes_training) {
     std::cout << "from step " << Grouped(response->first_step()) << " on: "
               << OptimiserText(response->session().spec().optimiser()) << "\n";

@@ -29,7 +29,7 @@ std::string PathOf(const CLI::App& command) {
 // and for an option that is there twice
 //   --address: At Most 1 required but received 2
 std::string TextOf(const CLI::ParseError& error) {
-  const std::string text = error.what();
+  std::string text = error.what();
   const size_t colon = text.find(": ");
   if (!text.starts_with("--") || colon == std::string::npos) return text;
   const std::string option = text.substr(0, colon);
@@ -230,6 +230,8 @@ std::vector<OptionUse> Command::typed_options() const {
 template Option* Command::add_option(const std::string&, std::string&,
                                      const std::string&);
 template Option* Command::add_option(const std::string&, float&,
+                                     const std::string&);
+template Option* Command::add_option(const std::string&, double&,
                                      const std::string&);
 template Option* Command::add_option(const std::string&, uint32_t&,
                                      const std::string&);

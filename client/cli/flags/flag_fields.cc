@@ -24,6 +24,7 @@ constexpr Row kRows[] = {
     {"initialiser.seed", "--seed"},
     {"dropout_seed", "--seed"},
     {"display_name", "--name"},
+    {"durability.mode", "--durability"},
     {"layers.delta_form", "--delta-form", "form"},
     {"layers.dropout", "--dropout"},
     {"layers.negative_scale", "--layers", "constant"},

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/flags/command.h"
+#include "client/cli/flags/keeping_flags.h"
 
 namespace backprop::cli {
 namespace {
@@ -51,6 +52,7 @@ void AddLiveFlags(Command& app, LiveFlags* flags) {
                  "What people call the session; '' takes its name away")
       ->type_name("TEXT")
       ->group("Network");
+  AddExpireAfter(app, "0 or '': never", &flags->expire_after);
 }
 
 std::vector<std::string> GivenLiveFlags(const Command& app) {
@@ -84,6 +86,10 @@ absl::Status ChangeSpec(const LiveFlags& flags, v1::SessionSpec* spec,
   if (flags.name.has_value()) {
     spec->set_display_name(*flags.name);
     mask->add_paths("display_name");
+  }
+  if (flags.expire_after.has_value()) {
+    SetExpireAfter(*flags.expire_after, spec);
+    mask->add_paths("expire_after");
   }
   return absl::OkStatus();
 }

@@ -28,6 +28,7 @@ struct LiveFlags {
   std::vector<float> dropout;  // one for all layers but the last, or one each
   uint32_t digest_every = 0;   // 0: not given
   std::optional<std::string> name;
+  std::optional<std::string> expire_after;  // KeepingFlags
 };
 
 void AddLiveFlags(Command& app, LiveFlags* flags);

@@ -171,6 +171,7 @@ void AddSpecFlags(Command& app, SpecFlags* flags, const SpecHelp& help) {
       ->type_name("NUMBER")
       ->capture_default_str()
       ->group(kStepsGroup);
+  AddKeepingFlags(app, &flags->keeping);
 }
 
 std::string FirstSpecFlag(const Command& app) {
@@ -201,6 +202,7 @@ absl::StatusOr<v1::SessionSpec> MakeSpec(const SpecFlags& flags,
   google::protobuf::FieldMask all_new;
   if (status.ok()) status = ChangeLoss(flags.loss, &spec, &all_new);
   if (status.ok()) status = SetOptimiser(flags, data, &spec);
+  if (status.ok()) status = SetKeeping(flags.keeping, &spec);
   if (!status.ok()) return status;
   return spec;
 }

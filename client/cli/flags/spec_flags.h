@@ -13,6 +13,7 @@
 #include "backprop/v1/network.pb.h"
 #include "client/cli/flags/command_line.h"
 #include "client/cli/flags/initialiser_flags.h"
+#include "client/cli/flags/keeping_flags.h"
 #include "client/cli/flags/loss_flags.h"
 #include "client/cli/flags/optimiser_flags.h"
 #include "client/cli/flags/schedule_flags.h"
@@ -33,6 +34,7 @@ struct SpecFlags {
   uint32_t batch_size = 1;
   uint64_t seed = 0;
   uint32_t digest_every = 0;  // 0: the server's default
+  KeepingFlags keeping;
 };
 
 // What the data says about the network.

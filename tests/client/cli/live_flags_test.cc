@@ -82,6 +82,34 @@ TEST_F(LiveFlagsTest, ANameIsGivenAndTakenAway) {
   EXPECT_THAT(mask_.paths(), ElementsAre("display_name", "display_name"));
 }
 
+TEST_F(LiveFlagsTest, AnExpiryIsGivenAndTakenAway) {
+  ASSERT_TRUE(Change("--expire-after 90.25").ok());
+  EXPECT_EQ(spec_.expire_after().seconds(), 90);
+  EXPECT_EQ(spec_.expire_after().nanos(), 250'000'000);
+  for (const char* nothing : {"0", ""}) {
+    spec_.mutable_expire_after()->set_seconds(90);
+    mask_.Clear();
+    Command app;
+    LiveFlags flags;
+    AddLiveFlags(app, &flags);
+    const char* const arguments[] = {"backprop", "--expire-after", nothing};
+    ASSERT_TRUE(app.Parse(3, arguments).ok());
+    ASSERT_TRUE(ChangeSpec(flags, &spec_, &mask_).ok());
+    EXPECT_FALSE(spec_.has_expire_after()) << nothing;
+    EXPECT_THAT(mask_.paths(), ElementsAre("expire_after"));
+  }
+}
+
+TEST_F(LiveFlagsTest, AnExpiryIsANumberOfSeconds) {
+  for (const char* wrong : {"7d", "-1", "nan", "inf", "1e99", "3153600001"}) {
+    const absl::Status status = Change(std::string("--expire-after ") + wrong);
+    EXPECT_TRUE(IsUsageError(status)) << wrong;
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("is not a number of seconds from 0 to 3153600000"));
+    EXPECT_FALSE(spec_.has_expire_after());
+  }
+}
+
 TEST_F(LiveFlagsTest, OneKindOfClippingKeepsTheOther) {
   ASSERT_TRUE(Change("--clip-value 2").ok());
   EXPECT_EQ(spec_.optimiser().clipping().max_norm(), 3);
@@ -142,13 +170,19 @@ TEST(GivenLiveFlagsTest, AreThoseOnTheCommandLineInTheOrderOfHelp) {
   EXPECT_THAT(GivenLiveFlags(app), ElementsAre("--clip-norm", "--dropout"));
 }
 
+// Messages of protobuf's own, such as Duration, are values.
+bool IsValue(const google::protobuf::FieldDescriptor& field) {
+  return field.message_type() == nullptr ||
+         field.message_type()->file()->package() == "google.protobuf";
+}
+
 // Every field that `message` holds, as a path that begins with `to`.
 void AddFields(const google::protobuf::Descriptor& message,
                const std::string& to, std::set<std::string>& all) {
   for (int i = 0; i < message.field_count(); ++i) {
     const google::protobuf::FieldDescriptor& field = *message.field(i);
     const std::string path = to + std::string(field.name());
-    if (field.message_type() == nullptr)
+    if (IsValue(field))
       all.insert(path);
     else
       AddFields(*field.message_type(), path + ".", all);
@@ -162,7 +196,7 @@ void AddLive(const google::protobuf::Descriptor& message, const std::string& to,
     const google::protobuf::FieldDescriptor& field = *message.field(i);
     const std::string path = to + std::string(field.name());
     const bool live = field.options().GetExtension(v1::live);
-    if (field.message_type() == nullptr) {
+    if (IsValue(field)) {
       if (live) all.insert(path);
     } else if (live) {
       AddFields(*field.message_type(), path + ".", all);

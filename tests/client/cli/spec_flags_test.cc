@@ -168,6 +168,30 @@ TEST(SpecFlagsTest, LossTakesItsSettings) {
               HasSubstr("huber_delta: 0.5"));
 }
 
+TEST(SpecFlagsTest, ASessionIsKeptAsTheServerDoesUnlessTold) {
+  absl::StatusOr<v1::SessionSpec> spec = SpecOf("");
+  ASSERT_TRUE(spec.ok());
+  EXPECT_FALSE(spec->has_durability());
+  EXPECT_FALSE(spec->has_expire_after());
+  EXPECT_THAT(TextOf("--durability memory"),
+              HasSubstr("durability { mode: DURABILITY_MODE_MEMORY }"));
+  EXPECT_THAT(TextOf("--durability durable"),
+              HasSubstr("durability { mode: DURABILITY_MODE_DURABLE }"));
+  // Only a durable session has a lag.
+  EXPECT_THAT(TextOf("--max-lag 1.005"),
+              HasSubstr("durability { mode: DURABILITY_MODE_DURABLE "
+                        "max_lag { seconds: 1 nanos: 5000000 } }"));
+  EXPECT_THAT(TextOf("--expire-after 604800"),
+              HasSubstr("expire_after { seconds: 604800 }"));
+  EXPECT_FALSE(SpecOf("--expire-after 0")->has_expire_after());
+}
+
+// What is a second but for its rounding is one, not 0 s and 10⁹ ns.
+TEST(SpecFlagsTest, NoDurationHasASecondOfNanoseconds) {
+  EXPECT_THAT(TextOf("--max-lag 0.9999999999"),
+              HasSubstr("max_lag { seconds: 1 }"));
+}
+
 TEST(SpecFlagsTest, StandardisationLearnsFromAllOrAsManyAsAreNamed) {
   const auto learns = [](const std::string& flags) {
     return SpecOf(flags)->input().standardisation().learn_samples();
@@ -252,6 +276,9 @@ TEST(SpecFlagsTest, ErrorsNameTheFlagAndTheChoices) {
       {"--schedule exponential --schedule-factor 0", "--schedule-factor",
        "other than 0"},
       {"--standardise 1001", "--standardise", "1000"},
+      {"--durability disk", "--durability", "choose one of memory, durable"},
+      {"--durability memory --max-lag 1", "--max-lag", "--durability durable"},
+      {"--max-lag 20ms", "--max-lag", "'20ms' is not a number of seconds"},
       {"--min-deviation 0.1", "--min-deviation", "--standardise"},
   };
   for (const auto& line : wrong) {
