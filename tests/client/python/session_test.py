@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import grpc
 import numpy as np
 import pytest
@@ -18,10 +20,12 @@ from backpropd import (
     network,
     sgd,
 )
+from backpropd.spans import Span
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 from fake_clock import FakeClock
 from fake_server import FakeServicer
+from google.protobuf.duration_pb2 import Duration
 
 X = np.zeros((6, 3), dtype="f4")
 
@@ -187,6 +191,21 @@ def test_none_clears_a_field(client: TrainingClient, servicer: FakeServicer, spe
         session.update(beta1=None)
 
 
+@pytest.mark.parametrize("span", [datetime.timedelta(minutes=1.5), 90, Duration(seconds=90)])
+def test_an_update_says_how_long_an_idle_session_is_kept(
+    client: TrainingClient, servicer: FakeServicer, spec: pb.SessionSpec, span: Span | Duration
+) -> None:
+    session = client.create(spec)
+    session.update(expire_after=span)
+    sent = servicer.updates[-1]
+    assert (list(sent.update_mask.paths), sent.spec.expire_after) == (["expire_after"], Duration(seconds=90))
+    session.update(expire_after=None)
+    sent = servicer.updates[-1]
+    assert (list(sent.update_mask.paths), sent.spec.HasField("expire_after")) == (["expire_after"], False)
+    with pytest.raises(ValueError, match="nan is no time span"):
+        session.update(expire_after=float("nan"))
+
+
 def test_predict_and_evaluate(session: Session) -> None:
     assert session.predict(X).shape == (6, 2)
     assert session.predict(X[0]).shape == (1, 2)
@@ -226,3 +245,21 @@ def test_a_spec_in_a_few_words() -> None:
     assert spec.optimiser.l2 == pytest.approx(1e-4)
     with pytest.raises(ValueError, match="'relux' is none of elu"):
         network(1, [(1, "relux")], sgd(1))
+
+
+def test_a_spec_says_how_the_session_is_kept(client: TrainingClient) -> None:
+    plain = network(1, [1], sgd(1))
+    assert not plain.HasField("durability")
+    assert not plain.HasField("expire_after")
+    assert network(1, [1], sgd(1), durability="memory").durability == pb.Durability(mode=pb.DURABILITY_MODE_MEMORY)
+    made = client.create(network(1, [1], sgd(1), durability="durable", expire_after=datetime.timedelta(days=7))).spec
+    assert made.durability == pb.Durability(mode=pb.DURABILITY_MODE_DURABLE)
+    assert made.expire_after == Duration(seconds=7 * 24 * 60 * 60)
+    # Only a durable session has a lag.
+    for lag in (0.05, datetime.timedelta(milliseconds=50)):
+        lagging = pb.Durability(mode=pb.DURABILITY_MODE_DURABLE, max_lag=Duration(nanos=50_000_000))
+        assert network(1, [1], sgd(1), max_lag=lag).durability == lagging
+    with pytest.raises(ValueError, match="max_lag is for durable sessions"):
+        network(1, [1], sgd(1), durability="memory", max_lag=1)
+    with pytest.raises(ValueError, match="inf is no time span"):
+        network(1, [1], sgd(1), expire_after=float("inf"))

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
+from backpropd.spans import Span, duration_of
 from backpropd.v1 import network_pb2 as pb
 
 LayerLike: TypeAlias = "pb.Layer | int | tuple[int, str]"
@@ -89,6 +90,9 @@ def network(
     initialiser: str = "glorot_uniform",
     seed: int = 0,
     display_name: str = "",
+    durability: Literal["memory", "durable"] | None = None,
+    max_lag: Span | None = None,
+    expire_after: Span | None = None,
     further: Mapping[str, Any] | None = None,
 ) -> pb.SessionSpec:
     """A session's spec.
@@ -108,10 +112,17 @@ def network(
         initialiser: a name such as "he_normal".
         seed: for the initialiser.
         display_name: what people call the session; others may share it.
+        durability: what survives the end of the server's process. None: durable
+            where the server has a store.
+        max_lag: a timedelta, or seconds, by which the disk may be behind the
+            answers of a durable session, which it therefore makes. None: 20 ms.
+        expire_after: a timedelta, or seconds, for which the session may stand
+            idle before the server deletes it. None: for ever.
         further: further fields of the message SessionSpec.
 
     Raises:
-        ValueError: a name is unknown.
+        ValueError: a name is unknown, a span is none, or a session in memory is
+            given a lag.
 
     """
     made = [
@@ -132,4 +143,17 @@ def network(
     if learn_standardisation:
         spec.input.standardisation.learn_samples = learn_standardisation
         spec.input.standardisation.min_deviation = min_deviation
+    _set_keeping(spec, durability, max_lag, expire_after)
     return spec
+
+
+def _set_keeping(spec: pb.SessionSpec, durability: str | None, max_lag: Span | None, expire_after: Span | None) -> None:
+    """Whether and for how long the session is kept, as network() takes it."""
+    if durability is not None or max_lag is not None:
+        spec.durability.mode = _named(pb.DurabilityMode, "DURABILITY_MODE_", durability or "durable")
+    if max_lag is not None:
+        if spec.durability.mode == pb.DURABILITY_MODE_MEMORY:
+            raise ValueError("max_lag is for durable sessions: leave it out, or durability.")
+        spec.durability.max_lag.CopyFrom(duration_of(max_lag))
+    if expire_after is not None:
+        spec.expire_after.CopyFrom(duration_of(expire_after))

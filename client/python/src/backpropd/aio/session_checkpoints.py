@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from typing import TypeVar
 
 from backpropd.aio.session_calls import AsyncSessionCalls
-from backpropd.calls.checkpoints import Span, Unchanged, create_request, update_request
+from backpropd.calls.checkpoints import Unchanged, create_request, update_request
 from backpropd.errors import CheckpointNotFoundError
+from backpropd.spans import Span
 from backpropd.v1 import training_service_pb2 as rpc
 
 _Self = TypeVar("_Self", bound="AsyncSessionCheckpoints")

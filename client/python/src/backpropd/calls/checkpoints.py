@@ -3,32 +3,13 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Literal, TypeAlias
 
-from google.protobuf.duration_pb2 import Duration
-
+from backpropd.spans import Span, duration_of
 from backpropd.v1 import training_service_pb2 as rpc
 
-Span: TypeAlias = "datetime.timedelta | float"
-"""A time span; a number is seconds."""
 Unchanged: TypeAlias = Literal["unchanged"]
 """What an update leaves as it is."""
-
-
-def duration_of(span: Span) -> Duration:
-    """The protocol's word for it.
-
-    Raises:
-        ValueError: it is no finite number, or longer than a timedelta may be.
-
-    """
-    duration = Duration()
-    try:
-        duration.FromTimedelta(span if isinstance(span, datetime.timedelta) else datetime.timedelta(seconds=span))
-    except (OverflowError, ValueError) as error:
-        raise ValueError(f"{span} is no time span: {error}") from None
-    return duration
 
 
 def create_request(

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
 
+from backpropd.spans import duration_of
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import options_pb2 as options
 from backpropd.v1 import training_service_pb2 as rpc
@@ -29,8 +31,9 @@ def update_request(
         changes: name to new value of fields that network.proto marks as
             (live), such as learning_rate, schedule, digest_every, or momentum
             where the optimiser's kind has it; dropout, one number for each
-            layer. None clears a field or brings its default back:
-            schedule=None is a constant rate, clipping=None no clipping.
+            layer; expire_after, a timedelta or seconds. None clears a field or
+            brings its default back: schedule=None is a constant rate,
+            clipping=None no clipping.
         request_id: None: a new UUID.
 
     Raises:
@@ -78,6 +81,8 @@ def _set_field(message: Any, way: Way, value: Any, spec: Any) -> None:  # noqa: 
             return
         if hasattr(present, "extend"):
             present.extend(value)
+        elif isinstance(present, Duration):
+            present.CopyFrom(value if isinstance(value, Duration) else duration_of(value))
         elif first.message_type is not None:
             present.CopyFrom(value)
         else:

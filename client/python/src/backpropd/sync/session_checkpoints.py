@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeVar
 
-from backpropd.calls.checkpoints import Span, Unchanged, create_request, update_request
+from backpropd.calls.checkpoints import Unchanged, create_request, update_request
 from backpropd.errors import CheckpointNotFoundError
+from backpropd.spans import Span
 from backpropd.sync.session_calls import SessionCalls
 from backpropd.v1 import training_service_pb2 as rpc
 
