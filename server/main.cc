@@ -2,9 +2,9 @@
 //
 // backpropd: reads flags, starts the parts, waits for a signal, drains.
 //
-// Exit codes: 0 drained (or ready, for `healthcheck`); 1 could not start (or is
-// not ready); 2 wrong flags; 128 + signal when a second signal cut the drain
-// short.
+// Exit codes: 0 drained (or ready, for `healthcheck`; or sound, for `check`); 1
+// could not start (or is not ready, or has faults); 2 wrong flags (or could not
+// be looked at); 128 + signal when a second signal cut the drain short.
 #include <pthread.h>
 #include <signal.h>
 
@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "server/check_data_dir.h"
 #include "server/ops/http_endpoint.h"
 #include "server/ops/log.h"
 #include "server/ops/metrics.h"
@@ -29,6 +30,7 @@
 namespace {
 
 constexpr int kUsageError = 2;
+constexpr int kNotChecked = 2;
 constexpr int kSignalExit = 128;
 
 std::string_view View(absl::string_view text) {
@@ -52,6 +54,29 @@ void WarnOf(const std::vector<backprop::StrayVariable>& strays) {
               "one meant?",
         {{"variable", View(stray.name)}, {"nearest", View(stray.nearest)}});
   }
+}
+
+int Check(const std::string& data_dir) {
+  const auto found =
+      backprop::CheckDataDir(data_dir, [](std::string_view fault) {
+        std::cout << fault << std::endl;  // a long check is followed
+      });
+  if (!found.ok()) {
+    std::cerr << "backpropd: " << found.status().message() << "\n";
+    return kNotChecked;
+  }
+  std::cout << found->sessions << " sessions, " << found->checkpoints
+            << " checkpoints, " << found->bytes << " bytes: ";
+  if (found->faults == 0) {
+    std::cout << "sound" << std::endl;
+  } else {
+    std::cout << found->faults << " faults" << std::endl;
+  }
+  if (!std::cout) {
+    std::cerr << "backpropd: can't write to standard output\n";
+    return kNotChecked;
+  }
+  return found->faults == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int WaitForSignal(const sigset_t& signals) {
@@ -121,6 +146,8 @@ int main(int argc, char** argv) {
       std::cerr << "backpropd: " << status.message() << "\n";
       return EXIT_FAILURE;
     }
+    case backprop::Command::kCheck:
+      return Check(invocation->options.data_dir);
     case backprop::Command::kServe:
       break;
   }

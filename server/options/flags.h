@@ -16,6 +16,7 @@ namespace backprop {
 enum class Command {
   kServe,
   kHealthcheck,   // ask the server at options.http_address whether it is ready
+  kCheck,         // look whether all in options.data_dir is sound
   kPrintAndExit,  // --help, --version: print text
 };
 

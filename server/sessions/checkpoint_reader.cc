@@ -21,7 +21,7 @@ bool SameLayout(const Layout& a, const Layout& b) {
 // The session as it was stored then.
 absl::StatusOr<StoredSession> FindPieces(const std::string& id,
                                          const Checkpoint& checkpoint,
-                                         Store& store) {
+                                         ReadableStore& store) {
   auto stored = store.Load(id);
   if (!stored.ok()) return stored;
   return StoredSession{{id, checkpoint.epoch, checkpoint.step, checkpoint.head},
@@ -32,7 +32,7 @@ absl::StatusOr<StoredSession> FindPieces(const std::string& id,
 
 absl::Status RestoreFrom(const StoredSession& stored,
                          const SessionRecord& record,
-                         const Checkpoint& checkpoint, Store& store,
+                         const Checkpoint& checkpoint, ReadableStore& store,
                          Session& session) {
   absl::Status status = RestoreNumbers(
       stored, record.layout, record.spec.input,
@@ -44,23 +44,6 @@ absl::Status RestoreFrom(const StoredSession& stored,
   }
   session.GoOnFrom(record.standing);
   return status;
-}
-
-absl::StatusOr<std::shared_ptr<Session>> Read(
-    const std::string& id, const Checkpoint& checkpoint, const Layout& layout,
-    Store& store, const SessionCodec& codec, SessionTable& sessions) {
-  const auto stored = FindPieces(id, checkpoint, store);
-  if (!stored.ok()) return stored.status();
-  const auto spec = store.ReadPiece(id, checkpoint.spec_piece);
-  if (!spec.ok()) return spec.status();
-  const auto record = codec.Decode(stored->head, *spec);
-  if (!record.ok()) return record.status();
-  if (!SameLayout(record->layout, layout)) {
-    return absl::DataLossError("its layout is not the session's");
-  }
-  return sessions.MakeApart(*record, [&](Session& session) {
-    return RestoreFrom(*stored, *record, checkpoint, store, session);
-  });
 }
 
 }  // namespace
@@ -82,10 +65,28 @@ absl::StatusOr<CheckpointSet> ReadCheckpoints(const StoredSession& stored,
   return checkpoints;
 }
 
+absl::StatusOr<std::shared_ptr<Session>> RestoreCheckpoint(
+    const std::string& id, const Checkpoint& checkpoint, const Layout& layout,
+    ReadableStore& store, const SessionCodec& codec, SessionTable& sessions) {
+  const auto stored = FindPieces(id, checkpoint, store);
+  if (!stored.ok()) return stored.status();
+  const auto spec = store.ReadPiece(id, checkpoint.spec_piece);
+  if (!spec.ok()) return spec.status();
+  const auto record = codec.Decode(stored->head, *spec);
+  if (!record.ok()) return record.status();
+  if (!SameLayout(record->layout, layout)) {
+    return absl::DataLossError("its layout is not the session's");
+  }
+  return sessions.MakeApart(*record, [&](Session& session) {
+    return RestoreFrom(*stored, *record, checkpoint, store, session);
+  });
+}
+
 absl::StatusOr<std::shared_ptr<Session>> ReadCheckpoint(
     const std::string& id, const Checkpoint& checkpoint, const Layout& layout,
     Store& store, const SessionCodec& codec, SessionTable& sessions) {
-  auto session = Read(id, checkpoint, layout, store, codec, sessions);
+  auto session =
+      RestoreCheckpoint(id, checkpoint, layout, store, codec, sessions);
   const absl::Status& status = session.status();
   const std::string what =
       absl::StrCat("checkpoint \"", checkpoint.name, "\" of session ", id,

@@ -24,8 +24,14 @@ absl::StatusOr<CheckpointSet> ReadCheckpoints(const StoredSession& stored,
 
 // The session of that id as it was at its checkpoint, as a session of its own
 // that nobody else has; layout: the session's. It has that moment's bits, or
-// this fails: with SESSION_DAMAGED, with STORE_FAILED, or with SESSION_LIMIT
-// where there is no room for it. checkpoint: in the store.
+// this fails: as the store does, with DATA_LOSS, or with SESSION_LIMIT where
+// there is no room for it.
+absl::StatusOr<std::shared_ptr<Session>> RestoreCheckpoint(
+    const std::string& id, const Checkpoint& checkpoint, const Layout& layout,
+    ReadableStore& store, const SessionCodec& codec, SessionTable& sessions);
+
+// The same for a caller, who is told SESSION_DAMAGED or STORE_FAILED.
+// checkpoint: in the store.
 absl::StatusOr<std::shared_ptr<Session>> ReadCheckpoint(
     const std::string& id, const Checkpoint& checkpoint, const Layout& layout,
     Store& store, const SessionCodec& codec, SessionTable& sessions);

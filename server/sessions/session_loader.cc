@@ -2,14 +2,13 @@
 #include "server/sessions/session_loader.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/sessions/checkpoint_reader.h"
 #include "server/sessions/out_of_memory.h"
 #include "server/sessions/rejection.h"
-#include "server/store/restore.h"
+#include "server/sessions/stored_record.h"
 
 namespace backprop {
 namespace {
@@ -51,25 +50,6 @@ absl::StatusOr<HeadRecord> RecordOf(const StoredHead& listed,
   return codec.DecodeHead(listed.head);
 }
 
-// The one piece that holds the spec.
-absl::StatusOr<std::string> ReadSpec(const StoredSession& stored,
-                                     Store& store) {
-  const uint64_t piece = SpecPieceOf(stored);
-  if (piece == 0) {
-    return absl::DataLossError(
-        absl::StrCat("session ", stored.head.id, ": its spec is missing"));
-  }
-  return store.ReadPiece(stored.head.id, piece);
-}
-
-absl::StatusOr<SessionRecord> ReadRecord(const StoredSession& stored,
-                                         const SessionCodec& codec,
-                                         Store& store) {
-  const auto spec = ReadSpec(stored, store);
-  if (!spec.ok()) return spec.status();
-  return codec.Decode(stored.head, *spec);
-}
-
 Durable NextEpoch(const SessionLoading& loading, const StoredSession& stored,
                   const SessionRecord& record, CheckpointSet checkpoints) {
   Durable durable{
@@ -81,13 +61,6 @@ Durable NextEpoch(const SessionLoading& loading, const StoredSession& stored,
   durable.epochs.push_back(
       {.epoch = durable.journal->epoch(), .first_step = stored.head.step});
   return durable;
-}
-
-// Without what is there for checkpoints alone.
-StoredSession LiveOf(const StoredSession& stored, const SessionRecord& record) {
-  return {stored.head, stored.epochs,
-          NumberPieces(stored.pieces, record.first_live_piece,
-                       std::numeric_limits<uint64_t>::max())};
 }
 
 }  // namespace
@@ -181,16 +154,10 @@ absl::StatusOr<SessionTable::Returned> SessionLoader::BringBack(
   if (!record.ok()) return record.status();
   auto checkpoints = ReadCheckpoints(*stored, store, loading_.codec);
   if (!checkpoints.ok()) return checkpoints.status();
-  const StoredSession present = LiveOf(*stored, *record);
   return loading_.sessions.BringBack(
       *record, NextEpoch(loading_, *stored, *record, *std::move(checkpoints)),
       [&](Session& session) {
-        absl::Status status = RestoreNumbers(
-            present, record->layout, record->spec.input,
-            [&](uint64_t piece) { return store.ReadPiece(id, piece); },
-            session.weights(), session.state());
-        if (status.ok()) session.GoOnFrom(record->standing);
-        return status;
+        return RestoreSession(*stored, *record, store, session);
       });
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "server/store/sqlite_connections.h"
 #include "server/store/sqlite_database.h"
 #include "server/store/sqlite_reader.h"
 #include "server/store/sqlite_schema.h"
@@ -98,6 +99,27 @@ class StoreCheck {
   const std::function<void(std::string_view)>& fault_;
 };
 
+class SqliteLook final : public ReadableStore {
+ public:
+  explicit SqliteLook(std::unique_ptr<ReadingConnection> reading)
+      : reading_(std::move(reading)) {}
+
+  absl::StatusOr<StoredSession> Load(const std::string& id) override {
+    return reading_->reader().Load(id);
+  }
+  absl::StatusOr<std::vector<StoredHead>> List(const std::string& after,
+                                               size_t count) override {
+    return reading_->reader().List(after, count);
+  }
+  absl::StatusOr<std::string> ReadPiece(const std::string& id,
+                                        uint64_t number) override {
+    return reading_->reader().ReadPiece(id, number);
+  }
+
+ private:
+  const std::unique_ptr<ReadingConnection> reading_;
+};
+
 }  // namespace
 
 absl::Status CheckSqliteStore(
@@ -110,6 +132,13 @@ absl::Status CheckSqliteStore(
   if (!reader.ok()) return reader.status();
   StoreCheck(*database, *reader, fault).Run();
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<ReadableStore>> LookIntoSqliteStore(
+    const std::string& data_dir) {
+  auto reading = ReadingConnection::Open(StoreFileIn(data_dir), kLogBytes);
+  if (!reading.ok()) return reading.status();
+  return std::make_unique<SqliteLook>(*std::move(reading));
 }
 
 }  // namespace backprop

@@ -3,10 +3,13 @@
 #define BACKPROP_SERVER_STORE_SQLITE_CHECK_H_
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/store/store.h"
 
 namespace backprop {
 
@@ -16,6 +19,10 @@ namespace backprop {
 absl::Status CheckSqliteStore(
     const std::string& data_dir,
     const std::function<void(std::string_view)>& fault);
+
+// Likewise for reading what can be read of it. One thread at a time.
+absl::StatusOr<std::unique_ptr<ReadableStore>> LookIntoSqliteStore(
+    const std::string& data_dir);
 
 }  // namespace backprop
 

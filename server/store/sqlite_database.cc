@@ -54,8 +54,11 @@ std::string Advice(int code) {
     case SQLITE_LOCKED:
       return ": another process has it, such as the sqlite3 shell; end that";
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
       return ": the file is damaged; backpropd check says where";
+    case SQLITE_NOTADB:
+      return ": it is no database, or damaged from its beginning on; put back "
+             "a "
+             "copy of it";
     default:
       return "";
   }

@@ -116,18 +116,12 @@ struct StoredHead {
 // DATA_LOSS where what was read is not what was written, with the session and
 // the piece; NOT_FOUND; INVALID_ARGUMENT and ALREADY_EXISTS where changes break
 // the rules here. Messages say what an operator can do. Numbers are below 2^63.
-class Store {
+//
+// What reads it: from any thread, also during a commit, what was last
+// committed.
+class ReadableStore {
  public:
-  virtual ~Store() = default;
-
-  // All changes or none, durable on return, but for those that can't be taken:
-  // the answer tells of each. After an error nothing may be assumed but this:
-  // the same changes may be committed again, first of all, and then are done
-  // once. One thread at a time.
-  virtual absl::StatusOr<std::vector<ChangeOutcome>> Commit(
-      std::span<const SessionChange> changes) = 0;
-
-  // The rest from any thread, also during a commit: what was last committed.
+  virtual ~ReadableStore() = default;
 
   virtual absl::StatusOr<StoredSession> Load(const std::string& id) = 0;
   // At most count sessions whose ids come after `after`, in order of ids.
@@ -135,6 +129,18 @@ class Store {
                                                        size_t count) = 0;
   virtual absl::StatusOr<std::string> ReadPiece(const std::string& id,
                                                 uint64_t number) = 0;
+};
+
+class Store : public ReadableStore {
+ public:
+  // All changes or none, durable on return, but for those that can't be taken:
+  // the answer tells of each. After an error nothing may be assumed but this:
+  // the same changes may be committed again, first of all, and then are done
+  // once. One thread at a time.
+  virtual absl::StatusOr<std::vector<ChangeOutcome>> Commit(
+      std::span<const SessionChange> changes) = 0;
+
+  // The rest from any thread, too.
 
   // Reads everything, tells `fault` of each thing that is wrong, in words for
   // an operator; fails only where it can't go on.

@@ -170,6 +170,19 @@ TEST(FlagsTest, VersionIsOneLine) {
   EXPECT_EQ(parsed->text, "backpropd " BACKPROP_VERSION "\n");
 }
 
+TEST(FlagsTest, CheckTakesADirectoryAndNoFlagOfTheServer) {
+  const auto parsed = Parse({"check", "some/where"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->command, Command::kCheck);
+  EXPECT_EQ(parsed->options.data_dir, "some/where");
+  EXPECT_THAT(ErrorOf({"check"}), HasSubstr("DATA_DIR"));
+  EXPECT_THAT(ErrorOf({"check", "some/where", "--max-sessions=3"}),
+              HasSubstr("--max-sessions"));
+  const auto help = Parse({"check", "--help"});
+  ASSERT_TRUE(help.ok()) << help.status();
+  EXPECT_THAT(help->text, HasSubstr("DATA_DIR"));
+}
+
 TEST(FlagsTest, HealthcheckTakesTheAddressOnEitherSide) {
   for (const auto& arguments :
        {std::vector{"healthcheck", "--http-address", "h:1"},

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/check_data_dir.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+#include <memory>
+#include <system_error>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "server/sessions/checkpoint_reader.h"
+#include "server/sessions/out_of_memory.h"
+#include "server/sessions/session_table.h"
+#include "server/sessions/stored_record.h"
+#include "server/store/data_dir.h"
+#include "server/store/sqlite_check.h"
+#include "server/store/sqlite_schema.h"
+#include "server/store/store.h"
+#include "server/translation/stored_session.h"
+
+namespace backprop {
+namespace {
+
+constexpr size_t kSessionsAtOnce = 1000;
+constexpr size_t kUnlimited = std::numeric_limits<size_t>::max();
+
+bool IsCheckpoint(const StoredPiece& piece) {
+  return piece.name.kind == PieceKind::kCheckpoint;
+}
+
+// What the rows say is taken for what was written (CheckSqliteStore tells where
+// it is not). Whether it makes sessions is seen here.
+class SessionsCheck {
+ public:
+  SessionsCheck(ReadableStore& store,
+                const std::function<void(std::string_view)>& fault)
+      : store_(store),
+        fault_(fault),
+        sessions_({.sessions = 1, .total_weights = kUnlimited}, [] {
+          return std::make_shared<DeltaFeed>(
+              0, [](const std::function<void()>& tell) { tell(); });
+        }) {}
+
+  absl::Status Run() {
+    for (std::string after;;) {
+      const auto heads = store_.List(after, kSessionsAtOnce);
+      // A table that can't be read has been told of.
+      if (absl::IsDataLoss(heads.status())) return absl::OkStatus();
+      if (!heads.ok()) return heads.status();
+      for (const StoredHead& head : *heads) {
+        if (absl::Status s = Check(head); !s.ok()) return s;
+      }
+      // A damaged table may lead in circles.
+      if (heads->empty() || heads->back().head.id <= after) {
+        return absl::OkStatus();
+      }
+      after = heads->back().head.id;
+    }
+  }
+
+  const CheckedDataDir& counts() const { return counts_; }
+
+ private:
+  // Fails where the disk does; likewise below.
+  absl::Status Check(const StoredHead& head) {
+    ++counts_.sessions;
+    const std::string& id = head.head.id;
+    if (!head.damage.ok()) return absl::OkStatus();  // has been told of
+    counts_.bytes += head.bytes;
+    const auto stored = store_.Load(id);
+    const std::string what = absl::StrCat("session ", id);
+    if (!stored.ok()) return Tell(what, stored.status());
+    counts_.checkpoints += std::ranges::count_if(stored->pieces, IsCheckpoint);
+    const auto record =
+        CatchOutOfMemory([&] { return ReadRecord(*stored, codec_, store_); });
+    if (!record.ok()) return Tell(what, record.status());
+    absl::Status status =
+        Tell(what, CatchOutOfMemory([&] {
+                     return sessions_.MakeApart(*record, [&](Session& session) {
+                       return RestoreSession(*stored, *record, store_, session);
+                     });
+                   }).status());
+    if (!status.ok()) return status;
+    return CheckCheckpoints(*stored, record->layout);
+  }
+
+  absl::Status CheckCheckpoints(const StoredSession& stored,
+                                const Layout& layout) {
+    for (const StoredPiece& piece : stored.pieces) {
+      if (!IsCheckpoint(piece)) continue;
+      absl::Status status = CheckCheckpoint(stored, piece, layout);
+      if (!status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckCheckpoint(const StoredSession& stored,
+                               const StoredPiece& piece, const Layout& layout) {
+    const std::string& id = stored.head.id;
+    const auto bytes = store_.ReadPiece(id, piece.name.number);
+    const auto checkpoint =
+        bytes.ok() ? codec_.DecodeCheckpoint(*bytes) : bytes.status();
+    if (!checkpoint.ok()) {
+      return Tell(absl::StrCat("the checkpoint in piece ", piece.name.number,
+                               " of session ", id),
+                  checkpoint.status());
+    }
+    const auto session = CatchOutOfMemory([&] {
+      return RestoreCheckpoint(id, *checkpoint, layout, store_, codec_,
+                               sessions_);
+    });
+    return Tell(
+        absl::StrCat("checkpoint \"", checkpoint->name, "\" of session ", id),
+        session.status());
+  }
+
+  absl::Status Tell(const std::string& what, const absl::Status& status) {
+    if (status.ok()) return status;
+    const std::string text =
+        absl::StrCat(what, " can't be brought back: ", status.message());
+    if (absl::IsUnavailable(status)) return absl::UnavailableError(text);
+    fault_(text);
+    return absl::OkStatus();
+  }
+
+  ReadableStore& store_;
+  const std::function<void(std::string_view)>& fault_;
+  const ProtoCodec codec_;
+  SessionTable sessions_;
+  CheckedDataDir counts_;
+};
+
+// Of one that is not there nothing is made.
+absl::Status CheckIsThere(const std::string& data_dir) {
+  std::error_code error;
+  const std::string path = StoreFileIn(data_dir);
+  if (std::filesystem::exists(path, error)) return absl::OkStatus();
+  return absl::NotFoundError(
+      error ? absl::StrCat("can't look for ", path, ": ", error.message())
+            : absl::StrCat("there is no ", path,
+                           ": name the --data-dir of a server, one that has "
+                           "run on it"));
+}
+
+// Damage may stand where text does.
+std::string OneLine(std::string_view text) {
+  std::string line(text);
+  for (char& each : line) {
+    if (each >= '\0' && each < ' ') each = ' ';
+  }
+  return line;
+}
+
+absl::StatusOr<CheckedDataDir> CheckHeld(
+    const std::string& data_dir,
+    const std::function<void(std::string_view)>& fault) {
+  size_t faults = 0;
+  const std::function<void(std::string_view)> tell =
+      [&](std::string_view text) {
+        ++faults;
+        fault(OneLine(text));
+      };
+  if (absl::Status s = CheckSqliteStore(data_dir, tell); !s.ok()) return s;
+  const auto store = LookIntoSqliteStore(data_dir);
+  if (!store.ok()) return store.status();
+  SessionsCheck sessions(**store, tell);
+  if (absl::Status s = sessions.Run(); !s.ok()) return s;
+  CheckedDataDir found = sessions.counts();
+  found.faults = faults;
+  return found;
+}
+
+}  // namespace
+
+absl::StatusOr<CheckedDataDir> CheckDataDir(
+    const std::string& data_dir,
+    const std::function<void(std::string_view)>& fault) {
+  if (absl::Status s = CheckIsThere(data_dir); !s.ok()) return s;
+  const auto held = DataDir::Hold(data_dir, "none: it is backpropd check");
+  if (!held.ok()) return held.status();
+  return CatchOutOfMemory([&] { return CheckHeld(data_dir, fault); });
+}
+
+}  // namespace backprop

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/sessions/stored_record.h"
+
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "server/store/restore.h"
+
+namespace backprop {
+namespace {
+
+// The one piece that holds the spec.
+absl::StatusOr<std::string> ReadSpec(const StoredSession& stored,
+                                     ReadableStore& store) {
+  const uint64_t piece = SpecPieceOf(stored);
+  if (piece == 0) {
+    return absl::DataLossError(
+        absl::StrCat("session ", stored.head.id, ": its spec is missing"));
+  }
+  return store.ReadPiece(stored.head.id, piece);
+}
+
+// Without what is there for checkpoints alone.
+StoredSession LiveOf(const StoredSession& stored, const SessionRecord& record) {
+  return {stored.head, stored.epochs,
+          NumberPieces(stored.pieces, record.first_live_piece,
+                       std::numeric_limits<uint64_t>::max())};
+}
+
+}  // namespace
+
+absl::StatusOr<SessionRecord> ReadRecord(const StoredSession& stored,
+                                         const SessionCodec& codec,
+                                         ReadableStore& store) {
+  const auto spec = ReadSpec(stored, store);
+  if (!spec.ok()) return spec.status();
+  return codec.Decode(stored.head, *spec);
+}
+
+absl::Status RestoreSession(const StoredSession& stored,
+                            const SessionRecord& record, ReadableStore& store,
+                            Session& session) {
+  absl::Status status = RestoreNumbers(
+      LiveOf(stored, record), record.layout, record.spec.input,
+      [&](uint64_t piece) { return store.ReadPiece(stored.head.id, piece); },
+      session.weights(), session.state());
+  if (status.ok()) session.GoOnFrom(record.standing);
+  return status;
+}
+
+}  // namespace backprop

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From what the store has of a session to what it is: read by those who bring
+// it back, and by those who look whether it could be.
+#ifndef BACKPROP_SERVER_SESSIONS_STORED_RECORD_H_
+#define BACKPROP_SERVER_SESSIONS_STORED_RECORD_H_
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/sessions/session.h"
+#include "server/sessions/session_codec.h"
+#include "server/store/store.h"
+
+namespace backprop {
+
+// Fails with DATA_LOSS, or as the store does.
+absl::StatusOr<SessionRecord> ReadRecord(const StoredSession& stored,
+                                         const SessionCodec& codec,
+                                         ReadableStore& store);
+
+// session: made from that record, and known to nobody. It stands where it was
+// durable afterwards, or this fails as RestoreNumbers does.
+absl::Status RestoreSession(const StoredSession& stored,
+                            const SessionRecord& record, ReadableStore& store,
+                            Session& session);
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_SESSIONS_STORED_RECORD_H_
