@@ -18,6 +18,8 @@ class BreakingProxy:
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []  # guarded by _lock
+        self._half_open: set[socket.socket] = set()  # guarded by _lock
+        self._muffled = False  # guarded by _lock
         self._bytes = {"up": 0, "down": 0}  # guarded by _lock
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -34,12 +36,31 @@ class BreakingProxy:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
+        with self._lock:
+            self._muffled = False
+
+    def vanish(self) -> None:
+        """Cuts the client's side of the present connections, of which the target is told nothing."""
+        with self._lock:
+            self._half_open.update(self._sockets[1::2])
+            sockets, self._sockets = self._sockets[::2], []
+        for each in sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def muffle(self) -> None:
+        """Nothing that the target says comes through, until cut()."""
+        with self._lock:
+            self._muffled = True
 
     def close(self) -> None:
         """Cuts, and takes no further connections."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        with self._lock:
+            self._sockets += self._half_open
         self.cut()
 
     def _accept(self) -> None:
@@ -59,7 +80,12 @@ class BreakingProxy:
             while data := source.recv(65536):
                 with self._lock:
                     self._bytes[way] += len(data)
-                sink.sendall(data)
+                    lost = self._muffled and way == "down"
+                if not lost:
+                    sink.sendall(data)
+        with self._lock:
+            if not self._half_open.isdisjoint((source, sink)):
+                return
         for each in (source, sink):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
