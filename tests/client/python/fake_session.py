@@ -151,6 +151,8 @@ class Faults:
     """Of these two steps are applied, one is answered, then the stream breaks."""
     break_before: set[int] = field(default_factory=set)
     """The stream breaks before these are applied."""
+    cancel_before: set[int] = field(default_factory=set)
+    """The server, which shuts down, cancels the stream before these are applied."""
     replaced_before: set[int] = field(default_factory=set)
     """Another stream takes the session over before these are applied."""
     goodbye_after: set[int] = field(default_factory=set)

@@ -104,6 +104,8 @@ class FakeTraining(FakeState):
         self.faults.messages += 1
         if taken in self.faults.break_before:
             self._break(session, context)
+        if taken in self.faults.cancel_before:
+            context.abort(grpc.StatusCode.CANCELLED, "CANCELLED")
         if taken in self.faults.replaced_before:
             abort(context, grpc.StatusCode.ABORTED, "WRITER_REPLACED")
         info = session.info

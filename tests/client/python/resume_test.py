@@ -196,6 +196,13 @@ def test_a_stream_that_was_replaced_does_not_replace_in_turn(durable: Session, s
     assert [opening.takeover for opening in servicer.opened_with] == [False, False]
 
 
+def test_a_stream_that_the_server_cancels_goes_on_but_replaces_nobody(durable: Session, servicer: FakeServicer) -> None:
+    servicer.faults.cancel_before.add(2)
+    with durable.stream() as stream:
+        check_loop_noticed_nothing(durable, servicer, send_all(stream))
+    assert [opening.takeover for opening in servicer.opened_with] == [False, False]
+
+
 @pytest.mark.usefixtures("in_time")
 def test_too_much_is_not_kept(durable: Session, servicer: FakeServicer) -> None:
     servicer.tells = True

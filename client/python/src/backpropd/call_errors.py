@@ -22,6 +22,9 @@ from backpropd.errors import (
 _CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 _DOMAIN = "backprop.v1"
 
+_LEFT_HERE = ("Locally cancelled by application!", "Channel closed!")
+"""grpcio's details of calls that this side has ended. All other cancelled ones were by a server that shuts down."""
+
 _BY_CODE: dict[grpc.StatusCode, type[BackpropdError]] = {
     grpc.StatusCode.UNAVAILABLE: ServerUnavailableError,
     grpc.StatusCode.UNAUTHENTICATED: AccessDeniedError,
@@ -71,6 +74,8 @@ def error_from_call(error: grpc.RpcError) -> BackpropdError:
 def _error_on_the_way(code: grpc.StatusCode, details: str) -> BackpropdError:
     """The exception for a call that no backpropd answered: each of its errors has details."""
     kind = _BY_CODE.get(code, BackpropdError)
+    if code is grpc.StatusCode.CANCELLED and details not in _LEFT_HERE:
+        kind = ServerUnavailableError
     fault = fault_in(details) or (REFUSED if kind is AccessDeniedError else None)
     if fault is None:
         return kind(details, code=code)
