@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+from as_plain import client_of
 from backpropd import (
     BackpropdError,
     NoStoreError,
@@ -25,10 +26,11 @@ from backpropd import (
     WriterReplacedError,
     adam,
     sgd,
+    silence,
 )
 from backpropd.v1 import network_pb2 as pb
 from fake_clock import FakeClock
-from fake_server import FakeServicer
+from fake_server import FakeServer, FakeServicer
 
 RNG = np.random.default_rng(3)
 X = RNG.standard_normal((24, 3)).astype("f4")
@@ -228,6 +230,38 @@ def test_that_everything_is_durable_is_waited_for(durable: Session, servicer: Fa
     stream.flush_durable()
     assert (stream.durable_offset, stream.next_offset) == (24, 24)
     stream.close()
+    assert servicer.openings == 1
+
+
+@pytest.mark.usefixtures("in_time")
+def test_a_server_that_tells_nothing_of_what_is_durable_is_asked(
+    kind: str,
+    server: FakeServer,
+    spec: pb.SessionSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(silence, "ALLOWANCE", 0.05)
+    caplog.set_level(logging.INFO, logger="backpropd")
+    spec.durability.mode = pb.DURABILITY_MODE_DURABLE
+    servicer = server.servicer
+    with client_of(kind, server.target) as client, client.create(spec).stream(max_kept_bytes=1) as stream:
+        (session_id,) = servicer.sessions
+        stream.send(X[:12], Y[:12])
+        assert stream.receive().step == 12
+        with pytest.raises(TimeoutError, match=r"^Not durable after 0\.3 s: up to offset 6 of 12 only\.$"):
+            stream.flush_durable(timeout=0.3)
+        says = f"session {session_id}: nothing more became durable in 0.05 s, up to offset 6 of 12 only"
+        assert says in caplog.text
+        caplog.clear()
+        servicer.sessions[session_id].commit(0)
+        stream.send(X[:12], Y[:12])  # waits until less is kept
+        assert (stream.durable_step, stream.durable_offset) == (12, 12)
+        assert stream.receive().step == 24
+        servicer.sessions[session_id].commit(0)
+        stream.flush_durable()
+        assert (stream.durable_step, stream.durable_offset) == (24, 24)
+        assert caplog.text == ""
     assert servicer.openings == 1
 
 

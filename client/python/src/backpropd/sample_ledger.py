@@ -178,6 +178,17 @@ class SampleLedger:
         learnt = response.standardisation if response.HasField("standardisation") else None
         return Answer(batch, trained, refusal, learnt)
 
+    def note_durable(self, session: rpc.Session) -> bool:
+        """Takes what GetSession says; whether more is durable than was known.
+
+        What it says of another epoch than this stream's is of a life that the
+        next opening will tell of.
+        """
+        before = self.durable_offset
+        if session.epoch == self.epoch:
+            self._note_durable(session)
+        return self.durable_offset > before
+
     def closed(self) -> None:
         """The stream was ended with everything answered: what is not durable is not sent again."""
         self._kept.clear()
@@ -246,7 +257,10 @@ class SampleLedger:
 
     def _note_position(self, response: rpc.TrainResponse) -> None:
         self.step, self.epoch = response.step, response.epoch
-        self.durable_step = max(self.durable_step, response.durable_step)
-        self.durable_offset = max(self.durable_offset, response.durable_offset)
+        self._note_durable(response)
+
+    def _note_durable(self, told: rpc.TrainResponse | rpc.Session) -> None:
+        self.durable_step = max(self.durable_step, told.durable_step)
+        self.durable_offset = max(self.durable_offset, told.durable_offset)
         while self._kept and self._kept[0].end <= self.durable_offset:
             self._bytes -= self._kept.popleft().size

@@ -24,6 +24,7 @@ from backpropd.replica.feeding import can_go_on, feed_replica, needs_anchor, pos
 from backpropd.resumed import Resumed, log_break, log_resumed
 from backpropd.sample_ledger import MAX_KEPT_BYTES, SampleLedger
 from backpropd.samples import Samples
+from backpropd.silence import log_silence, longest_silence
 from backpropd.trained import Answer, Trained
 from backpropd.v1 import training_service_pb2 as rpc
 
@@ -76,6 +77,7 @@ class AsyncTrainDialogue:
         self._broke_at: tuple[int, int] | None = None
         self._position: rpc.ReplicaPosition | None = None
         self._backoff = session.client.new_backoff()
+        self._longest_silence = longest_silence(session.spec)
         self._changes = Changes()
 
     @property
@@ -94,8 +96,10 @@ class AsyncTrainDialogue:
         if len(samples) == 0 or len(samples) % self._batch_size:
             raise ValueError(f"{len(samples)} samples where steps of {self._batch_size} are made.")
         await self.open()
-        while self.ledger.unanswered >= self._window or self._keeps_too_much():
+        while self.ledger.unanswered >= self._window:
             await self._receive_one()
+        while self._keeps_too_much():
+            await self._hear_durable(None)
         await self.open()  # a refusal has closed it
         with self._changes.whole():
             self.ledger.add(samples, want_digest=want_digest, when_durable=when_durable)
@@ -125,9 +129,11 @@ class AsyncTrainDialogue:
         until = None if timeout is None else now() + timeout
         while not self.ledger.is_durable:
             left = None if until is None else until - now()
-            if left is not None and left <= 0:
-                raise TimeoutError(f"Not durable after {timeout} s: up to offset {self.ledger.durable_offset} only.")
-            await self._receive_one(left)
+            try:
+                await self._hear_durable(left)
+            except TimeoutError:
+                told = f"up to offset {self.ledger.durable_offset} of {self.ledger.next_offset} only"
+                raise TimeoutError(f"Not durable after {timeout} s: {told}.") from None
 
     async def close(self) -> None:
         """Waits until everything is answered and ends the stream."""
@@ -184,6 +190,34 @@ class AsyncTrainDialogue:
             await self._feed(answer)
         if goodbye and self._call is not None:
             await self._lose_call(ShuttingDownError("The server said goodbye.", code=grpc.StatusCode.UNAVAILABLE))
+
+    async def _hear_durable(self, left: float | None) -> None:
+        """As _receive_one(), where what is waited for is news; asks a server that is silent for unusually long.
+
+        An older one tells nothing by itself; one whose disk fails has nothing to tell.
+        """
+        if left is not None and left <= 0:
+            raise TimeoutError
+        try:
+            await self._receive_one(self._longest_silence if left is None else min(left, self._longest_silence))
+        except TimeoutError:
+            if left is not None and left <= self._longest_silence:
+                raise
+            await self._ask_durable()
+
+    async def _ask_durable(self) -> None:
+        """Asks what a stream is told otherwise; says so, if nothing has become durable."""
+        request = rpc.GetSessionRequest(session_id=self._session.session_id)
+        session = (await self._client.call(self._client.stub.GetSession, request)).session
+        with self._changes.whole():
+            more = self.ledger.note_durable(session)
+        if not more:
+            log_silence(
+                session.session_id,
+                self._longest_silence,
+                durable=self.ledger.durable_offset,
+                sent=self.ledger.next_offset or 0,
+            )
 
     def _take(self, answer: Answer) -> None:
         self._backoff.succeeded()
