@@ -339,12 +339,18 @@ absl::Status ResumingTrainStream::ResumeOnce(Resumption* resumption) {
   return GoOn(*std::move(stream), resumption);
 }
 
+bool ResumingTrainStream::NeedsAnchor(const v1::TrainResponse& opening) const {
+  if (!replica_.has_value()) return false;
+  // Learning makes no step, so the step does not tell that the answer was lost
+  // which said what was learnt.
+  const bool missed = learn_end_ > 0 && opening.next_offset() >= learn_end_ &&
+                      replica_->input_format().mean.empty();
+  return missed || opening.resync() || replica_->step() != opening.step();
+}
+
 absl::StatusOr<bool> ResumingTrainStream::BringReplicaTo(
     const v1::TrainResponse& opening) {
-  if (!replica_.has_value() ||
-      (!opening.resync() && replica_->step() == opening.step())) {
-    return false;
-  }
+  if (!NeedsAnchor(opening)) return false;
   absl::StatusOr<Anchor> anchor = client_.DownloadWeights(
       session_.session_id(), /*with_state=*/true, &reopening_);
   if (!anchor.ok()) return anchor.status();

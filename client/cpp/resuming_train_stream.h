@@ -171,6 +171,8 @@ class ResumingTrainStream {
   // False: it is not to go on.
   bool WaitFor(RetryClock::TimePoint moment);
   absl::Status ResumeOnce(Resumption* resumption);
+  // Whether the replica has to begin anew to be where the opening is.
+  bool NeedsAnchor(const v1::TrainResponse& opening) const;
   absl::StatusOr<bool> BringReplicaTo(const v1::TrainResponse& opening);
   absl::Status GoOn(std::shared_ptr<TrainStream> stream,
                     Resumption* resumption);

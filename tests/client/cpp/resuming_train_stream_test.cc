@@ -291,6 +291,35 @@ TEST_F(ResumingTrainStreamTest, ResyncAtTheSameStepBringsAnAnchor) {
   EXPECT_EQ(fake_->anchors(), 2);
 }
 
+TEST_F(ResumingTrainStreamTest, LostAnswerWithTheStandardisationIsMadeGood) {
+  Serve({{.responses = 0, .applied_unanswered = 2}});
+  fake_->set_learn(6);
+  Open();
+  const auto messages = Messages(8);
+  for (const auto& message : messages) {
+    ASSERT_TRUE(stream_->Send(Message(message)));
+  }
+  stream_->CloseSending();
+  ReadToEnd();
+  ExpectAsIfNothingHappened(messages);
+  ASSERT_EQ(resumptions_.size(), 1U);
+  // No step was made, and the replica knows what was learnt all the same.
+  EXPECT_EQ(resumptions_[0].step, 0U);
+  EXPECT_TRUE(resumptions_[0].replica_anchored);
+  EXPECT_THAT(stream_->replica()->input_format().mean, ElementsAre(0));
+}
+
+TEST_F(ResumingTrainStreamTest, BreakBeforeAllIsLearntBringsNoAnchor) {
+  Serve({{.responses = 1}});
+  fake_->set_learn(6);
+  Open();
+  Train(Messages(8));
+  ExpectAsIfNothingHappened(Messages(8));
+  ASSERT_EQ(resumptions_.size(), 1U);
+  EXPECT_FALSE(resumptions_[0].replica_anchored);
+  EXPECT_THAT(stream_->replica()->input_format().mean, ElementsAre(0));
+}
+
 TEST_F(ResumingTrainStreamTest, WithoutAReplicaNothingIsFetched) {
   options_.with_replica = false;
   Serve({{.responses = 4, .crash_to = 6}}, true, 6);

@@ -20,13 +20,12 @@ std::vector<float> FloatsOf(const std::string& bytes) {
   return floats;
 }
 
-std::vector<float> WeightsAfter(const std::vector<float>& samples) {
-  std::vector<float> weights = {0, 0};
-  for (const float sample : samples) {
-    weights[0] += sample;
-    weights[1] += 1;
-  }
-  return weights;
+// What leaves inputs as they are.
+v1::Standardisation Unchanging() {
+  v1::Standardisation standardisation;
+  standardisation.add_mean(0);
+  standardisation.add_factor(1);
+  return standardisation;
 }
 
 }  // namespace
@@ -149,8 +148,10 @@ class FakeCall : public TrainStream::Call {
       refused = true;
     }
     std::vector<float> rows;
+    const bool learns = !fake_.learnt();
     for (uint64_t i = before; i < end; ++i) {
       fake_.samples_.push_back(inputs[i]);
+      if (fake_.samples_.size() <= fake_.learn_) continue;
       response->add_errors(inputs[i]);
       rows.insert(rows.end(), {inputs[i], 1});
     }
@@ -158,7 +159,11 @@ class FakeCall : public TrainStream::Call {
     fake_.Fill(response);
     response->set_base_step(base);
     response->set_deltas(Bytes(rows));
-    AddDigest(response->step(), Digest(WeightsAfter(fake_.samples_)), response);
+    AddDigest(response->step(), Digest(fake_.WeightsAfter(fake_.samples_)),
+              response);
+    if (learns && fake_.learnt()) {
+      *response->mutable_standardisation() = Unchanging();
+    }
     answered_ = end;
     response->set_message_done(refused || end == inputs.size());
     if (refused) Refuse(grpc::StatusCode::FAILED_PRECONDITION, response);
@@ -201,7 +206,10 @@ SessionFake::SessionFake(std::vector<FakeLife> lives, bool durable,
         ++anchors_;
         const std::vector<float> weights = WeightsAfter(samples_);
         v1::GetWeightsResponse chunk;
-        chunk.set_step(samples_.size());
+        chunk.set_step(step());
+        if (learn_ > 0 && learnt()) {
+          *chunk.mutable_standardisation() = Unchanging();
+        }
         chunk.set_weight_count(weights.size());
         chunk.set_digest(Digest(weights));
         chunk.set_weights(Bytes(weights));
@@ -213,6 +221,14 @@ TrainingClient SessionFake::Client(const SendWindow& window) {
   ClientOptions options;
   options.send_window = window;
   return TrainingClient(TrainingStub{stub_}, options);
+}
+
+void SessionFake::set_learn(uint64_t samples) {
+  learn_ = samples;
+  session_.mutable_spec()
+      ->mutable_input()
+      ->mutable_standardisation()
+      ->set_learn_samples(samples);
 }
 
 void SessionFake::TellDurable() {
@@ -256,9 +272,25 @@ uint64_t SessionFake::durable_offset() const {
   return samples_.size() - std::min<uint64_t>(lag_, samples_.size());
 }
 
+uint64_t SessionFake::step() const {
+  return samples_.size() - std::min<uint64_t>(learn_, samples_.size());
+}
+
+std::vector<float> SessionFake::WeightsAfter(
+    const std::vector<float>& samples) const {
+  std::vector<float> weights = {0, 0};
+  for (size_t i = learn_; i < samples.size(); ++i) {
+    weights[0] += samples[i];
+    weights[1] += 1;
+  }
+  return weights;
+}
+
+bool SessionFake::learnt() const { return samples_.size() >= learn_; }
+
 void SessionFake::Fill(v1::TrainResponse* response) const {
-  response->set_base_step(samples_.size());
-  response->set_step(samples_.size());
+  response->set_base_step(step());
+  response->set_step(step());
   response->set_next_offset(samples_.size());
   response->set_epoch(epoch_);
   response->set_durable_offset(durable_offset());

@@ -51,6 +51,10 @@ class SessionFake {
   // Responses have at most so many steps.
   void set_part(uint64_t part) { part_ = part; }
 
+  // Its input standardisation is learnt from so many samples, which make no
+  // steps. To be called before session().
+  void set_learn(uint64_t samples);
+
   // All that was applied is durable, and the open stream is told.
   void TellDurable();
 
@@ -69,6 +73,10 @@ class SessionFake {
   friend class FakeCall;
 
   uint64_t durable_offset() const;
+  uint64_t step() const;
+  // The weights after these samples.
+  std::vector<float> WeightsAfter(const std::vector<float>& samples) const;
+  bool learnt() const;  // a standardisation, which changes nothing
   void Fill(v1::TrainResponse* response) const;
   void Crash(uint64_t offset);
 
@@ -76,6 +84,7 @@ class SessionFake {
   const bool durable_;
   uint64_t lag_;
   uint64_t part_ = ~uint64_t{0};
+  uint64_t learn_ = 0;
   std::shared_ptr<MockStub> stub_ = NewMockStub();
 
   mutable std::mutex mutex_;
