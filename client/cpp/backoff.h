@@ -23,7 +23,8 @@ struct RetryPolicy {
   std::chrono::milliseconds first{100};
   std::chrono::milliseconds longest = std::chrono::seconds(2);
   // No attempt begins later than this after the first failure; 0: nothing is
-  // tried again.
+  // tried again. A stream that was answered, or held for longer than `longest`,
+  // is no failure: when it breaks the time begins anew.
   std::chrono::milliseconds within = std::chrono::seconds(60);
 };
 

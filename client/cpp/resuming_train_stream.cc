@@ -72,6 +72,7 @@ ResumingTrainStream::ResumingTrainStream(TrainingClient& client,
       stream_(std::move(stream)),
       reading_(stream_),
       backoff_(options.retry, options.jitter),
+      opened_(options.clock->Now()),
       epoch_(reading_->opening().epoch()),
       step_(reading_->opening_step()) {}
 
@@ -297,7 +298,13 @@ bool ResumingTrainStream::WaitFor(RetryClock::TimePoint moment) {
   }
 }
 
+bool ResumingTrainStream::HasLasted() const {
+  return options_.clock->Now() - opened_ > options_.retry.longest;
+}
+
 absl::Status ResumingTrainStream::Resume(const absl::Status& cause) {
+  // Also without an answer, as of a stream that nothing was sent on.
+  if (HasLasted()) backoff_.Succeeded();
   Resumption resumption{
       .cause = cause, .epoch_before = epoch_, .step_before = step_};
   absl::Status status = cause;
@@ -374,6 +381,7 @@ absl::Status ResumingTrainStream::GoOn(std::shared_ptr<TrainStream> stream,
   if (!resent.ok()) return resent.status();
   std::move(resent->made.begin(), resent->made.end(),
             std::back_inserter(made_));
+  opened_ = options_.clock->Now();
   resumption->samples_resent = resent->samples;
   resumption->samples_repeated = resent->repeated;
   resumption->epoch = epoch_ = stream->opening().epoch();

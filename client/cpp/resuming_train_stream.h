@@ -166,6 +166,8 @@ class ResumingTrainStream {
   bool InGoodOrder(const absl::Status& finished) const;
   bool MayResume(const absl::Status& why) const;
 
+  // Whether the stream that broke was more than a failed attempt.
+  bool HasLasted() const;
   // Opens streams until one goes on; not OK: none did.
   absl::Status Resume(const absl::Status& cause);
   // False: it is not to go on.
@@ -204,6 +206,7 @@ class ResumingTrainStream {
   std::optional<Replica> replica_;
   std::deque<TrainAnswer> made_;
   Backoff backoff_;
+  RetryClock::TimePoint opened_;  // when reading_ was
   uint64_t epoch_ = 0;
   uint64_t step_ = 0;  // of the last answer
   absl::Status end_;   // how it ended

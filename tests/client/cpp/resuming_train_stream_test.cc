@@ -33,6 +33,7 @@ class FakeClock : public RetryClock {
   void WaitUntil(client::Mutex&, client::CondVar&, TimePoint moment) override {
     now_ = moment;
   }
+  void Pass(milliseconds time) { now_ += time; }
   milliseconds passed() const {
     return std::chrono::duration_cast<milliseconds>(now_.time_since_epoch());
   }
@@ -81,6 +82,7 @@ class ResumingTrainStreamTest : public ::testing::Test {
     options_.jitter = [] { return 0.5; };
     options_.on_resume = [this](const Resumption& resumption) {
       resumptions_.push_back(resumption);
+      clock_->Pass(idle_);
     };
     auto stream =
         ResumingTrainStream::Open(*client_, fake_->session(), options_);
@@ -134,6 +136,7 @@ class ResumingTrainStreamTest : public ::testing::Test {
   ResumingTrainOptions options_;
   std::unique_ptr<ResumingTrainStream> stream_;
   std::vector<Resumption> resumptions_;
+  milliseconds idle_{0};  // of each stream that was opened anew, at first
 
   // What the user saw.
   std::vector<float> errors_;
@@ -376,6 +379,26 @@ TEST_F(ResumingTrainStreamTest, GivesUpAfterTheBoundWithTheLastError) {
   EXPECT_THAT(std::string(status_.message()), HasSubstr("still down"));
   EXPECT_EQ(clock_->passed(), std::chrono::seconds(20));
   EXPECT_FALSE(stream_->Send(Message({1})));
+}
+
+TEST_F(ResumingTrainStreamTest, StreamThatHeldIsNoFailedAttempt) {
+  Serve({{.responses = 2}, {.responses = 0}});
+  options_.retry.within = std::chrono::seconds(20);
+  idle_ = std::chrono::seconds(21);
+  Open();
+  Train(Messages(8));
+  ExpectAsIfNothingHappened(Messages(8));
+  EXPECT_EQ(resumptions_.size(), 2U);
+}
+
+TEST_F(ResumingTrainStreamTest, StreamsThatBreakAtOnceCountAgainstTheBound) {
+  std::vector<FakeLife> lives(100, {.responses = 0});
+  Serve(std::move(lives));
+  options_.retry.within = std::chrono::seconds(20);
+  Open();
+  Train(Messages(8));
+  EXPECT_EQ(status_.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(clock_->passed(), std::chrono::seconds(20));
 }
 
 TEST_F(ResumingTrainStreamTest, BoundOfZeroEndsAsAStreamDoes) {
