@@ -324,11 +324,10 @@ absl::Status ResumingTrainStream::Resume(const absl::Status& cause) {
   return status;
 }
 
-v1::TrainRequest ResumingTrainStream::Opening() const {
+v1::TrainRequest ResumingTrainStream::Opening(bool takeover) const {
   v1::TrainRequest opening;
   *opening.mutable_options() = options_.train;
-  // The stream that is gone may still be taken for the writer.
-  opening.set_takeover(true);
+  opening.set_takeover(takeover);
   if (replica_.has_value()) {
     opening.mutable_replica()->set_epoch(epoch_);
     opening.mutable_replica()->set_step(replica_->step());
@@ -337,8 +336,11 @@ v1::TrainRequest ResumingTrainStream::Opening() const {
 }
 
 absl::Status ResumingTrainStream::ResumeOnce(Resumption* resumption) {
-  absl::StatusOr<std::shared_ptr<TrainStream>> stream =
-      client_.OpenTrainWith(session_, Opening(), kNoWindow, &reopening_);
+  // The stream that is gone may still be taken for the writer. But one that was
+  // cancelled may have been replaced, and does not take the session back.
+  const bool takeover = !absl::IsCancelled(resumption->cause);
+  absl::StatusOr<std::shared_ptr<TrainStream>> stream = client_.OpenTrainWith(
+      session_, Opening(takeover), kNoWindow, &reopening_);
   if (!stream.ok()) return stream.status();
   absl::StatusOr<bool> anchored = BringReplicaTo((*stream)->opening());
   if (!anchored.ok()) return anchored.status();

@@ -24,6 +24,11 @@
 // where its steps were taken back, or deltas lost, it begins anew from an
 // anchor, and is where the session is.
 //
+// A stream whose place another client took (TrainRequest.takeover) ends with
+// WRITER_REPLACED. Where it did not read, the server cancelled it: it then
+// tries to go on without taking the session over, and while the other one
+// trains it meets SESSION_HAS_WRITER, with which it ends in the end.
+//
 // A session in memory only ends with its server: it is taken up again where the
 // connection alone was lost.
 //
@@ -172,13 +177,14 @@ class ResumingTrainStream {
   absl::Status Resume(const absl::Status& cause);
   // False: it is not to go on.
   bool WaitFor(RetryClock::TimePoint moment);
+  // Opens another stream where that which ended as resumption->cause says was.
   absl::Status ResumeOnce(Resumption* resumption);
   // Whether the replica has to begin anew to be where the opening is.
   bool NeedsAnchor(const v1::TrainResponse& opening) const;
   absl::StatusOr<bool> BringReplicaTo(const v1::TrainResponse& opening);
   absl::Status GoOn(std::shared_ptr<TrainStream> stream,
                     Resumption* resumption);
-  v1::TrainRequest Opening() const;
+  v1::TrainRequest Opening(bool takeover) const;
 
   // Constant after construction.
   TrainingClient& client_;

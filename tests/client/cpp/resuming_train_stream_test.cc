@@ -188,6 +188,20 @@ TEST_F(ResumingTrainStreamTest, NewOpeningTakesOverAndTellsTheReplica) {
   EXPECT_EQ(opening.replica().step(), 12U);
 }
 
+TEST_F(ResumingTrainStreamTest, StreamThatWasCancelledTakesNothingBack) {
+  // The server cancels whoever was replaced and does not read.
+  Serve({{.responses = 4,
+          .end = grpc::Status(grpc::StatusCode::CANCELLED, "CANCELLED")},
+         {.end = grpc::Status(grpc::StatusCode::UNAVAILABLE, "refused"),
+          .refuses_opening = true}});
+  Open();
+  Train(Messages(8));
+  ExpectAsIfNothingHappened(Messages(8));
+  ASSERT_EQ(fake_->openings().size(), 3U);
+  EXPECT_FALSE(fake_->openings()[1].takeover());
+  EXPECT_FALSE(fake_->openings()[2].takeover());
+}
+
 TEST_F(ResumingTrainStreamTest, OpeningThatFailsIsTriedAgain) {
   Serve({{.responses = 2},
          {.end = grpc::Status(grpc::StatusCode::UNAVAILABLE, "refused"),
