@@ -99,7 +99,8 @@ void SampleLedger::Forget() {
 // What follows in the session begins where the refused message ended; messages
 // that were sent behind it lie beyond that, and the server refuses them too.
 void SampleLedger::Refuse(const v1::TrainResponse& response, Entry* entry) {
-  if (entry->stray) return;
+  // Behind a message without samples those that follow lie where they did.
+  if (entry->stray || entry->begin == entry->end) return;
   entry->end = entry->answered;
   next_offset_ = response.next_offset();
   for (Entry& later : entries_) {

@@ -483,6 +483,25 @@ TEST_F(ResumingTrainStreamTest, RefusalIsRememberedWhenTheStreamBreaksAfterIt) {
   EXPECT_EQ(fake_->samples().size(), 7U);
 }
 
+TEST_F(ResumingTrainStreamTest, RefusalOfAMessageWithoutSamplesShiftsNothing) {
+  Serve({{.responses = 3}});
+  Open();
+  for (const std::vector<float>& inputs :
+       std::vector<std::vector<float>>{{1, 2}, {}, {3, 4}, {5}}) {
+    ASSERT_TRUE(stream_->Send(Message(inputs)));
+  }
+  TrainAnswer answer;
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(stream_->Next(&answer));
+  EXPECT_TRUE(answer.response.has_rejection());
+  ASSERT_TRUE(stream_->Send(Message({6})));
+  stream_->CloseSending();
+  ReadToEnd();
+  EXPECT_TRUE(status_.ok()) << status_;
+  EXPECT_THAT(refused_, IsEmpty());
+  EXPECT_THAT(done_, ElementsAre(3, 4, 5));
+  EXPECT_THAT(fake_->samples(), ElementsAre(1, 2, 3, 4, 5, 6));
+}
+
 TEST_F(ResumingTrainStreamTest, WhatWasRefusedIsNeverSentAgain) {
   Serve({{.responses = 5, .refuse_at = 7}, {.responses = 0, .crash_to = 6}},
         true, 100);

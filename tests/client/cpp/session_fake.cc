@@ -126,7 +126,9 @@ class FakeCall : public TrainStream::Call {
     response->set_message_number(number_);
     response->set_message_done(true);
     const uint64_t at = fake_.samples_.size();
-    if (request.offset() > at) {
+    if (inputs.empty()) {
+      Refuse(grpc::StatusCode::INVALID_ARGUMENT, response);
+    } else if (request.offset() > at) {
       Refuse(grpc::StatusCode::OUT_OF_RANGE, response);
     } else {
       Train(request.offset(), inputs, response);
