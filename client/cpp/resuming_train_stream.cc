@@ -129,8 +129,9 @@ bool ResumingTrainStream::FullFor(size_t bytes) const {
   const bool window_full = ledger_.unanswered() > 0 &&
                            (ledger_.unanswered() >= window_.messages ||
                             ledger_.unanswered_bytes() + bytes > window_.bytes);
-  return window_full ||
-         (!ledger_.empty() && ledger_.bytes() + bytes > options_.ledger_bytes);
+  return window_full || (!ledger_.empty() &&
+                         ledger_.bytes() + SampleLedger::kMessageBytes + bytes >
+                             options_.ledger_bytes);
 }
 
 bool ResumingTrainStream::WindowFull() const {

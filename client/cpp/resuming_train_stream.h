@@ -82,7 +82,8 @@ struct ResumingTrainOptions {
   v1::TrainOptions train;
   // Keeps a replica: needs DELTA_DETAIL_FACTORS.
   bool with_replica = false;
-  // Bytes of samples that are kept for being sent again; Send waits while there
+  // Bytes of samples that are kept for being sent again, 384 for each message
+  // added to its numbers (SampleLedger::kMessageBytes); Send waits while there
   // are so many, but always lets one message through. More goes further ahead
   // of a slow disk, or of a large Durability.max_lag.
   size_t ledger_bytes = size_t{256} << 20;

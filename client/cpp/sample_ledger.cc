@@ -59,7 +59,7 @@ void SampleLedger::Add(v1::TrainRequest request) {
   next_offset_ = entry.end;
   ++unanswered_;
   unanswered_bytes_ += entry.bytes;
-  bytes_ += entry.bytes;
+  bytes_ += entry.bytes + kMessageBytes;
   unsent_.push_back(
       {entry.number, entry.begin, entry.end, /*repeat=*/false, entry.request});
   entries_.push_back(std::move(entry));
@@ -91,7 +91,7 @@ void SampleLedger::NoteDurable(const v1::TrainResponse& response) {
 void SampleLedger::Forget() {
   while (!entries_.empty() && entries_.front().done &&
          (!durable_ || entries_.front().end <= durable_offset_)) {
-    bytes_ -= entries_.front().bytes;
+    bytes_ -= entries_.front().bytes + kMessageBytes;
     entries_.pop_front();
   }
 }

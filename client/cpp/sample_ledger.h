@@ -34,6 +34,10 @@ size_t SampleBytes(const v1::TrainRequest& request);
 
 class SampleLedger {
  public:
+  // What a message weighs beside its numbers, about: its protobuf, its places
+  // here and what the allocator adds to them.
+  static constexpr size_t kMessageBytes = 384;
+
   // What a new stream begins with.
   struct Resent {
     // Answers that this side has to make itself, in order: to messages that
@@ -68,10 +72,10 @@ class SampleLedger {
   // Messages without their last answer, and their bytes.
   size_t unanswered() const { return unanswered_; }
   size_t unanswered_bytes() const { return unanswered_bytes_; }
-  // Of all messages that are kept.
+  // Of all messages that are kept, kMessageBytes each among them.
   size_t bytes() const { return bytes_; }
   bool empty() const { return entries_.empty(); }
-  // Of the last message that was added; 0: none is kept.
+  // SampleBytes of the last message that was added; 0: none is kept.
   size_t last_bytes() const {
     return entries_.empty() ? 0 : entries_.back().bytes;
   }

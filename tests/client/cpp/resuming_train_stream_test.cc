@@ -26,6 +26,9 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::SessionFake;
 
+// What a message of three samples weighs in the ledger.
+constexpr size_t kMessageBytes = SampleLedger::kMessageBytes + 3 * 8;
+
 // Whose waits take no time, but pass.
 class FakeClock : public RetryClock {
  public:
@@ -532,7 +535,7 @@ TEST_F(ResumingTrainStreamTest, RefusalOfWhatWasAppliedBeforeEndsIt) {
 
 TEST_F(ResumingTrainStreamTest, LedgerThatIsFullHoldsTheSenderUntilDurable) {
   Serve({}, true, 6);
-  options_.ledger_bytes = 8 * 9;  // three messages of three samples
+  options_.ledger_bytes = 3 * kMessageBytes;
   Open();
   for (const auto& message : Messages(3)) {
     ASSERT_TRUE(stream_->Send(Message(message)));
@@ -553,7 +556,7 @@ TEST_F(ResumingTrainStreamTest, LedgerThatIsFullHoldsTheSenderUntilDurable) {
 
 TEST_F(ResumingTrainStreamTest, NewsOfDurabilityEmptiesTheLedger) {
   Serve({}, true, 100);
-  options_.ledger_bytes = 8 * 3;
+  options_.ledger_bytes = kMessageBytes;
   Open();
   ASSERT_TRUE(stream_->Send(Message({1, 2, 3})));
   TrainAnswer answer;
@@ -578,7 +581,7 @@ TEST_F(ResumingTrainStreamTest, CancelEndsItWhileTimeIsWaitedFor) {
 
 TEST_F(ResumingTrainStreamTest, SamplesOfAMemorySessionAreKeptUntilAnswered) {
   Serve({}, false);
-  options_.ledger_bytes = 8 * 3;
+  options_.ledger_bytes = kMessageBytes;
   Open();
   ASSERT_TRUE(stream_->Send(Message({1, 2, 3})));
   EXPECT_TRUE(stream_->WindowFull());
