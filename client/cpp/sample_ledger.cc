@@ -41,10 +41,12 @@ size_t SampleBytes(const v1::TrainRequest& request) {
 }
 
 SampleLedger::SampleLedger(size_t row_bytes, bool durable,
-                           v1::DeltaDetail detail, uint64_t next_offset)
+                           v1::DeltaDetail detail, uint64_t next_offset,
+                           size_t hurry_bytes)
     : row_bytes_(row_bytes),
       durable_(durable),
       detail_(detail),
+      hurry_bytes_(hurry_bytes),
       next_offset_(next_offset),
       answered_offset_(next_offset) {}
 
@@ -55,14 +57,22 @@ void SampleLedger::Add(v1::TrainRequest request) {
   entry.end = entry.begin + request.inputs().size() / row_bytes_;
   entry.bytes = SampleBytes(request);
   request.set_offset(entry.begin);
+  bytes_ += entry.bytes + kMessageBytes;
+  if (MustHurry()) request.set_when_durable(true);
+  if (request.when_durable()) hurried_number_ = entry.number;
   entry.request = std::make_shared<const v1::TrainRequest>(std::move(request));
   next_offset_ = entry.end;
   ++unanswered_;
   unanswered_bytes_ += entry.bytes;
-  bytes_ += entry.bytes + kMessageBytes;
   unsent_.push_back(
       {entry.number, entry.begin, entry.end, /*repeat=*/false, entry.request});
   entries_.push_back(std::move(entry));
+}
+
+bool SampleLedger::MustHurry() const {
+  const bool asked =
+      !entries_.empty() && hurried_number_ >= entries_.front().number;
+  return durable_ && !asked && bytes_ > hurry_bytes_;
 }
 
 std::shared_ptr<const v1::TrainRequest> SampleLedger::TakeUnsent() {

@@ -49,11 +49,14 @@ class SampleLedger {
   };
 
   // row_bytes: of one sample's inputs. durable: whether the session is.
-  // detail: of the answers. next_offset: of the first sample.
+  // detail: of the answers. next_offset: of the first sample. hurry_bytes: of
+  // what is kept; from there on the server is asked to hurry.
   SampleLedger(size_t row_bytes, bool durable, v1::DeltaDetail detail,
-               uint64_t next_offset);
+               uint64_t next_offset, size_t hurry_bytes);
 
-  // Gives the message its offset and keeps it, to be sent.
+  // Gives the message its offset and keeps it, to be sent. Where more than
+  // hurry_bytes wait for being durable, and none of them for an answer when
+  // they are, this one does (TrainRequest.when_durable).
   void Add(v1::TrainRequest request);
   // The next message to be sent on the present stream; null: none.
   std::shared_ptr<const v1::TrainRequest> TakeUnsent();
@@ -105,6 +108,9 @@ class SampleLedger {
     std::shared_ptr<const v1::TrainRequest> request;
   };
 
+  // Whether the server, which may commit as late as Durability.max_lag says,
+  // is to commit what is kept, and was not asked to.
+  bool MustHurry() const;
   Entry& EntryOf(uint64_t number);
   absl::Status CheckOffset(uint64_t offset) const;
   // The part of the entry's request with these offsets.
@@ -126,12 +132,14 @@ class SampleLedger {
   const size_t row_bytes_;
   const bool durable_;
   const v1::DeltaDetail detail_;
+  const size_t hurry_bytes_;
 
   std::deque<Entry> entries_;  // their numbers follow on each other
   std::deque<Piece> unsent_;
   std::deque<Piece>
       sent_;  // on the present stream, and not answered to the end
   uint64_t next_number_ = 1;
+  uint64_t hurried_number_ = 0;  // the last message with when_durable; 0: none
   uint64_t next_offset_;
   uint64_t answered_offset_;
   uint64_t durable_offset_ = 0;

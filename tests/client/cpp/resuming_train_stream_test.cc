@@ -554,6 +554,33 @@ TEST_F(ResumingTrainStreamTest, LedgerThatIsFullHoldsTheSenderUntilDurable) {
   EXPECT_TRUE(sent);
 }
 
+TEST_F(ResumingTrainStreamTest, LedgerThatIsHalfFullHurriesTheServerOnce) {
+  Serve({}, true, 6);
+  options_.ledger_bytes = 6 * kMessageBytes;
+  Open();
+  for (const auto& message : Messages(6)) {
+    ASSERT_TRUE(stream_->Send(Message(message)));
+  }
+  EXPECT_THAT(fake_->hurried(), ElementsAre(9));
+  TrainAnswer answer;
+  // The fourth message is durable with the answer to the sixth.
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(stream_->Next(&answer));
+  for (const auto& message : Messages(2)) {
+    ASSERT_TRUE(stream_->Send(Message(message)));
+  }
+  EXPECT_THAT(fake_->hurried(), ElementsAre(9, 21));
+}
+
+TEST_F(ResumingTrainStreamTest, LedgerOfAMemorySessionHurriesNobody) {
+  Serve({}, false);
+  options_.ledger_bytes = 2 * kMessageBytes;
+  Open();
+  for (const auto& message : Messages(2)) {
+    ASSERT_TRUE(stream_->Send(Message(message)));
+  }
+  EXPECT_THAT(fake_->hurried(), IsEmpty());
+}
+
 TEST_F(ResumingTrainStreamTest, NewsOfDurabilityEmptiesTheLedger) {
   Serve({}, true, 100);
   options_.ledger_bytes = kMessageBytes;

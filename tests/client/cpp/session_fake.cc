@@ -46,6 +46,7 @@ class FakeCall : public TrainStream::Call {
     std::lock_guard<std::mutex> lock(fake_.mutex_);
     if (broken_) return false;
     requests_.push_back(request);
+    if (request.when_durable()) fake_.hurried_.push_back(request.offset());
     fake_.changed_.notify_all();
     return true;
   }
@@ -262,6 +263,11 @@ std::vector<v1::TrainRequest> SessionFake::openings() const {
 uint64_t SessionFake::samples_received() const {
   std::lock_guard<std::mutex> lock(mutex_);
   return received_;
+}
+
+std::vector<uint64_t> SessionFake::hurried() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return hurried_;
 }
 
 int SessionFake::anchors() const {

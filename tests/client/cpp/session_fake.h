@@ -67,6 +67,8 @@ class SessionFake {
   std::vector<v1::TrainRequest> openings() const;
   // Samples that came, in all messages.
   uint64_t samples_received() const;
+  // Offsets of the messages that came with when_durable.
+  std::vector<uint64_t> hurried() const;
   int anchors() const;  // that were fetched
 
  private:
@@ -95,6 +97,7 @@ class SessionFake {
   uint64_t epoch_ = 1;
   std::vector<v1::TrainRequest> openings_;
   uint64_t received_ = 0;
+  std::vector<uint64_t> hurried_;
   int anchors_ = 0;
   bool news_ = false;
 };
