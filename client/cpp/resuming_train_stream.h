@@ -120,7 +120,9 @@ class ResumingTrainStream {
   // the ledger is full, or the connection takes no more. False: the stream has
   // ended; the reader gets to know why.
   bool Send(v1::TrainRequest request);
-  // No more samples; the server answers what it has and ends the stream.
+  // No more samples; the server answers what it has and ends the stream. That
+  // the answers are there does not make them durable: neither this nor Finish
+  // waits for it, unless the last message was sent with when_durable.
   void CloseSending();
   // Whether Send would wait for an answer, or for durable_news, first.
   bool WindowFull() const;

@@ -33,14 +33,19 @@ absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Open(
 
 void TrainingRun::SendEpoch() {
   v1::TrainRequest request;
-  while (feed_.Next(&request)) {
-    if (Interrupted()) {
-      // The server answers what it has, then ends the stream.
-      stream_->CloseSending();
-      return;
-    }
+  v1::TrainRequest next;
+  bool more = feed_.Next(&request);
+  bool stopped = Interrupted();
+  while (more && !stopped) {
+    more = feed_.Next(&next);
+    stopped = Interrupted();
+    // Whoever has the last answer has durable work, in a DURABLE session.
+    request.set_when_durable(!more || stopped);
     if (!stream_->Send(std::move(request))) return;
+    request = std::move(next);
   }
+  // The server answers what it has, then ends the stream.
+  if (more) stream_->CloseSending();
 }
 
 absl::Status TrainingRun::Take(const TrainAnswer& answer, EpochTally* tally,

@@ -60,8 +60,10 @@ class TrainingRun {
   // if anything; trains on none of it.
   absl::Status Learn(Progress& progress);
 
-  // Trains on the feed's next epoch. When the user interrupts, what was sent
-  // is answered first; interrupted() is then true.
+  // Trains on the feed's next epoch. Of a DURABLE session its last message is
+  // answered when it is durable, so that what follows, a test or the end, is of
+  // durable weights. When the user interrupts, what was sent is answered first;
+  // interrupted() is then true.
   absl::StatusOr<EpochResult> Epoch(const std::string& title,
                                     Progress& progress);
 
