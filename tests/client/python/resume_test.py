@@ -19,6 +19,7 @@ from backpropd import (
     Replica,
     Resumed,
     SamplesLostError,
+    ServerUnavailableError,
     Session,
     Trained,
     TrainingClient,
@@ -196,6 +197,46 @@ def test_a_stream_that_was_replaced_does_not_replace_in_turn(durable: Session, s
     stream.receive()  # the other one is gone
     stream.close()
     assert [opening.takeover for opening in servicer.opened_with] == [False, False]
+
+
+def train_elsewhere(session: Session, servicer: FakeServicer, steps: int) -> None:
+    """Another writer makes so many steps, and goes."""
+    for row in np.full((steps, 3), 0.5, dtype="f4"):
+        servicer.sessions[session.session_id].make_step(row.tobytes(), row[None])
+
+
+@pytest.mark.parametrize("ahead", [17, 5000])
+def test_what_another_writer_trained_does_not_answer_what_was_never_begun(
+    session: Session, servicer: FakeServicer, ahead: int
+) -> None:
+    servicer.faults.break_before.add(1)
+    stream = session.stream(window=3).open()
+    stream.send(X[:4], Y[:4])
+    assert stream.receive().step == 4
+    servicer.faults.refuse_opening = 11  # as many as are tried: the other one comes meanwhile
+    for begin in (4, 8, 12):
+        stream.send(X[begin : begin + 4], Y[begin : begin + 4])
+    with pytest.raises(ServerUnavailableError):
+        stream.receive()
+    train_elsewhere(session, servicer, ahead - 4)
+    for _ in range(2):
+        with pytest.raises(SamplesLostError, match=rf"is at offset {ahead}, .* another writer"):
+            stream.receive()
+    stream.cancel()
+
+
+def test_what_a_replaced_stream_was_not_answered_was_not_applied(session: Session, servicer: FakeServicer) -> None:
+    servicer.faults.replaced_before.add(1)
+    stream = session.stream(window=3).open()
+    stream.send(X[:4], Y[:4])
+    assert stream.receive().step == 4
+    stream.send(X[4:8], Y[4:8])
+    with pytest.raises(WriterReplacedError):
+        stream.receive()
+    train_elsewhere(session, servicer, 4)  # as long as the message that was not begun
+    with pytest.raises(SamplesLostError, match=r"is at offset 8, and from 4 on .* another writer"):
+        stream.receive()
+    stream.cancel()
 
 
 def test_a_stream_that_the_server_cancels_goes_on_but_replaces_nobody(durable: Session, servicer: FakeServicer) -> None:

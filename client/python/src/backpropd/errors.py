@@ -212,7 +212,7 @@ class ShuttingDownError(ServerUnavailableError):
 
 
 class SamplesLostError(BackpropdError):
-    """The session went back behind samples that it had answered, and that are not kept here."""
+    """The session went back behind samples that are not kept here, or another writer has trained it in between."""
 
 
 class ReplicaError(BackpropdError):

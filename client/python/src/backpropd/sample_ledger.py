@@ -54,6 +54,7 @@ class SampleLedger:
         self._answered_number = 0  # of the present stream's messages, so many are answered
         self._bytes = 0
         self._next_offset: int | None = None
+        self._sent_to = 0  # no sample from this offset on can have been applied by this stream
         self._begins = True  # the next opening says where
         self.step = 0
         """The session's last known step, in the epoch ..."""
@@ -103,7 +104,9 @@ class SampleLedger:
             The messages that turned out to be applied, in order.
 
         Raises:
-            SamplesLostError: the session went back behind what is kept here.
+            SamplesLostError: the session went back behind what is kept here,
+                or is ahead of what was sent, so that it is not known of what is
+                unanswered whether it was applied.
 
         """
         self._check_kept(response.next_offset)
@@ -121,6 +124,7 @@ class SampleLedger:
                 applied.append(trained)
         if not self._waiting:
             self._next_offset = offset
+        self._sent_to = offset if self._begins else max(self._sent_to, offset)
         self._begins = False
         self._note_position(response)
         return applied
@@ -143,6 +147,8 @@ class SampleLedger:
         """The messages to send now on the present stream, in order."""
         requests = [self._waiting[at].request() for at in range(self._sent, len(self._waiting))]
         self._sent = len(self._waiting)
+        if self._waiting:
+            self._sent_to = max(self._sent_to, self._waiting[-1].end)
         return requests
 
     def answer(self, response: rpc.TrainResponse) -> Answer | None:
@@ -189,6 +195,10 @@ class SampleLedger:
             self._note_durable(session)
         return self.durable_offset > before
 
+    def replaced(self) -> None:
+        """Another stream took the session over: what was applied of this one's messages is answered, and no more."""
+        self._sent_to = self._waiting[0].at if self._waiting else self._next_offset or 0
+
     def closed(self) -> None:
         """The stream was ended with everything answered: what is not durable is not sent again."""
         self._kept.clear()
@@ -198,6 +208,12 @@ class SampleLedger:
     def _check_kept(self, offset: int) -> None:
         if self._begins or self._next_offset is None:
             return
+        if self._waiting and offset > self._sent_to:
+            raise SamplesLostError(
+                f"The session is at offset {offset}, and from {self._sent_to} on nothing of this stream was applied: "
+                f"another writer has trained it. Of the messages from {self._waiting[0].begin} on, which are not "
+                f"answered, it is not known whether they were applied: open another stream."
+            )
         first = next(iter(self._kept or self._waiting), None)
         kept_from = self._next_offset if first is None else first.begin
         if offset >= max(kept_from, self.durable_offset):
@@ -253,7 +269,7 @@ class SampleLedger:
         self._waiting.clear()
         self._told = self._sent = 0
         self._bytes = sum(message.size for message in self._kept)
-        self._next_offset = next_offset
+        self._next_offset = self._sent_to = next_offset
 
     def _note_position(self, response: rpc.TrainResponse) -> None:
         self.step, self.epoch = response.step, response.epoch

@@ -242,6 +242,8 @@ class TrainDialogue:
     def _lose_call(self, error: BackpropdError) -> None:
         passing = is_passing(error)
         self.leave(lingers=passing)
+        if isinstance(error, WriterReplacedError):
+            self.ledger.replaced()
         if isinstance(error, WriterReplacedError) or error.code is grpc.StatusCode.CANCELLED:
             self._was_writer = False  # who is now, if this one was replaced, is not to be replaced in turn
         if not passing:
