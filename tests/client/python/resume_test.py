@@ -15,6 +15,7 @@ import pytest
 from as_plain import client_of
 from backpropd import (
     BackpropdError,
+    InvalidRequestError,
     NoStoreError,
     Replica,
     Resumed,
@@ -29,6 +30,7 @@ from backpropd import (
     sgd,
     silence,
 )
+from backpropd.samples import Samples
 from backpropd.v1 import network_pb2 as pb
 from fake_clock import FakeClock
 from fake_server import FakeServer, FakeServicer
@@ -197,6 +199,48 @@ def test_a_stream_that_was_replaced_does_not_replace_in_turn(durable: Session, s
     stream.receive()  # the other one is gone
     stream.close()
     assert [opening.takeover for opening in servicer.opened_with] == [False, False]
+
+
+@pytest.mark.parametrize("way", ["cancel", "refusal", "close", "goodbye"])
+def test_a_stream_that_was_left_replaces_nobody(durable: Session, servicer: FakeServicer, way: str) -> None:
+    stream = durable.stream(window=1).open()
+    if way == "goodbye":
+        servicer.faults.goodbye_after.add(0)
+    stream.send(X[:4], Y[:4])
+    assert stream.receive().step == 4
+    if way == "cancel":
+        stream.cancel()
+    elif way == "refusal":
+        stream.send_samples(Samples(X[4:8], None, np.full(4, 9, dtype="u4")))
+        with pytest.raises(InvalidRequestError):
+            stream.receive()
+    elif way == "close":
+        servicer.faults.break_before.add(1)
+        stream.send(X[4:8], Y[4:8])
+        stream.close()
+    stream.send(X[:4], Y[:4])
+    stream.receive()
+    stream.cancel()
+    taken = [opening.takeover for opening in servicer.opened_with]
+    assert len(taken) > 1
+    assert any(taken) == (way == "close")  # which took over after the break, before it had ended
+
+
+def test_a_stream_whose_end_broke_replaces_nobody(
+    durable: Session, servicer: FakeServicer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = durable.stream(window=1).open()
+
+    def broken(*_: object) -> None:
+        raise ServerUnavailableError("broken")
+
+    with monkeypatch.context() as patch:
+        for call in ("backpropd.sync.call.Call.receive", "backpropd.aio.call.AsyncCall.receive"):
+            patch.setattr(call, broken)
+        stream.close()
+    stream.open()
+    stream.cancel()
+    assert not any(opening.takeover for opening in servicer.opened_with)
 
 
 def train_elsewhere(session: Session, servicer: FakeServicer, steps: int) -> None:

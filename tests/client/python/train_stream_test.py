@@ -121,6 +121,8 @@ def test_a_stream_goes_on_after_an_anchor_could_not_be_had(session: Session, ser
         answers = [stream.receive()]
         with pytest.raises(BackpropdError, match="no anchor now"):
             stream.receive()
+        while servicer.sessions[session.session_id].has_writer:
+            time.sleep(0.001)  # the call was hung up
         answers += stream.flush()  # what was sent is sent again, though nothing new is
         for begin in range(12, 24, 4):
             answers += stream.ready()

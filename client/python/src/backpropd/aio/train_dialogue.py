@@ -74,6 +74,7 @@ class AsyncTrainDialogue:
         self._finished: deque[Trained | BackpropdError] = deque()
         self._call: AsyncCall[rpc.TrainRequest, rpc.TrainResponse] | None = None
         self._was_writer = False
+        self._takes_over = False  # the connection broke on which this stream was the writer
         self._broke_at: tuple[int, int] | None = None
         self._position: rpc.ReplicaPosition | None = None
         self._backoff = session.client.new_backoff()
@@ -141,6 +142,7 @@ class AsyncTrainDialogue:
         while self.ledger.waits:
             await self._receive_one()
         self.ledger.closed()
+        self._was_writer = self._takes_over = False
         if self._call is None:
             return
         self._call.half_close()
@@ -148,12 +150,16 @@ class AsyncTrainDialogue:
             while await self._call.receive() is not None:
                 pass
             self._call = None
-            self._was_writer = False
         except BackpropdError:
             self.leave()  # broken: nothing is missing all the same
 
-    def leave(self, *, lingers: bool = True) -> None:
-        """Ends the call at once; the next use opens another. `lingers`: the server may see that a little later."""
+    def leave(self) -> None:
+        """Ends the call at once; the next use opens another, and replaces nobody who writes by then."""
+        self._takes_over = False
+        self._hang_up()
+
+    def _hang_up(self, *, lingers: bool = True) -> None:
+        """Ends the call at once. `lingers`: the server may see that a little later."""
         if self._call is not None:
             self._call.hang_up()
             if lingers:
@@ -240,11 +246,11 @@ class AsyncTrainDialogue:
 
     async def _lose_call(self, error: BackpropdError) -> None:
         passing = is_passing(error)
-        self.leave(lingers=passing)
+        self._hang_up(lingers=passing)
         if isinstance(error, WriterReplacedError):
             self.ledger.replaced()
-        if isinstance(error, WriterReplacedError) or error.code is grpc.StatusCode.CANCELLED:
-            self._was_writer = False  # who is now, if this one was replaced, is not to be replaced in turn
+        # Of other errors that pass it is not known how the call ended: gRPC may forget that where a write fails.
+        self._takes_over = isinstance(error, ServerUnavailableError) and not _ended_by_server(error)
         if not passing:
             raise error
         await self._reopen(error)
@@ -299,13 +305,15 @@ class AsyncTrainDialogue:
                 opening = await self._open_call()
             except BackpropdError as failure:
                 passing = is_passing(failure)
-                self.leave(lingers=passing)
+                self._hang_up(lingers=passing)
+                self._takes_over = self._takes_over and not _ended_by_server(failure)
                 explained = left.explain(failure, self._session.session_id, self._client.now())
                 if not passing and not explained:
                     raise
                 error = failure
                 continue
             left.replaced(self._session.session_id)
+            self._takes_over = False
             return opening
 
     async def _anchor_replicas(self, opening: rpc.TrainResponse) -> bool:
@@ -331,13 +339,21 @@ class AsyncTrainDialogue:
             session_id=self._session.session_id,
             options=self._options,
             replica=self._position,
-            takeover=self._was_writer,  # whoever is the writer is this stream, on a call that is gone
+            takeover=self._takes_over,  # whoever is the writer is this stream, on a call that is gone
         )
         self._call.send(request)
         opening = _not_ended(await self._call.receive())
         if opening.goodbye:
             raise ShuttingDownError("The server shuts down.", code=grpc.StatusCode.UNAVAILABLE)
         return opening
+
+
+def _ended_by_server(error: BackpropdError) -> bool:
+    """Whether the server has seen the call end, maybe for another writer, who is not to be replaced in turn.
+
+    One that was replaced and does not read is cancelled.
+    """
+    return isinstance(error, (WriterReplacedError, ShuttingDownError)) or error.code is grpc.StatusCode.CANCELLED
 
 
 def _not_ended(response: rpc.TrainResponse | None) -> rpc.TrainResponse:
