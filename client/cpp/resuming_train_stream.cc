@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <iterator>
 #include <limits>
 #include <utility>
@@ -288,15 +289,31 @@ bool ResumingTrainStream::MayResume(const absl::Status& why) const {
 }
 
 bool ResumingTrainStream::WaitFor(RetryClock::TimePoint moment) {
-  client::MutexLock lock(mutex_);
-  writable_ = false;
-  while (true) {
-    if (cancelled_ || (options_.give_up && options_.give_up())) return false;
+  {
+    client::MutexLock lock(mutex_);
+    writable_ = false;
+  }
+  while (!GivenUp()) {
+    client::MutexLock lock(mutex_);
+    if (cancelled_) return false;
     const RetryClock::TimePoint now = options_.clock->Now();
     if (now >= moment) return true;
     options_.clock->WaitUntil(mutex_, changed_,
                               std::min(moment, now + kGlance));
   }
+  return false;
+}
+
+absl::Status ResumingTrainStream::Attempt(Resumption* resumption) {
+  if (!options_.give_up) return ResumeOnce(resumption);
+  // Whoever answers slowly, or sends much, is not waited for in vain.
+  auto attempt =
+      std::async(std::launch::async, [&] { return ResumeOnce(resumption); });
+  while (attempt.wait_for(kGlance) != std::future_status::ready) {
+    if (options_.give_up()) reopening_.Cancel();
+  }
+  absl::Status status = attempt.get();
+  return !status.ok() && options_.give_up() ? resumption->cause : status;
 }
 
 bool ResumingTrainStream::HasLasted() const {
@@ -317,7 +334,7 @@ absl::Status ResumingTrainStream::Resume(const absl::Status& cause) {
       options_.on_break(cause);
     }
     if (!WaitFor(*moment)) break;
-    status = ResumeOnce(&resumption);
+    status = Attempt(&resumption);
     if (!status.ok()) continue;
     if (options_.on_resume) options_.on_resume(resumption);
     return status;

@@ -93,8 +93,9 @@ struct ResumingTrainOptions {
   std::function<void(const Resumption&)> on_resume;
   // Called in Next when the stream has broken and will be opened anew.
   std::function<void(const absl::Status&)> on_break;
-  // Asked at least each 50 ms while time alone is waited for: true ends that,
-  // and the stream as it broke. Not set: never.
+  // Asked in Next, at least each 50 ms while the stream is opened anew, the
+  // waits before that among it: true ends that, and the stream as it broke. Not
+  // set: never. It may call the stream.
   std::function<bool()> give_up;
   // Null: the machine's.
   std::shared_ptr<RetryClock> clock;
@@ -181,6 +182,9 @@ class ResumingTrainStream {
   absl::Status Resume(const absl::Status& cause);
   // False: it is not to go on.
   bool WaitFor(RetryClock::TimePoint moment);
+  bool GivenUp() const { return options_.give_up && options_.give_up(); }
+  // ResumeOnce, which is cancelled when it is given up.
+  absl::Status Attempt(Resumption* resumption);
   // Opens another stream where that which ended as resumption->cause says was.
   absl::Status ResumeOnce(Resumption* resumption);
   // Whether the replica has to begin anew to be where the opening is.

@@ -436,6 +436,29 @@ TEST_F(ResumingTrainStreamTest, WhoeverWantsItNoMoreWaitsForNothing) {
   EXPECT_EQ(clock_->passed(), milliseconds(0));
 }
 
+TEST_F(ResumingTrainStreamTest, WhoeverWantsItNoMoreMayAskTheStream) {
+  Serve({{.responses = 2}});
+  options_.give_up = [this] {
+    stream_->WindowFull();
+    return false;
+  };
+  Open();
+  Train(Messages(8));
+  ExpectAsIfNothingHappened(Messages(8));
+}
+
+TEST_F(ResumingTrainStreamTest, OpeningThatIsNotAnsweredIsGivenUp) {
+  Serve({{.responses = 2},
+         {.end = grpc::Status(grpc::StatusCode::CANCELLED, "CANCELLED"),
+          .refuses_opening = true,
+          .hangs = true}});
+  options_.give_up = [this] { return fake_->LetGo(); };
+  Open();
+  Train(Messages(8));
+  EXPECT_EQ(status_.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(fake_->openings().size(), 2U);
+}
+
 TEST_F(ResumingTrainStreamTest, ErrorThatDoesNotPassEndsIt) {
   Serve({{.responses = 2,
           .end = grpc::Status(grpc::StatusCode::NOT_FOUND, "no such")}});

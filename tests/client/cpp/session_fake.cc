@@ -62,7 +62,11 @@ class FakeCall : public TrainStream::Call {
     fake_.changed_.wait(
         lock, [&] { return !requests_.empty() || closed_ || fake_.news_; });
     response->Clear();
-    if (!opened_) return Open(response);
+    if (!opened_) {
+      fake_.hung_ = fake_.hung_ || life_.hangs;
+      fake_.changed_.wait(lock, [&] { return !life_.hangs || fake_.let_go_; });
+      return Open(response);
+    }
     if (std::exchange(fake_.news_, false)) {
       fake_.Fill(response);
       response->set_durable_news(true);
@@ -232,6 +236,13 @@ void SessionFake::set_learn(uint64_t samples) {
       ->mutable_input()
       ->mutable_standardisation()
       ->set_learn_samples(samples);
+}
+
+bool SessionFake::LetGo() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  let_go_ = hung_;
+  changed_.notify_all();
+  return hung_;
 }
 
 void SessionFake::TellDurable() {

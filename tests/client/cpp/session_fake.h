@@ -28,6 +28,7 @@ struct FakeLife {
   grpc::Status end =
       grpc::Status(grpc::StatusCode::UNAVAILABLE, "Socket closed");
   bool refuses_opening = false;
+  bool hangs = false;  // before its opening is answered, until LetGo
   // Messages that are applied when it breaks, their answers lost.
   int applied_unanswered = 0;
   // The crash that breaks it takes the session back to this offset.
@@ -54,6 +55,9 @@ class SessionFake {
   // Its input standardisation is learnt from so many samples, which make no
   // steps. To be called before session().
   void set_learn(uint64_t samples);
+
+  // Lets go of the connections that hang. Whether any did so far.
+  bool LetGo();
 
   // All that was applied is durable, and the open stream is told.
   void TellDurable();
@@ -100,6 +104,8 @@ class SessionFake {
   std::vector<uint64_t> hurried_;
   int anchors_ = 0;
   bool news_ = false;
+  bool hung_ = false;
+  bool let_go_ = false;
 };
 
 }  // namespace backprop::testing
