@@ -68,7 +68,19 @@ struct ForkFlags {
   std::string checkpoint;
   std::string optimiser;
   LiveFlags live;
+  std::vector<std::string> given;  // "--optimiser", …: what changes the spec
 };
+
+// What changes a spec changes that which the origin has now: a checkpoint's is
+// not known here.
+absl::Status CheckForkFlags(const ForkFlags& flags) {
+  if (flags.checkpoint.empty() || flags.given.empty()) return absl::OkStatus();
+  return UsageError(
+      "--from-checkpoint",
+      absl::StrCat("the fork has the checkpoint's settings: leave ",
+                   absl::StrJoin(flags.given, ", "),
+                   " out, and change the fork with backprop session update"));
+}
 
 // The origin's spec with what the flags change; no spec if that is nothing.
 absl::Status SetForkSpec(const v1::SessionSpec& origin, const ForkFlags& flags,
@@ -96,6 +108,8 @@ absl::Status SetForkSpec(const v1::SessionSpec& origin, const ForkFlags& flags,
 }
 
 absl::Status Fork(const GlobalFlags& global, const ForkFlags& flags) {
+  absl::Status status = CheckForkFlags(flags);
+  if (!status.ok()) return status;
   TrainingClient client(global.address, global.client);
   absl::StatusOr<v1::Session> origin = client.GetSession(flags.session_id);
   if (!origin.ok()) return origin.status();
@@ -103,7 +117,7 @@ absl::Status Fork(const GlobalFlags& global, const ForkFlags& flags) {
   request.mutable_fork()->set_session_id(flags.session_id);
   request.mutable_fork()->set_with_state(flags.with_state);
   request.mutable_fork()->set_checkpoint(flags.checkpoint);
-  absl::Status status = SetForkSpec(origin->spec(), flags, &request);
+  status = SetForkSpec(origin->spec(), flags, &request);
   if (!status.ok()) return status;
   absl::StatusOr<v1::Session> session = client.CreateSession(request);
   if (!session.ok()) return session.status();
@@ -144,7 +158,8 @@ void AddSessionFork(Command& parent, const GlobalFlags& global,
                     "too");
   command
       ->add_option("--from-checkpoint", flags->checkpoint,
-                   "Start from this checkpoint of it, not from its present")
+                   "Start from this checkpoint of it, with its settings, not "
+                   "from its present")
       ->type_name("NAME");
   command
       ->add_option("--optimiser", flags->optimiser,
@@ -155,7 +170,9 @@ void AddSessionFork(Command& parent, const GlobalFlags& global,
   command->footer(
       "What is not named is as the origin has it.\n"
       "Example: backprop session fork ID --optimiser adam");
-  command->callback([&global, &action, flags] {
+  command->callback([&global, &action, command, flags] {
+    flags->given = GivenLiveFlags(*command);
+    if (!flags->optimiser.empty()) flags->given.push_back("--optimiser");
     action = [&global, flags] { return Fork(global, *flags); };
   });
 }

@@ -45,6 +45,12 @@ class UsageTest(CommandTest):
         self.assertIn("create, update, fork, download, restore, list, describe, delete", self.refused("session"))
         self.assertIn("download", self.refused("weights"))
 
+    def test_a_fork_from_a_checkpoint_has_its_settings(self) -> None:
+        for flag, value in (("--learning-rate", "0.1"), ("--optimiser", "adam"), ("--name", "owl")):
+            with self.subTest(flag=flag):
+                said = self.refused("session", "fork", "x", "--from-checkpoint", "a", flag, value)
+                self.assertIn(f"--from-checkpoint: the fork has the checkpoint's settings: leave {flag} out, ", said)
+
     def test_what_is_not_known_is_named_with_where_to_look(self) -> None:
         self.assertIn("backprop: trian:", self.refused("trian"))
         said = self.refused("train", "--imges", self.images)
