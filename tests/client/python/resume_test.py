@@ -16,6 +16,7 @@ from as_plain import client_of
 from backpropd import (
     BackpropdError,
     InvalidRequestError,
+    NonFiniteStepError,
     NoStoreError,
     Replica,
     Resumed,
@@ -435,6 +436,27 @@ def test_what_was_refused_is_not_sent_again(durable: Session, servicer: FakeServ
     due = np.concatenate([X[:9], X[12:], X[9:12], X[9:12]])
     assert b"".join(step.inputs for step in journal) == due.tobytes()
     assert replica.verify(durable.weights(with_state=True)) is None
+
+
+@pytest.mark.usefixtures("in_time")
+def test_what_is_refused_when_it_is_sent_again_is_lost(durable: Session, servicer: FakeServicer) -> None:
+    servicer.faults.break_before.add(3)
+    servicer.faults.non_finite_at.add(5)
+    stream = durable.stream(window=3).open()
+    for begin in range(0, 12, 4):
+        stream.send(X[begin : begin + 4], Y[begin : begin + 4])
+    assert [answer.step for answer in stream.flush()] == [4, 8, 12]
+    servicer.sessions[durable.session_id].go_back(6)
+    stream.send(X[12:16], Y[12:16])
+    with pytest.raises(SamplesLostError, match=r"from offset 9 on were answered.*not finite") as lost:
+        stream.flush_durable()
+    assert isinstance(lost.value.__cause__, NonFiniteStepError)
+    assert (lost.value.next_offset, stream.next_offset, stream.unanswered) == (9, 9, 0)
+    stream.send(X[9:12], Y[9:12])
+    assert stream.receive().step == 12
+    stream.close()
+    journal = servicer.sessions[durable.session_id].journal
+    assert b"".join(step.inputs for step in journal) == X[:12].tobytes()
 
 
 def test_the_log_tells(durable: Session, servicer: FakeServicer, caplog: pytest.LogCaptureFixture) -> None:

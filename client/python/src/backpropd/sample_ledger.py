@@ -155,7 +155,8 @@ class SampleLedger:
         """Takes a response of the present stream; None if it answers no message, as news and a goodbye may.
 
         A refusal drops all messages that are not answered, since none of them can
-        be applied any more; samples go on from the session's offset.
+        be applied any more; samples go on from the session's offset. Of a message
+        that was told before it is a SamplesLostError, with the server's as its cause.
         """
         if response.durable_news or not self._is_due(response):
             self._note_position(response)
@@ -171,8 +172,7 @@ class SampleLedger:
             self.repeated_samples += answered
         refusal = None
         if response.HasField("rejection"):
-            refusal = error_from_status(response.rejection)
-            refusal.next_offset = response.next_offset
+            refusal = _refusal_of(message, response)
         trained = None
         if response.message_done or refusal is not None:
             self._sent -= 1
@@ -280,3 +280,17 @@ class SampleLedger:
         self.durable_offset = max(self.durable_offset, told.durable_offset)
         while self._kept and self._kept[0].end <= self.durable_offset:
             self._bytes -= self._kept.popleft().size
+
+
+def _refusal_of(message: SampleMessage, response: rpc.TrainResponse) -> BackpropdError:
+    """What the user is told; samples whose answer the user has are not refused but lost."""
+    refusal = error_from_status(response.rejection)
+    if message.told:
+        lost = SamplesLostError(
+            f"Samples from offset {response.next_offset} on were answered, a crash took them back, and now they are "
+            f"refused: {refusal}"
+        )
+        lost.__cause__ = refusal
+        refusal = lost
+    refusal.next_offset = response.next_offset
+    return refusal

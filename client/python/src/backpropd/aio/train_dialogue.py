@@ -15,6 +15,7 @@ from backpropd.changes import Changes
 from backpropd.errors import (
     BackpropdError,
     NoStoreError,
+    SamplesLostError,
     ServerUnavailableError,
     ShuttingDownError,
     WriterReplacedError,
@@ -231,6 +232,8 @@ class AsyncTrainDialogue:
             self.leave()
         if answer.trained is not None and (answer.refusal is None or len(answer.trained.errors)):
             self._finished.append(answer.trained)
+        if isinstance(answer.refusal, SamplesLostError):
+            raise answer.refusal  # not of what is to be received: that was before
         if answer.refusal is not None:
             self._finished.append(answer.refusal)
 

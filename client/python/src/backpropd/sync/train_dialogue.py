@@ -14,6 +14,7 @@ from backpropd.changes import Changes
 from backpropd.errors import (
     BackpropdError,
     NoStoreError,
+    SamplesLostError,
     ServerUnavailableError,
     ShuttingDownError,
     WriterReplacedError,
@@ -232,6 +233,8 @@ class TrainDialogue:
             self.leave()
         if answer.trained is not None and (answer.refusal is None or len(answer.trained.errors)):
             self._finished.append(answer.trained)
+        if isinstance(answer.refusal, SamplesLostError):
+            raise answer.refusal  # not of what is to be received: that was before
         if answer.refusal is not None:
             self._finished.append(answer.refusal)
 
