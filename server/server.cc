@@ -16,6 +16,7 @@
 #include "grpc/reflection/v1/reflection.pb.h"
 #include "grpc/reflection/v1alpha/reflection.pb.h"
 #include "server/calls/get_server_info.h"
+#include "server/calls/idle_sessions.h"
 #include "server/calls/service_context.h"
 #include "server/options/address.h"
 #include "server/rpc/open_streams.h"
@@ -86,7 +87,10 @@ struct Server::State {
             {options.max_sessions, options.max_total_weights},
             [this] { return NewFeed(); }, NewDurable(),
             [this](const Session& session) { Evicted(session); }),
-        context(options, metrics, sessions, pool),
+        context(options, metrics, sessions, pool,
+                [](ServiceContext& services) {
+                  TidySessions(services, std::chrono::system_clock::now());
+                }),
         pool(options.compute_threads,
              [&metrics](double waited) { metrics.RecordQueueWait(waited); }),
         training(MakeTrainingService(context, streams)),

@@ -2,8 +2,8 @@
 #include "server/calls/service_context.h"
 
 #include <algorithm>
+#include <utility>
 
-#include "server/calls/idle_sessions.h"
 #include "server/sessions/over_budget.h"
 #include "server/sessions/rejection.h"
 #include "server/translation/message_limits.h"
@@ -28,7 +28,8 @@ size_t MostAnswerBytes(const ServerOptions& options) {
 }  // namespace
 
 ServiceContext::ServiceContext(const ServerOptions& options_, Metrics& metrics_,
-                               SessionTable& sessions_, ComputePool& pool_)
+                               SessionTable& sessions_, ComputePool& pool_,
+                               std::function<void(ServiceContext&)> tidy)
     : options(options_),
       metrics(metrics_),
       sessions(sessions_),
@@ -38,9 +39,8 @@ ServiceContext::ServiceContext(const ServerOptions& options_, Metrics& metrics_,
       answer_bytes(MostAnswerBytes(options_)),
       snapshot_weights(options_.max_total_weights),
       watched_bytes(kLargestRequestsPending * options_.max_message_bytes),
-      housekeeping(std::chrono::seconds(2), [this] {
-        TidySessions(*this, std::chrono::system_clock::now());
-      }) {}
+      housekeeping(std::chrono::seconds(2),
+                   [this, tidy = std::move(tidy)] { tidy(*this); }) {}
 
 absl::Status Admit(const ServiceContext& context) {
   if (context.draining) {

@@ -27,9 +27,11 @@ namespace backprop {
 
 // What the services share; outlives every call and every turn.
 struct ServiceContext {
-  // All arguments must outlive the object.
+  // The first four must outlive the object. tidy: called with it every few
+  // seconds, by a thread of its own, from now on.
   ServiceContext(const ServerOptions& options, Metrics& metrics,
-                 SessionTable& sessions, ComputePool& pool);
+                 SessionTable& sessions, ComputePool& pool,
+                 std::function<void(ServiceContext&)> tidy);
 
   const ServerOptions& options;
   Metrics& metrics;

@@ -354,7 +354,8 @@ TEST_F(SessionLoaderTest, WhatNobodyUsesForItsTimeIsDeletedWhereverItIs) {
   ServerOptions options;
   options.evict_after_seconds = 0;
   Metrics metrics;
-  ServiceContext context(options, metrics, *table_, pool_);
+  ServiceContext context(options, metrics, *table_, pool_,
+                         [](ServiceContext&) {});
   context.loader = &*loader_;
   context.complete = true;
   const auto left = [&](SessionTable::Time now) {
