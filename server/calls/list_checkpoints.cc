@@ -11,8 +11,8 @@
 namespace backprop {
 namespace {
 
-constexpr uint32_t kPageSize = 100;
-constexpr uint32_t kLargestPage = 1000;
+constexpr uint32_t kCheckpointsAPage = 100;
+constexpr uint32_t kMostCheckpointsAPage = 1000;
 
 absl::Status ListPage(const Session& session,
                       const v1::ListCheckpointsRequest& request, size_t size,
@@ -35,10 +35,10 @@ absl::Status ListPage(const Session& session,
 absl::StatusOr<Work> PlanListCheckpoints(
     ServiceContext& context, const v1::ListCheckpointsRequest& request,
     v1::ListCheckpointsResponse* response) {
-  if (request.page_size() > kLargestPage) {
-    return InvalidField("page_size",
-                        absl::StrCat("is ", request.page_size(),
-                                     "; must be at most ", kLargestPage));
+  if (request.page_size() > kMostCheckpointsAPage) {
+    return InvalidField(
+        "page_size", absl::StrCat("is ", request.page_size(),
+                                  "; must be at most ", kMostCheckpointsAPage));
   }
   const auto session = FindSession(context, request.session_id());
   if (!session.ok()) return session.status();
@@ -48,7 +48,7 @@ absl::StatusOr<Work> PlanListCheckpoints(
                         "must be an answer's next_page_token, or empty");
   }
   const size_t size =
-      request.page_size() == 0 ? kPageSize : request.page_size();
+      request.page_size() == 0 ? kCheckpointsAPage : request.page_size();
   return Work{nullptr, size * kCheckpointBytes,
               [listed = *session, &request, size, response](Worker&) {
                 return ListPage(*listed, request, size, response);

@@ -12,7 +12,7 @@ namespace {
 constexpr uint32_t kPixels = 784;
 constexpr uint32_t kDigits = 10;
 
-constexpr float kMostSeconds = 3600;
+constexpr float kLongestMeasurement = 3600;
 
 }  // namespace
 
@@ -20,7 +20,7 @@ void AddBenchFlags(Command& command, BenchFlags* flags) {
   command
       .add_option("--seconds", flags->seconds,
                   "For how long to measure, all rows together")
-      ->check(NumberBetween(1, kMostSeconds))
+      ->check(NumberBetween(1, kLongestMeasurement))
       ->type_name("SECONDS")
       ->capture_default_str();
   command
