@@ -185,7 +185,7 @@ TEST_F(ResumingTrainStreamTest, NewOpeningTakesOverAndTellsTheReplica) {
   Open();
   Train(Messages(8));
   ASSERT_EQ(fake_->openings().size(), 2U);
-  const v1::TrainRequest& opening = fake_->openings()[1];
+  const v1::TrainRequest opening = fake_->openings()[1];
   EXPECT_TRUE(opening.takeover());
   EXPECT_EQ(opening.replica().epoch(), 1U);
   EXPECT_EQ(opening.replica().step(), 12U);

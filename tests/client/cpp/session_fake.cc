@@ -16,7 +16,9 @@ namespace {
 
 std::vector<float> FloatsOf(const std::string& bytes) {
   std::vector<float> floats(bytes.size() / sizeof(float));
-  std::memcpy(floats.data(), bytes.data(), bytes.size());
+  if (!floats.empty()) {
+    std::memcpy(floats.data(), bytes.data(), bytes.size());
+  }
   return floats;
 }
 
