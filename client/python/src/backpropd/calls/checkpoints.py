@@ -15,7 +15,7 @@ Unchanged: TypeAlias = Literal["unchanged"]
 def create_request(
     session_id: str, name: str, expire_after: Span | None, *, pinned: bool
 ) -> rpc.CreateCheckpointRequest:
-    """A CreateCheckpoint, which is safe to repeat."""
+    """A CreateCheckpoint, which is safe to repeat as long as nobody trains the session."""
     request = rpc.CreateCheckpointRequest(session_id=session_id, name=name, pinned=pinned)
     if expire_after is not None:
         request.expire_after.CopyFrom(duration_of(expire_after))
