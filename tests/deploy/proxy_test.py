@@ -115,9 +115,9 @@ class ThroughProxy:
              str(seconds)],
             capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
 
-    def watch(self, session: str) -> subprocess.Popen:
+    def watch(self, session: str, *flags: str) -> subprocess.Popen:
         """A watch that has begun."""
-        process = subprocess.Popen(self.command("--json", "watch", session, "--interval", "0.1"),
+        process = subprocess.Popen(self.command("--json", "watch", session, "--interval", "0.1", *flags),
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                    env={**os.environ, **self.environment})
         self.addCleanup(process.stdout.close)
@@ -176,9 +176,23 @@ class ThroughProxy:
     def test_an_impatient_proxy_cuts_a_silent_watch_which_says_so(self) -> None:
         self.planted(impatient_nginx if self.kind == "nginx" else impatient_envoy)
         begun, *_ = self.objects("train", *self.csv_data, "--keep-session")
-        _, errors = self.watch(begun["session_id"]).communicate(timeout=PATIENCE_SECONDS)
+        _, errors = self.watch(begun["session_id"], "--reconnect-for", "0").communicate(timeout=PATIENCE_SECONDS)
         self.assertRegex(errors, r"cut on its way")
         self.assertIn("deploy/envoy and deploy/nginx have settings that do not cut", errors)
+
+    def test_a_watch_goes_on_over_an_impatient_proxys_cuts_which_it_tells_of_once(self) -> None:
+        self.planted(impatient_nginx if self.kind == "nginx" else impatient_envoy)
+        begun, *_, done = self.objects("train", *self.csv_data, "--keep-session")
+        watch = self.watch(begun["session_id"], "--until-step", str(2 * done["steps"]))
+        with self.assertRaises(subprocess.TimeoutExpired):
+            watch.wait(timeout=SILENCE_SECONDS)
+        self.objects("train", *self.csv_data, "--session", begun["session_id"])
+        said, errors = watch.communicate(timeout=PATIENCE_SECONDS)
+        self.assertEqual(watch.returncode, 0, errors)
+        self.assertEqual(json.loads(said.splitlines()[-1])["step"], 2 * done["steps"])
+        self.assertRegex(errors, r"^backprop: .*the stream was cut on its way.*: opening it anew\n"
+                                 r"deploy/envoy and deploy/nginx have settings that do not cut streams\.\n"
+                                 r"backprop: the server is there again: went on from step [\d,]+\n$")
 
     # What does not get through, and says what to do.
 
@@ -288,13 +302,21 @@ class NginxTest(ThroughProxy, ServedTest):
 
     def test_nginxs_own_limit_of_a_request_cuts_a_stream_which_says_so(self) -> None:
         self.planted(lambda text: replaced(text, "client_max_body_size 0;", "client_max_body_size 1m;"))
-        said = self.fails(1, "train", *self.large_data())
+        said = self.fails(1, "train", *self.large_data(), "--reconnect-for", "0")
         self.assertIn("cut on its way", said)
         self.assertIn("deploy/envoy and deploy/nginx have settings that do not cut", said)
         # The server knows of no failure, so the session lives, with what it has learnt.
         (session,) = re.findall(r"go on with --session (\S+)", said)
         self.assertIn(session, self.sessions())
         self.succeeds("session", "delete", session)
+
+    def test_training_goes_on_over_nginxs_limit_of_a_request(self) -> None:
+        self.planted(lambda text: replaced(text, "client_max_body_size 0;", "client_max_body_size 1m;"))
+        done = self.run_command("--json", "train", *self.large_data())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("cut on its way", done.stderr)
+        end = json.loads(done.stdout.splitlines()[-1])
+        self.assertEqual((end["replica"], end["steps"]), ("identical", 3000))
 
     def test_the_settings_hold_what_is_claimed(self) -> None:
         settings = dict(re.findall(r"^\s*(\w+) ([^;]+);", nginx_settings(), re.M))

@@ -94,9 +94,7 @@ void TrainReport::Begin(const Dataset& dataset, bool created) const {
 }
 
 void TrainReport::Broken(const absl::Status& cause) {
-  epochs_.Interject(absl::StrFormat(
-      "the server went away (%s): looking for it for %g seconds",
-      cause.message(), flags_.reconnect.seconds));
+  epochs_.Interject(flags_.reconnect.Told(cause));
 }
 
 void TrainReport::Resumed(const Resumption& resumption) {

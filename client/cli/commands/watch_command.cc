@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "client/cli/flags/command.h"
@@ -17,6 +18,7 @@
 #include "client/cli/run/interrupt.h"
 #include "client/cli/run/watch_run.h"
 #include "client/cli/text/number_text.h"
+#include "client/cpp/call_status.h"
 
 namespace backprop::cli {
 namespace {
@@ -113,6 +115,36 @@ void PrintEnd(const WatchProgress& now, bool interrupted, bool json) {
                        : Grouped(now.digests) + " digests, all equal");
 }
 
+// Tells of broken streams, on standard error. Cuts of a proxy, which comes with
+// each silence, only once.
+class LossReport {
+ public:
+  explicit LossReport(const ReconnectFlag& flag) : flag_(flag) {}
+
+  void Tell(const WatchProgress& now) {
+    if (std::exchange(losses_, now.losses) != now.losses) {
+      const bool cut = ConnectionFaultOf(now.loss) == ConnectionFault::kCut;
+      silent_ = cut && cut_told_;
+      cut_told_ = cut_told_ || cut;
+      Say(flag_.Told(now.loss));
+    }
+    if (std::exchange(reconnects_, now.reconnects) != now.reconnects) {
+      Say("the server is there again: went on from step " + Grouped(now.step));
+    }
+  }
+
+ private:
+  void Say(const std::string& text) const {
+    if (!silent_) std::cerr << "backprop: " << text << std::endl;
+  }
+
+  const ReconnectFlag& flag_;
+  uint64_t losses_ = 0;
+  uint64_t reconnects_ = 0;
+  bool cut_told_ = false;
+  bool silent_ = false;
+};
+
 absl::Status Watch(const GlobalFlags& global, const WatchFlags& flags) {
   TrainingClient client(global.address, global.client);
   absl::StatusOr<v1::Session> session = client.GetSession(flags.session_id);
@@ -122,19 +154,13 @@ absl::Status Watch(const GlobalFlags& global, const WatchFlags& flags) {
   WatchRun run(client, *session, flags.until_step, flags.reconnect.policy());
   const auto interval = std::chrono::duration_cast<Clock::duration>(
       std::chrono::duration<float>(flags.interval));
-  WatchProgress printed, told, now;
+  WatchProgress printed, now;
+  LossReport losses(flags.reconnect);
   auto due = Clock::now() + interval;
   while (!now.ended) {
     now = run.Wait(kGlance);
     if (Interrupted()) run.Stop();
-    if (now.reconnects != told.reconnects) {
-      std::cerr << absl::StrFormat(
-                       "backprop: the server is there again: went on from step "
-                       "%s",
-                       Grouped(now.step))
-                << std::endl;
-      told = now;
-    }
+    losses.Tell(now);
     if (!now.ended && Clock::now() < due) continue;
     if (now.steps != printed.steps || now.resyncs != printed.resyncs) {
       PrintSteps(printed, now, global.json);

@@ -171,8 +171,7 @@ std::string ConnectionAdvice(const absl::Status& status,
     case ConnectionFault::kTooLarge:
       return "nginx takes any size with client_max_body_size 0.\n";
     case ConnectionFault::kCut:
-      return "deploy/envoy and deploy/nginx have settings that do not cut "
-             "streams.\n";
+      return absl::StrCat(kAdviceOnCuts, "\n");
     case ConnectionFault::kUnknownName:
       return "Is the name in --address right?\n";
     case ConnectionFault::kNoRoute:

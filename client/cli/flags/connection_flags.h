@@ -17,6 +17,10 @@ namespace backprop::cli {
 // What stands behind it may be secret.
 inline constexpr char kMetadataFlag[] = "--metadata";
 
+// For a stream that a proxy cut.
+inline constexpr char kAdviceOnCuts[] =
+    "deploy/envoy and deploy/nginx have settings that do not cut streams.";
+
 struct ConnectionFlags {
   bool tls = false;  // any of the next three switches it on as well
   std::string tls_ca;

@@ -3,7 +3,10 @@
 
 #include <chrono>
 
+#include "absl/strings/str_format.h"
 #include "client/cli/flags/command.h"
+#include "client/cli/flags/connection_flags.h"
+#include "client/cpp/call_status.h"
 
 namespace backprop::cli {
 
@@ -12,6 +15,16 @@ RetryPolicy ReconnectFlag::policy() const {
   policy.within = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::duration<float>(seconds));
   return policy;
+}
+
+std::string ReconnectFlag::Told(const absl::Status& cause) const {
+  if (ConnectionFaultOf(cause) == ConnectionFault::kCut) {
+    return absl::StrFormat("%s: opening it anew\n%s", cause.message(),
+                           kAdviceOnCuts);
+  }
+  return absl::StrFormat(
+      "the server went away (%s): looking for it for %g seconds",
+      cause.message(), seconds);
 }
 
 Option* AddReconnectFlag(Command& command, ReconnectFlag* flag) {

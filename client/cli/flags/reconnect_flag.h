@@ -4,6 +4,9 @@
 #ifndef BACKPROP_CLIENT_CLI_FLAGS_RECONNECT_FLAG_H_
 #define BACKPROP_CLIENT_CLI_FLAGS_RECONNECT_FLAG_H_
 
+#include <string>
+
+#include "absl/status/status.h"
 #include "client/cli/flags/command_line.h"
 #include "client/cpp/backoff.h"
 
@@ -13,6 +16,8 @@ struct ReconnectFlag {
   float seconds = 60;
 
   RetryPolicy policy() const;
+  // What is told when a stream breaks and is to be opened again.
+  std::string Told(const absl::Status& cause) const;
 };
 
 // Returns the option, to be put into a group.

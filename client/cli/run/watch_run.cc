@@ -54,8 +54,9 @@ absl::Status WatchRun::TakeAnchor(Anchor anchor) {
   }
   absl::StatusOr<Replica> replica =
       Replica::Create(session_, std::move(anchor));
-  if (replica.ok()) replica_ = *std::move(replica);
-  return replica.status();
+  if (!replica.ok()) return replica.status();
+  replica_ = *std::move(replica);
+  return absl::OkStatus();
 }
 
 absl::Status WatchRun::Take(WatchStream& stream,
@@ -125,16 +126,21 @@ WatchRun::Ended WatchRun::FollowOnce() {
 
 absl::Status WatchRun::FollowToEnd() {
   Ended ended = FollowOnce();
-  while (ended.may_pass && WaitToTryAgain()) ended = FollowOnce();
+  while (ended.may_pass && WaitToTryAgain(ended.status)) ended = FollowOnce();
   client::MutexLock lock(mutex_);
   return stopped_ && !Arrived() ? absl::OkStatus() : ended.status;
 }
 
-bool WatchRun::WaitToTryAgain() {
+bool WatchRun::WaitToTryAgain(const absl::Status& cause) {
   const auto moment = backoff_.Next(RetryClock::TimePoint::clock::now());
   if (!moment.has_value()) return false;
-  lost_ = true;
+  const bool was_lost = std::exchange(lost_, true);
   client::MutexLock lock(mutex_);
+  if (!was_lost && !stopped_) {
+    ++progress_.losses;
+    progress_.loss =
+        cause.ok() ? absl::UnavailableError("it shut down") : cause;
+  }
   while (!stopped_ && changed_.WaitUntil(mutex_, *moment)) {
   }
   return !stopped_;

@@ -31,7 +31,9 @@ struct WatchProgress {
   uint64_t bytes = 0;       // of the messages that came
   uint64_t digests = 0;     // that were compared, and found equal
   uint64_t resyncs = 0;     // times that it fell behind and got a new anchor
+  uint64_t losses = 0;      // times that the stream broke
   uint64_t reconnects = 0;  // times that the server was there again
+  absl::Status loss;        // the last one's cause
   bool ended = false;
   WatchEnd end = WatchEnd::kNone;  // if ended: the server's reason
   absl::Status status;             // if ended
@@ -65,7 +67,7 @@ class WatchRun {
   Ended FollowOnce();
   std::shared_ptr<WatchStream> NewStream();
   // False: it was stopped, or enough was tried.
-  bool WaitToTryAgain();
+  bool WaitToTryAgain(const absl::Status& cause);
   absl::Status Take(WatchStream& stream,
                     const v1::WatchDeltasResponse& response);
   absl::Status TakeAnchor(Anchor anchor);

@@ -136,17 +136,24 @@ class ResumeTest(CommandTest):
         self.assertEqual(self.ended(process)[0], 1)
 
     def test_a_watcher_goes_on_over_kill_9(self) -> None:
+        self.expect_watcher_to_go_on(signal.SIGKILL, r".+")
+
+    def test_and_over_a_restart_in_good_order(self) -> None:
+        self.expect_watcher_to_go_on(signal.SIGTERM, "it shut down")
+
+    def expect_watcher_to_go_on(self, how: signal.Signals, why: str) -> None:
         process = self.start(*self.training("w.npy"))
         session = json.loads(process.stdout.readline())["session_id"]
         steps = EPOCHS * 300
         watcher = self.start("--json", "watch", session, "--until-step", str(steps), "--interval", "0.05")
         self.assertIn("watching", watcher.stdout.readline())
         self.read_to_epoch(process, EPOCHS // 3)
-        self.restart(signal.SIGKILL)
+        self.restart(how)
         status, said, complained = self.ended(watcher)
         self.assertEqual(status, 0, complained)
         self.assertEqual(said[-1]["step"], steps)
-        self.assertRegex(complained, r"^backprop: the server is there again: went on from step [\d,]+\n$")
+        self.assertRegex(complained, rf"^backprop: the server went away \({why}\): looking for it for 60 seconds\n"
+                                     r"backprop: the server is there again: went on from step [\d,]+\n$")
         self.assertEqual(self.ended(process)[0], 0)
 
 
