@@ -9,6 +9,8 @@ import pathlib
 import subprocess
 import threading
 import time
+import urllib.request
+from collections.abc import Iterable
 
 import grpc
 from backpropd.replica import Anchor
@@ -37,8 +39,11 @@ def start_and_kill(backpropd: str, data_dir: pathlib.Path, address: str, seconds
 class Server:
     """A server on a data directory, from its start to its end."""
 
-    def __init__(self, backpropd: str, data_dir: pathlib.Path, address: str = ANY_ADDRESS) -> None:
-        command = _command(backpropd, data_dir, address)
+    def __init__(
+        self, backpropd: str, data_dir: pathlib.Path, address: str = ANY_ADDRESS, *, flags: Iterable[str] = ()
+    ) -> None:
+        self.data_dir = data_dir
+        command = [*_command(backpropd, data_dir, address), *flags]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         atexit.register(self._process.kill)  # where a check fails
         assert self._process.stderr is not None
@@ -51,10 +56,22 @@ class Server:
             raise AssertionError(f"backpropd did not serve: {''.join(self.log)}")
         self._rest = threading.Thread(target=lambda: self.log.extend(self._process.stderr or ()), daemon=True)
         self._rest.start()
-        self.address = json.loads(line)["grpc_address"]
+        serving = json.loads(line)
+        self.address = serving["grpc_address"]
+        self._http_address = serving["http_address"]
         self._channel = grpc.insecure_channel(self.address, options=_CHANNEL)
         self.stub = stubs.TrainingServiceStub(self._channel)
         self.is_over = threading.Event()
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    def metrics(self) -> str:
+        """The page that Prometheus reads."""
+        with urllib.request.urlopen(f"http://{self._http_address}/metrics") as page:
+            return page.read().decode()
 
     def kill(self) -> None:
         """SIGKILL. What fails from here on does so for that."""
