@@ -79,14 +79,18 @@ absl::StatusOr<Work> PlanCreateCheckpoint(
     terms.expire_time = *time;
   }
   const std::shared_ptr<Session> session = *std::move(found);
-  return Work{session->lane(), kCheckpointBytes,
-              [session, terms, response](Worker&) {
-                return Keep(*session, terms, response->mutable_checkpoint());
-              },
-              "name",
-              [&context, session](auto done) {
-                WhenDurable(context, session, std::move(done));
-              }};
+  return Work{.lane = session->lane(),
+              .answer_bytes = kCheckpointBytes,
+              .part =
+                  [session, terms, response](Worker&) {
+                    return Keep(*session, terms,
+                                response->mutable_checkpoint());
+                  },
+              .answer_field = "name",
+              .settle =
+                  [&context, session](auto done) {
+                    WhenDurable(context, session, std::move(done));
+                  }};
 }
 
 }  // namespace backprop

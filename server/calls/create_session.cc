@@ -170,25 +170,27 @@ absl::StatusOr<Work> PlanCreateSession(ServiceContext& context,
     };
   }
   return Work{
-      std::move(lane),
-      bytes,
-      [&context, &request, response, made, past](Worker&) {
-        auto created =
-            MakeSession(context.options, request, *past, context.sessions);
-        if (!created.ok()) return created.status();
-        *made = created->session;
-        const Session& session = **made;
-        if (created->is_new) {
-          context.metrics.SessionCreated(session.layout().weight_count());
-        }
-        SessionToProto(session, response->mutable_session());
-        return absl::OkStatus();
-      },
-      "spec",
-      std::move(begin),
-      [&context, made](auto done) {
-        WhenDurable(context, *made, std::move(done));
-      }};
+      .lane = std::move(lane),
+      .answer_bytes = bytes,
+      .part =
+          [&context, &request, response, made, past](Worker&) {
+            auto created =
+                MakeSession(context.options, request, *past, context.sessions);
+            if (!created.ok()) return created.status();
+            *made = created->session;
+            const Session& session = **made;
+            if (created->is_new) {
+              context.metrics.SessionCreated(session.layout().weight_count());
+            }
+            SessionToProto(session, response->mutable_session());
+            return absl::OkStatus();
+          },
+      .answer_field = "spec",
+      .begin = std::move(begin),
+      .settle =
+          [&context, made](auto done) {
+            WhenDurable(context, *made, std::move(done));
+          }};
 }
 
 }  // namespace backprop

@@ -33,13 +33,15 @@ absl::StatusOr<Work> PlanDeleteCheckpoint(
   const auto checkpoint = FindCheckpoint(**found, request.name());
   if (!checkpoint.ok()) return checkpoint.status();
   const std::shared_ptr<Session> session = *std::move(found);
-  return Work{
-      session->lane(), kCheckpointBytes,
-      [session, &request](Worker&) { return Forget(*session, request.name()); },
-      "name",
-      [&context, session](auto done) {
-        WhenDurable(context, session, std::move(done));
-      }};
+  return Work{.lane = session->lane(),
+              .answer_bytes = kCheckpointBytes,
+              .part = [session, &request](
+                          Worker&) { return Forget(*session, request.name()); },
+              .answer_field = "name",
+              .settle =
+                  [&context, session](auto done) {
+                    WhenDurable(context, session, std::move(done));
+                  }};
 }
 
 }  // namespace backprop

@@ -72,15 +72,18 @@ absl::StatusOr<Work> PlanUpdateCheckpoint(
   const auto terms = TermsOf(request);
   if (!terms.ok()) return terms.status();
   const std::shared_ptr<Session> session = *std::move(found);
-  return Work{session->lane(), kCheckpointBytes,
-              [session, &request, terms = *terms, response](Worker&) {
-                return Change(*session, request.name(), terms,
-                              response->mutable_checkpoint());
-              },
-              "name",
-              [&context, session](auto done) {
-                WhenDurable(context, session, std::move(done));
-              }};
+  return Work{.lane = session->lane(),
+              .answer_bytes = kCheckpointBytes,
+              .part =
+                  [session, &request, terms = *terms, response](Worker&) {
+                    return Change(*session, request.name(), terms,
+                                  response->mutable_checkpoint());
+                  },
+              .answer_field = "name",
+              .settle =
+                  [&context, session](auto done) {
+                    WhenDurable(context, session, std::move(done));
+                  }};
 }
 
 }  // namespace backprop

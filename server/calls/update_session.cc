@@ -159,16 +159,16 @@ absl::StatusOr<Work> PlanUpdateSession(ServiceContext& context,
   auto session = FindSession(context, request.session_id());
   if (!session.ok()) return session.status();
   const std::shared_ptr<Session> updated = *std::move(session);
-  return Work{updated->lane(),
-              SessionBytes(*updated),
-              [&request, response, updated](Worker&) {
-                return UpdateHyperparameters(request, *updated, response);
-              },
-              "session_id",
-              nullptr,
-              [&context, updated](auto done) {
-                WhenDurable(context, updated, std::move(done));
-              }};
+  return Work{.lane = updated->lane(),
+              .answer_bytes = SessionBytes(*updated),
+              .part =
+                  [&request, response, updated](Worker&) {
+                    return UpdateHyperparameters(request, *updated, response);
+                  },
+              .settle =
+                  [&context, updated](auto done) {
+                    WhenDurable(context, updated, std::move(done));
+                  }};
 }
 
 }  // namespace backprop

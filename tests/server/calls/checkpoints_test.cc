@@ -3,8 +3,11 @@
 // Checkpoints as a client meets them: what a session was at one is what it is
 // again, in its own numbers, to those who follow it, and after a restart.
 #include <filesystem>
+#include <functional>
+#include <future>
 #include <set>
 
+#include "server/store/sqlite_schema.h"
 #include "tests/server/kept_session.h"
 #include "tests/server/service_fixture.h"
 #include "tests/server/session_kinds.h"
@@ -283,6 +286,33 @@ TEST_F(CheckpointsTest, AreListedPageByPage) {
   } while (!request.page_token().empty());
   EXPECT_EQ(pages, 3);
   EXPECT_EQ(listed, std::vector<std::string>(made.begin(), made.end()));
+}
+
+// Nothing can be committed while somebody else holds the store.
+TEST_F(CheckpointsTest, NoChangeIsAnsweredBeforeItIsDurable) {
+  const v1::Session session = Create(Spec(8, {4}));
+  Keep(session, "early");
+  auto other = ConnectToStoreFile(StoreFileIn(directory_), size_t{1} << 20);
+  ASSERT_TRUE(other.ok()) << other.status();
+  const auto waits = [&](const std::function<void()>& change) {
+    EXPECT_TRUE(other->Execute("BEGIN IMMEDIATE").ok());
+    auto answer = std::async(std::launch::async, change);
+    const auto seen = answer.wait_for(std::chrono::milliseconds(200));
+    EXPECT_TRUE(other->Execute("ROLLBACK").ok());
+    answer.get();
+    return seen == std::future_status::timeout;
+  };
+  EXPECT_TRUE(waits([&] { Keep(session, "late"); }));
+  auto pinned = For<v1::UpdateCheckpointRequest>(session);
+  pinned.set_name("late");
+  pinned.set_pinned(true);
+  pinned.mutable_update_mask()->add_paths("pinned");
+  EXPECT_TRUE(waits([&] { Ask(&Stub::UpdateCheckpoint, pinned); }));
+  EXPECT_TRUE(waits([&] { Rewind(session, "early"); }));
+  auto gone = For<v1::DeleteCheckpointRequest>(session);
+  gone.set_name("early");
+  EXPECT_TRUE(waits([&] { Ask(&Stub::DeleteCheckpoint, gone); }));
+  EXPECT_THAT(Names(session), ElementsAre("late"));
 }
 
 TEST_F(CheckpointsTest, CreatingOneIsSafeToRepeat) {
