@@ -7,6 +7,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "server/failpoint.h"
 #include "server/sessions/out_of_memory.h"
 #include "server/sessions/rejection.h"
 
@@ -205,6 +206,7 @@ void Committer::TakeHandover(const std::shared_ptr<Session>& session) {
     // Room first: what was handed over must not be lost.
     std::list<Handover> taken(1);
     std::optional<Handover> handover = session->HandOver();
+    MayDieAt(Failpoint::kHandedOver);
     MutexLock lock(mutex_);
     if (handover.has_value()) {
       taken.front() = *std::move(handover);
@@ -296,6 +298,7 @@ void Committer::Conclude(const std::list<Handover>& committed,
       ConcludeErase(each.change.head.id, outcome);
     } else if (outcome == ChangeOutcome::kTaken) {
       each.session->Committed(each);
+      MayDieAt(Failpoint::kSessionTold);
       if (each.committed) each.committed();
     } else {
       each.session->Lose(outcome);
@@ -313,6 +316,7 @@ void Committer::Conclude(const std::list<Handover>& committed,
     if (!waiters_.empty()) urgent_ = true;
   }
   for (const Waiter& each : answered) {
+    MayDieAt(Failpoint::kWaiterTold);
     Tell(each.done, [&] { return StatusOf(*each.session); });
   }
 }

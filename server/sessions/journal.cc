@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "server/failpoint.h"
 #include "server/store/restore.h"
 #include "server/store/session_image.h"
 
@@ -217,6 +218,7 @@ void Journal::PutSteps(uint64_t step, SessionChange& change) {
   bytes_a_step_ = rows_.bytes() / steps_;
   Put({.kind = PieceKind::kSteps, .base_step = stored_.step, .step = step},
       rows_.Take(), change);
+  MayDieAt(Failpoint::kStepsPut);
 }
 
 void Journal::PutImage(const Moment& moment, SessionChange& change) {
@@ -228,6 +230,7 @@ void Journal::PutImage(const Moment& moment, SessionChange& change) {
   }
   stored_.has_image = true;
   stored_.next_weight = 0;
+  MayDieAt(Failpoint::kImagePut);
 }
 
 // Begins when the rows behind the image are longer than it, and goes on with
@@ -242,10 +245,12 @@ void Journal::PutImagePart(const Moment& moment, SessionChange& change) {
   const size_t count = std::min(PartWeights(), size - stored_.next_weight);
   PutWeights(moment, stored_.next_weight, count, change);
   stored_.next_weight += count;
+  MayDieAt(Failpoint::kImagePartPut);
   if (stored_.next_weight < size) return;
   stored_.next_weight = 0;
   stored_.first_live = stored_.part_piece;
   Remove(Superseded(stored_.pieces, stored_.part_step), change);
+  MayDieAt(Failpoint::kImageEnded);
 }
 
 void Journal::PutWeights(const Moment& moment, size_t first, size_t count,

@@ -10,6 +10,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "engine/contract/digest.h"
+#include "server/failpoint.h"
 #include "server/sessions/rejection.h"
 
 namespace backprop {
@@ -278,7 +279,9 @@ void Session::BeginCommitting() {
 }
 
 void Session::Record(size_t steps, const StepsPart& part) {
+  MayDieAt(Failpoint::kPartTrained);
   if (is_durable()) durable_.journal->AddSteps(steps, part);
+  MayDieAt(Failpoint::kPartRecorded);
 }
 
 void Session::ForkFrom(Session& origin, bool with_state) {
@@ -375,6 +378,7 @@ absl::Status Session::EditCheckpoints(const CheckpointEdit& edit) {
   const Standing present = standing();
   handover.change = durable_.journal->HandOver(Present(present), edit);
   handover.stored_bytes = durable_.journal->StoredBytes();
+  MayDieAt(Failpoint::kCheckpointsEdited);
   Give(std::move(handovers));
   return absl::OkStatus();
 }
@@ -407,11 +411,13 @@ absl::Status Session::BeginRewind(Session& past,
                                               .state = then.state});
   handover.stored_bytes = durable_.journal->StoredBytes();
   std::move(stays).Cancel();
+  MayDieAt(Failpoint::kRewindBegun);
   Give(std::move(handovers));
   return absl::OkStatus();
 }
 
 void Session::FinishRewind(Session& past) {
+  MayDieAt(Failpoint::kRewindDurable);
   std::swap(weights_, past.weights_);
   std::swap(state_, past.state_);
   std::swap(state_age_, past.state_age_);

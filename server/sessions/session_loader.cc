@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/failpoint.h"
 #include "server/sessions/checkpoint_reader.h"
 #include "server/sessions/out_of_memory.h"
 #include "server/sessions/rejection.h"
@@ -84,6 +85,7 @@ absl::StatusOr<size_t> SessionLoader::List(Store& store) {
       }
       ++count;
     }
+    MayDieAt(Failpoint::kHeadsListed);
     if (page->size() < kPage) return count;
     after = page->back().head.id;
   }
@@ -131,10 +133,12 @@ void SessionLoader::LoadNow(Store& store, const std::string& id, Loaded done) {
 
 void SessionLoader::TryToLoad(Store& store, const std::string& id) {
   Coming& coming = coming_.at(id);
+  MayDieAt(Failpoint::kLoadBegun);
   auto returned = CatchOutOfMemory([&] { return BringBack(store, id); });
   if (returned.ok()) {
     coming.returned = *std::move(returned);
     coming.returned.session->BeginCommitting();
+    MayDieAt(Failpoint::kBroughtBack);
     return AwaitEpoch(id);
   }
   if (absl::IsResourceExhausted(returned.status()) &&
@@ -174,6 +178,7 @@ void SessionLoader::EndEpochCommit(const std::string& id,
   Coming& coming = coming_.at(id);
   const std::shared_ptr<Session> session = coming.returned.session;
   if (status.ok()) {
+    MayDieAt(Failpoint::kEpochDurable);
     loading_.sessions.Show(std::move(coming.returned));
     loading_.loaded(*session, Clock::now() - coming.since);
     return Answer(id, session);

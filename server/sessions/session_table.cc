@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "server/failpoint.h"
 #include "server/sessions/over_budget.h"
 #include "server/sessions/rejection.h"
 
@@ -105,6 +106,7 @@ std::shared_ptr<Session> SessionTable::TakeOldestIdle() {
 }
 
 std::shared_ptr<Session> SessionTable::PutAway(Entry& entry) {
+  MayDieAt(Failpoint::kEvicting);
   by_use_.erase(entry.by_use);
   entry.place = {};
   entry.last_use = entry.session->last_use();
@@ -333,6 +335,7 @@ void SessionTable::EvictIdle(Time now, std::chrono::seconds idle_for) {
       if (IsIdle(entry.session)) idle.push_back(PutAway(entry));
     }
   }
+  if (!idle.empty()) MayDieAt(Failpoint::kEvicted);
   for (const auto& session : idle) {
     if (evicted_) evicted_(*session);
   }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "server/failpoint.h"
 #include "server/store/restore.h"
 
 namespace backprop {
@@ -46,6 +47,7 @@ absl::Status RestoreSession(const StoredSession& stored,
       LiveOf(stored, record), record.layout, record.spec.input,
       [&](uint64_t piece) { return store.ReadPiece(stored.head.id, piece); },
       session.weights(), session.state());
+  MayDieAt(Failpoint::kNumbersRestored);
   if (status.ok()) session.GoOnFrom(record.standing);
   return status;
 }

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "server/failpoint.h"
 
 namespace backprop {
 namespace {
@@ -127,6 +128,7 @@ absl::StatusOr<DataDir> DataDir::Hold(const std::string& path,
           static_cast<ssize_t>(text.size())) {
     return CallError("write", file);
   }
+  MayDieAt(Failpoint::kDirectoryHeld);
   return DataDir(path, lock.Take());
 }
 

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/contract/digest.h"
+#include "server/failpoint.h"
 #include "server/store/sqlite_reader.h"
 
 namespace backprop {
@@ -212,12 +213,15 @@ absl::StatusOr<bool> SqliteChangeWriter::Advance(const SessionChange& change) {
       SqliteBlob{head.head.body}, head.head.id, change.expected_epoch);
   if (!changed.ok()) return changed.status();
   if (*changed == 0) return false;
+  MayDieAt(Failpoint::kHeadPut);
   if (new_epoch) {
     if (absl::Status s = BeginEpoch(change, head.key); !s.ok()) return s;
   }
   // First, so that what is put takes the pages of what goes.
   if (absl::Status s = RemovePieces(change, head.key); !s.ok()) return s;
+  MayDieAt(Failpoint::kPiecesRemoved);
   if (absl::Status s = PutPieces(change, put, head.key); !s.ok()) return s;
+  MayDieAt(Failpoint::kPiecesPut);
   return true;
 }
 
@@ -236,6 +240,7 @@ absl::StatusOr<bool> SqliteChangeWriter::Erase(const SessionChange& change,
   gone = statements_->delete_epochs->Execute(key);
   if (gone.ok()) gone = statements_->delete_pieces->Execute(key);
   if (!gone.ok()) return gone.status();
+  MayDieAt(Failpoint::kSessionErased);
   return true;
 }
 

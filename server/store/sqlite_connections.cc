@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "server/failpoint.h"
 #include "server/store/sqlite_schema.h"
 
 namespace backprop {
@@ -56,6 +57,7 @@ absl::StatusOr<StoreRow> WritingConnection::Commit(
     std::span<const SessionChange> changes, StoreRow row,
     std::vector<ChangeOutcome>& outcomes) {
   if (absl::Status s = database_->Execute("BEGIN IMMEDIATE"); !s.ok()) return s;
+  MayDieAt(Failpoint::kCommitBegun);
   ++row.commits;
   for (const SessionChange& change : changes) {
     absl::StatusOr<ChangeOutcome> one = changes_.Apply(change, row);
@@ -66,7 +68,9 @@ absl::StatusOr<StoreRow> WritingConnection::Commit(
       update_row_.Execute(row.commits, row.next_key, row.sessions.rows,
                           row.sessions.hashes, HashOf(row));
   if (!updated.ok()) return updated.status();
+  MayDieAt(Failpoint::kBeforeCommit);
   if (absl::Status s = database_->Execute("COMMIT"); !s.ok()) return s;
+  MayDieAt(Failpoint::kAfterCommit);
   return row;
 }
 
@@ -86,12 +90,14 @@ absl::Status WritingConnection::CopyWholeLog() {
 absl::Status WritingConnection::CopyLongLog() {
   const size_t length = LogBytes();
   if (length < copied_at_) return absl::OkStatus();
+  MayDieAt(Failpoint::kBeforeCheckpoint);
   const bool wait = length >= kTooLong * log_bytes_;
   if (wait) database_->WaitForLocks(kWaitForReaders);
   absl::StatusOr<SqliteDatabase::Checkpointed> copied =
       wait ? database_->EmptyLog() : database_->Checkpoint();
   if (wait) database_->WaitForLocks(kStoreLockWait);
   if (!copied.ok()) return copied.status();
+  MayDieAt(Failpoint::kAfterCheckpoint);
   // One that is copied whole begins anew at the next commit. Where a reader
   // kept it from that, trying again at once would do no good.
   copied_at_ = copied->whole() ? log_bytes_ : length + log_bytes_;

@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "server/failpoint.h"
 #include "server/store/data_dir.h"
 #include "server/store/row_hash.h"
 
@@ -174,6 +175,7 @@ absl::Status MakeStoreFile(const std::string& path) {
   std::remove(unfinished.c_str());
   absl::Status filled = FillStoreFile(unfinished);
   if (!filled.ok()) return filled;
+  MayDieAt(Failpoint::kSchemaMade);
   if (std::rename(unfinished.c_str(), path.c_str()) != 0) {
     return FileError("rename to", path, errno);
   }

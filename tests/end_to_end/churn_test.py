@@ -242,7 +242,7 @@ class ChurnTest(unittest.TestCase):
     def test_nothing_grows(self) -> None:
         print(f"--seed {GIVEN.seed} --minutes {GIVEN.minutes}", flush=True)
         with tempfile.TemporaryDirectory(prefix="churn_test_", dir=GIVEN.data_dir) as data_dir:
-            server = Server(GIVEN.backpropd, pathlib.Path(data_dir), flags=[f"--max-sessions={RESIDENT}"])
+            server = Server(GIVEN.backpropd, pathlib.Path(data_dir), flags=(f"--max-sessions={RESIDENT}",))
             churn = Churn(server)
             sizes = churn.run(GIVEN.minutes * 60)
             self.assertEqual(server.stop(), 0)

@@ -17,7 +17,7 @@ from google.protobuf import field_mask_pb2
 
 from crash.oracle import Oracle, Update
 from crash.server import Server
-from crash.sessions import KINDS, PAUSE_SECONDS, spec_of
+from crash.sessions import KINDS, LARGE, PAUSE_SECONDS, spec_of
 
 AHEAD = 6
 """Messages of a stream that may be unanswered."""
@@ -44,7 +44,7 @@ class Workers:
         try:
             work()
         except grpc.RpcError as error:
-            if not self._server.is_over.is_set():
+            if not self._server.ends():
                 self.failures.append(f"{error}\n{traceback.format_exc()}")
         except Exception:
             self.failures.append(traceback.format_exc())
@@ -137,7 +137,7 @@ class Churn:
 
     def __init__(self, choice: random.Random) -> None:
         self._choice = choice
-        self._kinds = [kind for kind in KINDS if kind != "large"]
+        self._kinds = [kind for kind in KINDS if kind not in LARGE]
         self.sessions: list[Oracle] = []
         self.creating: tuple[str, int, rpc.CreateSessionRequest] | None = None
         self.deleting: Oracle | None = None

@@ -68,6 +68,15 @@ class Numbers:
         return self.weights == other.weights and (None in (self.state, other.state) or self.state == other.state)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A moment of a session that it can be taken back to."""
+
+    step: int
+    offset: int
+    numbers: Numbers
+
+
 def first_steps(batch: DeltaBatch, count: int, batch_size: int) -> DeltaBatch:
     """The first steps of a batch."""
     left = batch.step - batch.base_step - count
@@ -106,10 +115,12 @@ class Oracle:
         self.steps_answered = 0  # since the server was started
         self.all_steps = 0
         self.beyond = 0  # recoveries beyond the last answer
+        self.starts = 0  # of the server since the session was last seen
+        self.rewinding: Kept | None = None
         self.running = threading.Event()
         self._answers: list[rpc.TrainResponse | Anchor | HandStep] = []
         self._replica = Replica(made.spec, made.layout, anchor)
-        self._stand_at(made, anchor)
+        self._begin_at(made, anchor)
 
     def __str__(self) -> str:
         return f"session {self.id} ({self.kind})"
@@ -119,6 +130,13 @@ class Oracle:
         """The present one."""
         return self.epochs[-1][0]
 
+    def _begin_at(self, session: rpc.Session, anchor: Anchor) -> None:
+        """A life."""
+        self._stand_at(session, anchor)
+        self.starts = 0
+        self.steps_answered = 0
+        self.running.clear()
+
     def _stand_at(self, session: rpc.Session, anchor: Anchor) -> None:
         self.step, self.offset = session.step, session.next_offset
         self.sent = session.next_offset
@@ -126,8 +144,6 @@ class Oracle:
         self._replica.reset(anchor)
         self._seen = {anchor.step: Numbers.of(anchor.weights, anchor.state, self.layout)}
         self._answers.clear()
-        self.steps_answered = 0
-        self.running.clear()
 
     # What is sent and answered, while the server runs.
 
@@ -180,6 +196,31 @@ class Oracle:
         """The weights after steps by hand."""
         self._answers.append(anchor)
 
+    def moment_of(self, anchor: Anchor) -> Kept:
+        """What a checkpoint that is made now is to bring back."""
+        return Kept(self.step, self.offset, Numbers.of(anchor.weights, anchor.state, self.layout))
+
+    def all_is_durable(self) -> None:
+        """As a checkpoint is that was just made."""
+        self.durable_step, self.durable_offset = self.step, self.offset
+
+    def rewound(self, session: rpc.Session, anchor: Anchor) -> None:
+        """RewindSession's answer, and the weights after it."""
+        kept, self.rewinding = self.rewinding, None
+        assert kept is not None
+        self.settle()
+        demand(session.epoch == self.epoch + 1, f"{self}: taken back to epoch {session.epoch} after {self.epoch}")
+        self._check_is(kept, session, anchor)
+        self.epochs.append((session.epoch, session.step))
+        self._stand_at(session, anchor)
+
+    def _check_is(self, kept: Kept, session: rpc.Session, anchor: Anchor) -> None:
+        place = (session.step, session.next_offset)
+        demand(place == (kept.step, kept.offset), f"{self}: taken back to {place}, not to {kept}")
+        demand((anchor.step, anchor.next_offset) == place, f"{self}: an anchor elsewhere")
+        found = Numbers.of(anchor.weights, anchor.state, self.layout)
+        demand(found.agree(kept.numbers), f"{self}: taken back to other numbers than had been kept")
+
     def _note(self, step: int, offset: int) -> None:
         self.steps_answered += (offset - self.offset) // self.batch
         self.all_steps += step - self.step
@@ -220,12 +261,24 @@ class Oracle:
     def _see(self) -> None:
         self._seen[self._replica.step] = Numbers.of(self._replica.weights, self._replica.state, self.layout)
 
-    def recovered(self, session: rpc.Session, anchor: Anchor, starts: int) -> None:
-        """Compares what the server has after the crash, and so many starts, and goes on from there."""
+    def recovered(self, session: rpc.Session, anchor: Anchor) -> None:
+        """Compares what the server has after the crash, and goes on from there."""
+        most = self.starts + (self.rewinding is not None)
         demand(
-            self.epoch < session.epoch <= self.epoch + starts,
-            f"{self}: epoch {session.epoch} after {self.epoch} and {starts} starts",
+            self.epoch < session.epoch <= self.epoch + most,
+            f"{self}: epoch {session.epoch} after {self.epoch} and {self.starts} starts",
         )
+        kept, self.rewinding = self.rewinding, None
+        if kept is not None and (session.step, session.next_offset) == (kept.step, kept.offset):
+            self._check_is(kept, session, anchor)
+        else:
+            self._check_went_on(session, anchor)
+        self._check_updates(session)
+        self.hand_steps = {offset for offset in self.hand_steps if offset < session.next_offset}
+        self.epochs.append((session.epoch, session.step))
+        self._begin_at(session, anchor)
+
+    def _check_went_on(self, session: rpc.Session, anchor: Anchor) -> None:
         self._check_place(session)
         demand((anchor.step, anchor.next_offset) == (session.step, session.next_offset), f"{self}: an anchor elsewhere")
         if session.step > self.step:
@@ -234,10 +287,6 @@ class Oracle:
             found = Numbers.of(anchor.weights, anchor.state, self.layout)
             demand(session.step in self._seen, f"{self}: nobody was told of step {session.step}")
             demand(found.agree(self._seen[session.step]), f"{self}: other numbers at step {session.step}")
-        self._check_updates(session)
-        self.hand_steps = {offset for offset in self.hand_steps if offset < session.next_offset}
-        self.epochs.append((session.epoch, session.step))
-        self._stand_at(session, anchor)
 
     def _check_place(self, session: rpc.Session) -> None:
         place = f"{self}: at step {session.step}, offset {session.next_offset}"

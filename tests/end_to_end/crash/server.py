@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Iterable
 
 import grpc
 from backpropd.replica import Anchor
@@ -19,6 +20,8 @@ from backpropd.v1 import training_service_pb2 as rpc
 from backpropd.v1 import training_service_pb2_grpc as stubs
 
 PATIENCE_SECONDS = 60
+_DEATH_SECONDS = 2
+"""From the end of a connection until it is known whether its server is gone."""
 _CHANNEL = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
 
 
@@ -36,15 +39,29 @@ def start_and_kill(backpropd: str, data_dir: pathlib.Path, address: str, seconds
         process.kill()
 
 
+class DiedError(Exception):
+    """The server did, before it served."""
+
+
 class Server:
-    """A server on a data directory, from its start to its end."""
+    """A server on a data directory, from its start to its end.
+
+    failpoint: where it dies by itself, place:times (server/failpoint.h).
+    """
 
     def __init__(
-        self, backpropd: str, data_dir: pathlib.Path, address: str = ANY_ADDRESS, *, flags: Iterable[str] = ()
+        self,
+        backpropd: str,
+        data_dir: pathlib.Path,
+        address: str = ANY_ADDRESS,
+        *,
+        flags: tuple[str, ...] = (),
+        failpoint: str | None = None,
     ) -> None:
         self.data_dir = data_dir
         command = [*_command(backpropd, data_dir, address), *flags]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        fate = {} if failpoint is None else {"BACKPROP_FAILPOINT": failpoint}
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | fate)
         atexit.register(self._process.kill)  # where a check fails
         assert self._process.stderr is not None
         self.log: list[str] = []
@@ -53,6 +70,8 @@ class Server:
             if '"serving"' in line:
                 break
         else:
+            if failpoint is not None and self._end_by_signal() == signal.SIGKILL:
+                raise DiedError
             raise AssertionError(f"backpropd did not serve: {''.join(self.log)}")
         self._rest = threading.Thread(target=lambda: self.log.extend(self._process.stderr or ()), daemon=True)
         self._rest.start()
@@ -62,6 +81,19 @@ class Server:
         self._channel = grpc.insecure_channel(self.address, options=_CHANNEL)
         self.stub = stubs.TrainingServiceStub(self._channel)
         self.is_over = threading.Event()
+        if failpoint is not None:
+            threading.Thread(target=self._await_death, daemon=True).start()
+
+    def _await_death(self) -> None:
+        if self._end_by_signal() == signal.SIGKILL:
+            self.is_over.set()
+
+    def _end_by_signal(self) -> int:
+        return -self._process.wait()
+
+    def ends(self) -> bool:
+        """Whether that explains why a call failed."""
+        return self.is_over.wait(_DEATH_SECONDS)
 
     @property
     def pid(self) -> int:

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A session that is taken back to its checkpoints."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+
+from backpropd.v1 import training_service_pb2 as rpc
+
+from crash.load import Stream
+from crash.oracle import Kept, Oracle, demand
+from crash.server import Server
+
+_MOST = 4
+"""Checkpoints that are left at a time."""
+
+
+class Rewinder:
+    """Trains it, keeps its moments under names, goes back to them and forgets them."""
+
+    def __init__(self, oracle: Oracle, choice: random.Random) -> None:
+        self.oracle = oracle
+        self.rewinds = 0
+        self._choice = choice
+        self._kept: dict[str, Kept] = {}
+        self._making: tuple[str, Kept] | None = None
+        self._forgetting: str | None = None
+        self._made = 0
+
+    def run(self, server: Server, stop: threading.Event) -> None:
+        """Until `stop`."""
+        acts: list[Callable[[Server], None]] = [self._keep, self._rewind, self._forget]
+        while not stop.is_set():
+            Stream(server, self.oracle, self._choice, self._choice.randint(1, 8)).run(stop)
+            if not stop.is_set():
+                self._choice.choice(acts if len(self._kept) > 1 else acts[:1])(server)
+
+    def _keep(self, server: Server) -> None:
+        oracle = self.oracle
+        if len(self._kept) >= _MOST:
+            self._forget(server)
+        anchor = server.anchor_of(oracle.id, oracle.layout.state_count)
+        oracle.anchored(anchor)
+        name = f"moment-{self._made}"
+        self._made += 1
+        self._making = name, oracle.moment_of(anchor)
+        made = server.stub.CreateCheckpoint(rpc.CreateCheckpointRequest(session_id=oracle.id, name=name)).checkpoint
+        self._check(made, self._making[1])
+        oracle.all_is_durable()
+        self._kept[name], self._making = self._making[1], None
+
+    def _rewind(self, server: Server) -> None:
+        oracle, name = self.oracle, self._choice.choice(list(self._kept))
+        oracle.rewinding = self._kept[name]
+        request = rpc.RewindSessionRequest(session_id=oracle.id, checkpoint=name)
+        session = server.stub.RewindSession(request).session
+        oracle.rewound(session, server.anchor(session))
+        self.rewinds += 1
+
+    def _forget(self, server: Server) -> None:
+        name = self._forgetting = self._choice.choice(list(self._kept))
+        server.stub.DeleteCheckpoint(rpc.DeleteCheckpointRequest(session_id=self.oracle.id, name=name))
+        del self._kept[name]
+        self._forgetting = None
+
+    def recovered(self, server: Server) -> None:
+        """The checkpoints are those that were made and not forgotten."""
+        listed = server.stub.ListCheckpoints(rpc.ListCheckpointsRequest(session_id=self.oracle.id)).checkpoints
+        found = {each.name: each for each in listed}
+        if self._making is not None and self._making[0] in found:
+            self._kept[self._making[0]] = self._making[1]
+        if self._forgetting is not None and self._forgetting not in found:
+            del self._kept[self._forgetting]
+        self._making = self._forgetting = None
+        demand(found.keys() == self._kept.keys(), f"{self.oracle} has checkpoints {[*found]}, not {[*self._kept]}")
+        for name, kept in self._kept.items():
+            self._check(found[name], kept)
+
+    def _check(self, found: rpc.Checkpoint, kept: Kept) -> None:
+        demand(
+            (found.step, found.next_offset, found.digest) == (kept.step, kept.offset, kept.numbers.weights),
+            f"{self.oracle}: checkpoint {found.name} is of another moment: {found}",
+        )
