@@ -9,19 +9,19 @@ namespace backprop {
 namespace {
 
 constexpr int kMaxReceiveBytes = 256 << 20;
-constexpr int kKeepaliveTimeoutMs = 10'000;
 constexpr int kFirstReconnectMs = 200;
 constexpr int kLongestReconnectMs = 2'000;
 
 }  // namespace
 
 grpc::ChannelArguments DefaultChannelArguments(
-    std::chrono::milliseconds keepalive) {
+    std::chrono::milliseconds keepalive, std::chrono::milliseconds patience) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS,
                    static_cast<int>(keepalive.count()));
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                   static_cast<int>(patience.count()));
   // gRPC would ask no more after two pings while the client itself has nothing
   // to say, as one that watches never has.
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);

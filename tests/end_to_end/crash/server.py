@@ -111,6 +111,12 @@ class Server:
         self._process.kill()
         self._end()
 
+    def sleep(self, seconds: float) -> None:
+        """SIGSTOP for so long."""
+        self._process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> int:
         """SIGTERM; the exit status."""
         self.is_over.set()
