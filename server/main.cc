@@ -19,7 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "server/check_data_dir.h"
+#include "server/offline/check_data_dir.h"
 #include "server/ops/http_endpoint.h"
 #include "server/ops/log.h"
 #include "server/ops/metrics.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/check_data_dir.h"
+#include "server/offline/check_data_dir.h"
 
 #include <algorithm>
 #include <filesystem>

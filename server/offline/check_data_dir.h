@@ -2,8 +2,8 @@
 //
 // Whether what a server left in its data directory is what it wrote, and would
 // be brought back: `backpropd check`.
-#ifndef BACKPROP_SERVER_CHECK_DATA_DIR_H_
-#define BACKPROP_SERVER_CHECK_DATA_DIR_H_
+#ifndef BACKPROP_SERVER_OFFLINE_CHECK_DATA_DIR_H_
+#define BACKPROP_SERVER_OFFLINE_CHECK_DATA_DIR_H_
 
 #include <cstddef>
 #include <functional>
@@ -33,4 +33,4 @@ absl::StatusOr<CheckedDataDir> CheckDataDir(
 
 }  // namespace backprop
 
-#endif  // BACKPROP_SERVER_CHECK_DATA_DIR_H_
+#endif  // BACKPROP_SERVER_OFFLINE_CHECK_DATA_DIR_H_
