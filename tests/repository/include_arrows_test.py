@@ -39,6 +39,8 @@ LIBRARIES = {
 ENGINE = "engine/contract engine/kernels engine/network engine/random engine/training"
 ROOMS: Mapping[str, str] = {
     "engine/contract": "",
+    "engine/interchange": "engine/contract",
+    "engine/interchange/tensor_header": "json",
     "engine/kernels": "engine/contract",
     "engine/kernels/blas": "cblas",
     "engine/network": "engine/contract engine/kernels",
@@ -221,6 +223,9 @@ class PlantedViolationsTest(unittest.TestCase):
         ("engine/kernels/rows.h", '"engine/network/network.h"'),
         ("engine/network/predictor.cc", '"engine/training/trainer.h"'),
         ("engine/random/philox.cc", '"engine/kernels/rows.h"'),
+        ("engine/interchange/session_tensors.cc", "<nlohmann/json.hpp>"),
+        ("engine/interchange/session_tensors.cc", '"backprop/v1/network.pb.h"'),
+        ("engine/training/trainer.cc", '"engine/interchange/safetensors.h"'),
         ("engine/training/trainer.cc", "<spdlog/spdlog.h>"),
         ("engine/training/trainer.cc", "<prometheus/counter.h>"),
         ("engine/training/trainer.cc", '"server/sessions/session.h"'),
