@@ -106,6 +106,8 @@ int Main(int argc, char** argv) {
   AddRewindCommand(app, flags, action);
   AddWatchCommand(app, flags, action);
   AddWeightsCommand(app, flags, action);
+  AddExportCommand(app, flags, action);
+  AddImportCommand(app, flags, action);
   AddServerCommand(app, flags, action);
   AddBenchCommand(app, flags, action);
   const absl::StatusOr<bool> go_on = app.Parse(argc, argv);

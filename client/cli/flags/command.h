@@ -39,6 +39,8 @@ void AddCheckpointCommand(Command& app, const GlobalFlags& flags,
                           Action& action);
 void AddRewindCommand(Command& app, const GlobalFlags& flags, Action& action);
 void AddWeightsCommand(Command& app, const GlobalFlags& flags, Action& action);
+void AddExportCommand(Command& app, const GlobalFlags& flags, Action& action);
+void AddImportCommand(Command& app, const GlobalFlags& flags, Action& action);
 void AddWatchCommand(Command& app, const GlobalFlags& flags, Action& action);
 void AddServerCommand(Command& app, const GlobalFlags& flags, Action& action);
 void AddBenchCommand(Command& app, const GlobalFlags& flags, Action& action);

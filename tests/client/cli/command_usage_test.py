@@ -41,7 +41,7 @@ class UsageTest(CommandTest):
             self.assertRegex(said, "--standardise COUNT Bring each input [^-;]* before training --min-deviation")
 
     def test_no_command_lists_those_there_are(self) -> None:
-        self.assertIn("train, predict, evaluate, session, checkpoint, rewind, watch, weights", self.refused())
+        self.assertIn("train, predict, evaluate, session, checkpoint, rewind, watch, weights, export, import", self.refused())
         self.assertIn("create, update, fork, download, restore, list, describe, delete", self.refused("session"))
         self.assertIn("download", self.refused("weights"))
 
