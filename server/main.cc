@@ -3,8 +3,9 @@
 // backpropd: reads flags, starts the parts, waits for a signal, drains.
 //
 // Exit codes: 0 drained (or ready, for `healthcheck`; or sound, for `check`); 1
-// could not start (or is not ready, or has faults); 2 wrong flags (or could not
-// be looked at); 128 + signal when a second signal cut the drain short.
+// could not start (or is not ready, has faults, is not exported); 2 wrong flags
+// (or could not be looked at); 128 + signal when a second signal cut the drain
+// short.
 #include <pthread.h>
 #include <signal.h>
 
@@ -18,8 +19,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
 #include "server/offline/check_data_dir.h"
+#include "server/offline/export_session.h"
+#include "server/offline/hold_data_dir.h"
 #include "server/ops/http_endpoint.h"
 #include "server/ops/log.h"
 #include "server/ops/metrics.h"
@@ -77,6 +81,30 @@ int Check(const std::string& data_dir) {
     return kNotChecked;
   }
   return found->faults == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int Export(const backprop::Invocation& invocation) {
+  const auto fail = [](const absl::Status& status, int code) {
+    std::cerr << "backpropd: " << status.message() << "\n";
+    return code;
+  };
+  const auto held =
+      backprop::HoldDataDir(invocation.options.data_dir, "backpropd export");
+  if (!held.ok()) return fail(held.status(), kNotChecked);
+  const backprop::ExportFlags& flags = invocation.exported;
+  const auto exported =
+      backprop::ExportSession(*held, {.session_id = flags.session_id,
+                                      .file = flags.file,
+                                      .with_state = flags.with_state,
+                                      .force = flags.force});
+  if (absl::IsAlreadyExists(exported.status())) {
+    return fail(exported.status(), kUsageError);
+  }
+  if (!exported.ok()) return fail(exported.status(), EXIT_FAILURE);
+  std::cout << exported->weights << " weights and " << exported->state
+            << " numbers of state of step " << exported->step << ", digest "
+            << absl::StrFormat("%016x", exported->digest) << std::endl;
+  return EXIT_SUCCESS;
 }
 
 int WaitForSignal(const sigset_t& signals) {
@@ -148,6 +176,8 @@ int main(int argc, char** argv) {
     }
     case backprop::Command::kCheck:
       return Check(invocation->options.data_dir);
+    case backprop::Command::kExport:
+      return Export(*invocation);
     case backprop::Command::kServe:
       break;
   }

@@ -2,21 +2,18 @@
 #include "server/offline/check_data_dir.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <limits>
 #include <memory>
-#include <system_error>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "server/offline/hold_data_dir.h"
 #include "server/sessions/checkpoint_reader.h"
 #include "server/sessions/out_of_memory.h"
 #include "server/sessions/session_table.h"
 #include "server/sessions/stored_record.h"
-#include "server/store/data_dir.h"
 #include "server/store/sqlite_check.h"
-#include "server/store/sqlite_schema.h"
 #include "server/store/store.h"
 #include "server/translation/stored_session.h"
 
@@ -132,18 +129,6 @@ class SessionsCheck {
   CheckedDataDir counts_;
 };
 
-// Of one that is not there nothing is made.
-absl::Status CheckIsThere(const std::string& data_dir) {
-  std::error_code error;
-  const std::string path = StoreFileIn(data_dir);
-  if (std::filesystem::exists(path, error)) return absl::OkStatus();
-  return absl::NotFoundError(
-      error ? absl::StrCat("can't look for ", path, ": ", error.message())
-            : absl::StrCat("there is no ", path,
-                           ": name the --data-dir of a server, one that has "
-                           "run on it"));
-}
-
 // Damage may stand where text does.
 std::string OneLine(std::string_view text) {
   std::string line(text);
@@ -177,8 +162,7 @@ absl::StatusOr<CheckedDataDir> CheckHeld(
 absl::StatusOr<CheckedDataDir> CheckDataDir(
     const std::string& data_dir,
     const std::function<void(std::string_view)>& fault) {
-  if (absl::Status s = CheckIsThere(data_dir); !s.ok()) return s;
-  const auto held = DataDir::Hold(data_dir, "none: it is backpropd check");
+  const auto held = HoldDataDir(data_dir, "backpropd check");
   if (!held.ok()) return held.status();
   return CatchOutOfMemory([&] { return CheckHeld(data_dir, fault); });
 }

@@ -123,6 +123,17 @@ constexpr const char* kCheckHelp =
     "Exits with 0 if all is sound, 1 if there are faults, 2 if it could not\n"
     "be looked at, and standard error says why.";
 
+constexpr const char* kExportHelp =
+    "The file is a safetensors file, the same that backprop export would\n"
+    "write of the session, which is as a server would bring it back. What is\n"
+    "stored stays as it is.\n"
+    "\n"
+    "No server may run on the directory, which is held meanwhile.\n"
+    "\n"
+    "Exits with 0 if the file is written, 1 if there is no such session, it\n"
+    "is damaged or the file can't be written, 2 if the directory could not\n"
+    "be looked at or the file is there already, and standard error says why.";
+
 std::string EnvironmentName(const Flag& flag) {
   return absl::StrCat(
       "BACKPROPD_",
@@ -224,6 +235,41 @@ absl::Status SetAll(const std::array<CLI::Option*, kFlags.size()>& given,
   return absl::OkStatus();
 }
 
+void AddDataDir(CLI::App& command, Invocation* invocation) {
+  command
+      .add_option("DATA_DIR", invocation->options.data_dir,
+                  "The --data-dir of a server that does not run")
+      ->required()
+      ->type_name("");
+}
+
+const CLI::App* AddCheck(CLI::App& app, Invocation* invocation) {
+  CLI::App* const check = app.add_subcommand(
+      "check", "Say what is wrong with the sessions in a data directory");
+  check->footer(kCheckHelp);
+  AddDataDir(*check, invocation);
+  return check;
+}
+
+const CLI::App* AddExport(CLI::App& app, Invocation* invocation) {
+  CLI::App* const command = app.add_subcommand(
+      "export", "Write a session of a data directory to a safetensors file");
+  command->footer(kExportHelp);
+  AddDataDir(*command, invocation);
+  ExportFlags& flags = invocation->exported;
+  command->add_option("SESSION", flags.session_id, "Its id")
+      ->required()
+      ->type_name("");
+  command->add_option("FILE", flags.file, "The file to be written")
+      ->required()
+      ->type_name("");
+  command->add_flag("--with-state", flags.with_state,
+                    "With all that it takes to go on training as the session "
+                    "would: optimiser's state, counts, schedule");
+  command->add_flag("--force", flags.force, "Write over a file that is there");
+  return command;
+}
+
 }  // namespace
 
 absl::StatusOr<Invocation> ParseFlags(int argc, const char* const* argv) {
@@ -241,14 +287,8 @@ absl::StatusOr<Invocation> ParseFlags(int argc, const char* const* argv) {
       "healthcheck",
       "Exit with 0 if the server at --http-address is ready, else with 1");
   healthcheck->fallthrough();
-  CLI::App* const check = app.add_subcommand(
-      "check", "Say what is wrong with the sessions in a data directory");
-  check->footer(kCheckHelp);
-  check
-      ->add_option("DATA_DIR", invocation.options.data_dir,
-                   "The --data-dir of a server that does not run")
-      ->required()
-      ->type_name("");
+  const CLI::App* const check = AddCheck(app, &invocation);
+  const CLI::App* const exporting = AddExport(app, &invocation);
 
   std::array<CLI::Option*, kFlags.size()> given{};
   std::array<std::string, kFlags.size()> texts;
@@ -270,6 +310,10 @@ absl::StatusOr<Invocation> ParseFlags(int argc, const char* const* argv) {
   }
   if (check->parsed()) {
     invocation.command = Command::kCheck;
+    return invocation;
+  }
+  if (exporting->parsed()) {
+    invocation.command = Command::kExport;
     return invocation;
   }
   status = SetAll(given, texts, &invocation.options);

@@ -17,7 +17,16 @@ enum class Command {
   kServe,
   kHealthcheck,   // ask the server at options.http_address whether it is ready
   kCheck,         // look whether all in options.data_dir is sound
+  kExport,        // write a session of options.data_dir to a file
   kPrintAndExit,  // --help, --version: print text
+};
+
+// For kExport; server/offline/export_session.h says what each does.
+struct ExportFlags {
+  std::string session_id;
+  std::string file;
+  bool with_state = false;
+  bool force = false;
 };
 
 struct Invocation {
@@ -26,6 +35,7 @@ struct Invocation {
   std::string text;  // for kPrintAndExit, ends in a newline
   // For kServe: set in the environment, and of no effect. Worth a warning.
   std::vector<StrayVariable> strays;
+  ExportFlags exported = {};
 };
 
 // A flag wins over its environment variable, and that over the default of

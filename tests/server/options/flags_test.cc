@@ -183,6 +183,28 @@ TEST(FlagsTest, CheckTakesADirectoryAndNoFlagOfTheServer) {
   EXPECT_THAT(help->text, HasSubstr("DATA_DIR"));
 }
 
+TEST(FlagsTest, ExportTakesADirectoryASessionAndAFile) {
+  const auto plain = Parse({"export", "some/where", "s-1", "s.safetensors"});
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_EQ(plain->command, Command::kExport);
+  EXPECT_EQ(plain->options.data_dir, "some/where");
+  EXPECT_EQ(plain->exported.session_id, "s-1");
+  EXPECT_EQ(plain->exported.file, "s.safetensors");
+  EXPECT_FALSE(plain->exported.with_state || plain->exported.force);
+  const auto all =
+      Parse({"export", "--force", "some/where", "--with-state", "s-1", "s"});
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_TRUE(all->exported.with_state && all->exported.force);
+  EXPECT_EQ(all->exported.file, "s");
+  EXPECT_THAT(ErrorOf({"export", "some/where"}), HasSubstr("SESSION"));
+  EXPECT_THAT(ErrorOf({"export", "some/where", "s-1"}), HasSubstr("FILE"));
+  EXPECT_THAT(ErrorOf({"export", "a", "b", "c", "--max-sessions=3"}),
+              HasSubstr("--max-sessions"));
+  const auto help = Parse({"export", "--help"});
+  ASSERT_TRUE(help.ok()) << help.status();
+  EXPECT_THAT(help->text, HasSubstr("No server may run"));
+}
+
 TEST(FlagsTest, HealthcheckTakesTheAddressOnEitherSide) {
   for (const auto& arguments :
        {std::vector{"healthcheck", "--http-address", "h:1"},
