@@ -10,7 +10,6 @@
 
 #include "client/cli/commands/message_json.h"
 #include "client/cli/commands/session_change_command.h"
-#include "client/cli/commands/session_file_command.h"
 #include "client/cli/commands/session_text.h"
 #include "client/cli/flags/command.h"
 #include "client/cli/flags/spec_flags.h"
@@ -131,8 +130,6 @@ void AddSessionCommand(Command& app, const GlobalFlags& global,
   AddCreate(*session, global, action);
   AddSessionUpdate(*session, global, action);
   AddSessionFork(*session, global, action);
-  AddSessionDownload(*session, global, action);
-  AddSessionRestore(*session, global, action);
   session->add_subcommand("list", "All sessions: a line for each")
       ->callback(
           [&global, &action] { action = [&global] { return List(global); }; });

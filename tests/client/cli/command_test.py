@@ -322,10 +322,10 @@ class SessionTest(ServedTest):
     def test_json_and_bytes_on_standard_output_do_not_mix(self) -> None:
         session = self.keep(*self.idx_data, *QUICK)
         path = str(self.folder / "file")
-        for kind in ("weights", "session"):
-            with self.subTest(kind=kind):
-                (saved,) = self.objects(kind, "download", session, "--output", path)
-                piped, said = self.piped("--json", kind, "download", session)
+        for command in (["weights", "download"], ["export", "--force"]):
+            with self.subTest(command=command):
+                (saved,) = self.objects(*command, session, "--output", path)
+                piped, said = self.piped("--json", *command, session)
                 self.assertEqual(piped, pathlib.Path(path).read_bytes())
                 self.assertEqual(json.loads(said), {**saved, "output": "-"})
 
@@ -385,37 +385,6 @@ class LiveSessionTest(ServedTest):
         (origin,) = self.objects("evaluate", session, *self.csv_data)
         self.assertEqual(origin["last_step"], 1500)
         self.assertIn("leave --with-state out", self.fails(2, "session", "fork", session, "--with-state", "--optimiser", "adam"))
-
-    def test_a_downloaded_session_is_restored_and_goes_on(self) -> None:
-        flags = ("--standardise", "--optimiser", "adam", "--schedule", "exponential", "--schedule-factor", "0.999")
-        session = self.keep(*self.csv_data, *QUICK, *flags)
-        path = str(self.folder / "kept.session")
-        (said,) = self.objects("session", "download", session, "--output", path)
-        self.assertEqual((said["step"], said["state"]), (1500, 2 * said["weights"]))
-        self.assertIn("state of step 1,500", self.succeeds("session", "download", session, "--output", path))
-        piped, told = self.piped("session", "download", session)
-        self.assertEqual(piped, pathlib.Path(path).read_bytes())
-        self.assertIn("1,500", told)
-        restored = [self.made("restore", path), self.made("restore", "-", stdin=piped)]
-        trained = []
-        for each in (session, *restored):
-            self.succeeds("train", "--session", each, *self.csv_data, "--epochs", "2")
-            again = str(self.folder / each)
-            (end,) = self.objects("session", "download", each, "--output", again)
-            kept = pathlib.Path(again).read_bytes()
-            # A CreateSessionRequest: its spec, of less than 128 bytes, then its anchor. The specs differ
-            # in the initialiser, which a session that begins with given weights has none of.
-            self.assertEqual(kept[0], 0x0A)
-            self.assertLess(kept[1], 128)
-            trained.append((end["step"], end["next_offset"], end["digest"], kept[2 + kept[1]:]))
-        self.assertEqual(trained[1:], trained[:1] * 2)
-        self.assertGreater(trained[0][0], 1500)
-
-    def test_a_file_that_holds_no_session_is_not_restored(self) -> None:
-        for content in (b"", b"no session", b"\x93NUMPY" + bytes(100)):
-            with self.subTest(content=content):
-                self.assertIn("holds no whole session", self.fails(1, "session", "restore", self.file("x", content)))
-        self.assertIn("cannot open", self.fails(1, "session", "restore", str(self.folder / "nothing")))
 
     def watch(self, session: str, *arguments: str) -> subprocess.Popen:
         """Starts to watch and returns once the server knows of it."""

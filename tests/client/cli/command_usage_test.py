@@ -42,7 +42,7 @@ class UsageTest(CommandTest):
 
     def test_no_command_lists_those_there_are(self) -> None:
         self.assertIn("train, predict, evaluate, session, checkpoint, rewind, watch, weights, export, import", self.refused())
-        self.assertIn("create, update, fork, download, restore, list, describe, delete", self.refused("session"))
+        self.assertIn("create, update, fork, list, describe, delete", self.refused("session"))
         self.assertIn("download", self.refused("weights"))
 
     def test_a_fork_from_a_checkpoint_has_its_settings(self) -> None:

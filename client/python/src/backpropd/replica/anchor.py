@@ -65,12 +65,12 @@ class Anchor:
         )
 
     def to_bytes(self) -> bytes:
-        """Spec and anchor for a file: the format of `backprop session download`, a CreateSessionRequest."""
+        """Spec and anchor for a file: a CreateSessionRequest, as protobuf writes it."""
         return rpc.CreateSessionRequest(spec=self.spec, initial=self.message()).SerializeToString()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Anchor:
-        """What to_bytes(), or `backprop session download`, wrote.
+        """What to_bytes() wrote.
 
         Raises:
             ValueError: `data` is nothing of the kind, or its weights are not those that were kept.
