@@ -45,6 +45,8 @@ RESIDENT = 12
 """Sessions in memory at once."""
 KEPT = 40
 """Sessions in the store at once, about."""
+MOST_LARGE = 3
+"""Of them, of the kind that takes most of the store: a file is as long as it ever had to be."""
 LONGEST_TRAINING = 60
 """Messages' worth of samples, in steps."""
 WARM_UP = 0.3
@@ -60,6 +62,7 @@ GIVEN = argparse.Namespace()
 class Kept:
     """A session that nobody uses, and what it has to be."""
 
+    kind: str
     session: Session
     samples: Samples
     anchor: bytes
@@ -97,11 +100,11 @@ class Worker:
         self._client.close()
 
     def _create(self) -> None:
-        kind = self._random.choice(KINDS)
+        kind = self._churn.new_kind(self._random)
         seed = self._random.getrandbits(32)
         spec = spec_of(kind, seed)
         session = self._client.create(spec)
-        kept = Kept(session, self._churn.samples[kind], b"", b"")
+        kept = Kept(kind, session, self._churn.samples[kind], b"", b"")
         self._churn.count("created")
         self._samples_of(kept)
         session.create_checkpoint("moment")
@@ -139,6 +142,7 @@ class Worker:
     def _delete(self, kept: Kept) -> None:
         kept.session.delete()
         self._churn.count("deleted")
+        self._churn.gone(kept.kind)
 
 
 class Churn:
@@ -151,6 +155,7 @@ class Churn:
         self.kept: list[Kept] = []
         self.counts: collections.Counter[str] = collections.Counter()
         self._lock = threading.Lock()
+        self._large = 0
         self._failures: list[BaseException] = []
 
     def take(self, choice: random.Random) -> Kept | None:
@@ -164,6 +169,18 @@ class Churn:
         """It may be taken."""
         with self._lock:
             self.kept.append(kept)
+
+    def new_kind(self, choice: random.Random) -> str:
+        """Of a session to be made."""
+        with self._lock:
+            kind = choice.choice(KINDS if self._large < MOST_LARGE else [each for each in KINDS if each != "large"])
+            self._large += kind == "large"
+            return kind
+
+    def gone(self, kind: str) -> None:
+        """A session of the kind is."""
+        with self._lock:
+            self._large -= kind == "large"
 
     def count(self, what: str) -> None:
         """That it was done."""
