@@ -63,6 +63,35 @@ def test_making_and_deleting_are_safe_to_repeat(session: Session, servicer: Fake
     assert servicer.sessions[session.session_id].checkpoints == {}
 
 
+def test_a_checkpoint_whose_answer_was_lost_is_found_though_the_session_went_on(
+    session: Session, servicer: FakeServicer
+) -> None:
+    session.train(X, Y)
+    servicer.faults.lose_checkpoint = 1
+    made = session.create_checkpoint("a")
+    assert (made.name, made.step, session.refresh().step) == ("a", 4, 5)
+
+
+@pytest.mark.parametrize("epoch_is_older", [True, False])
+def test_a_checkpoint_that_was_there_before_is_not_taken_for_the_lost_one(
+    session: Session, servicer: FakeServicer, *, epoch_is_older: bool
+) -> None:
+    session.train(X, Y)
+    session.create_checkpoint("a")
+    if epoch_is_older:
+        session.create_checkpoint("b")
+        session.train(X, Y)
+        session.delete_checkpoint("a")
+        session.create_checkpoint("a")
+        session.rewind("b")
+    else:
+        session.train(X, Y)
+    servicer.faults.lose_checkpoint = 1
+    with pytest.raises(CheckpointExistsError):
+        session.create_checkpoint("a")
+    assert servicer.faults.lose_checkpoint == 0
+
+
 def test_a_rewound_session_is_as_it_was_and_its_replicas_begin_anew(session: Session) -> None:
     session.train(X, Y)
     kept = session.weights(with_state=True)

@@ -62,6 +62,20 @@ def test_that_all_is_durable_is_told(session: Session) -> None:
 
 
 @pytest.mark.usefixtures("in_time")
+def test_a_long_lag_is_cut_short_where_that_all_is_durable_is_waited_for(client: TrainingClient) -> None:
+    session = client.create(network(12, [(10, "tanh"), 4], adam(0.002), seed=3, max_lag=600))
+    with session.stream() as stream:
+        for begin in range(0, 200, 20):
+            stream.send(X[begin : begin + 20], Y[begin : begin + 20])
+        assert len(list(stream.flush())) == 10
+        assert stream.durable_offset < 200
+        stream.flush_durable(timeout=30)
+        assert (stream.durable_step, stream.durable_offset) == (200, 200)
+    assert session.refresh().step == 200
+    assert len(list(session.train(X, Y, until_durable=True).errors)) == 200
+
+
+@pytest.mark.usefixtures("in_time")
 def test_a_stream_takes_the_place_of_its_own_whose_connection_vanished(kind: str, server: RealServer) -> None:
     proxy = BreakingProxy(server.address)
     with client_of(kind, proxy.address, retry=RetryPolicy(attempts=4)) as client:  # the server would wait for 40 s

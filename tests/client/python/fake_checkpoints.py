@@ -19,6 +19,7 @@ class FakeCheckpoints(FakeState):
         info = session.info
         kept = session.checkpoints.get(request.name)
         if kept is not None and kept.step != info.step:
+            self._lose_checkpoint(session, context)
             abort(context, grpc.StatusCode.ALREADY_EXISTS, "CHECKPOINT_EXISTS")
         if kept is None:
             kept = rpc.Checkpoint(
@@ -33,8 +34,17 @@ class FakeCheckpoints(FakeState):
             if request.HasField("expire_after"):
                 kept.expire_time.FromMicroseconds(request.expire_after.ToMicroseconds())
             session.checkpoints[request.name] = kept
+        self._lose_checkpoint(session, context)
         self.unary(context)
         return rpc.CreateCheckpointResponse(checkpoint=kept)
+
+    def _lose_checkpoint(self, session: FakeSession, context: grpc.ServicerContext) -> None:
+        """The answer does not come, and somebody makes a step."""
+        if self.faults.lose_checkpoint:
+            self.faults.lose_checkpoint -= 1
+            session.info.step += 1
+            session.info.next_offset += session.info.spec.batch_size
+            context.abort(grpc.StatusCode.UNAVAILABLE, "unreachable")
 
     def ListCheckpoints(
         self, request: rpc.ListCheckpointsRequest, context: grpc.ServicerContext

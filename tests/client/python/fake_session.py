@@ -165,6 +165,8 @@ class Faults:
     """So many openings after the first, steps by hand and deletions find the old writer still there."""
     fail_unary: int = 0
     """So many unary calls fail as unreachable."""
+    lose_checkpoint: int = 0
+    """So many answers of CreateCheckpoint are lost, and the session goes on meanwhile."""
     refuse_anchors: int = 0
     """So many calls of GetWeights are refused, and with what is not tried again."""
     crash_after: dict[int, int] = field(default_factory=dict)
@@ -184,6 +186,7 @@ class FakeState(stubs.TrainingServiceServicer):
 
     Attributes:
         durable_behind: of DURABLE sessions, an answer says that so many of the last steps are not durable.
+        hurries: whether a message that asks for it has everything committed.
         tells: whether the rest is durable, and told so, as soon as a stream is idle for a moment.
         watch_end: what WatchDeltas does, once each, when it has nothing more: "resync", "goodbye", "break".
 
@@ -197,6 +200,7 @@ class FakeState(stubs.TrainingServiceServicer):
         self.opened_with: list[rpc.TrainRequest] = []
         self.durable_behind = 3
         self.tells = True
+        self.hurries = True
         self.watch_requests: list[rpc.WatchDeltasRequest] = []
         self.watch_end: list[str] = []
         self.anchors = 0

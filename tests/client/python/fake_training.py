@@ -124,7 +124,7 @@ class FakeTraining(FakeState):
             return
         if taken in self.faults.lose_answer_of:
             self._break(session, context)
-        session.commit(0 if request.when_durable else self.durable_behind)
+        session.commit(0 if request.when_durable and self.hurries else self.durable_behind)
         response.durable_step, response.durable_offset = info.durable_step, info.durable_offset
         if request.want_digest:
             response.digests.add(step=info.step, digest=session.digest ^ int(self.faults.lose_digest))

@@ -9,6 +9,8 @@ import random
 import re
 import threading
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +35,7 @@ from backpropd import (
 )
 from backpropd.samples import Samples
 from backpropd.v1 import network_pb2 as pb
+from backpropd.v1 import training_service_pb2 as rpc
 from fake_clock import FakeClock
 from fake_server import FakeServer, FakeServicer
 
@@ -292,6 +295,53 @@ def test_a_stream_that_the_server_cancels_goes_on_but_replaces_nobody(durable: S
 
 
 @pytest.mark.usefixtures("in_time")
+def test_that_everything_is_durable_is_hurried_and_applied_once(durable: Session, servicer: FakeServicer) -> None:
+    servicer.tells = False
+    with durable.stream() as stream:
+        for begin in (0, 12):
+            stream.send(X[begin : begin + 12], Y[begin : begin + 12])
+        assert len(list(stream.flush())) == 2
+        assert stream.durable_offset < 24
+        for _ in range(2):
+            stream.flush_durable(timeout=30)
+        assert (stream.durable_offset, stream.next_offset, stream.unanswered) == (24, 24, 0)
+        stream.send(X[:12], Y[:12])
+        assert (stream.receive().step, stream.repeated_samples) == (36, 0)
+    assert durable.refresh().info.next_offset == 36
+    assert servicer.openings == 1
+
+
+@pytest.mark.usefixtures("in_time")
+def test_a_stream_whose_samples_do_not_become_durable_is_closed_all_the_same(
+    durable: Session, servicer: FakeServicer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servicer.tells = servicer.hurries = False
+    train = servicer._train
+    asked, store_works = threading.Event(), threading.Event()
+
+    def held(*given: Any) -> Iterator[rpc.TrainResponse]:
+        if any(isinstance(each, rpc.TrainRequest) and each.when_durable for each in given):
+            asked.set()
+            store_works.wait(60)
+        yield from train(*given)
+
+    monkeypatch.setattr(servicer, "_train", held)
+    with durable.stream() as stream:
+        stream.send(X[:12], Y[:12])
+        assert stream.receive().step == 12
+        with pytest.raises(TimeoutError, match="up to offset 6 of 12 only"):
+            stream.flush_durable(timeout=0.3)
+        assert asked.is_set()
+    store_works.set()
+
+
+@pytest.mark.parametrize("kept", [0, -1])
+def test_that_nothing_may_be_kept_is_refused(durable: Session, kept: int) -> None:
+    with pytest.raises(ValueError, match="max_kept_bytes must be at least 1"):
+        durable.stream(max_kept_bytes=kept)
+
+
+@pytest.mark.usefixtures("in_time")
 def test_too_much_is_not_kept(durable: Session, servicer: FakeServicer) -> None:
     servicer.tells = True
     with durable.stream(window=2, max_kept_bytes=1) as stream:
@@ -302,6 +352,7 @@ def test_too_much_is_not_kept(durable: Session, servicer: FakeServicer) -> None:
 
 
 def test_that_everything_is_durable_is_waited_for(durable: Session, servicer: FakeServicer) -> None:
+    servicer.hurries = False
     stream = durable.stream().open()
     stream.flush_durable()  # of nothing
     stream.send(X[:12], Y[:12])
@@ -331,6 +382,7 @@ def test_a_server_that_tells_nothing_of_what_is_durable_is_asked(
     caplog.set_level(logging.INFO, logger="backpropd")
     spec.durability.mode = pb.DURABILITY_MODE_DURABLE
     servicer = server.servicer
+    servicer.hurries = False
     with client_of(kind, server.target) as client, client.create(spec).stream(max_kept_bytes=1) as stream:
         (session_id,) = servicer.sessions
         stream.send(X[:12], Y[:12])

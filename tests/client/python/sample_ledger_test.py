@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from backpropd import Trained
 from backpropd.replica.arrays import floats_to
 from backpropd.sample_ledger import SampleLedger
+from backpropd.sample_message import MESSAGE_BYTES
 from backpropd.samples import Samples
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
@@ -15,7 +18,8 @@ from naive_contract import layout_of
 
 BATCH = 2
 X = np.arange(36, dtype="f4").reshape(12, 3)
-SAMPLES = Samples(X, np.zeros((12, 2), dtype="<f4"), None)
+SAMPLES_TARGETS = np.zeros((12, 2), dtype="<f4")
+SAMPLES = Samples(X, SAMPLES_TARGETS, None)
 
 
 @pytest.fixture
@@ -45,6 +49,13 @@ def answer(number: int, base: int, step: int, *, mark: float, durable: int = 0) 
     for each in range(base + 1, step + 1):
         response.digests.add(step=each, digest=int(100 * (each + mark)))
     return response
+
+
+def hurried(ledger: SampleLedger, messages: int) -> list[bool]:
+    """Whether each of so many messages is to be answered when it is durable."""
+    for _ in range(messages):
+        ledger.add(SAMPLES)
+    return [request.when_durable for request in ledger.take_unsent()]
 
 
 def told(ledger: SampleLedger, response: rpc.TrainResponse, *, done: bool = False) -> Trained | None:
@@ -113,3 +124,43 @@ def test_samples_are_kept_until_they_are_durable_and_no_longer(ledger: SampleLed
         assert told(ledger, again, done=True) is None
     assert ledger.repeated_samples == 11 * BATCH
     assert (ledger.kept_bytes, ledger.is_durable) == (0, True)
+
+
+def test_a_commit_is_hurried_each_time_that_so_much_was_added(spec: pb.SessionSpec) -> None:
+    spec.durability.mode = pb.DURABILITY_MODE_DURABLE
+    size = X.nbytes + SAMPLES_TARGETS.nbytes + MESSAGE_BYTES
+    made = partial(SampleLedger, layout=layout_of(spec), detail=rpc.DELTA_DETAIL_NONE, keep_deltas=False)
+    ledger = made(spec, hurry_bytes=2 * size)
+    ledger.opened(at(0, epoch=1))
+    assert hurried(ledger, 2) == [False, False]
+    ledger.add(SAMPLES, when_durable=True)  # what the user asks for counts
+    assert hurried(ledger, 7) == [True, False, False, True, False, False, True, False]
+    assert ledger.kept_bytes == 10 * size
+    spec.durability.mode = pb.DURABILITY_MODE_MEMORY
+    ledger = made(spec, hurry_bytes=1)
+    ledger.opened(at(0, epoch=1))
+    assert hurried(ledger, 2) == [False, False]
+
+
+def test_many_small_messages_are_bounded(ledger: SampleLedger) -> None:
+    for _ in range(1000):
+        ledger.add(Samples(X[:BATCH], SAMPLES_TARGETS[:BATCH], None))
+    assert ledger.kept_bytes > 1000 * 1000
+
+
+def test_the_last_message_is_asked_after_once(ledger: SampleLedger) -> None:
+    ledger.hurry()
+    assert hurried(ledger, 2) == [False, False]
+    ledger.hurry()
+    assert ledger.take_unsent() == []  # both are to be answered
+    for number, base in ((1, 0), (2, 6)):
+        told(ledger, answer(number, base, base + 6, mark=0), done=True)
+    for _ in range(2):
+        ledger.hurry()
+    (again,) = ledger.take_unsent()
+    assert (again.offset, again.when_durable) == (12, True)
+    assert (ledger.waits, ledger.hurries, ledger.unanswered, ledger.is_durable) == (False, True, 0, False)
+    nothing = answer(3, 12, 12, mark=0, durable=12)
+    nothing.skipped_samples = 12
+    assert told(ledger, nothing, done=True) is None
+    assert (ledger.hurries, ledger.kept_bytes, ledger.is_durable, ledger.repeated_samples) == (False, 0, True, 0)

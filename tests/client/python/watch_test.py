@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from backpropd import DeltaBatch, ReplicaGapError, Session, SessionNotFoundError, TrainingClient, Watch
+from backpropd import (
+    DeltaBatch,
+    ReplicaGapError,
+    ServerUnavailableError,
+    Session,
+    SessionNotFoundError,
+    TrainingClient,
+    Watch,
+)
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 from backpropd.watch_state import WatchState
@@ -157,6 +166,21 @@ def test_steps_that_are_not_held_are_replaced_by_an_anchor(session: Session, ser
     servicer.sessions[session.session_id].forgotten = 4
     with session.watch(replica) as watch:
         assert follow_training(watch, session).resynced
+    assert replica.verify(session.weights(with_state=True)) is None
+
+
+@pytest.mark.usefixtures("in_time")
+def test_a_watch_that_only_ever_gets_the_same_anchor_is_given_up(
+    session: Session, servicer: FakeServicer, clock: FakeClock
+) -> None:
+    replica = session.replica()
+    session.train(X, Y)
+    servicer.sessions[session.session_id].forgotten = 4
+    servicer.watch_end.extend(["break", "resync"] * 20)
+    with session.watch(replica) as watch, pytest.raises(ServerUnavailableError):
+        list(itertools.islice(watch, 15))
+    assert replica.step == 8
+    assert len(clock.waits) == 11
     assert replica.verify(session.weights(with_state=True)) is None
 
 

@@ -36,10 +36,21 @@ class SampleLedger:
         layout: the session's.
         detail: how the stream's answers tell the deltas.
         keep_deltas: whether Trained holds the delta rows.
+        hurry_bytes: the message with which more than so many bytes were added
+            since one that is answered when it is durable is to be answered so
+            too: the server commits then, and sooner than max_lag.
 
     """
 
-    def __init__(self, spec: pb.SessionSpec, layout: pb.Layout, detail: rpc.DeltaDetail, *, keep_deltas: bool) -> None:
+    def __init__(
+        self,
+        spec: pb.SessionSpec,
+        layout: pb.Layout,
+        detail: rpc.DeltaDetail,
+        *,
+        keep_deltas: bool,
+        hurry_bytes: int = MAX_KEPT_BYTES // 2,
+    ) -> None:
         row = layout.weight_count if detail == rpc.DELTA_DETAIL_DENSE else layout.delta_row_length
         self._shape = AnswerShape(spec.batch_size or 1, spec.layers[-1].size, row)
         self._layout = layout
@@ -53,6 +64,9 @@ class SampleLedger:
         self._sent = 0  # so many of the waiting were sent on the present stream
         self._answered_number = 0  # of the present stream's messages, so many are answered
         self._bytes = 0
+        self._hurry_bytes = hurry_bytes
+        self._hurries = False  # the first of the waiting is applied, and sent to ask for what hurry() does
+        self._unhurried = 0  # bytes that were added since a message with when_durable
         self._next_offset: int | None = None
         self._sent_to = 0  # no sample from this offset on can have been applied by this stream
         self._begins = True  # the next opening says where
@@ -74,8 +88,13 @@ class SampleLedger:
 
     @property
     def waits(self) -> bool:
-        """Whether the present stream has messages to answer, told or not."""
-        return len(self._waiting) > 0
+        """Whether messages, told or not, are still to be applied, or to be answered for the first time."""
+        return len(self._waiting) > self._hurries
+
+    @property
+    def hurries(self) -> bool:
+        """Whether what hurry() asks for is still to be answered."""
+        return self._hurries
 
     @property
     def kept_bytes(self) -> int:
@@ -111,6 +130,7 @@ class SampleLedger:
         """
         self._check_kept(response.next_offset)
         self._sent = self._answered_number = 0
+        self._hurries = False
         offset = response.next_offset
         while self._kept and self._kept[-1].end > offset:
             self._waiting.appendleft(self._kept.pop())
@@ -139,9 +159,25 @@ class SampleLedger:
         if self._next_offset is None:
             raise ValueError("No stream was opened yet.")
         message = SampleMessage.of(samples, self._next_offset, want_digest=want_digest, when_durable=when_durable)
+        self._unhurried += message.size
+        if self._becomes_durable and self._unhurried > self._hurry_bytes:
+            message.when_durable = True
+        if message.when_durable:
+            self._unhurried = 0
         self._waiting.append(message)
         self._bytes += message.size
         self._next_offset = message.end
+
+    def hurry(self) -> None:
+        """Has the last message sent once more, when all are answered: the answer to that comes when all is durable."""
+        if self._waiting or not self._kept or self._kept[-1].when_durable:
+            return
+        message = self._kept.pop()
+        message.when_durable = True
+        self._unhurried = 0
+        self._waiting.append(message)
+        self._told += 1
+        self._hurries = True
 
     def take_unsent(self) -> list[rpc.TrainRequest]:
         """The messages to send now on the present stream, in order."""
@@ -202,7 +238,9 @@ class SampleLedger:
     def closed(self) -> None:
         """The stream was ended with everything answered: what is not durable is not sent again."""
         self._kept.clear()
-        self._bytes = 0
+        self._waiting.clear()  # what hurry() asked for, if anything
+        self._told = self._sent = self._bytes = 0
+        self._hurries = False
         self._begins = True
 
     def _check_kept(self, offset: int) -> None:
@@ -248,6 +286,7 @@ class SampleLedger:
     def _finish_first(self, last: rpc.TrainResponse) -> Trained | None:
         """The first that waits is applied, as far as it ever will be; what is to be told of it."""
         message = self._waiting.popleft()
+        self._hurries = False  # if it did, it was the first
         if message.told:
             self._told -= 1
             trained = None

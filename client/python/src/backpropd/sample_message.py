@@ -12,6 +12,9 @@ from backpropd.samples import Samples
 from backpropd.trained import Trained
 from backpropd.v1 import training_service_pb2 as rpc
 
+MESSAGE_BYTES = 1024
+"""What a message takes beside its numbers, about: so many small ones are bounded too."""
+
 
 @dataclass(frozen=True)
 class AnswerShape:
@@ -97,7 +100,7 @@ class SampleMessage:
     @property
     def size(self) -> int:
         """Bytes that it takes, about."""
-        return len(self.raw) + len(self.targets) + 8 * (len(self.classes) + len(self.weights))
+        return MESSAGE_BYTES + len(self.raw) + len(self.targets) + 8 * (len(self.classes) + len(self.weights))
 
     def request(self) -> rpc.TrainRequest:
         """What is sent; made when it is, so that the samples are kept once."""

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from typing import TypeVar
 
 from backpropd.aio.session_calls import AsyncSessionCalls
-from backpropd.calls.checkpoints import Unchanged, create_request, update_request
-from backpropd.errors import CheckpointNotFoundError
+from backpropd.calls.checkpoints import Unchanged, create_request, made_since, update_request
+from backpropd.errors import CheckpointExistsError, CheckpointNotFoundError
 from backpropd.spans import Span
 from backpropd.v1 import training_service_pb2 as rpc
 
@@ -40,7 +40,24 @@ class AsyncSessionCheckpoints(AsyncSessionCalls):
 
         """
         request = create_request(self.session_id, name, expire_after, pinned=pinned)
-        return (await self.client.call(self.client.stub.CreateCheckpoint, request)).checkpoint
+        stub = self.client.stub
+        asked = rpc.GetSessionRequest(session_id=self.session_id)
+        before = (await self.client.call(stub.GetSession, asked)).session
+        attempts = 0
+
+        async def attempt() -> rpc.Checkpoint:
+            nonlocal attempts
+            attempts += 1
+            try:
+                return (await self.client.call(stub.CreateCheckpoint, request, repeat=False)).checkpoint
+            except CheckpointExistsError:
+                if attempts > 1:  # an attempt whose answer was lost may have made it, and the session has gone on
+                    async for checkpoint in self.checkpoints():
+                        if checkpoint.name == name and made_since(before, checkpoint):
+                            return checkpoint
+                raise
+
+        return await self.client.repeat(attempt)
 
     async def checkpoints(self, *, page_size: int = 0) -> AsyncIterator[rpc.Checkpoint]:
         """All checkpoints, in the order of their names; asks for page after page."""

@@ -58,6 +58,10 @@ class AsyncTrainDialogue:
     ) -> None:
         if window < 1:
             raise ValueError("window must be at least 1.")
+        if max_kept_bytes < 1:
+            raise ValueError(
+                "max_kept_bytes must be at least 1; with 1 each message waits until those before are durable."
+            )
         if replicas and deltas != "factors":
             raise ValueError('Replicas need deltas="factors".')
         self._session = session
@@ -67,7 +71,9 @@ class AsyncTrainDialogue:
         self._batch_size = session.spec.batch_size or 1
         self._max_kept_bytes = max_kept_bytes
         self._on_resume = on_resume
-        self.ledger = SampleLedger(session.spec, session.layout, DETAILS[deltas], keep_deltas=keep_deltas)
+        self.ledger = SampleLedger(
+            session.spec, session.layout, DETAILS[deltas], keep_deltas=keep_deltas, hurry_bytes=max_kept_bytes // 2
+        )
         """What is not answered, or not durable."""
         self._options = rpc.TrainOptions(
             deltas=DETAILS[deltas], want_outputs=want_outputs, tell_durable=self.ledger.becomes_durable
@@ -123,13 +129,17 @@ class AsyncTrainDialogue:
         return answer
 
     async def flush_durable(self, timeout: float | None) -> None:
-        """Waits until everything that was sent is durable."""
+        """Waits until everything that was sent is durable, which is hurried."""
         self._changes.check()
         if not self.ledger.becomes_durable:
             raise NoStoreError("The session is kept in memory only: nothing of it becomes durable.")
         now = self._client.now
         until = None if timeout is None else now() + timeout
         while not self.ledger.is_durable:
+            with self._changes.whole():
+                if self._call is not None:
+                    self.ledger.hurry()
+                self._send_unsent()
             left = None if until is None else until - now()
             try:
                 await self._hear_durable(left)
@@ -142,6 +152,8 @@ class AsyncTrainDialogue:
         self._changes.check()
         while self.ledger.waits:
             await self._receive_one()
+        if self.ledger.hurries:
+            self._hang_up()  # the server would end the stream when it has answered, and so when all is durable
         self.ledger.closed()
         self._was_writer = self._takes_over = False
         if self._call is None:

@@ -36,6 +36,7 @@ class AsyncWatchDialogue:
         epoch = session.info.epoch if epoch is None else epoch
         self._state = WatchState(session.spec, session.layout, replicas, after_step, epoch)
         self._backoff = session.client.new_backoff()
+        self._place: tuple[int, int] | None = None  # epoch and step of the last batch
         # Each is set by one thread and then looked at by another, before which it looks at the other's.
         self._call: _WatchCall | None = None
         self._closed = False
@@ -60,9 +61,16 @@ class AsyncWatchDialogue:
                 await self._session.client.wait(self._backoff, error)
                 continue
             if batch is not None:
-                self._backoff.succeeded()
+                self._note_progress(batch)
                 return batch
         return None
+
+    def _note_progress(self, batch: DeltaBatch) -> None:
+        """An anchor of where the watch was already is none: else one that always breaks behind it is tried for ever."""
+        place = (batch.epoch, batch.step)
+        if batch.step > batch.base_step or place != self._place:
+            self._backoff.succeeded()
+        self._place = place
 
     def close(self) -> None:
         """Ends the watch; from any thread."""

@@ -15,11 +15,16 @@ Unchanged: TypeAlias = Literal["unchanged"]
 def create_request(
     session_id: str, name: str, expire_after: Span | None, *, pinned: bool
 ) -> rpc.CreateCheckpointRequest:
-    """A CreateCheckpoint, which is safe to repeat as long as nobody trains the session."""
+    """A CreateCheckpoint, which is safe to repeat as long as nobody trains the session; else see made_since()."""
     request = rpc.CreateCheckpointRequest(session_id=session_id, name=name, pinned=pinned)
     if expire_after is not None:
         request.expire_after.CopyFrom(duration_of(expire_after))
     return request
+
+
+def made_since(before: rpc.Session, checkpoint: rpc.Checkpoint) -> bool:
+    """Whether a checkpoint may have been made after the session was as it was `before`: no older one of its name is."""
+    return checkpoint.epoch >= before.epoch and checkpoint.step >= before.step
 
 
 def update_request(

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeVar
 
-from backpropd.calls.checkpoints import Unchanged, create_request, update_request
-from backpropd.errors import CheckpointNotFoundError
+from backpropd.calls.checkpoints import Unchanged, create_request, made_since, update_request
+from backpropd.errors import CheckpointExistsError, CheckpointNotFoundError
 from backpropd.spans import Span
 from backpropd.sync.session_calls import SessionCalls
 from backpropd.v1 import training_service_pb2 as rpc
@@ -39,7 +39,24 @@ class SessionCheckpoints(SessionCalls):
 
         """
         request = create_request(self.session_id, name, expire_after, pinned=pinned)
-        return (self.client.call(self.client.stub.CreateCheckpoint, request)).checkpoint
+        stub = self.client.stub
+        asked = rpc.GetSessionRequest(session_id=self.session_id)
+        before = (self.client.call(stub.GetSession, asked)).session
+        attempts = 0
+
+        def attempt() -> rpc.Checkpoint:
+            nonlocal attempts
+            attempts += 1
+            try:
+                return (self.client.call(stub.CreateCheckpoint, request, repeat=False)).checkpoint
+            except CheckpointExistsError:
+                if attempts > 1:  # an attempt whose answer was lost may have made it, and the session has gone on
+                    for checkpoint in self.checkpoints():
+                        if checkpoint.name == name and made_since(before, checkpoint):
+                            return checkpoint
+                raise
+
+        return self.client.repeat(attempt)
 
     def checkpoints(self, *, page_size: int = 0) -> Iterator[rpc.Checkpoint]:
         """All checkpoints, in the order of their names; asks for page after page."""

@@ -50,7 +50,10 @@ class TrainStream:
         keep_deltas: whether Trained holds them.
         want_outputs: whether Trained holds the outputs before each update.
         max_kept_bytes: of a DURABLE session, so many bytes of samples are kept,
-            about; where they are not durable by then, send() waits until they are.
+            about, each message counting a KiB more; where they are not durable by
+            then, send() waits until they are. With half of it the server is asked
+            to commit before max_lag is over: that message's answer comes when it
+            is durable.
         on_resume: a plain function that is called with what happened each time
             that the stream goes on after a break. It must not use the stream.
 
@@ -149,6 +152,9 @@ class TrainStream:
 
     def flush_durable(self, timeout: float | None = None) -> None:
         """Waits until everything that was sent is durable; the answers are there to be received afterwards.
+
+        The server commits at once, be max_lag ever so long: the last message is
+        sent a second time to ask for that, and not applied again.
 
         Args:
             timeout: seconds; None: as long as it takes. Reconnecting is bounded
