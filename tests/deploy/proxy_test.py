@@ -194,6 +194,23 @@ class ThroughProxy:
                                  r"deploy/envoy and deploy/nginx have settings that do not cut streams\.\n"
                                  r"backprop: the server is there again: went on from step [\d,]+\n$")
 
+    def test_a_watch_says_that_the_server_behind_the_proxy_is_gone(self) -> None:
+        class Fated(ServedTest):
+            """A server that ends in this test."""
+
+        Fated.start_server()
+        self.addCleanup(Fated.tearDownClass)
+        self.setting = Setting(Fated.address, self.setting.certificate, self.setting.key, TOKEN)
+        self.planted(None)
+        begun, *_ = self.objects("train", *self.csv_data, "--keep-session")
+        watch = self.watch(begun["session_id"], "--reconnect-for", "3")
+        self.objects("train", *self.csv_data, "--session", begun["session_id"])
+        self.assertEqual(json.loads(watch.stdout.readline())["event"], "steps")
+        Fated.server.kill()
+        _, errors = watch.communicate(timeout=PATIENCE_SECONDS)
+        self.assertEqual(watch.returncode, 1)
+        self.assertRegex(errors, r"backprop: the server went away \(.*\): looking for it for 3 seconds\n")
+
     # What does not get through, and says what to do.
 
     def refused(self, *says: str) -> None:

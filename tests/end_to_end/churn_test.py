@@ -53,6 +53,8 @@ WARM_UP = 0.3
 """Share of the run in which the server may still grow."""
 LEAST_A_MINUTE = 20
 """Of each thing that happens."""
+PATIENCE_SECONDS = 120
+"""Beyond its time, for a slow machine to do that much."""
 LEAST_MINUTES_OF_GROWTH = 5
 """A shorter run has not warmed up."""
 GIVEN = argparse.Namespace()
@@ -196,7 +198,7 @@ class Churn:
             thread.start()
         end = time.monotonic() + seconds
         sizes = []
-        while time.monotonic() < end and not self.over.wait(1):
+        while (time.monotonic() < end or self._lacks(end)) and not self.over.wait(1):
             sizes.append(Size.of(self.server))
         self.over.set()
         for thread in threads:
@@ -205,9 +207,18 @@ class Churn:
             worker.close()
         if self._failures:
             raise self._failures[0]
+        return sizes
+
+    def _lacks(self, end: float) -> bool:
+        """Whether something has happened too seldom, and may still."""
         evictions = re.search(r"^backprop_session_evictions_total\S* (\S+)$", self.server.metrics(), re.M)
         self.counts["evicted"] = int(float(evictions[1])) if evictions else 0
-        return sizes
+        return time.monotonic() < end + PATIENCE_SECONDS and bool(self.seldom())
+
+    def seldom(self) -> list[str]:
+        """What has happened too seldom."""
+        least = LEAST_A_MINUTE * GIVEN.minutes
+        return [what for what in ("created", "trained", "rewound", "deleted", "evicted") if self.counts[what] < least]
 
     def _guarded(self, worker: Worker) -> None:
         try:
@@ -272,8 +283,7 @@ class ChurnTest(unittest.TestCase):
                 continue
             with self.subTest(name):
                 self.assertLessEqual(after, before * (1 + share) + much)
-        for what in ("created", "trained", "rewound", "deleted", "evicted"):
-            self.assertGreaterEqual(churn.counts[what], LEAST_A_MINUTE * GIVEN.minutes, f"void: {what} too seldom")
+        self.assertEqual(churn.seldom(), [], "void: too seldom")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,17 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/cpp/call_status.h"
 #include "client/cpp/passing_fault.h"
 
 namespace backprop::cli {
+namespace {
+
+bool IsCut(const absl::Status& status) {
+  return ConnectionFaultOf(status) == ConnectionFault::kCut;
+}
+
+}  // namespace
 
 WatchRun::WatchRun(TrainingClient& client, const v1::Session& session,
                    std::optional<uint64_t> until_step, const RetryPolicy& retry)
@@ -136,7 +144,9 @@ bool WatchRun::WaitToTryAgain(const absl::Status& cause) {
   if (!moment.has_value()) return false;
   const bool was_lost = std::exchange(lost_, true);
   client::MutexLock lock(mutex_);
-  if (!was_lost && !stopped_) {
+  // A proxy whose server ends cuts the stream first.
+  const bool is_news = !was_lost || (IsCut(progress_.loss) && !IsCut(cause));
+  if (is_news && !stopped_) {
     ++progress_.losses;
     progress_.loss =
         cause.ok() ? absl::UnavailableError("it shut down") : cause;
