@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -53,8 +54,10 @@ absl::StatusOr<ExportedSession> WriteSession(Session& session,
                                              const SessionExport& request) {
   SessionNumbers numbers{.weights = session.weights(), .state = {}};
   if (request.with_state) numbers.state = session.state();
-  const std::string bytes = SessionTensorBytes(
-      session.layout(), numbers, SessionMetadata(session, request.with_state));
+  auto metadata = SessionMetadata(session, request.with_state);
+  if (!metadata.ok()) return metadata.status();
+  const std::string bytes =
+      SessionTensorBytes(session.layout(), numbers, *std::move(metadata));
   if (absl::Status s = WriteWhole(request.file, bytes); !s.ok()) return s;
   return ExportedSession{.step = session.standing().progress.step,
                          .digest = session.WeightsDigest(),

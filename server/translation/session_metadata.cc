@@ -3,6 +3,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "backprop/v1/training_service.pb.h"
@@ -14,12 +15,17 @@
 namespace backprop {
 namespace {
 
-std::string JsonOf(const google::protobuf::Message& message) {
+// Made of the domain, so it has no field that is unknown here.
+absl::StatusOr<std::string> JsonOf(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   std::string json;
-  (void)google::protobuf::util::MessageToJsonString(message, &json, options);
-  return WithSignedZeros(json);
+  const auto status =
+      google::protobuf::util::MessageToJsonString(message, &json, options);
+  if (status.ok()) return WithSignedZeros(json);
+  return absl::InternalError(absl::StrCat(
+      message.GetDescriptor()->full_name(), " makes no JSON: ",
+      std::string(status.message().data(), status.message().size())));
 }
 
 // Without weights and state.
@@ -45,14 +51,19 @@ v1::Anchor AnchorOf(Session& session, bool with_state) {
 
 }  // namespace
 
-std::map<std::string, std::string> SessionMetadata(Session& session,
-                                                   bool with_state) {
+absl::StatusOr<std::map<std::string, std::string>> SessionMetadata(
+    Session& session, bool with_state) {
   v1::SessionSpec spec = SpecToProto(*session.in_turn().spec, session.layout());
   spec.clear_durability();
-  return {{kSpecKey, JsonOf(spec)},
-          {kAnchorKey, JsonOf(AnchorOf(session, with_state))},
-          {kStepKey, absl::StrCat(session.standing().progress.step)},
-          {kDigestKey, absl::StrFormat("%016x", session.WeightsDigest())}};
+  const auto spec_json = JsonOf(spec);
+  if (!spec_json.ok()) return spec_json.status();
+  const auto anchor_json = JsonOf(AnchorOf(session, with_state));
+  if (!anchor_json.ok()) return anchor_json.status();
+  return std::map<std::string, std::string>{
+      {kSpecKey, *spec_json},
+      {kAnchorKey, *anchor_json},
+      {kStepKey, absl::StrCat(session.standing().progress.step)},
+      {kDigestKey, absl::StrFormat("%016x", session.WeightsDigest())}};
 }
 
 }  // namespace backprop

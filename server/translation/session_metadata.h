@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "server/sessions/session.h"
 
 namespace backprop {
@@ -12,8 +13,8 @@ namespace backprop {
 // What a safetensors file says of a session beside its numbers
 // (engine/interchange/session_tensors.h): the same texts as the command's. Only
 // within a turn of its lane, or where nobody else knows it.
-std::map<std::string, std::string> SessionMetadata(Session& session,
-                                                   bool with_state);
+absl::StatusOr<std::map<std::string, std::string>> SessionMetadata(
+    Session& session, bool with_state);
 
 }  // namespace backprop
 

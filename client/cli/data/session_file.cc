@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -22,12 +23,29 @@ namespace {
 // Their bytes, with state, can be counted.
 constexpr size_t kMostWeights = std::numeric_limits<size_t>::max() / 64;
 
-std::string JsonOf(const google::protobuf::Message& message) {
+// JSON has names for fields, so one that has none here would be left out.
+absl::Status CheckIsKnown(const google::protobuf::Message& message) {
+  const std::unique_ptr<google::protobuf::Message> known(message.New());
+  known->CopyFrom(message);
+  known->DiscardUnknownFields();
+  if (known->ByteSizeLong() == message.ByteSizeLong()) return absl::OkStatus();
+  return absl::UnimplementedError(absl::StrCat(
+      "the server's ", message.GetDescriptor()->full_name(),
+      " has fields that this client does not know, which the file would lack: "
+      "a newer client is needed"));
+}
+
+absl::StatusOr<std::string> JsonOf(const google::protobuf::Message& message) {
+  if (absl::Status s = CheckIsKnown(message); !s.ok()) return s;
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   std::string json;
-  (void)google::protobuf::util::MessageToJsonString(message, &json, options);
-  return WithSignedZeros(json);
+  const auto status =
+      google::protobuf::util::MessageToJsonString(message, &json, options);
+  if (status.ok()) return WithSignedZeros(json);
+  return absl::InternalError(absl::StrCat(
+      message.GetDescriptor()->full_name(), " makes no JSON: ",
+      std::string(status.message().data(), status.message().size())));
 }
 
 absl::Status FromJson(const std::string& json, const std::string& what,
@@ -104,10 +122,14 @@ absl::StatusOr<std::string> SessionFileBytes(const Anchor& anchor,
         anchor.state.size(), " numbers of state, where its spec has ",
         layout->weight_count(), " and ", state));
   }
+  const auto spec_json = JsonOf(spec);
+  if (!spec_json.ok()) return spec_json.status();
+  const auto anchor_json = JsonOf(WithoutNumbers(anchor, with_state));
+  if (!anchor_json.ok()) return anchor_json.status();
   return SessionTensorBytes(
       *layout, {anchor.weights, std::span(anchor.state).first(state)},
-      {{kSpecKey, JsonOf(spec)},
-       {kAnchorKey, JsonOf(WithoutNumbers(anchor, with_state))},
+      {{kSpecKey, *spec_json},
+       {kAnchorKey, *anchor_json},
        {kStepKey, absl::StrCat(anchor.step)},
        {kDigestKey, absl::StrFormat("%016x", anchor.digest)}});
 }

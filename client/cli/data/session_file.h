@@ -19,7 +19,8 @@ namespace backprop::cli {
 // goes on from there; else its weights, its spec and what standardises its
 // inputs. How the session was kept (SessionSpec.durability) is its server's
 // matter and stays out. Fails with DATA_LOSS where the anchor's numbers are not
-// those of its spec.
+// those of its spec, and with UNIMPLEMENTED where a newer server says of the
+// session what the protocol here has no field for.
 absl::StatusOr<std::string> SessionFileBytes(const Anchor& anchor,
                                              bool with_state);
 

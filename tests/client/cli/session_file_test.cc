@@ -119,6 +119,31 @@ TEST(SessionFileTest, AnchorsOfAnotherSizeThanTheSpecSaysAreRefused) {
   EXPECT_TRUE(absl::IsDataLoss(SessionFileBytes(anchor, true).status()));
 }
 
+// Field 1000 of any message, which a newer protocol may have.
+void AddUnknown(google::protobuf::Message* message) {
+  message->GetReflection()->MutableUnknownFields(message)->AddVarint(1000, 1);
+}
+
+TEST(SessionFileTest, WhatANewerServerSaysIsNotLeftOut) {
+  const auto fault = [](const Anchor& anchor) {
+    const absl::Status status = SessionFileBytes(anchor, true).status();
+    EXPECT_TRUE(absl::IsUnimplemented(status)) << status;
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("a newer client is needed"));
+    return std::string(status.message());
+  };
+  Anchor anchor = AnyAnchor(1);
+  AddUnknown(&anchor.spec);
+  EXPECT_THAT(fault(anchor), HasSubstr("backprop.v1.SessionSpec has fields"));
+  anchor = AnyAnchor(1);
+  AddUnknown(anchor.spec.mutable_optimiser()->mutable_adam());
+  EXPECT_THAT(fault(anchor), HasSubstr("backprop.v1.SessionSpec has fields"));
+  anchor = AnyAnchor(1);
+  AddUnknown(anchor.continuation.mutable_plateau());
+  EXPECT_THAT(fault(anchor), HasSubstr("backprop.v1.Anchor has fields"));
+  EXPECT_TRUE(SessionFileBytes(anchor, /*with_state=*/false).ok());
+}
+
 TEST(SessionFileTest, AnotherToolsFileNeedsASpec) {
   const std::string bytes = SafetensorsBytes(
       {.metadata = {},
