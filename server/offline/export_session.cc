@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "engine/interchange/session_tensors.h"
-#include "server/offline/whole_file.h"
+#include "engine/interchange/whole_file.h"
 #include "server/sessions/out_of_memory.h"
 #include "server/sessions/session_table.h"
 #include "server/sessions/stored_record.h"
@@ -25,14 +25,19 @@ namespace {
 
 constexpr size_t kAnyCount = std::numeric_limits<size_t>::max();
 
+absl::Status IsThere(const std::string& file) {
+  return absl::AlreadyExistsError(
+      absl::StrCat(file, " is there already: --force writes over it"));
+}
+
+// Before the session is read.
 absl::Status CheckIsFree(const SessionExport& request) {
   std::error_code error;
   if (request.force || !std::filesystem::exists(std::filesystem::symlink_status(
                            request.file, error))) {
     return absl::OkStatus();
   }
-  return absl::AlreadyExistsError(
-      absl::StrCat(request.file, " is there already: --force writes over it"));
+  return IsThere(request.file);
 }
 
 // It keeps the table's room as long as it lives, so the table comes from the
@@ -58,7 +63,11 @@ absl::StatusOr<ExportedSession> WriteSession(Session& session,
   if (!metadata.ok()) return metadata.status();
   const std::string bytes =
       SessionTensorBytes(session.layout(), numbers, *std::move(metadata));
-  if (absl::Status s = WriteWhole(request.file, bytes); !s.ok()) return s;
+  const absl::Status written =
+      WriteWhole(request.file, bytes,
+                 request.force ? IfThere::kReplace : IfThere::kRefuse);
+  if (absl::IsAlreadyExists(written)) return IsThere(request.file);
+  if (!written.ok()) return written;
   return ExportedSession{.step = session.standing().progress.step,
                          .digest = session.WeightsDigest(),
                          .weights = numbers.weights.size(),

@@ -136,10 +136,10 @@ class ExportTest(unittest.TestCase):
         self.assertEqual(self.export(self.ids["plain"]).returncode, 0)
 
     def test_what_cannot_be_written_or_looked_at_is_said(self) -> None:
-        self.assertIn("can't write /nowhere/s: No such file", self.refused(1, self.ids["plain"], to="/nowhere/s"))
+        self.assertIn("cannot write /nowhere/s: No such file", self.refused(1, self.ids["plain"], to="/nowhere/s"))
         full = self.refused(1, self.ids["plain"], "--force", to=str(self.out))
-        self.assertIn(f"can't write {self.out}: ", full)
-        self.assertFalse(pathlib.Path(f"{self.out}.partial").exists())
+        self.assertIn(f"cannot write {self.out}: ", full)
+        self.assertEqual(list(self.out.parent.glob("*.partial")), [])
         shutil.rmtree(self.data_dir)
         self.assertIn(f"there is no {self.data_dir}/sessions.db", self.refused(2, self.ids["plain"]))
         self.assertFalse(self.data_dir.exists())

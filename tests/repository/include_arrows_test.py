@@ -73,6 +73,7 @@ ROOMS: Mapping[str, str] = {
     "client/cli/flags/command_line": "cli11",
     "client/cli/flags/help_format": "client/cli/text cli11",
     "client/cli/data": "client/cli/text protobuf",
+    "client/cli/data/file_bytes": "engine/interchange",
     "client/cli/data/session_file": "client/cpp engine/contract engine/interchange protobuf",
     "client/cli/text": "",
 }

@@ -36,6 +36,11 @@ struct ImportFlags {
   KeepingFlags keeping;
 };
 
+absl::Status IsThere(const std::string& file) {
+  return UsageError(
+      "", absl::StrCat(file, " is there already: --force writes over it"));
+}
+
 // Before the numbers are asked for.
 absl::Status CheckIsFree(const ExportFlags& flags) {
   std::error_code error;
@@ -44,9 +49,7 @@ absl::Status CheckIsFree(const ExportFlags& flags) {
           std::filesystem::symlink_status(flags.output, error))) {
     return absl::OkStatus();
   }
-  return UsageError("", absl::StrCat(flags.output,
-                                     " is there already: --force writes over "
-                                     "it"));
+  return IsThere(flags.output);
 }
 
 void TellExport(const GlobalFlags& global, const ExportFlags& flags,
@@ -76,7 +79,10 @@ absl::Status Export(const GlobalFlags& global, const ExportFlags& flags) {
   if (!anchor.ok()) return anchor.status();
   auto bytes = SessionFileBytes(*anchor, flags.with_state);
   if (!bytes.ok()) return bytes.status();
-  if (absl::Status s = WriteFile(flags.output, *bytes); !s.ok()) return s;
+  const absl::Status written = WriteFile(
+      flags.output, *bytes, flags.force ? IfThere::kReplace : IfThere::kRefuse);
+  if (absl::IsAlreadyExists(written)) return IsThere(flags.output);
+  if (!written.ok()) return written;
   TellExport(global, flags, *anchor);
   return absl::OkStatus();
 }

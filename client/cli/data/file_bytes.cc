@@ -7,12 +7,8 @@
 #include <zlib.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <system_error>
 
 #include "absl/strings/str_cat.h"
 
@@ -70,26 +66,15 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return bytes;
 }
 
-absl::Status WriteFile(const std::string& path, const std::string& bytes) {
+absl::Status WriteFile(const std::string& path, const std::string& bytes,
+                       IfThere if_there) {
   const auto size = static_cast<std::streamsize>(bytes.size());
   if (path == "-") {
     std::cout.write(bytes.data(), size).flush();
     return std::cout ? absl::OkStatus()
                      : absl::DataLossError("cannot write to standard output");
   }
-  // Written beside its place, then moved there.
-  const std::string partial = path + ".partial";
-  std::ofstream file(partial, std::ios::binary | std::ios::trunc);
-  file.write(bytes.data(), size);
-  file.close();
-  std::error_code error;
-  if (file) std::filesystem::rename(partial, path, error);
-  if (!file || error) {
-    const std::string why = error ? error.message() : std::strerror(errno);
-    std::filesystem::remove(partial, error);
-    return absl::InternalError(absl::StrCat("cannot write ", path, ": ", why));
-  }
-  return absl::OkStatus();
+  return WriteWhole(path, bytes, if_there);
 }
 
 }  // namespace backprop::cli

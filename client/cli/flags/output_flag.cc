@@ -10,7 +10,7 @@
 namespace backprop::cli {
 
 absl::Status WriteOutput(const std::string& output, const std::string& bytes) {
-  absl::Status status = WriteFile(output, bytes);
+  absl::Status status = WriteFile(output, bytes, IfThere::kReplace);
   if (status.ok()) return status;
   return absl::Status(
       status.code(), absl::StrCat("--output: ", std::string(status.message())));

