@@ -97,6 +97,9 @@ int Export(const backprop::Invocation& invocation) {
                                       .file = flags.file,
                                       .with_state = flags.with_state,
                                       .force = flags.force});
+  if (absl::IsFailedPrecondition(exported.status())) {
+    return fail(exported.status(), kNotChecked);
+  }
   if (absl::IsAlreadyExists(exported.status())) {
     return fail(exported.status(), kUsageError);
   }

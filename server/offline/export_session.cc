@@ -40,12 +40,26 @@ absl::Status CheckIsFree(const SessionExport& request) {
   return IsThere(request.file);
 }
 
+absl::Status NoSuchSession(const std::string& id) {
+  return absl::NotFoundError(
+      absl::StrCat("there is no session ", id,
+                   ": `backprop session list` tells the ids while a server "
+                   "runs on the directory"));
+}
+
+absl::Status Damaged(const std::string& data_dir, const absl::Status& status) {
+  return absl::DataLossError(absl::StrCat(std::string(status.message()),
+                                          " (`backpropd check ", data_dir,
+                                          "` tells all that is wrong there)"));
+}
+
 // It keeps the table's room as long as it lives, so the table comes from the
 // caller.
 absl::StatusOr<std::shared_ptr<Session>> ReadSession(ReadableStore& store,
                                                      const std::string& id,
                                                      SessionTable& sessions) {
   const auto stored = store.Load(id);
+  if (absl::IsNotFound(stored.status())) return NoSuchSession(id);
   if (!stored.ok()) return stored.status();
   const ProtoCodec codec;
   const auto record = ReadRecord(*stored, codec, store);
@@ -77,12 +91,17 @@ absl::StatusOr<ExportedSession> WriteSession(Session& session,
 absl::StatusOr<ExportedSession> Export(const DataDir& held,
                                        const SessionExport& request) {
   const auto store = LookIntoSqliteStore(held.path());
-  if (!store.ok()) return store.status();
+  if (!store.ok()) {
+    return absl::FailedPreconditionError(std::string(store.status().message()));
+  }
   SessionTable sessions({.sessions = 1, .total_weights = kAnyCount}, [] {
     return std::make_shared<DeltaFeed>(
         0, [](const std::function<void()>& tell) { tell(); });
   });
   const auto session = ReadSession(**store, request.session_id, sessions);
+  if (absl::IsDataLoss(session.status())) {
+    return Damaged(held.path(), session.status());
+  }
   if (!session.ok()) return session.status();
   return WriteSession(**session, request);
 }

@@ -33,9 +33,10 @@ struct ExportedSession {
 
 // The session is as a server would bring it back; the file has the bytes that
 // `backprop export` would write then. Changes nothing that is stored. Fails
-// with ALREADY_EXISTS where the file is there, or came meanwhile, NOT_FOUND
-// where the session is not, DATA_LOSS where it is damaged, and as WriteWhole
-// does where the file can't be written.
+// with ALREADY_EXISTS where the file is there, or came meanwhile,
+// FAILED_PRECONDITION where the database can't be opened, NOT_FOUND where the
+// session is not, DATA_LOSS where it is damaged, and as WriteWhole does where
+// the file can't be written.
 absl::StatusOr<ExportedSession> ExportSession(const DataDir& held,
                                               const SessionExport& request);
 

@@ -120,7 +120,8 @@ class ExportTest(unittest.TestCase):
     def test_a_file_that_is_there_is_written_over_only_by_force(self) -> None:
         self.file.write_bytes(b"precious")
         self.assertIn(f"{self.file} is there already: --force", self.refused(2, self.ids["plain"]))
-        self.assertIn("is not in the store", self.refused(1, "nobody", "--force"))
+        unknown = self.refused(1, "nobody", "--force")
+        self.assertIn("there is no session nobody: `backprop session list` tells", unknown)
         self.assertEqual(self.export(self.ids["plain"], "--force").returncode, 0)
         self.assertEqual(self.file.read_bytes(), self.online["plain", ()])
 
@@ -132,7 +133,9 @@ class ExportTest(unittest.TestCase):
                 " AND session = (SELECT key FROM sessions WHERE id = ?)", [self.ids["momentum"]],
             )
         database.close()
-        self.assertIn(self.ids["momentum"], self.refused(1, self.ids["momentum"]))
+        why = self.refused(1, self.ids["momentum"])
+        self.assertIn(self.ids["momentum"], why)
+        self.assertIn(f"`backpropd check {self.data_dir}` tells", why)
         self.assertEqual(self.export(self.ids["plain"]).returncode, 0)
 
     def test_what_cannot_be_written_or_looked_at_is_said(self) -> None:
@@ -140,6 +143,8 @@ class ExportTest(unittest.TestCase):
         full = self.refused(1, self.ids["plain"], "--force", to=str(self.out))
         self.assertIn(f"cannot write {self.out}: ", full)
         self.assertEqual(list(self.out.parent.glob("*.partial")), [])
+        (self.data_dir / "sessions.db").write_bytes(b"no database" * 1000)
+        self.assertIn(f"{self.data_dir}/sessions.db", self.refused(2, self.ids["plain"]))
         shutil.rmtree(self.data_dir)
         self.assertIn(f"there is no {self.data_dir}/sessions.db", self.refused(2, self.ids["plain"]))
         self.assertFalse(self.data_dir.exists())
