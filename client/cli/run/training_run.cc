@@ -13,6 +13,9 @@
 namespace backprop::cli {
 namespace {
 
+// How soon it is noticed that nobody wants the answers.
+constexpr auto kGlance = std::chrono::milliseconds(50);
+
 double SecondsSince(Progress::Clock::time_point begin) {
   return std::chrono::duration<double>(Progress::Clock::now() - begin).count();
 }
@@ -21,14 +24,15 @@ double SecondsSince(Progress::Clock::time_point begin) {
 
 absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Open(
     TrainingClient& client, const v1::Session& session, SampleFeed& feed,
-    ResumingTrainOptions options, Cancellation* cancellation) {
+    ResumingTrainOptions options, Cancellation* cancellation,
+    std::chrono::milliseconds patience) {
   options.train.set_deltas(options.with_replica ? v1::DELTA_DETAIL_FACTORS
                                                 : v1::DELTA_DETAIL_NONE);
   auto stream =
       ResumingTrainStream::Open(client, session, options, cancellation);
   if (!stream.ok()) return stream.status();
   return std::unique_ptr<TrainingRun>(
-      new TrainingRun(*std::move(stream), feed));
+      new TrainingRun(*std::move(stream), feed, options.give_up, patience));
 }
 
 void TrainingRun::SendEpoch() {
@@ -46,6 +50,30 @@ void TrainingRun::SendEpoch() {
   }
   // The server answers what it has, then ends the stream.
   if (more) stream_->CloseSending();
+}
+
+void TrainingRun::WatchReading(const std::future<void>& read) {
+  if (!give_up_) return;
+  uint64_t responses = responses_;
+  auto since = std::chrono::steady_clock::now();
+  while (read.wait_for(kGlance) != std::future_status::ready) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!give_up_() || responses != responses_) since = now;
+    responses = responses_;
+    if (now - since < patience_) continue;
+    unanswered_ = true;
+    stream_->Cancel();
+    return;
+  }
+}
+
+absl::Status TrainingRun::Unanswered() const {
+  return absl::AbortedError(absl::StrFormat(
+      "interrupted after %s steps, and nothing was answered for %g seconds: "
+      "what was sent last is not known to be durable; the server's log says "
+      "whether its store fails",
+      Grouped(totals_.steps),
+      std::chrono::duration<double>(patience_).count()));
 }
 
 absl::Status TrainingRun::Take(const TrainAnswer& answer, EpochTally* tally,
@@ -71,13 +99,14 @@ absl::Status TrainingRun::ReadEpoch(EpochResult* result, Progress& progress) {
   for (size_t done = 0; status.ok() && done < feed_.epoch_messages();) {
     if (!stream_->Next(&answer)) {
       finished_ = true;
-      status = stream_->Finish();
+      status = unanswered_ ? Unanswered() : stream_->Finish();
       interrupted_ = status.ok() && Interrupted();
       if (status.ok() && !interrupted_) {
         status = absl::UnavailableError("the server ended the stream");
       }
       break;
     }
+    ++responses_;
     status = Take(answer, &tally, result);
     if (answer.response.message_done()) ++done;
     if (progress.Due()) {
@@ -123,10 +152,14 @@ absl::StatusOr<EpochResult> TrainingRun::SendAndRead(const std::string& title,
                                                      Progress& progress) {
   progress.Begin(title, feed_.epoch_samples());
   EpochResult result;
+  std::promise<void> read;
   std::thread writer([this] { SendEpoch(); });
+  std::thread watcher([&] { WatchReading(read.get_future()); });
   absl::Status status = ReadEpoch(&result, progress);
+  read.set_value();
   if (!status.ok() && !finished_) Abandon();
   writer.join();
+  watcher.join();
   if (!status.ok()) return status;
   return result;
 }

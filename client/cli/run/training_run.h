@@ -5,7 +5,11 @@
 #ifndef BACKPROP_CLIENT_CLI_RUN_TRAINING_RUN_H_
 #define BACKPROP_CLIENT_CLI_RUN_TRAINING_RUN_H_
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <utility>
@@ -52,9 +56,13 @@ class TrainingRun {
   // server sends no deltas otherwise. The references must outlive the run.
   // options: with_replica, and how the stream goes on where it breaks; what the
   // answers hold follows from that. cancellation: of the opening; may be null.
+  // patience: once give_up says so, what is not answered is waited for as long
+  // as something is answered, and no longer than this after that: while its
+  // store fails a server answers nothing.
   static absl::StatusOr<std::unique_ptr<TrainingRun>> Open(
       TrainingClient& client, const v1::Session& session, SampleFeed& feed,
-      ResumingTrainOptions options, Cancellation* cancellation = nullptr);
+      ResumingTrainOptions options, Cancellation* cancellation = nullptr,
+      std::chrono::milliseconds patience = std::chrono::seconds(10));
 
   // Sends what the session still has to learn its input standardisation from,
   // if anything; trains on none of it.
@@ -63,7 +71,7 @@ class TrainingRun {
   // Trains on the feed's next epoch. Of a DURABLE session its last message is
   // answered when it is durable, so that what follows, a test or the end, is of
   // durable weights. When the user interrupts, what was sent is answered first;
-  // interrupted() is then true.
+  // interrupted() is then true. ABORTED: that took longer than it may.
   absl::StatusOr<EpochResult> Epoch(const std::string& title,
                                     Progress& progress);
 
@@ -76,10 +84,17 @@ class TrainingRun {
   const Replica* replica() const { return stream_->replica(); }
 
  private:
-  TrainingRun(std::unique_ptr<ResumingTrainStream> stream, SampleFeed& feed)
-      : stream_(std::move(stream)), feed_(feed) {}
+  TrainingRun(std::unique_ptr<ResumingTrainStream> stream, SampleFeed& feed,
+              std::function<bool()> give_up, std::chrono::milliseconds patience)
+      : stream_(std::move(stream)),
+        feed_(feed),
+        give_up_(std::move(give_up)),
+        patience_(patience) {}
 
   void SendEpoch();
+  // Cancels the stream where it is given up and not answered for too long.
+  void WatchReading(const std::future<void>& read);
+  absl::Status Unanswered() const;
   // Sends the messages that the feed has laid out and reads their answers.
   absl::StatusOr<EpochResult> SendAndRead(const std::string& title,
                                           Progress& progress);
@@ -93,6 +108,10 @@ class TrainingRun {
 
   const std::unique_ptr<ResumingTrainStream> stream_;
   SampleFeed& feed_;
+  const std::function<bool()> give_up_;
+  const std::chrono::milliseconds patience_;
+  std::atomic<uint64_t> responses_ = 0;
+  std::atomic<bool> unanswered_ = false;  // for too long
   TrainingTotals totals_;
   bool interrupted_ = false;
   bool finished_ = false;

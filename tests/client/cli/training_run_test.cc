@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <optional>
+#include <string>
+#include <thread>
 
 #include "tests/client/cpp/session_fake.h"
 #include "tests/float_bytes.h"
@@ -14,6 +17,7 @@ namespace {
 
 using backprop::testing::SessionFake;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 Dataset TenNumbers() {
   Dataset dataset;
@@ -46,6 +50,31 @@ TEST(TrainingRunTest, EpochIsOverWhenItIsDurable) {
   EXPECT_EQ(fake.samples().size(), 20U);
   // The last message of each epoch.
   EXPECT_THAT(fake.hurried(), ElementsAre(8, 18));
+}
+
+// As of a server whose store fails.
+TEST(TrainingRunTest, WhatIsNotDurableIsNotWaitedForForEverByWhomNobodyNeeds) {
+  SessionFake fake({{.hangs_hurried = true}}, /*durable=*/true);
+  TrainingClient client = fake.Client();
+  const Dataset data = TenNumbers();
+  SampleFeed feed(data, 1, 4, std::nullopt);
+  ResumingTrainOptions options;
+  options.give_up = [] { return true; };
+  auto run = TrainingRun::Open(client, fake.session(), feed, options, nullptr,
+                               std::chrono::milliseconds(100));
+  ASSERT_TRUE(run.ok()) << run.status();
+  // A call that was cancelled ends a moment later.
+  std::thread server([&fake] {
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    while (!fake.LetGo()) std::this_thread::yield();
+  });
+  LiveLine line{Terminal()};
+  Progress progress(line, {});
+  const absl::Status status = (*run)->Epoch("epoch", progress).status();
+  server.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted) << status;
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("interrupted after 8 steps, and nothing was answered"));
 }
 
 }  // namespace

@@ -79,6 +79,11 @@ class FakeCall : public TrainStream::Call {
       return Break(response);
     }
     if (requests_.empty()) return false;
+    if (life_.hangs_hurried && requests_.front().when_durable()) {
+      fake_.hung_ = true;
+      fake_.changed_.wait(lock, [&] { return fake_.let_go_; });
+      return Break(response);
+    }
     ++given_;
     Answer(response);
     return true;

@@ -29,6 +29,8 @@ struct FakeLife {
       grpc::Status(grpc::StatusCode::UNAVAILABLE, "Socket closed");
   bool refuses_opening = false;
   bool hangs = false;  // before its opening is answered, until LetGo
+  // At a message with when_durable, until LetGo; then it breaks.
+  bool hangs_hurried = false;
   // Messages that are applied when it breaks, their answers lost.
   int applied_unanswered = 0;
   // The crash that breaks it takes the session back to this offset.
