@@ -94,12 +94,12 @@ void Decode(const v1::TrainStepRequest& request, size_t stride,
   for (size_t i = 0; i < batch; ++i) {
     const v1::Sample& sample = request.samples(static_cast<int>(i));
     std::copy(sample.inputs().begin(), sample.inputs().end(),
-              inputs.begin() + i * stride);
+              inputs.subspan(i * stride).begin());
     if (sample.has_class_number()) {
       targets[i * outputs + sample.class_number()] = 1.0F;
     } else {
       std::copy(sample.targets().begin(), sample.targets().end(),
-                targets.begin() + i * outputs);
+                targets.subspan(i * outputs).begin());
     }
   }
   FlushSmall(inputs);

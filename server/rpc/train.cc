@@ -366,7 +366,7 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
     }
     // After listens_: a commit from here on is heard of, one before is seen.
     ReleaseDurable();
-    if (until.has_value()) HurryCommit();
+    if (until.has_value() && flow_.AnswersWait()) HurryCommit();
   }
 
   // message: becomes the one to begin, if that is what the part does.

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/contract/digest.h"
 #include "server/failpoint.h"
+#include "server/sessions/epochs.h"
 #include "server/sessions/rejection.h"
 
 namespace backprop {
@@ -269,9 +270,6 @@ void Session::Publish() {
     learning_rate_ = rate;
     ++version_;
   }
-  if (noted_) return;
-  durable_.queue->Note(shared_from_this());
-  noted_ = true;
 }
 
 void Session::BeginCommitting() {
@@ -300,6 +298,8 @@ void Session::ForkFrom(Session& origin, bool with_state) {
 
 void Session::Update(SessionSpec spec, bool restarts_schedule) {
   auto updated = std::make_shared<const SessionSpec>(std::move(spec));
+  if (!noted_) BeginCommitting();
+  noted_ = true;
   if (restarts_schedule) rate_ = LearningRate(updated->schedule);
   turn_.spec = std::move(updated);
   Publish();
@@ -435,7 +435,7 @@ void Session::FinishRewind(Session& past) {
     spec_ = turn_.spec;
     progress_ = turn_.progress;
     learning_rate_ = rate;
-    epochs_.push_back({durable_.journal->epoch(), step});
+    AddEpoch({durable_.journal->epoch(), step}, &epochs_);
     rewinding_ = false;
   }
   feed_->Lose(step);
@@ -443,6 +443,10 @@ void Session::FinishRewind(Session& past) {
 
 TrainOutcome Session::Train(Trainer& trainer, TrainRun run) {
   const SessionSpec& spec = *turn_.spec;
+  // The queue before anything is done, as it may need memory for that: a step
+  // that was done is one that its caller hears of.
+  if (!noted_) BeginCommitting();
+  noted_ = true;
   TrainOutcome outcome;
   outcome.before = turn_.progress;
   outcome.after = outcome.before;
@@ -503,6 +507,8 @@ void Session::Learn(std::span<const float> rows) {
     known->input.mean.resize(columns);
     known->input.factor.resize(columns);
   }
+  if (!noted_) BeginCommitting();
+  noted_ = true;
   standardiser_->Add(rows);
   if (completes) {
     standardiser_->Finish(known->input.mean, known->input.factor);

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/failpoint.h"
 #include "server/sessions/checkpoint_reader.h"
+#include "server/sessions/epochs.h"
 #include "server/sessions/out_of_memory.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/stored_record.h"
@@ -58,9 +59,9 @@ Durable NextEpoch(const SessionLoading& loading, const StoredSession& stored,
           loading.codec, record.layout, record.spec.input.element_type, stored,
           record.first_live_piece, std::move(checkpoints)),
       .queue = &loading.committer,
-      .epochs = stored.epochs};
-  durable.epochs.push_back(
-      {.epoch = durable.journal->epoch(), .first_step = stored.head.step});
+      .epochs = WhatEpochsSay(stored.epochs)};
+  AddEpoch({.epoch = durable.journal->epoch(), .first_step = stored.head.step},
+           &durable.epochs);
   return durable;
 }
 
@@ -134,10 +135,13 @@ void SessionLoader::LoadNow(Store& store, const std::string& id, Loaded done) {
 void SessionLoader::TryToLoad(Store& store, const std::string& id) {
   Coming& coming = coming_.at(id);
   MayDieAt(Failpoint::kLoadBegun);
-  auto returned = CatchOutOfMemory([&] { return BringBack(store, id); });
+  auto returned = CatchOutOfMemory([&] {
+    auto brought = BringBack(store, id);
+    if (brought.ok()) brought->session->BeginCommitting();
+    return brought;
+  });
   if (returned.ok()) {
     coming.returned = *std::move(returned);
-    coming.returned.session->BeginCommitting();
     MayDieAt(Failpoint::kBroughtBack);
     return AwaitEpoch(id);
   }
@@ -213,12 +217,13 @@ void SessionLoader::DescribeNow(Store& store, const std::string& id,
   const auto found = loading_.sessions.Look(id);
   if (!found.has_value()) return done(NoSuchSession(id));
   if (found->session != nullptr) return done(Described{found->session, {}});
-  const auto coming = coming_.find(id);
-  if (coming != coming_.end() && coming->second.returned.session != nullptr) {
-    return done(Described{coming->second.returned.session, {}});
-  }
   auto view = CatchOutOfMemory([&] { return View(store, id); });
   if (!view.ok()) return done(Explained(id, view.status()));
+  // On its way it is what it was, but its epoch may have been committed.
+  const auto coming = coming_.find(id);
+  if (coming != coming_.end() && coming->second.returned.session != nullptr) {
+    view->epoch = coming->second.returned.session->epoch();
+  }
   view->last_use = found->last_use;
   done(Described{nullptr, *std::move(view)});
 }

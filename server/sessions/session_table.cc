@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/failpoint.h"
@@ -114,12 +115,13 @@ std::shared_ptr<Session> SessionTable::PutAway(Entry& entry) {
   return std::move(entry.session);
 }
 
+// What needs memory first.
 void SessionTable::PutInMemory(Entry& entry, Returned returned) {
+  entry.by_use = by_use_.insert(by_use_.end(), &entry);
   entry.session = std::move(returned.session);
   entry.place = std::move(returned.place);
   entry.told = std::chrono::system_clock::now();
   entry.session->Use(entry.told);
-  entry.by_use = by_use_.insert(by_use_.end(), &entry);
 }
 
 absl::StatusOr<Durable> SessionTable::DurableOf(SessionSpec& spec,
@@ -202,9 +204,7 @@ absl::StatusOr<SessionTable::Created> SessionTable::Create(
   if (!made.ok()) return made.status();
   const std::shared_ptr<Session> session = *std::move(made);
   fill(*session);
-  auto created = Add(session, *std::move(place));
-  if (created.ok() && created->is_new) session->BeginCommitting();
-  return created;
+  return Add(session, *std::move(place));
 }
 
 void SessionTable::AddStored(const std::string& id, const RequestKey& request,
@@ -256,14 +256,20 @@ absl::StatusOr<SessionTable::Created> SessionTable::Add(
   auto earlier = FindByRequest(key);
   if (!earlier.ok()) return earlier.status();
   if (*earlier != nullptr) return Created{*std::move(earlier), false};
-  Entry& entry =
+  const auto made =
       sessions_
           .emplace(session->id(), Entry{.request = key, .session = nullptr})
-          .first->second;
-  PutInMemory(entry, {session, std::move(place)});
+          .first;
+  // Where memory is missing it was never there.
+  absl::Cleanup forgets = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Erase(made);
+  };
+  PutInMemory(made->second, {session, std::move(place)});
   if (!key.request_id.empty()) {
     id_of_request_.emplace(key.request_id, session->id());
   }
+  session->BeginCommitting();
+  std::move(forgets).Cancel();
   return Created{session, true};
 }
 

@@ -291,6 +291,15 @@ TEST_F(SessionLoaderTest, WhereNothingCanBeCommittedASessionIsNotUsed) {
   store_.Fail(true);
   EXPECT_EQ(ReasonOf(Load(id).status()), kStoreFailed.name);
   EXPECT_EQ(table_->Look(id)->session, nullptr);
+  // On its way it is told of as what the store has.
+  std::promise<absl::StatusOr<Described>> told;
+  loader_->Describe(id, [&](auto described) { told.set_value(described); });
+  const auto described = told.get_future().get();
+  ASSERT_TRUE(described.ok()) << described.status();
+  ASSERT_TRUE(described->stored.has_value());
+  EXPECT_EQ(described->stored->record.standing.progress.step, 3u);
+  EXPECT_EQ(described->stored->epoch, 2u);
+  EXPECT_GT(described->stored->bytes, 0u);
   store_.Fail(false);
   const auto back = Load(id);
   ASSERT_TRUE(back.ok()) << back.status();

@@ -4,11 +4,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <future>
+#include <list>
+#include <new>
+#include <random>
 #include <set>
 #include <thread>
 
+#include "server/sessions/compute_pool.h"
 #include "server/sessions/rejection.h"
+#include "server/sessions/worker.h"
+#include "server/translation/stored_session.h"
 #include "tests/server/sessions/trained_session.h"
 
 // What can't be allocated is then null, as without a sanitizer, and no abort.
@@ -45,6 +53,20 @@ Layout LayoutOf(const SessionSpec& spec) {
   return Layout::Create(spec.network.input_size, sizes, 1, 1000).value();
 }
 
+// Which has memory for so many sessions.
+class ShortQueue : public CommitQueue {
+ public:
+  void Note(const std::shared_ptr<Session>& session) override {
+    if (left == 0) throw std::bad_alloc();
+    --left;
+    noted = session->id();
+  }
+  void Take(std::list<Handover> /*handovers*/) override {}
+
+  int left = 0;
+  std::string noted;
+};
+
 class SessionTableTest : public ::testing::Test {
  protected:
   absl::StatusOr<SessionTable::Created> Create(const RequestKey& key) {
@@ -56,6 +78,69 @@ class SessionTableTest : public ::testing::Test {
 
   SessionTable table_{{.sessions = 10, .total_weights = 1000}, NewFeed};
 };
+
+// Else it would be there and never be durable.
+TEST_F(SessionTableTest, ASessionThatCannotBeCommittedWasNeverThere) {
+  ShortQueue queue;
+  const ProtoCodec codec;
+  SessionTable table({.sessions = 10, .total_weights = 1000}, NewFeed,
+                     [&](const SessionSpec& spec, const Layout& layout) {
+                       return Durable{
+                           .journal = std::make_unique<Journal>(
+                               codec, layout, spec.input.element_type),
+                           .queue = &queue};
+                     });
+  const SessionSpec spec = Spec();
+  const auto create = [&] {
+    return table.Create({spec, LayoutOf(spec), {"once", 7}},
+                        [](Session& /*session*/) {});
+  };
+  EXPECT_THROW(create().IgnoreError(), std::bad_alloc);
+  EXPECT_TRUE(table.List("", 10).empty());
+  EXPECT_EQ(table.IdMadeBy("once"), "");
+  EXPECT_TRUE(table.DeleteExpired(std::chrono::system_clock::now()).empty());
+  queue.left = 1;
+  const auto created = create();
+  ASSERT_TRUE(created.ok()) << created.status();
+  EXPECT_TRUE(created->is_new);
+  EXPECT_EQ(queue.noted, created->session->id());
+  EXPECT_EQ(table.IdMadeBy("once"), created->session->id());
+}
+
+// So that its caller can remember what was done.
+TEST_F(SessionTableTest, AStepThatCannotBeNotedIsNotDone) {
+  ShortQueue queue;
+  queue.left = 1;
+  const ProtoCodec codec;
+  SessionSpec spec = testing::SmallSpec();
+  const Layout layout = testing::LayoutOf(spec);
+  const auto session = std::make_shared<Session>(
+      SessionBirth{.id = "s"}, spec, layout, NewFeed(), Budget::Reservation(),
+      Durable{.journal = std::make_unique<Journal>(codec, layout,
+                                                   spec.input.element_type),
+              .queue = &queue});
+  testing::FillWeights(*session);
+  session->BeginCommitting();
+  ASSERT_TRUE(session->HandOver().has_value());
+  const std::vector<float> before(session->weights().begin(),
+                                  session->weights().end());
+  ComputePool pool(1, [](double) {});
+  std::mt19937 random(3);
+  std::promise<void> done;
+  pool.Submit(session->lane(), [&](Worker& worker) {
+    EXPECT_THROW(testing::TrainOnRandom(*session, worker, 3, random),
+                 std::bad_alloc);
+    EXPECT_THROW(session->Update(spec, false), std::bad_alloc);
+    EXPECT_EQ(session->in_turn().progress.step, 0u);
+    EXPECT_TRUE(std::ranges::equal(session->weights(), before));
+    queue.left = 1;
+    testing::TrainOnRandom(*session, worker, 3, random);
+    testing::TrainOnRandom(*session, worker, 3, random);  // noted already
+    EXPECT_EQ(session->in_turn().progress.step, 6u);
+    done.set_value();
+  });
+  done.get_future().wait();
+}
 
 TEST_F(SessionTableTest, AFoundSessionIsFilledAlready) {
   const auto created = Create({});
