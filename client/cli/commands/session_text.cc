@@ -50,9 +50,37 @@ void AddSettings(const v1::Session& session, Settings* settings) {
                                spec.digest_every() == 1 ? " step" : " steps")});
 }
 
+// What a crash would leave of it: nothing of a session in memory only, nor of
+// one on a server that knows no others.
+std::string DurableText(const v1::Session& session) {
+  const bool is_durable =
+      session.spec().durability().mode() == v1::DURABILITY_MODE_DURABLE;
+  return is_durable ? Grouped(session.durable_step()) : "-";
+}
+
+// Of bytes that there may be none of.
+std::string HeldText(uint64_t bytes) {
+  return bytes == 0 ? "-" : ByteText(static_cast<double>(bytes));
+}
+
+void AddWhereItIs(const v1::Session& session, Settings* settings) {
+  if (session.spec().durability().mode() != v1::DURABILITY_MODE_DURABLE) return;
+  settings->push_back(
+      {"durable",
+       absl::StrCat("step ", Grouped(session.durable_step()), ", offset ",
+                    Grouped(session.durable_offset()))});
+  settings->push_back({"epoch", Grouped(session.epoch())});
+  settings->push_back(
+      {"in memory", session.resident()
+                        ? HeldText(session.resident_bytes())
+                        : "no: it is brought back when it is used"});
+  settings->push_back({"in the store", HeldText(session.stored_bytes())});
+}
+
 void AddState(const v1::Session& session, Settings* settings) {
   settings->push_back({"step", Grouped(session.step())});
   settings->push_back({"next offset", Grouped(session.next_offset())});
+  AddWhereItIs(session, settings);
   settings->push_back({"learning rate", absl::StrCat(session.learning_rate(),
                                                      " in the next step")});
   settings->push_back({"writer", session.has_writer() ? "a client trains it now"
@@ -95,15 +123,20 @@ std::string LayersText(const v1::Session& session) {
 std::string SessionListText(const std::vector<v1::Session>& sessions) {
   std::vector<Column> columns = {{"SESSION"},
                                  {"STEP", Align::kRight},
+                                 {"DURABLE", Align::kRight},
                                  {"STATE"},
+                                 {"MEMORY", Align::kRight},
+                                 {"STORE", Align::kRight},
                                  {"CREATED (UTC)"},
                                  {"NETWORK"}};
   Rows rows;
   for (const v1::Session& session : sessions) {
-    rows.push_back({session.session_id(), Grouped(session.step()),
-                    session.has_writer() ? "training" : "idle",
-                    TimeText(session.create_time().seconds(), "%Y-%m-%d %H:%M"),
-                    NetworkText(session.spec())});
+    rows.push_back(
+        {session.session_id(), Grouped(session.step()), DurableText(session),
+         session.has_writer() ? "training" : "idle",
+         HeldText(session.resident_bytes()), HeldText(session.stored_bytes()),
+         TimeText(session.create_time().seconds(), "%Y-%m-%d %H:%M"),
+         NetworkText(session.spec())});
   }
   const auto is_named = [](const v1::Session& session) {
     return !session.spec().display_name().empty();

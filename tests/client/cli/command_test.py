@@ -144,8 +144,9 @@ class SessionTest(ServedTest):
     def test_a_session_is_made_listed_described_and_deleted(self) -> None:
         session = self.succeeds("session", "create", "--input-size", "2", "--layers", "3:relu,1").strip()
         titles, line = self.succeeds("session", "list").splitlines()
-        self.assertEqual(titles.split(), ["SESSION", "STEP", "STATE", "CREATED", "(UTC)", "NETWORK"])
-        self.assertRegex(line, rf"^{session} +0  idle   \d{{4}}-\d\d-\d\d \d\d:\d\d  2-3:relu-1:identity$")
+        self.assertEqual(titles.split(), ["SESSION", "STEP", "DURABLE", "STATE", "MEMORY", "STORE", "CREATED", "(UTC)",
+                                          "NETWORK"])
+        self.assertRegex(line, rf"^{session} +0 +-  idle +52 B +-  \d{{4}}-\d\d-\d\d \d\d:\d\d  2-3:relu-1:identity$")
         (described,) = self.objects("session", "describe", session)
         self.assertEqual((described["session_id"], described["step"]), (session, "0"))
         self.assertEqual(described["layout"]["weight_count"], "13")
@@ -477,7 +478,7 @@ class InterruptionTest(ServedTest):
     def test_a_session_has_one_writer_and_cannot_be_deleted_under_it(self) -> None:
         process = self.start(*self.ENDLESS)
         (session,) = self.sessions()
-        self.assertRegex(self.succeeds("session", "list"), rf"{session} +[\d,]+  training  ")
+        self.assertRegex(self.succeeds("session", "list"), rf"{session} +[\d,]+ +-  training  ")
         self.assertIn("a client trains it now", self.succeeds("session", "describe", session))
         self.assertIn(session, self.fails(1, "train", "--session", session, *self.idx_data))
         self.fails(1, "session", "delete", session)

@@ -68,6 +68,34 @@ LAYER  INPUTS  OUTPUTS  ACTIVATION      DROPOUT  WEIGHTS  DELTAS
 )");
 }
 
+// Of a DURABLE session that is in the store alone.
+constexpr char kInTheStore[] = R"(
+  spec { durability { mode: DURABILITY_MODE_DURABLE } }
+  epoch: 3
+  durable_step: 479000
+  durable_offset: 479001
+  stored_bytes: 1500000
+)";
+
+TEST(SessionTextTest, SaysWhereADurableSessionIs) {
+  v1::Session session = Parsed<v1::Session>(kSession);
+  session.MergeFrom(Parsed<v1::Session>(kInTheStore));
+  EXPECT_NE(SessionText(session).find(R"(
+next offset    480,001
+durable        step 479,000, offset 479,001
+epoch          3
+in memory      no: it is brought back when it is used
+in the store   1.5 MB
+learning rate)"),
+            std::string::npos)
+      << SessionText(session);
+  session.set_resident(true);
+  session.set_resident_bytes(1'221'240);
+  EXPECT_NE(SessionText(session).find("\nin memory      1.2 MB\n"),
+            std::string::npos)
+      << SessionText(session);
+}
+
 TEST(SessionTextTest, SaysWhatNotEverySessionHas) {
   v1::Session session = Parsed<v1::Session>(kSession);
   session.MergeFrom(Parsed<v1::Session>(
@@ -96,11 +124,12 @@ TEST(SessionListTextTest, HasNamesIfAnySessionHasOne) {
   first.mutable_spec()->clear_layers();
   v1::Session second = first;
   second.mutable_spec()->set_display_name("Mäuse");
-  EXPECT_EQ(SessionListText({first, second, first}),
-            R"(SESSION  NAME      STEP  STATE  CREATED (UTC)     NETWORK
-s-1             480,000  idle   2027-01-15 08:00  784
-s-1      Mäuse  480,000  idle   2027-01-15 08:00  784
-s-1             480,000  idle   2027-01-15 08:00  784
+  EXPECT_EQ(
+      SessionListText({first, second, first}),
+      R"(SESSION  NAME      STEP  DURABLE  STATE  MEMORY  STORE  CREATED (UTC)     NETWORK
+s-1             480,000        -  idle        -      -  2027-01-15 08:00  784
+s-1      Mäuse  480,000        -  idle        -      -  2027-01-15 08:00  784
+s-1             480,000        -  idle        -      -  2027-01-15 08:00  784
 )");
 }
 
@@ -111,13 +140,17 @@ TEST(SessionListTextTest, HasTitlesAndColumns) {
   second.set_step(0);
   second.set_has_writer(true);
   second.mutable_spec()->mutable_layers(0)->clear_dropout();
-  EXPECT_EQ(SessionListText({first, second}),
-            R"(SESSION     STEP  STATE     CREATED (UTC)     NETWORK
-s-1      480,000  idle      2027-01-15 08:00  784-128:leaky-relu=0.2:dropout=0.1-10:softmax
-s-22           0  training  2027-01-15 08:00  784-128:leaky-relu=0.2-10:softmax
+  first.MergeFrom(Parsed<v1::Session>(kInTheStore));
+  second.set_resident_bytes(407'080);
+  EXPECT_EQ(
+      SessionListText({first, second}),
+      R"(SESSION     STEP  DURABLE  STATE       MEMORY   STORE  CREATED (UTC)     NETWORK
+s-1      480,000  479,000  idle             -  1.5 MB  2027-01-15 08:00  784-128:leaky-relu=0.2:dropout=0.1-10:softmax
+s-22           0        -  training  407.1 kB       -  2027-01-15 08:00  784-128:leaky-relu=0.2-10:softmax
 )");
   EXPECT_EQ(SessionListText({}),
-            "SESSION  STEP  STATE  CREATED (UTC)  NETWORK\n");
+            "SESSION  STEP  DURABLE  STATE  MEMORY  STORE  CREATED (UTC)  "
+            "NETWORK\n");
 }
 
 TEST(SpecTextTest, OptimisersHaveTheirNumbers) {
