@@ -22,6 +22,10 @@ grpc::ChannelArguments DefaultChannelArguments(
                    static_cast<int>(keepalive.count()));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
                    static_cast<int>(patience.count()));
+  // Newer gRPCs wait for their own pings, by which they measure a connection,
+  // before keepalive's; older ones don't know it.
+  arguments.SetInt("grpc.http2.ping_timeout_ms",
+                   static_cast<int>(patience.count()));
   // gRPC would ask no more after two pings while the client itself has nothing
   // to say, as one that watches never has.
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);

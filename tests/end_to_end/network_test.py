@@ -82,9 +82,15 @@ class Client:
         """SIGSTOP for so long."""
         stop_for(self.process, seconds)
 
-    def finish(self, last: str = "") -> dict[str, int]:
+    def tell(self, text: str) -> None:
+        """What it looks for when something has come."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+
+    def finish(self) -> dict[str, int]:
         """Tells it that it is enough; what it found."""
-        out, _ = self.process.communicate(last, timeout=PATIENCE_SECONDS)
+        out, _ = self.process.communicate(timeout=PATIENCE_SECONDS)
         demand(self.process.returncode == 0, f"{self} failed")
         self.proxy.close()
         found: dict[str, int] = json.loads(out)
@@ -207,8 +213,9 @@ class Storms:
     def _compare_watcher(self) -> None:
         """One step more is made by hand, for a watcher that has seen all others already."""
         session = self._server.sessions()[self._watcher.session_id]
-        threading.Timer(0.5, self._step, args=(session,)).start()
-        found = self._watcher.finish(f"{session.step + 1}\n")
+        self._watcher.tell(f"{session.step + 1}\n")
+        self._step(session)
+        found = self._watcher.finish()
         anchor = self._server.anchor(self._server.sessions()[session.session_id])
         told = (found["step"], found["digest"])
         demand(told == (anchor.step, anchor.digest), f"{self._watcher}: its replica is at {told}")
@@ -233,7 +240,7 @@ class NetworkTest(unittest.TestCase):
     def test_the_command_ends_with_the_clean_runs_weights(self) -> None:
         server = Server(GIVEN.backpropd, self._data_dir / "data")
         self._write_table()
-        self._command(server.address, "clean", "memory").wait(PATIENCE_SECONDS)
+        demand(self._command(server.address, "clean", "memory").wait(PATIENCE_SECONDS) == 0, "the clean run failed")
         proxy = Proxy(server.address)
         process = self._command(proxy.address, "stormy", "durable")
         sessions = server.sessions
@@ -267,7 +274,9 @@ class NetworkTest(unittest.TestCase):
             f"--csv={self._data_dir / 'table.csv'}", "--target=e", "--regression", "--layers=8:tanh,1",
             f"--epochs={COMMAND_EPOCHS}", "--samples-per-message=4", f"--output={self._data_dir / name}",
         ]  # fmt: skip
-        return subprocess.Popen([GIVEN.backprop, "train", *flags], stdout=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen([GIVEN.backprop, "train", *flags], stdout=subprocess.DEVNULL, text=True)
+        self.addCleanup(process.kill)
+        return process
 
 
 if __name__ == "__main__":

@@ -49,7 +49,8 @@ class Connection:
     """Ways on which nothing comes through any more."""
     forwarded: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WAYS, 0))
     cut_after: int | None = None
-    """It is cut when so many bytes more have gone up: in the middle of what is said."""
+    """It is cut when so many bytes more have gone cut_way: in the middle of what is said."""
+    cut_way: str = "up"
     left: threading.Event = field(default_factory=threading.Event)
     """The client has ended it."""
     over: threading.Event = field(default_factory=threading.Event)
@@ -113,8 +114,12 @@ class Proxy:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        # Bound at once, that nobody else takes the port; as long as it does not listen it refuses.
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(("127.0.0.1", self._port))
         time.sleep(seconds)
-        self._listener = socket.create_server(("127.0.0.1", self._port))
+        self._listener.listen()
         self._begin_accepting()
 
     def close(self) -> None:
@@ -130,7 +135,11 @@ class Proxy:
     def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
-                self._take(listener.accept()[0])
+                client = listener.accept()[0]
+                try:
+                    self._take(client)
+                except OSError:  # the server is away
+                    client.close()
 
     def _take(self, client: socket.socket) -> None:
         with self._lock:
@@ -165,7 +174,7 @@ class Proxy:
         while data and way not in connection.swallowed:
             weather = self.weather[way]
             piece = data[: weather.piece or len(data)]
-            budget = connection.cut_after if way == "up" else None
+            budget = connection.cut_after if way == connection.cut_way else None
             if budget is not None:
                 piece = piece[:budget]
                 connection.cut_after = budget - len(piece)

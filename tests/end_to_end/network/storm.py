@@ -126,9 +126,13 @@ class Storm:
         connection = self._connection()
         if connection is None:
             return False
+        # A watcher says next to nothing.
+        ways = [way for way in WAYS if 10 * connection.forwarded[way] > connection.forwarded["down"]]
+        connection.cut_way = self._choice.choice(ways)
         connection.cut_after = self._choice.randint(1, 400)
-        self.breaks += 1
-        return connection.over.wait(PATIENCE_SECONDS)
+        is_cut = connection.over.wait(PATIENCE_SECONDS)
+        self.breaks += is_cut
+        return is_cut
 
     def _refuse(self) -> bool:
         met = self._cut(Cut.RST)
