@@ -77,7 +77,7 @@ absl::StatusOr<ExportedSession> WriteSession(Session& session,
   if (!metadata.ok()) return metadata.status();
   const std::string bytes =
       SessionTensorBytes(session.layout(), numbers, *std::move(metadata));
-  const absl::Status written =
+  absl::Status written =
       WriteWhole(request.file, bytes,
                  request.force ? IfThere::kReplace : IfThere::kRefuse);
   if (absl::IsAlreadyExists(written)) return IsThere(request.file);

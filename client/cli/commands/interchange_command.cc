@@ -79,7 +79,7 @@ absl::Status Export(const GlobalFlags& global, const ExportFlags& flags) {
   if (!anchor.ok()) return anchor.status();
   auto bytes = SessionFileBytes(*anchor, flags.with_state);
   if (!bytes.ok()) return bytes.status();
-  const absl::Status written = WriteFile(
+  absl::Status written = WriteFile(
       flags.output, *bytes, flags.force ? IfThere::kReplace : IfThere::kRefuse);
   if (absl::IsAlreadyExists(written)) return IsThere(flags.output);
   if (!written.ok()) return written;
