@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from backpropd.replica import Anchor
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 from google.protobuf import field_mask_pb2
 
-from crash.oracle import Oracle, demand
+from crash.oracle import Oracle
 from crash.server import Server
-
-_STEPS = 64  # of a message
+from crash.stretch import train_stretch
 
 
 def anchor_of_twin(server: Server, oracle: Oracle) -> Anchor:
@@ -24,7 +21,7 @@ def anchor_of_twin(server: Server, oracle: Oracle) -> Anchor:
     session = server.stub.CreateSession(rpc.CreateSessionRequest(spec=spec)).session
     offset = 0
     for stop in sorted({oracle.offset, *oracle.hand_steps, *(each.offset for each in oracle.updates)}):
-        _stream(server, oracle, session.session_id, offset, stop)
+        train_stretch(server, session, offset, stop, oracle.samples.rows)
         offset = stop
         for update in oracle.updates:
             if update.offset == stop:
@@ -35,22 +32,6 @@ def anchor_of_twin(server: Server, oracle: Oracle) -> Anchor:
     anchor = server.anchor(session)
     server.stub.DeleteSession(rpc.DeleteSessionRequest(session_id=session.session_id))
     return anchor
-
-
-def _stream(server: Server, oracle: Oracle, session_id: str, begin: int, end: int) -> None:
-    if begin >= end:
-        return
-
-    def requests() -> Iterator[rpc.TrainRequest]:
-        options = rpc.TrainOptions(deltas=rpc.DELTA_DETAIL_NONE)
-        yield rpc.TrainRequest(session_id=session_id, options=options)
-        stride = _STEPS * oracle.batch
-        for offset in range(begin, end, stride):
-            x, y = oracle.samples.rows(offset, min(stride, end - offset))
-            yield rpc.TrainRequest(offset=offset, inputs=x.tobytes(), targets=y.tobytes())
-
-    for response in server.stub.Train(requests()):
-        demand(not response.HasField("rejection"), f"{oracle}'s twin: {response.rejection}")
 
 
 def _update(server: Server, session_id: str, rate: float) -> None:
