@@ -27,18 +27,19 @@ grpc::ByteBuffer Joined(const grpc::ByteBuffer& first,
 
 }  // namespace
 
-size_t ResponseOutbox::Push(grpc::ByteBuffer response,
+size_t ResponseOutbox::Push(const grpc::ByteBuffer& response,
                             std::optional<Progress> until) {
   const size_t length = response.Length();
-  const bool is_old = until.has_value() || flow_.AnswersWait();
-  queue_.push_back({std::move(response), until, is_old});
+  // One that was made while another was renewed says less than that.
+  const bool is_old = until.has_value() || flow_.AnswersWait() || renewed_;
+  queue_.push_back({response, until, is_old});
   metrics_.RecordSentBytes(length);
   return length;
 }
 
-void ResponseOutbox::Send(grpc::ByteBuffer response,
+void ResponseOutbox::Send(const grpc::ByteBuffer& response,
                           std::optional<Progress> until) {
-  flow_.AnswerQueued(Push(std::move(response), until), until.has_value());
+  flow_.AnswerQueued(Push(response, until), until.has_value());
 }
 
 void ResponseOutbox::Release(const Progress& durable) {
@@ -52,6 +53,7 @@ void ResponseOutbox::Release(const Progress& durable) {
 // A message's bytes followed by those of another are the first's fields with
 // the second's in their places.
 void ResponseOutbox::Renew(const Progress& durable) {
+  renewed_ = true;
   v1::TrainResponse now;
   now.set_durable_step(durable.step);
   now.set_durable_offset(durable.next_offset);
@@ -117,7 +119,7 @@ absl::Status ResponseOutbox::SendGoodbye(const v1::TrainResponse& goodbye) {
 }
 
 grpc::ByteBuffer ResponseOutbox::TakeFront() {
-  grpc::ByteBuffer front = std::move(queue_.front().bytes);
+  grpc::ByteBuffer front = queue_.front().bytes;  // 1.51 does not move them
   queue_.pop_front();
   return front;
 }

@@ -29,7 +29,8 @@ class ResponseOutbox {
 
   // until: how far the session has to be durable before the response is
   // written, and so what follows it; nothing: it need not wait.
-  void Send(grpc::ByteBuffer response, std::optional<Progress> until = {});
+  void Send(const grpc::ByteBuffer& response,
+            std::optional<Progress> until = {});
 
   // For a stream that coalesces: sends the response where nothing is being
   // written, else holds it back to be merged with what follows it. Takes
@@ -66,11 +67,13 @@ class ResponseOutbox {
   };
 
   // Returns the response's length.
-  size_t Push(grpc::ByteBuffer response, std::optional<Progress> until = {});
+  size_t Push(const grpc::ByteBuffer& response,
+              std::optional<Progress> until = {});
 
   TrainFlow& flow_;
   Metrics& metrics_;
   std::deque<Queued> queue_;
+  bool renewed_ = false;  // one was; an answer may have been made before that
   std::unique_ptr<v1::TrainResponse> held_;  // behind queue_; null: none
   std::optional<Progress> held_until_;
 };

@@ -56,7 +56,7 @@ LEAST_SERVER_STOPS = 3
 LEAST_BREAKS = 5
 """Of the command's connection."""
 COMMAND_ROWS = 64
-COMMAND_EPOCHS = 200
+COMMAND_EPOCHS = 600
 GIVEN = argparse.Namespace()
 
 
@@ -240,7 +240,7 @@ class NetworkTest(unittest.TestCase):
     def test_the_command_ends_with_the_clean_runs_weights(self) -> None:
         server = Server(GIVEN.backpropd, self._data_dir / "data")
         self._write_table()
-        demand(self._command(server.address, "clean", "memory").wait(PATIENCE_SECONDS) == 0, "the clean run failed")
+        demand(self._command(server.address, "clean", "memory").wait(2 * PATIENCE_SECONDS) == 0, "the clean run failed")
         proxy = Proxy(server.address)
         process = self._command(proxy.address, "stormy", "durable")
         sessions = server.sessions
@@ -252,7 +252,7 @@ class NetworkTest(unittest.TestCase):
         is_over = lambda: process.poll() is not None  # noqa: E731
         storm = Storm(proxy, random.Random(GIVEN.seed), partial(offset_of, server, made[0]), sleep, None, is_over)
         storm.run(GIVEN.rounds)
-        demand(process.wait(2 * PATIENCE_SECONDS) == 0, "the command failed")
+        demand(process.wait(4 * PATIENCE_SECONDS) == 0, "the command failed")
         demand(storm.breaks >= LEAST_BREAKS, f"void: {dict(storm.met)}")
         session = sessions()[made[0].session_id]
         demand(session.next_offset == COMMAND_ROWS * COMMAND_EPOCHS, f"{session.next_offset} samples were applied")
