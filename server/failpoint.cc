@@ -19,16 +19,17 @@ namespace {
 
 // In the order of Failpoint.
 constexpr std::string_view kNames[] = {
-    "directory_held",     "schema_made",    "heads_listed",
-    "part_trained",       "part_recorded",  "steps_put",
-    "image_put",          "image_part_put", "image_ended",
-    "handed_over",        "commit_begun",   "head_put",
-    "pieces_removed",     "pieces_put",     "session_erased",
-    "before_commit",      "after_commit",   "before_checkpoint",
-    "after_checkpoint",   "session_told",   "waiter_told",
-    "evicting",           "evicted",        "load_begun",
-    "numbers_restored",   "brought_back",   "epoch_durable",
-    "checkpoints_edited", "rewind_begun",   "rewind_durable"};
+    "directory_held",    "schema_made",        "heads_listed",
+    "part_trained",      "part_recorded",      "block_put",
+    "steps_put",         "image_put",          "image_part_put",
+    "image_ended",       "handed_over",        "commit_begun",
+    "head_put",          "pieces_removed",     "pieces_put",
+    "session_erased",    "before_commit",      "after_commit",
+    "before_checkpoint", "after_checkpoint",   "session_told",
+    "waiter_told",       "evicting",           "evicted",
+    "load_begun",        "numbers_restored",   "brought_back",
+    "epoch_durable",     "checkpoints_edited", "history_cut",
+    "rewind_begun",      "rewind_durable"};
 static_assert(std::size(kNames) ==
               1 + static_cast<size_t>(Failpoint::kRewindDurable));
 

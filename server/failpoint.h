@@ -25,6 +25,7 @@ enum class Failpoint {
   kPartTrained,   // weights have changed, nobody has heard of it
   kPartRecorded,  // the journal knows
   // It hands over what a commit is to add.
+  kBlockPut,      // what history needs beside rows
   kStepsPut,      // rows of steps
   kImagePut,      // a whole image
   kImagePartPut,  // one of a large image's parts
@@ -51,7 +52,8 @@ enum class Failpoint {
   kEpochDurable,  // now it does
   // Its checkpoints.
   kCheckpointsEdited,  // one is made, changed or forgotten, in a change
-  kRewindBegun,        // in a change; in memory nothing is different
+  kHistoryCut,         // of what it is taken back from, in a change
+  kRewindBegun,        // that change is whole; in memory nothing is different
   kRewindDurable,      // the store has the new life, memory the old one
 };
 

@@ -176,6 +176,19 @@ absl::StatusOr<v1::Session> TrainingClient::RewindSession(
   v1::RewindSessionRequest request;
   request.set_session_id(session_id);
   request.set_checkpoint(checkpoint);
+  return RewindSession(request);
+}
+
+absl::StatusOr<v1::Session> TrainingClient::RewindSession(
+    const std::string& session_id, uint64_t step) {
+  v1::RewindSessionRequest request;
+  request.set_session_id(session_id);
+  request.set_step(step);
+  return RewindSession(request);
+}
+
+absl::StatusOr<v1::Session> TrainingClient::RewindSession(
+    const v1::RewindSessionRequest& request) {
   v1::RewindSessionResponse response;
   absl::Status status = FromGrpc(
       stub_->calls->RewindSession(WithDeadline().get(), request, &response));

@@ -76,6 +76,9 @@ class TrainingClient {
   // The session is at that checkpoint again, in its next epoch.
   absl::StatusOr<v1::Session> RewindSession(const std::string& session_id,
                                             const std::string& checkpoint);
+  // The same with a step that its history has.
+  absl::StatusOr<v1::Session> RewindSession(const std::string& session_id,
+                                            uint64_t step);
 
   absl::StatusOr<v1::TrainStepResponse> TrainStep(
       const v1::TrainStepRequest& request);
@@ -119,6 +122,9 @@ class TrainingClient {
   const ClientOptions& options() const { return options_; }
 
  private:
+  absl::StatusOr<v1::Session> RewindSession(
+      const v1::RewindSessionRequest& request);
+
   // A context that carries the metadata.
   std::unique_ptr<grpc::ClientContext> NewContext() const;
   std::unique_ptr<grpc::ClientContext> WithDeadline() const;

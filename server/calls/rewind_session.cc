@@ -2,20 +2,49 @@
 #include "server/calls/rewind_session.h"
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <thread>
 #include <utility>
 
 #include "server/calls/find_checkpoint.h"
+#include "server/calls/find_step.h"
 #include "server/calls/get_session.h"
 #include "server/sessions/out_of_memory.h"
+#include "server/sessions/rejection.h"
 #include "server/translation/spec.h"
 
 namespace backprop {
 namespace {
 
-// The checkpoint is read, off the turns; a turn hands over what the session is
+// Where a session is to go back to.
+struct Destination {
+  std::shared_ptr<const Checkpoint> checkpoint = nullptr;  // null: to a step
+  uint64_t step = 0;
+  uint64_t epoch = 0;  // in which the session was there
+};
+
+absl::StatusOr<Destination> DestinationOf(
+    const v1::RewindSessionRequest& request, const Session& session) {
+  if (!request.has_step()) {
+    auto checkpoint =
+        FindCheckpoint(session, request.checkpoint(), "checkpoint");
+    if (!checkpoint.ok()) return checkpoint.status();
+    const uint64_t epoch = (*checkpoint)->epoch;
+    return Destination{.checkpoint = *std::move(checkpoint), .epoch = epoch};
+  }
+  if (!request.checkpoint().empty()) {
+    return InvalidField("step",
+                        "can't be set where checkpoint is: go back to one of "
+                        "the two");
+  }
+  absl::Status kept = CheckKept(session, request.step());
+  if (!kept.ok()) return kept;
+  return Destination{.step = request.step(), .epoch = session.epoch()};
+}
+
+// The past is read, off the turns; a turn hands over what the session is
 // to become; and when that is in the store another turn makes it so. Only then
 // is anybody told of the new epoch: a crash before leaves the old life whole,
 // one after it the new.
@@ -24,21 +53,25 @@ class Rewinding : public std::enable_shared_from_this<Rewinding> {
   using Done = std::function<void(const absl::Status&)>;
 
   Rewinding(ServiceContext& context, std::shared_ptr<Session> session,
-            std::shared_ptr<const Checkpoint> checkpoint)
+            Destination destination)
       : context_(context),
         session_(std::move(session)),
-        checkpoint_(std::move(checkpoint)) {}
+        destination_(std::move(destination)) {}
 
   // done: called when the new life is durable, or with why there is none yet.
   // Turns that are submitted then come after the one in which it begins.
   void Run(const Done& done) {
-    ReadPast(context_, session_, checkpoint_,
-             [self = shared_from_this(),
-              done](absl::StatusOr<std::shared_ptr<Session>> past) {
-               if (!past.ok()) return done(past.status());
-               self->past_ = *std::move(past);
-               self->SubmitBegin(done);
-             });
+    const PastRead read = [self = shared_from_this(), done](
+                              absl::StatusOr<std::shared_ptr<Session>> past) {
+      if (!past.ok()) return done(past.status());
+      self->past_ = *std::move(past);
+      self->SubmitBegin(done);
+    };
+    if (destination_.checkpoint != nullptr) {
+      ReadPast(context_, session_, destination_.checkpoint, read);
+    } else {
+      ReadPastStep(context_, session_, destination_.step, read);
+    }
   }
 
  private:
@@ -55,7 +88,8 @@ class Rewinding : public std::enable_shared_from_this<Rewinding> {
   void Begin(const Done& done) {
     absl::Status status = CatchOutOfMemory([&] {
       return session_->BeginRewind(
-          *past_, [self = shared_from_this()] { self->SubmitFinish(); });
+          *past_, destination_.epoch,
+          [self = shared_from_this()] { self->SubmitFinish(); });
     });
     if (status.ok()) {
       status = CatchOutOfMemory([&] { WhenDurable(context_, session_, done); });
@@ -83,7 +117,7 @@ class Rewinding : public std::enable_shared_from_this<Rewinding> {
 
   ServiceContext& context_;
   const std::shared_ptr<Session> session_;
-  const std::shared_ptr<const Checkpoint> checkpoint_;
+  const Destination destination_;
   std::shared_ptr<Session> past_;  // set once it has been read
 };
 
@@ -95,14 +129,13 @@ absl::StatusOr<Work> PlanRewindSession(ServiceContext& context,
   auto found = FindSession(context, request.session_id());
   if (!found.ok()) return found.status();
   const std::shared_ptr<Session> session = *std::move(found);
-  auto checkpoint =
-      FindCheckpoint(*session, request.checkpoint(), "checkpoint");
-  if (!checkpoint.ok()) return checkpoint.status();
+  auto destination = DestinationOf(request, *session);
+  if (!destination.ok()) return destination.status();
   if (absl::Status status = session->CheckNoWriter(); !status.ok()) {
     return status;
   }
   const auto rewinding =
-      std::make_shared<Rewinding>(context, session, *std::move(checkpoint));
+      std::make_shared<Rewinding>(context, session, *std::move(destination));
   return Work{.lane = session->lane(),
               .answer_bytes = SessionBytes(*session),
               .part =

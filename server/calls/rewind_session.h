@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// RewindSession: back to a checkpoint.
+// RewindSession: back to a checkpoint, or to a step of its history.
 #ifndef BACKPROP_SERVER_CALLS_REWIND_SESSION_H_
 #define BACKPROP_SERVER_CALLS_REWIND_SESSION_H_
 
@@ -12,7 +12,8 @@
 namespace backprop {
 
 // work.h. Fails with INVALID_REQUEST, SESSION_NOT_FOUND, CHECKPOINT_NOT_FOUND,
-// SESSION_HAS_WRITER, or as ReadCheckpoint and Session::BeginRewind; the
+// STEP_NOT_KEPT, STEP_NOT_REACHED, SESSION_HAS_WRITER, or as ReadCheckpoint,
+// ReadStep and Session::BeginRewind; the
 // session is then as it was. With STORE_FAILED it may yet become what it was to
 // be.
 absl::StatusOr<Work> PlanRewindSession(ServiceContext& context,

@@ -11,6 +11,7 @@
 #include "server/calls/get_session.h"
 #include "server/calls/request_id.h"
 #include "server/sessions/rejection.h"
+#include "server/translation/history.h"
 #include "server/translation/live_fields.h"
 #include "server/translation/spec.h"
 
@@ -118,6 +119,8 @@ absl::StatusOr<SessionSpec> Updated(const v1::UpdateSessionRequest& request,
   if (!violations.empty()) return InvalidFields(violations);
   // The one thing that a spec has and no message of it: for good.
   after->rule = before.rule;
+  status = CheckHistory(*after, layout);
+  if (!status.ok()) return status;
   return after;
 }
 

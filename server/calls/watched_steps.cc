@@ -60,13 +60,13 @@ void Tell(Session& session, const WatchedSteps& watched,
 void TellOfSteps(Session& session, const WatchedSteps& watched) {
   if (watched.steps > 0) {
     const Layout& layout = session.layout();
-    session.Record(watched.steps,
-                   {.rows = watched.run->deltas.first(
+    session.Record({.rows = watched.run->deltas.first(
                         watched.steps * layout.delta_row_length()),
                     .scalars = watched.run->scalars.first(
                         watched.steps * layout.scalar_count()),
                     .inputs = watched.inputs,
-                    .inputs_are_values = watched.inputs_are_values});
+                    .inputs_are_values = watched.inputs_are_values},
+                   watched.run->errors.first(watched.steps));
   }
   if (!session.feed().Wanted(DeltaFeed::Clock::now())) return;
   const Progress progress = session.in_turn().progress;

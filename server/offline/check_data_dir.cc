@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/offline/hold_data_dir.h"
 #include "server/sessions/checkpoint_reader.h"
+#include "server/sessions/history_reader.h"
 #include "server/sessions/out_of_memory.h"
 #include "server/sessions/session_table.h"
 #include "server/sessions/stored_record.h"
@@ -80,7 +81,28 @@ class SessionsCheck {
                      });
                    }).status());
     if (!status.ok()) return status;
-    return CheckCheckpoints(*stored, record->layout);
+    status = CheckCheckpoints(*stored, record->layout);
+    return status.ok() ? CheckHistory(*stored, record->layout) : status;
+  }
+
+  // Each block by the last step that it leads to; weights once for all blocks
+  // that are read from one image.
+  absl::Status CheckHistory(const StoredSession& stored, const Layout& layout) {
+    for (const BlockEnd& end : BlockEnds(stored.pieces, stored.head.step)) {
+      const absl::Status read = CatchOutOfMemory([&] {
+        return end.ends_group
+                   ? RestoreStep(stored, end.step, layout, store_, codec_,
+                                 sessions_)
+                         .status()
+                   : ReadRecordAt(stored, end.step, layout, store_, codec_)
+                         .status();
+      });
+      absl::Status status =
+          Tell(absl::StrCat("step ", end.step, " of session ", stored.head.id),
+               read);
+      if (!status.ok()) return status;
+    }
+    return absl::OkStatus();
   }
 
   absl::Status CheckCheckpoints(const StoredSession& stored,

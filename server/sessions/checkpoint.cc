@@ -29,7 +29,9 @@ bool HeldPieces::Has(PieceKind kind, uint64_t number) const {
   if (kind == PieceKind::kSpec) {
     return std::ranges::binary_search(specs_, number);
   }
-  if (kind == PieceKind::kCheckpoint) return false;
+  if (kind == PieceKind::kCheckpoint || kind == PieceKind::kBlock) {
+    return false;
+  }
   const auto behind = std::ranges::upper_bound(
       ranges_, number, {}, [](const auto& range) { return range.first; });
   return behind != ranges_.begin() && number <= std::prev(behind)->second;

@@ -1,22 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/sessions/checkpoint_reader.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/sessions/rejection.h"
+#include "server/sessions/stored_record.h"
 #include "server/store/restore.h"
 
 namespace backprop {
 namespace {
-
-bool SameLayout(const Layout& a, const Layout& b) {
-  return a.batch_size() == b.batch_size() &&
-         a.state_count() == b.state_count() &&
-         a.scalar_count() == b.scalar_count() &&
-         std::ranges::equal(a.layers(), b.layers());
-}
 
 // The session as it was stored then.
 absl::StatusOr<StoredSession> FindPieces(const std::string& id,

@@ -26,7 +26,14 @@ absl::StatusOr<std::optional<uint64_t>> DoneRequests::Find(
 void DoneRequests::Add(DoneRequest done) {
   if (done.key.request_id.empty()) return;
   all_.push_back(std::move(done));
+  ++added_;
   if (all_.size() > kMost) all_.erase(all_.begin());
+}
+
+std::vector<DoneRequest> DoneRequests::Since(uint64_t added) const {
+  const auto count = static_cast<std::ptrdiff_t>(
+      std::min<uint64_t>(added_ - added, all_.size()));
+  return {all_.end() - count, all_.end()};
 }
 
 }  // namespace backprop

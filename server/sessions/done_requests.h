@@ -24,11 +24,15 @@ inline constexpr size_t kLongestRequestId = 128;
 struct RequestKey {
   std::string request_id;    // empty: none
   uint64_t fingerprint = 0;  // of all else that the request asked for
+
+  friend bool operator==(const RequestKey&, const RequestKey&) = default;
 };
 
 struct DoneRequest {
   RequestKey key;
   uint64_t result = 0;  // the step that it was answered
+
+  friend bool operator==(const DoneRequest&, const DoneRequest&) = default;
 };
 
 class DoneRequests {
@@ -45,9 +49,13 @@ class DoneRequests {
   void Add(DoneRequest done);
 
   const std::vector<DoneRequest>& all() const { return all_; }  // oldest first
+  // Of all() the last, so many as have been added since there were `added`.
+  std::vector<DoneRequest> Since(uint64_t added) const;
+  uint64_t added() const { return added_; }
 
  private:
   std::vector<DoneRequest> all_;
+  uint64_t added_ = 0;  // to this object
 };
 
 }  // namespace backprop

@@ -16,24 +16,34 @@
 // checkpoint goes that does.
 //
 //   in a turn                                      the committer's thread
-//     journal.AddSteps(…)    after each part
+//     journal.BeginSteps(…)  before each part
+//     journal.AddSteps(…)    after it
 //     change = journal.HandOver(moment) ─────────▶ store.Commit(changes)
+//
+// Where history is kept (history.h) each commit adds the rows, an image takes
+// the place of none, and what the session no longer needs stays until a limit
+// wants it gone.
 //
 // A change that was handed over counts as done: whoever has it commits it, as
 // often as it takes, and before any later one of the session.
 #ifndef BACKPROP_SERVER_SESSIONS_JOURNAL_H_
 #define BACKPROP_SERVER_SESSIONS_JOURNAL_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "engine/contract/input.h"
 #include "engine/contract/layout.h"
+#include "server/sessions/block_writer.h"
 #include "server/sessions/checkpoint.h"
+#include "server/sessions/done_requests.h"
+#include "server/sessions/history.h"
 #include "server/sessions/session_codec.h"
 #include "server/sessions/session_spec.h"
 #include "server/sessions/standing.h"
@@ -51,16 +61,13 @@ class Journal {
           ElementType element_type);
   // Of one that was loaded from what the store has: in its next epoch, which
   // begins with the first change. Until then the session keeps its spec.
-  // first_live_piece: as its head says; checkpoints: all that it has.
+  // first_live_piece: as its head says; checkpoints, history: all that it has.
   Journal(const SessionCodec& codec, const Layout& layout,
           ElementType element_type, const StoredSession& stored,
-          uint64_t first_live_piece = 0, CheckpointSet checkpoints = {});
+          uint64_t first_live_piece = 0, CheckpointSet checkpoints = {},
+          History history = {});
 
   uint64_t epoch() const { return epoch_; }
-
-  // Steps that the session has done, after the last ones. Where one is missing,
-  // or memory for it, the next commit takes the image.
-  void AddSteps(size_t steps, const StepsPart& part);
 
   // A session at one moment.
   struct Moment {
@@ -69,19 +76,38 @@ class Journal {
     std::shared_ptr<const SessionSpec> spec;
     std::span<const float> weights;
     std::span<const float> state;
+    std::chrono::system_clock::time_point now =
+        std::chrono::system_clock::now();
   };
+
+  // Before steps that AddSteps will be told of, or none: the spec that they are
+  // done by, and requests that were done. False: history wants BeginBlock too.
+  // Where memory for either is missing, the steps may not be done.
+  bool BeginSteps(const std::shared_ptr<const SessionSpec>& spec,
+                  const DoneRequests& requests);
+  void BeginBlock(const Moment& moment);
+
+  // Steps that the session has done, after the last ones, and their errors.
+  // Where one is missing, or memory for it, the next commit takes the image.
+  void AddSteps(const StepsPart& part, std::span<const float> errors);
 
   // All that has changed since the last call, and what `edit` says. Where
   // memory for it is missing, the next call says the same again.
   SessionChange HandOver(const Moment& moment, const CheckpointEdit& edit = {});
 
   // The session is at that moment of its past again: its next epoch begins
-  // there. Where memory is missing, it is not.
-  SessionChange Rewind(const Moment& moment);
+  // there. keeps_history: of what came before, which led to it. Where memory is
+  // missing, it is not.
+  SessionChange Rewind(const Moment& moment, bool keeps_history);
 
   // As they are once all that was handed over is committed. Never null.
   const std::shared_ptr<const CheckpointSet>& checkpoints() const {
     return stored_.checkpoints;
+  }
+
+  // That history leads to once all that was handed over is committed.
+  std::optional<uint64_t> history_first_step() const {
+    return stored_.history.first_step();
   }
 
   // Of the pieces that the store has once all that was handed over is
@@ -96,9 +122,12 @@ class Journal {
   size_t ImageBytes() const;
   size_t PartWeights() const;  // of one image piece
   size_t StoredStepsBytes() const;
+  // Of rows that may pile up behind an image.
+  size_t MostStepsBytes(const HistoryLimits& limits) const;
   void StopGathering();
   // Whether rows are worth gathering until the next commit.
-  bool ShouldGather() const;
+  bool ShouldGather(const HistoryLimits& limits) const;
+  StepsRows TakeRows();
 
   // What make() makes; nothing of it where memory for that is missing.
   template <class Make>
@@ -110,10 +139,12 @@ class Journal {
   // If the session has another than the store.
   void PutNewSpec(const Moment& moment, SessionChange& change);
   // In the place of the one that there is, if any.
-  void PutSpec(const Moment& moment, SessionChange& change);
+  void PutSpec(const std::shared_ptr<const SessionSpec>& spec, uint64_t step,
+               SessionChange& change);
   // What brings weights and state to the moment's step.
   void PutNumbers(const Moment& moment, SessionChange& change);
-  void PutSteps(uint64_t step, SessionChange& change);
+  void PutSteps(const Moment& moment, SessionChange& change);
+  void PutRows(StepsRows rows, SessionChange& change);
   void PutImage(const Moment& moment, SessionChange& change);
   // The next part of an image that is being replaced.
   void PutImagePart(const Moment& moment, SessionChange& change);
@@ -122,8 +153,29 @@ class Journal {
                   SessionChange& change);
   void Put(PieceName name, std::string bytes, SessionChange& change);
   // Of the session's life. What checkpoints hold stays in the store.
+  // What its past needs becomes that.
   void Remove(std::span<const uint64_t> numbers, SessionChange& change);
+  // What is of no life of the session any more.
+  void Drop(std::span<const StoredPiece> pieces, SessionChange& change);
   void RemoveFromStore(uint64_t number, SessionChange& change);
+
+  bool HistoryGoesOn(const Moment& moment) const;
+  // History's part of a change, after all that brings the session to the
+  // moment: it begins, grows, loses what is beyond its limits, or ends.
+  void KeepHistory(const Moment& moment, SessionChange& change);
+  // Of these steps, or of the moment alone.
+  void PutBlock(uint64_t base_step, uint64_t step, HistoryBlock block,
+                SessionChange& change);
+  void PutMoment(const Moment& moment, SessionChange& change);
+  // The present images are replaced: what led on from them is past.
+  void CloseGroup(uint64_t first_piece, uint64_t step,
+                  std::chrono::system_clock::time_point now);
+  void ReplacePast(PastPieces past);
+  uint64_t SpecPiece() const;
+  void ForgetHistory(SessionChange& change);
+  // What there is up to the moment's step becomes past, the rest goes.
+  void CutHistory(const Moment& moment, SessionChange& change);
+  PastPieces::Present PresentBlocks() const;
 
   void EditCheckpoints(const CheckpointEdit& edit, SessionChange& change);
   // Of the moment that the change leads to.
@@ -165,14 +217,18 @@ class Journal {
         std::make_shared<const CheckpointSet>();
     std::shared_ptr<const KeptPieces> kept =
         std::make_shared<const KeptPieces>();
+    History history = {};
+    bool spec_is_needed = true;  // a block may be of it
   };
   Stored stored_;
   uint64_t next_piece_ = 1;
 
-  StepsWriter rows_;         // of the steps after stored_.step
-  bool gathers_ = true;      // rows_ holds all of those steps
-  uint64_t steps_ = 0;       // how many these are
-  size_t bytes_a_step_ = 0;  // as the last rows were; 0: not known
+  StepsWriter rows_;              // of the steps after stored_.step
+  bool gathers_ = true;           // rows_ holds all of those steps
+  uint64_t steps_ = 0;            // how many these are
+  size_t bytes_a_step_ = 0;       // as the last rows were; 0: not known
+  bool gathers_history_ = false;  // at the last BeginSteps
+  BlockWriter blocks_;            // of the same steps, where history is kept
 };
 
 }  // namespace backprop

@@ -38,8 +38,8 @@ absl::Status HasWriter(const std::string& id) {
 absl::Status BeingRewound(const ErrorReason& reason, const std::string& id) {
   return Rejection(reason,
                    absl::StrCat("session ", id,
-                                " is being taken back to a checkpoint: try "
-                                "again when that is done"));
+                                " is being taken back to a moment of its "
+                                "past: try again when that is done"));
 }
 
 }  // namespace
@@ -103,6 +103,9 @@ Session::Session(SessionBirth birth, SessionSpec spec, Layout layout,
       epochs_(std::move(durable_.epochs)),
       checkpoints_(is_durable() ? durable_.journal->checkpoints()
                                 : std::make_shared<const CheckpointSet>()) {
+  if (is_durable()) {
+    history_first_step_ = durable_.journal->history_first_step();
+  }
   if (AwaitsStandardisation(spec)) {
     standardiser_.emplace(layout_.input_size(),
                           LeastDeviation(spec.input, spec.min_deviation));
@@ -129,7 +132,8 @@ SessionMoment Session::moment() const {
           writer_ != nullptr,
           epochs_.back().epoch,
           durable_progress_,
-          stored_bytes_};
+          stored_bytes_,
+          history_first_step_};
 }
 
 std::vector<EpochStart> Session::epochs() const {
@@ -276,9 +280,9 @@ void Session::BeginCommitting() {
   if (is_durable()) durable_.queue->Note(shared_from_this());
 }
 
-void Session::Record(size_t steps, const StepsPart& part) {
+void Session::Record(const StepsPart& part, std::span<const float> errors) {
   MayDieAt(Failpoint::kPartTrained);
-  if (is_durable()) durable_.journal->AddSteps(steps, part);
+  if (is_durable()) durable_.journal->AddSteps(part, errors);
   MayDieAt(Failpoint::kPartRecorded);
 }
 
@@ -330,7 +334,7 @@ std::optional<Handover> Session::HandOver() {
   handover.stored_bytes = durable_.journal->StoredBytes();
   noted_ = false;
   MutexLock lock(mutex_);
-  checkpoints_ = durable_.journal->checkpoints();
+  ShowPast();
   return handover;
 }
 
@@ -354,6 +358,11 @@ absl::Status Session::CheckHandsOver() const {
                    "again with backoff"));
 }
 
+void Session::ShowPast() {
+  checkpoints_ = durable_.journal->checkpoints();
+  history_first_step_ = durable_.journal->history_first_step();
+}
+
 void Session::Give(std::list<Handover> handovers) {
   {
     MutexLock lock(mutex_);
@@ -361,7 +370,7 @@ void Session::Give(std::list<Handover> handovers) {
     handovers.front().version = closed_ ? durable_version_ : ++version_;
     handovers.front().by_itself = true;
     ++given_;
-    checkpoints_ = durable_.journal->checkpoints();
+    ShowPast();
   }
   durable_.queue->Take(std::move(handovers));
 }
@@ -383,15 +392,18 @@ absl::Status Session::EditCheckpoints(const CheckpointEdit& edit) {
   return absl::OkStatus();
 }
 
-absl::Status Session::BeginRewind(Session& past,
+absl::Status Session::BeginRewind(Session& past, uint64_t epoch,
                                   std::function<void()> committed) {
   std::list<Handover> handovers(1);
+  const uint64_t step = past.turn_.progress.step;
+  bool led_here = false;
   {
     MutexLock lock(mutex_);
     absl::Status status = CheckHandsOver();
     if (status.ok() && writer_ != nullptr) status = HasWriter(id());
     if (!status.ok()) return status;
     epochs_.reserve(epochs_.size() + 1);
+    led_here = MayGoOn(epochs_, epoch, step);
     rewinding_ = true;
   }
   absl::Cleanup stays = [this] {
@@ -408,7 +420,8 @@ absl::Status Session::BeginRewind(Session& past,
                                               .standing = then.standing,
                                               .spec = then.spec,
                                               .weights = then.weights,
-                                              .state = then.state});
+                                              .state = then.state},
+                                             /*keeps_history=*/led_here);
   handover.stored_bytes = durable_.journal->StoredBytes();
   std::move(stays).Cancel();
   MayDieAt(Failpoint::kRewindBegun);
@@ -441,12 +454,20 @@ void Session::FinishRewind(Session& past) {
   feed_->Lose(step);
 }
 
+void Session::BeginSteps() {
+  if (!is_durable()) return;
+  if (durable_.journal->BeginSteps(turn_.spec, requests_)) return;
+  const Standing present = standing();
+  durable_.journal->BeginBlock(Present(present));
+}
+
 TrainOutcome Session::Train(Trainer& trainer, TrainRun run) {
   const SessionSpec& spec = *turn_.spec;
-  // The queue before anything is done, as it may need memory for that: a step
-  // that was done is one that its caller hears of.
+  // The queue and the journal before anything is done, as they may need memory
+  // for that: a step that was done is one that its caller hears of.
   if (!noted_) BeginCommitting();
   noted_ = true;
+  BeginSteps();
   TrainOutcome outcome;
   outcome.before = turn_.progress;
   outcome.after = outcome.before;

@@ -70,6 +70,9 @@ struct SessionMoment {
   uint64_t epoch = 1;
   Progress durable;  // what a crash leaves of it; nothing of one in memory only
   size_t stored_bytes = 0;  // that the store has of it
+  // That it can be taken back to; nullopt: it has no history, or it is yet to
+  // be handed over.
+  std::optional<uint64_t> history_first_step = std::nullopt;
 };
 
 // What a session has handed over to be committed.
@@ -251,7 +254,7 @@ class Session : public std::enable_shared_from_this<Session> {
   TrainOutcome Train(Trainer& trainer, TrainRun run);
 
   // What a commit needs of steps that Train did; to be called after it.
-  void Record(size_t steps, const StepsPart& part);
+  void Record(const StepsPart& part, std::span<const float> errors);
 
   // What has changed since the last call, for the committer. Only if
   // is_durable(). Nothing once the session's end has been handed over, or it
@@ -266,12 +269,13 @@ class Session : public std::enable_shared_from_this<Session> {
   absl::Status EditCheckpoints(const CheckpointEdit& edit);
 
   // The session becomes what `past` is, a session of the same layout that
-  // nobody else has: once that is committed and FinishRewind is called. Until
-  // then it is as it was, and nothing changes it: nobody may hear of an epoch
-  // that a crash could take back. Hands over by itself; committed is called
-  // when that is in the store, and must not throw. Fails as EditCheckpoints,
-  // and with SESSION_HAS_WRITER.
-  absl::Status BeginRewind(Session& past, std::function<void()> committed);
+  // nobody else has, and that this one was in that epoch: once that is
+  // committed and FinishRewind is called. Until then it is as it was, and
+  // nothing changes it: nobody may hear of an epoch that a crash could take
+  // back. Hands over by itself; committed is called when that is in the store,
+  // and must not throw. Fails as EditCheckpoints, and with SESSION_HAS_WRITER.
+  absl::Status BeginRewind(Session& past, uint64_t epoch,
+                           std::function<void()> committed);
   // In a turn after that. Takes what past has. Who watches falls behind.
   void FinishRewind(Session& past);
 
@@ -296,6 +300,10 @@ class Session : public std::enable_shared_from_this<Session> {
   // Fails if it can't be.
   absl::Status CheckHandsOver() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Journal::Moment Present(const Standing& standing);
+  // Tells the journal of steps that are about to be done.
+  void BeginSteps();
+  // Shows others what its journal has of the past.
+  void ShowPast() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes what its journal has handed over to the queue. With it comes what
   // checkpoints there are.
   void Give(std::list<Handover> handovers);
@@ -342,6 +350,7 @@ class Session : public std::enable_shared_from_this<Session> {
   size_t given_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<EpochStart> epochs_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const CheckpointSet> checkpoints_ ABSL_GUARDED_BY(mutex_);
+  std::optional<uint64_t> history_first_step_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace backprop

@@ -6,17 +6,27 @@
 #define BACKPROP_SERVER_SESSIONS_SESSION_CODEC_H_
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
 #include "engine/contract/layout.h"
 #include "server/sessions/checkpoint.h"
+#include "server/sessions/history.h"
 #include "server/sessions/session_spec.h"
 #include "server/sessions/standing.h"
 #include "server/store/store.h"
 
 namespace backprop {
+
+// What a head says of a session's pieces.
+struct HeadPieces {
+  // Of those of images and steps: those before are of no part of its present.
+  uint64_t first_live = 0;
+  // That its history leads to; nullopt: there is none.
+  std::optional<uint64_t> history_first_step = std::nullopt;
+};
 
 // What a stored session's head says, and its spec.
 struct SessionRecord {
@@ -24,8 +34,7 @@ struct SessionRecord {
   SessionSpec spec;
   Layout layout;  // of that spec
   Standing standing;
-  // Of the pieces of images and steps: those before are of no part of its life.
-  uint64_t first_live_piece = 0;
+  HeadPieces pieces;
 };
 
 // What a head says without the spec: what has to be known of all sessions.
@@ -45,7 +54,7 @@ class SessionCodec {
   virtual std::string EncodeHead(const SessionBirth& birth,
                                  const Standing& standing,
                                  const SessionSpec& spec,
-                                 uint64_t first_live_piece) const = 0;
+                                 const HeadPieces& pieces) const = 0;
   virtual std::string EncodeSpec(const SessionSpec& spec,
                                  const Layout& layout) const = 0;
   // From what EncodeHead gave. Fails with DATA_LOSS.
@@ -59,6 +68,11 @@ class SessionCodec {
   // Likewise.
   virtual absl::StatusOr<Checkpoint> DecodeCheckpoint(
       std::string_view bytes) const = 0;
+
+  virtual std::string EncodeBlock(const HistoryBlock& block) const = 0;
+  // Likewise; of the piece of that name.
+  virtual absl::StatusOr<HistoryBlock> DecodeBlock(
+      const PieceName& name, std::string_view bytes) const = 0;
 };
 
 }  // namespace backprop

@@ -8,6 +8,7 @@
 #include "server/failpoint.h"
 #include "server/sessions/checkpoint_reader.h"
 #include "server/sessions/epochs.h"
+#include "server/sessions/history_reader.h"
 #include "server/sessions/out_of_memory.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/stored_record.h"
@@ -53,11 +54,12 @@ absl::StatusOr<HeadRecord> RecordOf(const StoredHead& listed,
 }
 
 Durable NextEpoch(const SessionLoading& loading, const StoredSession& stored,
-                  const SessionRecord& record, CheckpointSet checkpoints) {
+                  const SessionRecord& record, CheckpointSet checkpoints,
+                  History history) {
   Durable durable{
       .journal = std::make_unique<Journal>(
           loading.codec, record.layout, record.spec.input.element_type, stored,
-          record.first_live_piece, std::move(checkpoints)),
+          record.pieces.first_live, std::move(checkpoints), std::move(history)),
       .queue = &loading.committer,
       .epochs = WhatEpochsSay(stored.epochs)};
   AddEpoch({.epoch = durable.journal->epoch(), .first_step = stored.head.step},
@@ -162,8 +164,12 @@ absl::StatusOr<SessionTable::Returned> SessionLoader::BringBack(
   if (!record.ok()) return record.status();
   auto checkpoints = ReadCheckpoints(*stored, store, loading_.codec);
   if (!checkpoints.ok()) return checkpoints.status();
+  auto history = ReadHistory(*stored, *record, store, loading_.codec);
+  if (!history.ok()) return history.status();
   return loading_.sessions.BringBack(
-      *record, NextEpoch(loading_, *stored, *record, *std::move(checkpoints)),
+      *record,
+      NextEpoch(loading_, *stored, *record, *std::move(checkpoints),
+                *std::move(history)),
       [&](Session& session) {
         return RestoreSession(*stored, *record, store, session);
       });

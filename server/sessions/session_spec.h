@@ -36,6 +36,18 @@ struct Durability {
   std::chrono::milliseconds max_lag{20};  // of kDurable
 };
 
+// Which past steps are kept; 0: no limit. What lies beyond any of them goes.
+struct HistoryLimits {
+  uint64_t max_steps = 0;
+  std::chrono::nanoseconds max_age{0};
+  uint64_t max_bytes = 0;
+
+  // False: none are kept.
+  bool any() const {
+    return max_steps != 0 || max_age.count() != 0 || max_bytes != 0;
+  }
+};
+
 // The effective spec of a session: validated, all defaults filled in.
 struct SessionSpec {
   NetworkSpec network;
@@ -56,6 +68,7 @@ struct SessionSpec {
   std::string display_name;  // UTF-8; what people call it, maybe nothing
   Durability durability;
   std::chrono::nanoseconds expire_after{0};  // while it is idle; 0: never
+  HistoryLimits history;
 };
 
 // Empty if a session may be called so. name: UTF-8.

@@ -130,7 +130,13 @@ absl::StatusOr<Durable> SessionTable::DurableOf(SessionSpec& spec,
   if (mode == DurabilityMode::kServers) {
     mode = new_durable_ ? DurabilityMode::kDurable : DurabilityMode::kMemory;
   }
-  if (mode == DurabilityMode::kMemory) return Durable();
+  if (mode == DurabilityMode::kMemory) {
+    if (!spec.history.any()) return Durable();
+    return FieldRejection(kNoStore, "spec.history",
+                          "can't be kept: this server keeps sessions in memory "
+                          "only; leave it out, or start backpropd with "
+                          "--data-dir");
+  }
   if (new_durable_) return new_durable_(spec, layout);
   return FieldRejection(kNoStore, "spec.durability.mode",
                         "is DURABLE, but this server keeps sessions in memory "

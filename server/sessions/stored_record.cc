@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/sessions/stored_record.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -26,11 +27,18 @@ absl::StatusOr<std::string> ReadSpec(const StoredSession& stored,
 // Without what is there for checkpoints alone.
 StoredSession LiveOf(const StoredSession& stored, const SessionRecord& record) {
   return {stored.head, stored.epochs,
-          NumberPieces(stored.pieces, record.first_live_piece,
+          NumberPieces(stored.pieces, record.pieces.first_live,
                        std::numeric_limits<uint64_t>::max())};
 }
 
 }  // namespace
+
+bool SameLayout(const Layout& a, const Layout& b) {
+  return a.batch_size() == b.batch_size() &&
+         a.state_count() == b.state_count() &&
+         a.scalar_count() == b.scalar_count() &&
+         std::ranges::equal(a.layers(), b.layers());
+}
 
 absl::StatusOr<SessionRecord> ReadRecord(const StoredSession& stored,
                                          const SessionCodec& codec,

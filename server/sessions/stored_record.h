@@ -7,11 +7,15 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/contract/layout.h"
 #include "server/sessions/session.h"
 #include "server/sessions/session_codec.h"
 #include "server/store/store.h"
 
 namespace backprop {
+
+// Whether steps of the one move the other.
+bool SameLayout(const Layout& a, const Layout& b);
 
 // Fails with DATA_LOSS, or as the store does.
 absl::StatusOr<SessionRecord> ReadRecord(const StoredSession& stored,

@@ -37,6 +37,7 @@ enum class PieceKind : uint8_t {
   kImage = 2,       // weights or optimiser state, or a part of them
   kSteps = 3,       // what some steps in a row added
   kCheckpoint = 4,  // a moment under a name, and which pieces have it
+  kBlock = 5,       // what else it takes to come back to some steps in a row
 };
 
 // Which piece of a session. Whoever commits chooses the number: one that no
@@ -44,9 +45,11 @@ enum class PieceKind : uint8_t {
 struct PieceName {
   uint64_t number = 0;
   PieceKind kind = PieceKind::kSpec;
-  uint64_t base_step = 0;     // kSteps: its steps come after this one
-  uint64_t step = 0;          // what it is of: the last of its steps
-  uint64_t first_number = 0;  // kImage: the first of its weights
+  uint64_t base_step = 0;  // kSteps, kBlock: its steps come after this one
+  uint64_t step = 0;       // what it is of: the last of its steps
+  // kImage: the first of its weights; kBlock: the first piece that these are
+  // read from.
+  uint64_t first_number = 0;
 
   friend bool operator==(const PieceName&, const PieceName&) = default;
 };

@@ -2,12 +2,14 @@
 #include "server/translation/spec.h"
 
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/sessions/rejection.h"
 #include "server/translation/durability.h"
+#include "server/translation/history.h"
 #include "server/translation/initialiser.h"
 #include "server/translation/input.h"
 #include "server/translation/message_limits.h"
@@ -48,6 +50,11 @@ absl::StatusOr<Layout> CreateLayout(const SessionSpec& spec,
 // No overflow: it is allocated.
 size_t ResidentBytes(const Layout& layout) {
   return layout.weight_count() * (1 + layout.state_count()) * sizeof(float);
+}
+
+void HistoryStepToProto(std::optional<uint64_t> first_step,
+                        v1::Session* proto) {
+  if (first_step.has_value()) proto->set_history_first_step(*first_step);
 }
 
 void ExpireTimeToProto(std::chrono::system_clock::time_point last_use,
@@ -96,6 +103,7 @@ absl::StatusOr<SessionSpec> SpecFromProto(const v1::SessionSpec& proto,
   spec.display_name = proto.display_name();
   DurabilityFromProto(proto, &spec, violations);
   ExpiryFromProto(proto, &spec, violations);
+  HistoryFromProto(proto, &spec, violations);
   if (!violations.empty()) return InvalidFields(violations);
   return spec;
 }
@@ -114,6 +122,7 @@ v1::SessionSpec SpecToProto(const SessionSpec& spec, const Layout& layout) {
   proto.set_display_name(spec.display_name);
   DurabilityToProto(spec.durability, &proto);
   ExpiryToProto(spec.expire_after, &proto);
+  HistoryToProto(spec.history, &proto);
   return proto;
 }
 
@@ -141,6 +150,8 @@ absl::StatusOr<Layout> LayoutOf(const SessionSpec& spec, size_t max_weights) {
                      " inputs and activations a sample it must be at most ",
                      kMostStepNumbers / numbers));
   }
+  absl::Status status = CheckHistory(spec, *layout);
+  if (!status.ok()) return status;
   return layout;
 }
 
@@ -159,6 +170,7 @@ void SessionToProto(const Session& session, v1::Session* proto) {
   proto->set_resident(true);
   proto->set_resident_bytes(ResidentBytes(session.layout()));
   proto->set_stored_bytes(moment.stored_bytes);
+  HistoryStepToProto(moment.history_first_step, proto);
   ExpireTimeToProto(session.last_use(), *moment.spec, proto);
 }
 
@@ -176,6 +188,7 @@ void StoredSessionToProto(const StoredView& stored, v1::Session* proto) {
   proto->set_durable_step(standing.progress.step);
   proto->set_durable_offset(standing.progress.next_offset);
   proto->set_stored_bytes(stored.bytes);
+  HistoryStepToProto(record.pieces.history_first_step, proto);
   ExpireTimeToProto(stored.last_use, record.spec, proto);
 }
 

@@ -20,7 +20,7 @@ absl::StatusOr<SessionSpec> SpecFromProto(const v1::SessionSpec& proto,
 v1::SessionSpec SpecToProto(const SessionSpec& spec, const Layout& layout);
 
 // Fails with INVALID_REQUEST if the net is larger than max_weights or its size
-// overflows, or if a step's numbers are too many.
+// overflows, if a step's numbers are too many, or as CheckHistory (history.h).
 absl::StatusOr<Layout> LayoutOf(const SessionSpec& spec, size_t max_weights);
 
 // The session as it is now. Any thread.

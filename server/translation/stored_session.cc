@@ -10,6 +10,7 @@
 #include "backprop/v1/training_service.pb.h"
 #include "server/translation/continuation.h"
 #include "server/translation/spec.h"
+#include "server/translation/stored_requests.h"
 #include "server/translation/timestamp.h"
 
 namespace backprop {
@@ -40,6 +41,14 @@ SessionBirth BirthOf(const store::v1::Head& stored, const SessionHead& head) {
           .request = {stored.request_id(), stored.request_fingerprint()}};
 }
 
+HeadPieces PiecesOf(const store::v1::Head& stored) {
+  HeadPieces pieces{.first_live = stored.first_live_piece()};
+  if (stored.has_history_first_step()) {
+    pieces.history_first_step = stored.history_first_step();
+  }
+  return pieces;
+}
+
 absl::Status TakeRule(const store::v1::Head& stored, const SessionHead& head,
                       SessionSpec* spec) {
   const int rule = stored.continuation().rule();
@@ -51,15 +60,6 @@ absl::Status TakeRule(const store::v1::Head& stored, const SessionHead& head,
   return absl::OkStatus();
 }
 
-void RequestsToProto(const DoneRequests& requests, store::v1::Head* head) {
-  for (const DoneRequest& each : requests.all()) {
-    store::v1::DoneRequest* added = head->add_done_requests();
-    added->set_request_id(each.key.request_id);
-    added->set_fingerprint(each.key.fingerprint);
-    added->set_result(each.result);
-  }
-}
-
 absl::Status TakeRequests(const store::v1::Head& stored,
                           const SessionHead& head, DoneRequests* requests) {
   const auto count = static_cast<size_t>(stored.done_requests_size());
@@ -67,13 +67,9 @@ absl::Status TakeRequests(const store::v1::Head& stored,
     return Damaged(head, "it remembers ", count, " requests; at most ",
                    DoneRequests::kMost);
   }
-  for (const store::v1::DoneRequest& each : stored.done_requests()) {
-    const size_t length = each.request_id().size();
-    if (length == 0 || length > kLongestRequestId) {
-      return Damaged(head, "the name of a request has ", length, " bytes");
-    }
-    requests->Add({{each.request_id(), each.fingerprint()}, each.result()});
-  }
+  const auto taken = DoneRequestsFromProto(stored.done_requests());
+  if (!taken.ok()) return Damaged(head, taken.status().message());
+  for (const DoneRequest& each : *taken) requests->Add(each);
   return absl::OkStatus();
 }
 
@@ -82,7 +78,7 @@ absl::Status TakeRequests(const store::v1::Head& stored,
 std::string ProtoCodec::EncodeHead(const SessionBirth& birth,
                                    const Standing& standing,
                                    const SessionSpec& spec,
-                                   uint64_t first_live_piece) const {
+                                   const HeadPieces& pieces) const {
   store::v1::Head head;
   head.set_form(kForm);
   head.set_next_offset(standing.progress.next_offset);
@@ -92,8 +88,11 @@ std::string ProtoCodec::EncodeHead(const SessionBirth& birth,
   head.set_forked_from(birth.forked_from);
   head.set_request_id(birth.request.request_id);
   head.set_request_fingerprint(birth.request.fingerprint);
-  RequestsToProto(standing.requests, &head);
-  head.set_first_live_piece(first_live_piece);
+  DoneRequestsToProto(standing.requests.all(), head.mutable_done_requests());
+  head.set_first_live_piece(pieces.first_live);
+  if (pieces.history_first_step.has_value()) {
+    head.set_history_first_step(*pieces.history_first_step);
+  }
   // With SeeUse (session_table.h), which looks again after as long.
   TimeToProto(std::chrono::system_clock::now() + 2 * spec.durability.max_lag,
               head.mutable_last_use_time());
@@ -146,7 +145,7 @@ absl::StatusOr<SessionRecord> ProtoCodec::Decode(
   }
   return SessionRecord{BirthOf(stored, head), *std::move(spec),
                        *std::move(layout), std::move(standing),
-                       stored.first_live_piece()};
+                       PiecesOf(stored)};
 }
 
 std::string ProtoCodec::EncodeCheckpoint(const Checkpoint& checkpoint) const {

@@ -16,7 +16,7 @@ class ProtoCodec : public SessionCodec {
  public:
   std::string EncodeHead(const SessionBirth& birth, const Standing& standing,
                          const SessionSpec& spec,
-                         uint64_t first_live_piece) const override;
+                         const HeadPieces& pieces) const override;
   std::string EncodeSpec(const SessionSpec& spec,
                          const Layout& layout) const override;
   absl::StatusOr<HeadRecord> DecodeHead(const SessionHead& head) const override;
@@ -25,6 +25,9 @@ class ProtoCodec : public SessionCodec {
   std::string EncodeCheckpoint(const Checkpoint& checkpoint) const override;
   absl::StatusOr<Checkpoint> DecodeCheckpoint(
       std::string_view bytes) const override;
+  std::string EncodeBlock(const HistoryBlock& block) const override;
+  absl::StatusOr<HistoryBlock> DecodeBlock(
+      const PieceName& name, std::string_view bytes) const override;
 };
 
 }  // namespace backprop

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What keeping a session costs: the same training in memory and durable, in
-// turns on one server; what is written for a step; how long a server takes to
-// serve with many stored, and one of them to come into memory.
+// What keeping a session costs: the same training in memory, durable, and with
+// all its steps kept too, in turns on one server; what is written for a step;
+// how long a server takes to serve with many stored, and one of them to come
+// into memory.
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
@@ -27,6 +28,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kRounds = 7;
 constexpr size_t kBlock = 32;         // samples a message
 constexpr size_t kSamples = 100'000;  // a round
+constexpr uint64_t kHistoryBytes = 1'000'000'000;
 constexpr int kRestarts = 5;
 constexpr int kStored = 10'000;  // sessions
 constexpr int kFirstUses = 200;
@@ -78,10 +80,11 @@ double AwaitDurable(v1::TrainingService::Stub& stub,
 // A session and a stream that trains it.
 struct Trained {
   Trained(const ServerProcess& server, v1::TrainingService::Stub& stub,
-          v1::DurabilityMode mode)
+          v1::DurabilityMode mode, const v1::History& history = {})
       : stream(Connect(server), "/backprop.v1.TrainingService/Train") {
     v1::SessionSpec spec = ClassifierSpec(kSizes, v1::ELEMENT_TYPE_UINT8);
     spec.mutable_durability()->set_mode(mode);
+    if (history.ByteSizeLong() != 0) *spec.mutable_history() = history;
     session = CreateSession(stub, spec);
     message = TrainMessage(spec, kBlock).SerializeAsString();
     Require(stream.Send(OpeningMessage(session.session_id(), {}), 1, 1) &&
@@ -120,6 +123,35 @@ void MeasureTraining(const std::string& backpropd, const std::string& data_dir,
                       "the same in memory", Median(in_memory)});
   figures->push_back({name + "written", Median(written), "MB/s", "", 0});
   figures->push_back({name + "end to durable", Median(lag), "ms", "", 0});
+}
+
+// The same with a history so long that the disk has room for it, and its oldest
+// steps go.
+void MeasureHistory(const std::string& backpropd, const std::string& data_dir,
+                    std::vector<Figure>* figures) {
+  const auto server = StartStored(backpropd, data_dir);
+  const auto stub = v1::TrainingService::NewStub(Connect(*server));
+  v1::History history;
+  history.set_max_bytes(kHistoryBytes);
+  Trained memory(*server, *stub, v1::DURABILITY_MODE_MEMORY);
+  Trained kept(*server, *stub, v1::DURABILITY_MODE_DURABLE, history);
+  std::vector<double> in_memory, with_history, written, steps;
+  for (int round = 0; round < kRounds; ++round) {
+    in_memory.push_back(memory.SamplesPerSecond());
+    const double before = WrittenBytes(*server);
+    const auto start = Clock::now();
+    with_history.push_back(kept.SamplesPerSecond());
+    AwaitDurable(*stub, kept.session);
+    written.push_back((WrittenBytes(*server) - before) / Seconds(start) / 1e6);
+    const v1::Session now = Get(*stub, kept.session);
+    steps.push_back(static_cast<double>(now.step() - now.history_first_step()));
+  }
+  const std::string name = "durable/784-128-10/32/history/";
+  figures->push_back({name + "pipelined", Median(with_history), "samples/s",
+                      "the same in memory", Median(in_memory)});
+  figures->push_back({name + "written", Median(written), "MB/s", "", 0});
+  // Where the disk can't follow, history begins anew, and has few.
+  figures->push_back({name + "kept", Median(steps), "steps", "", 0});
 }
 
 // Seconds that it takes to predict one row.
@@ -209,6 +241,7 @@ int main(int argc, char** argv) {
     std::vector<Figure> figures;
     std::filesystem::remove_all(data_dir);
     MeasureTraining(backpropd, data_dir + "/training", &figures);
+    MeasureHistory(backpropd, data_dir + "/history", &figures);
     MeasureRecovery(backpropd, data_dir + "/recovery", &figures);
     MeasureFirstUse(backpropd, data_dir + "/first_use", &figures);
     std::filesystem::remove_all(data_dir);

@@ -4,7 +4,6 @@
 #ifndef BACKPROP_TESTS_SERVER_SESSION_KINDS_H_
 #define BACKPROP_TESTS_SERVER_SESSION_KINDS_H_
 
-#include "tests/server/service_fixture.h"
 #include "tests/server/spec_text.h"
 
 namespace backprop::testing {
@@ -49,8 +48,15 @@ inline constexpr Kind kKinds[] = {
      "input {standardisation {learn_samples: 12}} optimiser {adagrad {}}"},
 };
 
+// Spec(8, {10, 4}) of service_fixture.h, with all digests.
+inline constexpr char kKindBase[] =
+    "input_size: 8 layers {size: 10 activation: ACTIVATION_TANH} "
+    "layers {size: 4 activation: ACTIVATION_IDENTITY} "
+    "optimiser {sgd {} learning_rate: 0.05} initialiser {seed: 7} "
+    "digest_every: 1";
+
 inline v1::SessionSpec SpecOf(const Kind& kind) {
-  return With(With(Spec(8, {10, 4}), "digest_every: 1"), kind.text);
+  return With(With({}, kKindBase), kind.text);
 }
 
 }  // namespace backprop::testing

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // backprop checkpoint create | list | update | delete, and backprop rewind.
+#include <cstdint>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +23,8 @@ namespace {
 struct CheckpointFlags {
   std::string session_id;
   std::string name;
-  double expire_after = 0;  // seconds; 0: not given
+  std::optional<uint64_t> step;  // to go back to
+  double expire_after = 0;       // seconds; 0: not given
   bool for_good = false;
   bool pin = false;
   bool unpin = false;
@@ -134,8 +137,13 @@ absl::Status DeleteOne(const GlobalFlags& global,
 }
 
 absl::Status GoBack(const GlobalFlags& global, const CheckpointFlags& flags) {
-  const auto session = TrainingClient(global.address, global.client)
-                           .RewindSession(flags.session_id, flags.name);
+  if (flags.name.empty() != flags.step.has_value()) {
+    return UsageError("--step", "or a checkpoint, one of the two, is needed");
+  }
+  TrainingClient client(global.address, global.client);
+  const auto session = flags.step.has_value()
+                           ? client.RewindSession(flags.session_id, *flags.step)
+                           : client.RewindSession(flags.session_id, flags.name);
   if (!session.ok()) return session.status();
   std::cout << (global.json
                     ? MessageJson(*session)
@@ -205,9 +213,19 @@ void AddCheckpointCommand(Command& app, const GlobalFlags& global,
 void AddRewindCommand(Command& app, const GlobalFlags& global, Action& action) {
   const auto flags = std::make_shared<CheckpointFlags>();
   Command* command =
-      AddOne(app, "rewind", "Take a session back to one of its checkpoints",
+      AddOne(app, "rewind",
+             "Take a session back to one of its checkpoints, or to a step that "
+             "its history has",
              GoBack, global, action, flags);
-  AddName(*command, flags.get());
+  command->add_option("CHECKPOINT", flags->name, "The checkpoint's name")
+      ->type_name("NAME");
+  command
+      ->add_option(
+          "--step", flags->step,
+          "The step, as it was just done (backprop session describe tells "
+          "which there are)")
+      ->check(WholeNumber(0, uint64_t{1} << 53))
+      ->type_name("STEP");
   command->footer("Example: backprop rewind ID before-the-new-data");
 }
 

@@ -81,6 +81,11 @@ void AddState(const v1::Session& session, Settings* settings) {
   settings->push_back({"step", Grouped(session.step())});
   settings->push_back({"next offset", Grouped(session.next_offset())});
   AddWhereItIs(session, settings);
+  if (session.has_history_first_step()) {
+    settings->push_back(
+        {"history",
+         absl::StrCat("back to step ", Grouped(session.history_first_step()))});
+  }
   settings->push_back({"learning rate", absl::StrCat(session.learning_rate(),
                                                      " in the next step")});
   settings->push_back({"writer", session.has_writer() ? "a client trains it now"

@@ -25,6 +25,10 @@ constexpr Row kRows[] = {
     {"dropout_seed", "--seed"},
     {"display_name", "--name"},
     {"durability.mode", "--durability"},
+    {"history", "--history-steps"},
+    {"history.max_steps", "--history-steps"},
+    {"history.max_age", "--history-age"},
+    {"history.max_bytes", "--history-bytes"},
     {"layers.delta_form", "--delta-form", "form"},
     {"layers.dropout", "--dropout"},
     {"layers.negative_scale", "--layers", "constant"},
@@ -47,6 +51,7 @@ constexpr Row kRequestRows[] = {
     {"fork.session_id", "--session"},
     {"fork.with_state", "--with-state"},
     {"fork.checkpoint", "--from-checkpoint"},
+    {"step", "--step"},
 };
 
 // "layers[2].size" without the index; *index: 2, or -1 if there is none.

@@ -53,10 +53,12 @@ void AddKeepingFlags(Command& app, KeepingFlags* flags) {
       ->type_name("SECONDS")
       ->group(kKeepingGroup);
   AddExpireAfter(app, "0: never [0]", &flags->expire_after);
+  AddHistoryFlags(app, &flags->history);
 }
 
 absl::Status SetKeeping(const KeepingFlags& flags, v1::SessionSpec* spec) {
   if (flags.expire_after.has_value()) SetExpireAfter(*flags.expire_after, spec);
+  SetHistory(flags.history, spec);
   v1::DurabilityMode mode = v1::DURABILITY_MODE_DURABLE;
   if (!flags.durability.empty()) {
     absl::StatusOr<v1::DurabilityMode> chosen =

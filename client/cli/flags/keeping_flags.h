@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "backprop/v1/network.pb.h"
 #include "client/cli/flags/command_line.h"
+#include "client/cli/flags/history_flags.h"
 
 namespace backprop::cli {
 
@@ -20,6 +21,7 @@ struct KeepingFlags {
   std::optional<std::string> expire_after;
   std::string durability;         // "memory", "durable"; empty: not given
   std::optional<double> max_lag;  // seconds
+  HistoryFlags history;
 };
 
 // Of a session to be made.

@@ -53,6 +53,7 @@ void AddLiveFlags(Command& app, LiveFlags* flags) {
       ->type_name("TEXT")
       ->group("Network");
   AddExpireAfter(app, "0 or '': never", &flags->expire_after);
+  AddHistoryFlags(app, &flags->history);
 }
 
 std::vector<std::string> GivenLiveFlags(const Command& app) {
@@ -90,6 +91,10 @@ absl::Status ChangeSpec(const LiveFlags& flags, v1::SessionSpec* spec,
   if (flags.expire_after.has_value()) {
     SetExpireAfter(*flags.expire_after, spec);
     mask->add_paths("expire_after");
+  }
+  if (flags.history.given()) {
+    SetHistory(flags.history, spec);
+    mask->add_paths("history");
   }
   return absl::OkStatus();
 }

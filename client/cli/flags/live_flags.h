@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "backprop/v1/network.pb.h"
 #include "client/cli/flags/command_line.h"
+#include "client/cli/flags/history_flags.h"
 #include "client/cli/flags/loss_flags.h"
 #include "client/cli/flags/optimiser_flags.h"
 #include "client/cli/flags/schedule_flags.h"
@@ -29,6 +30,7 @@ struct LiveFlags {
   uint32_t digest_every = 0;   // 0: not given
   std::optional<std::string> name;
   std::optional<std::string> expire_after;  // KeepingFlags
+  HistoryFlags history;
 };
 
 void AddLiveFlags(Command& app, LiveFlags* flags);

@@ -46,6 +46,8 @@ class CheckpointTest(ServedTest):
         self.assertNotEqual(before, after)
         fork = self.made("fork", session, "--from-checkpoint", "two-epochs")
         self.assertEqual("at step 600 again, in epoch 2\n", self.succeeds("rewind", session, "two-epochs"))
+        self.assertIn("keeps no history", self.fails(1, "rewind", session, "--step", "5"))
+        self.assertIn("--step", self.fails(2, "rewind", session))
         for same in (self.errors(session), self.errors(fork)):
             self.assertEqual(same, before)
         self.train(session)

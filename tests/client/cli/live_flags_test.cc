@@ -100,6 +100,19 @@ TEST_F(LiveFlagsTest, AnExpiryIsGivenAndTakenAway) {
   }
 }
 
+TEST_F(LiveFlagsTest, HistoryIsGivenLimitByLimitAndEndsWithTheLast) {
+  ASSERT_TRUE(Change("--history-steps 500 --history-age 90.25").ok());
+  EXPECT_THAT(mask_.paths(), ElementsAre("history"));
+  EXPECT_EQ(spec_.history().max_steps(), 500u);
+  EXPECT_EQ(spec_.history().max_age().seconds(), 90);
+  EXPECT_EQ(spec_.history().max_age().nanos(), 250'000'000);
+  ASSERT_TRUE(Change("--history-age 0 --history-bytes 7").ok());
+  EXPECT_FALSE(spec_.history().has_max_age());
+  EXPECT_EQ(spec_.history().max_bytes(), 7u);
+  ASSERT_TRUE(Change("--history-steps 0 --history-bytes 0").ok());
+  EXPECT_FALSE(spec_.has_history());
+}
+
 TEST_F(LiveFlagsTest, AnExpiryIsANumberOfSeconds) {
   for (const char* wrong : {"7d", "-1", "nan", "inf", "1e99", "3153600001"}) {
     const absl::Status status = Change(std::string("--expire-after ") + wrong);

@@ -15,6 +15,8 @@ from backpropd import (
     CheckpointNotFoundError,
     RetryPolicy,
     Session,
+    StepNotKeptError,
+    StepNotReachedError,
     TrainingClient,
     Watch,
     adam,
@@ -142,6 +144,25 @@ def until_there(watch: Watch, places: list[tuple[int, int]], place: tuple[int, i
         places.append((batch.epoch, batch.step))
         if places[-1] == place:
             return
+
+
+def test_history(client: TrainingClient) -> None:
+    session = client.create(network(12, [(10, "tanh"), 4], adam(0.002), seed=3, history=1000))
+    replica = session.replica()
+    session.train(X[:70], Y[:70], replicas=[replica])
+    then = session.weights(with_state=True)
+    session.train(X[70:], Y[70:], replicas=[replica])
+    end = session.weights(with_state=True)
+    assert (session.rewind(step=70).step, session.info.epoch, session.info.history_first_step) == (70, 2, 0)
+    assert session.weights(with_state=True).message() == then.message()
+    session.train(X[70:], Y[70:], replicas=[replica])
+    assert session.weights(with_state=True).message() == end.message()
+    assert (replica.epoch, replica.verify(end)) == (2, None)
+    with pytest.raises(StepNotReachedError, match="has steps 0 to 200"):
+        session.rewind(step=201)
+    session.update(history=None)
+    with pytest.raises(StepNotKeptError, match="keeps no history"):
+        session.rewind(step=70)
 
 
 def test_checkpoints(session: Session) -> None:

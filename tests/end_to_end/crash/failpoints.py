@@ -21,7 +21,7 @@ from crash.server import PATIENCE_SECONDS, DiedError, Server
 from crash.sessions import KINDS, LARGE
 
 KINDS_TRAINED = [*(kind for kind in KINDS if kind not in LARGE), "wide"]
-REWOUND = ("momentum", "dropout", "plateau")
+REWOUND = ("momentum", "dropout", "plateau", "remembered")
 _MOST_LIVES = 5
 """At one place: those that end too early are void."""
 
@@ -49,6 +49,7 @@ PLACES = {
     "heads_listed": _STARTING,
     "part_trained": Place(300, 600),
     "part_recorded": Place(300, 600),
+    "block_put": Place(40, 60),
     "steps_put": Place(25, 40),
     "image_put": Place(60, 90),
     "image_part_put": Place(3, 6),
@@ -72,6 +73,7 @@ PLACES = {
     "brought_back": _LOADING,
     "epoch_durable": _LOADING,
     "checkpoints_edited": Place(7, 10),
+    "history_cut": Place(2, 4),
     "rewind_begun": Place(2, 4),
     "rewind_durable": Place(2, 4),
 }

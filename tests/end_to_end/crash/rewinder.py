@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A session that is taken back to its checkpoints."""
+"""A session that is taken back to its checkpoints, or to a step that had one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from backpropd.v1 import training_service_pb2 as rpc
 
 from crash.load import Stream
-from crash.oracle import Kept, Oracle, demand
+from crash.oracle import Kept, Oracle, demand, may_go_on
 from crash.server import Server
 
 _MOST = 4
@@ -25,6 +25,7 @@ class Rewinder:
         self.rewinds = 0
         self._choice = choice
         self._kept: dict[str, Kept] = {}
+        self._epochs: dict[str, int] = {}  # in which these were
         self._making: tuple[str, Kept] | None = None
         self._forgetting: str | None = None
         self._made = 0
@@ -46,6 +47,7 @@ class Rewinder:
         name = f"moment-{self._made}"
         self._made += 1
         self._making = name, oracle.moment_of(anchor)
+        self._epochs[name] = oracle.epoch
         made = server.stub.CreateCheckpoint(rpc.CreateCheckpointRequest(session_id=oracle.id, name=name)).checkpoint
         self._check(made, self._making[1])
         oracle.all_is_durable()
@@ -53,11 +55,24 @@ class Rewinder:
 
     def _rewind(self, server: Server) -> None:
         oracle, name = self.oracle, self._choice.choice(list(self._kept))
-        oracle.rewinding = self._kept[name]
-        request = rpc.RewindSessionRequest(session_id=oracle.id, checkpoint=name)
+        kept = oracle.rewinding = self._kept[name]
+        request = rpc.RewindSessionRequest(session_id=oracle.id)
+        if self._leads(server, kept, self._epochs[name]):
+            request.step = kept.step
+        else:
+            request.checkpoint = name
         session = server.stub.RewindSession(request).session
         oracle.rewound(session, server.anchor(session))
         self.rewinds += 1
+
+    def _leads(self, server: Server, kept: Kept, epoch: int) -> bool:
+        """Whether the session's history leads to that moment of an epoch."""
+        session = server.stub.GetSession(rpc.GetSessionRequest(session_id=self.oracle.id)).session
+        return (
+            session.HasField("history_first_step")
+            and session.history_first_step <= kept.step
+            and may_go_on(self.oracle.epochs, epoch, kept.step)
+        )
 
     def _forget(self, server: Server) -> None:
         name = self._forgetting = self._choice.choice(list(self._kept))

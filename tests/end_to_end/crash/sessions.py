@@ -28,6 +28,8 @@ _BASE = {
     "bytes": f"{_SMALL} {_BYTES} optimiser {{sgd {{momentum: 0.5 nesterov: true}} learning_rate: 0.005}} batch_size: 3",
     "plateau": f"{_SMALL} optimiser {{learning_rate: 0.01 sgd {{}} clipping {{max_norm: 1}}"
     " schedule {plateau {window_steps: 7 patience: 2 factor: 0.99 min_rate: 0.001}}}",
+    # It has a history, with images in between.
+    "remembered": f"{_SMALL} optimiser {{adam {{}} learning_rate: 0.002}} history {{max_steps: 5000}}",
     # Its image is longer than 8 MiB, and so replaced part by part.
     "large": f"input_size: 784 layers {{size: 1024 activation: ACTIVATION_RELU}} layers {{size: 10}} {_BYTES}"
     " optimiser {adam {} learning_rate: 0.0001} batch_size: 16",

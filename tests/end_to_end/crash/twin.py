@@ -18,6 +18,7 @@ def anchor_of_twin(server: Server, oracle: Oracle) -> Anchor:
     spec = pb.SessionSpec()
     spec.CopyFrom(oracle.asked)
     spec.durability.mode = pb.DURABILITY_MODE_MEMORY
+    spec.ClearField("history")
     session = server.stub.CreateSession(rpc.CreateSessionRequest(spec=spec)).session
     offset = 0
     for stop in sorted({oracle.offset, *oracle.hand_steps, *(each.offset for each in oracle.updates)}):

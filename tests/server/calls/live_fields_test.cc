@@ -4,6 +4,7 @@
 // a spec is tried, those within messages too.
 #include <google/protobuf/descriptor.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -80,6 +81,17 @@ Message& Holder(const Way& way, v1::SessionSpec* spec) {
 
 class LiveFieldsTest : public ServiceTest {
  protected:
+  // With a store: some fields are for it.
+  void SetUp() override {
+    StartWith(
+        [this](ServerOptions& options) { options.data_dir = directory_; });
+  }
+  void TearDown() override {
+    ServiceTest::TearDown();
+    StartServer(SmallLimits());  // lets go of the directory
+    std::filesystem::remove_all(directory_);
+  }
+
   // A session that has the field: of its optimiser, and a loss that it is for.
   v1::Session SessionWith(const Way& way) {
     v1::SessionSpec spec = Spec(3, {4, 2});
@@ -94,6 +106,8 @@ class LiveFieldsTest : public ServiceTest {
     }
     return Create(spec);
   }
+
+  const std::string directory_ = ::testing::TempDir() + "live_fields_test";
 };
 
 TEST_F(LiveFieldsTest, WhatIsMarkedIsWhatUpdateSessionChanges) {

@@ -155,7 +155,8 @@ class CheckpointTest : public ::testing::Test {
     const auto past = Read(name).value();
     InTurn([&](Worker&) {
       const Copy before = CopyOf(*session_);
-      const absl::Status status = session_->BeginRewind(*past, [] {});
+      const absl::Status status =
+          session_->BeginRewind(*past, session_->epoch(), [] {});
       EXPECT_TRUE(status.ok()) << status;
       EXPECT_EQ(CopyOf(*session_), before);
       EXPECT_EQ(session_->epoch(), epoch);
@@ -413,10 +414,14 @@ TEST_F(CheckpointTest, ASessionIsClosedToChangesWhileItIsRewound) {
   InTurn([&](Worker&) {
     const auto writer = std::make_shared<testing::IdleWriter>();
     ASSERT_TRUE(session_->AttachWriter(writer).ok());
-    EXPECT_EQ(ReasonOf(session_->BeginRewind(*past, nullptr)),
-              "SESSION_HAS_WRITER");
+    EXPECT_EQ(
+        ReasonOf(session_->BeginRewind(*past, session_->epoch(), nullptr)),
+        "SESSION_HAS_WRITER");
     session_->DetachWriter(*writer);
-    ASSERT_TRUE(session_->BeginRewind(*past, [&] { committed = true; }).ok());
+    ASSERT_TRUE(
+        session_
+            ->BeginRewind(*past, session_->epoch(), [&] { committed = true; })
+            .ok());
     EXPECT_EQ(ReasonOf(session_->AttachWriter(writer)), "SESSION_HAS_WRITER");
     EXPECT_EQ(ReasonOf(session_->TakeOver(writer).status()),
               "SESSION_HAS_WRITER");
@@ -424,7 +429,9 @@ TEST_F(CheckpointTest, ASessionIsClosedToChangesWhileItIsRewound) {
     EXPECT_EQ(ReasonOf(session_->CheckNotRewinding()), "SESSION_BUSY");
     EXPECT_EQ(ReasonOf(session_->Close()), "SESSION_BUSY");
     EXPECT_EQ(ReasonOf(session_->EditCheckpoints({})), "SESSION_BUSY");
-    EXPECT_EQ(ReasonOf(session_->BeginRewind(*past, nullptr)), "SESSION_BUSY");
+    EXPECT_EQ(
+        ReasonOf(session_->BeginRewind(*past, session_->epoch(), nullptr)),
+        "SESSION_BUSY");
     EXPECT_FALSE(session_->HandOver().has_value());
     EXPECT_EQ(session_->progress().step, 6u);
   });
@@ -453,7 +460,7 @@ TEST_F(CheckpointTest, ACrashWhileItIsRewoundLeavesOneLifeWhole) {
   const auto past = Read("a").value();
   store_.Fail(true);
   InTurn([&](Worker&) {
-    ASSERT_TRUE(session_->BeginRewind(*past, nullptr).ok());
+    ASSERT_TRUE(session_->BeginRewind(*past, session_->epoch(), nullptr).ok());
   });
   EXPECT_FALSE(AwaitDurable().ok());
   EXPECT_EQ(store_.Load(kId)->head.epoch, 1u);

@@ -81,13 +81,16 @@ void TrainOnRandom(Session& session, Worker& worker, size_t steps,
   run.targets = targets;
   run.errors = Grown(worker.errors, steps);
   run.deltas = Grown(worker.deltas, steps * layout.delta_row_length());
+  run.gradient_norms = Grown(worker.gradient_norms, steps);
   run.scalars = Grown(worker.scalars, steps * layout.scalar_count());
   session.Train(worker.trainer, run);
-  session.Record(steps, {.rows = run.deltas,
-                         .scalars = run.scalars,
-                         .inputs = {reinterpret_cast<const char*>(rows.data()),
-                                    rows.size() * sizeof(float)},
-                         .inputs_are_values = false});
+  session.Record(
+      {.rows = run.deltas,
+       .scalars = run.scalars,
+       .inputs = {reinterpret_cast<const char*>(rows.data()),
+                  rows.size() * sizeof(float)},
+       .inputs_are_values = !session.in_turn().spec->input.mean.empty()},
+      run.errors);
 }
 
 }  // namespace backprop::testing

@@ -179,6 +179,16 @@ const BadSpec kBadSettings[] = {
      "learn_samples: 1}}"},
     {"spec.input.standardisation.learn_samples",
      "batch_size: 4 input {standardisation {learn_samples: 6}}"},
+
+    {"spec.history", "history {}"},
+    {"spec.history",
+     "history {max_steps: 1} durability {mode: DURABILITY_MODE_MEMORY}"},
+    {"spec.history.max_age", "history {max_age {}}"},
+    {"spec.history.max_age", "history {max_age {nanos: 999999999}}"},
+    {"spec.history.max_age", "history {max_age {seconds: -1}}"},
+    {"spec.history.max_age", "history {max_age {seconds: 1 nanos: -1}}"},
+    {"spec.history.max_age",  // a second more than 10 years
+     "history {max_steps: 1 max_age {seconds: 315360001}}"},
 };
 
 TEST_F(BadSpecTest, EveryBadSettingIsNamed) {

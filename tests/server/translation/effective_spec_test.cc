@@ -2,6 +2,8 @@
 //
 // What CreateSession makes of a good spec: it comes back as it was given, with
 // the manual's defaults filled in.
+#include <filesystem>
+
 #include "tests/server/service_fixture.h"
 #include "tests/server/spec_text.h"
 
@@ -123,6 +125,25 @@ TEST_F(EffectiveSpecTest, IsWhatWasGivenWithTheManualsDefaults) {
     // It can be trained, and is the same spec still.
     EXPECT_EQ(Get(session).spec().DebugString(), expected.DebugString());
   }
+}
+
+TEST_F(EffectiveSpecTest, HasTheHistoryThatWasGiven) {
+  const std::string directory = ::testing::TempDir() + "effective_spec_test";
+  StartWith([&](ServerOptions& options) { options.data_dir = directory; });
+  for (const char* const given :
+       {"", "history {max_steps: 1}", "history {max_bytes: 1}",
+        "history {max_age {seconds: 1}}",
+        "history {max_age {seconds: 315360000}}",
+        "history {max_steps: 18446744073709551615 "
+        "max_bytes: 18446744073709551615 max_age {seconds: 5 nanos: 7}}"}) {
+    const v1::SessionSpec spec = With(Spec(6, {4, 2}), given);
+    const v1::Session session = Create(spec);
+    EXPECT_EQ(session.spec().has_history(), spec.has_history());
+    EXPECT_EQ(session.spec().history().DebugString(),
+              spec.history().DebugString());
+  }
+  StartServer(SmallLimits());  // lets go of the directory
+  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

@@ -151,6 +151,12 @@ class StepNotHeldError(BackpropdError):
     REASON = _name(rpc.ERROR_REASON_STEP_NOT_HELD)
 
 
+class StepNotKeptError(BackpropdError):
+    """The session's history does not reach back to that step, or it keeps none."""
+
+    REASON = _name(rpc.ERROR_REASON_STEP_NOT_KEPT)
+
+
 class StepNotReachedError(BackpropdError):
     """The session has not come as far as that step."""
 

@@ -93,6 +93,7 @@ def network(
     durability: Literal["memory", "durable"] | None = None,
     max_lag: Span | None = None,
     expire_after: Span | None = None,
+    history: pb.History | int | None = None,
     further: Mapping[str, Any] | None = None,
 ) -> pb.SessionSpec:
     """A session's spec.
@@ -118,6 +119,9 @@ def network(
             answers of a durable session, which it therefore makes. None: 20 ms.
         expire_after: a timedelta, or seconds, for which the session may stand
             idle before the server deletes it. None: for ever.
+        history: which past steps are kept, so that the session can be taken back
+            to any of them: so many of the last, or what the message says. None:
+            none are.
         further: further fields of the message SessionSpec.
 
     Raises:
@@ -138,6 +142,7 @@ def network(
         initialiser=pb.Initialiser(kind=_named(pb.InitialiserKind, "INITIALISER_KIND_", initialiser), seed=seed),
         input=pb.InputFormat(element_type=_named(pb.ElementType, "ELEMENT_TYPE_", inputs), scale=scale),
         display_name=display_name,
+        history=pb.History(max_steps=history) if isinstance(history, int) else history,
         **(further or {}),
     )
     if learn_standardisation:

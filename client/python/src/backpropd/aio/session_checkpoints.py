@@ -101,15 +101,18 @@ class AsyncSessionCheckpoints(AsyncSessionCalls):
 
         await self.client.repeat(attempt)
 
-    async def rewind(self: _Self, checkpoint: str) -> _Self:
-        """Takes the session back to one of its checkpoints; returns when that is durable.
+    async def rewind(self: _Self, checkpoint: str = "", *, step: int | None = None) -> _Self:
+        """Takes the session back to one of its checkpoints, or to a step; returns when that is durable.
+
+        step: one that its history has (`history` of network(), from
+        `info.history_first_step` on), as it was when that had just been done.
 
         What was trained since is gone, a new epoch begins, and replicas that got
         further take an anchor where they follow next. No stream may be open.
         Not repeated if the server can't be reached: others may have trained
         meanwhile.
         """
-        request = rpc.RewindSessionRequest(session_id=self.session_id, checkpoint=checkpoint)
+        request = rpc.RewindSessionRequest(session_id=self.session_id, checkpoint=checkpoint, step=step)
         stub = self.client.stub
         answer = await self.client.call(stub.RewindSession, request, repeat=False, trains=self.session_id)
         self._info = answer.session

@@ -111,6 +111,16 @@ class GradientClipping(_message.Message):
     max_value: float
     def __init__(self, max_norm: _Optional[float] = ..., max_value: _Optional[float] = ...) -> None: ...
 
+class History(_message.Message):
+    __slots__ = ["max_age", "max_bytes", "max_steps"]
+    MAX_AGE_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_STEPS_FIELD_NUMBER: _ClassVar[int]
+    max_age: _duration_pb2.Duration
+    max_bytes: int
+    max_steps: int
+    def __init__(self, max_steps: _Optional[int] = ..., max_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., max_bytes: _Optional[int] = ...) -> None: ...
+
 class Initialiser(_message.Message):
     __slots__ = ["kind", "seed", "value"]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -272,7 +282,7 @@ class Schedule(_message.Message):
     def __init__(self, step: _Optional[_Union[StepDecay, _Mapping]] = ..., exponential: _Optional[_Union[ExponentialDecay, _Mapping]] = ..., polynomial: _Optional[_Union[PolynomialDecay, _Mapping]] = ..., inverse_time: _Optional[_Union[InverseTimeDecay, _Mapping]] = ..., cosine: _Optional[_Union[CosineDecay, _Mapping]] = ..., plateau: _Optional[_Union[ReduceOnPlateau, _Mapping]] = ..., warmup_steps: _Optional[int] = ...) -> None: ...
 
 class SessionSpec(_message.Message):
-    __slots__ = ["batch_size", "class_weights", "digest_every", "display_name", "dropout_seed", "durability", "expire_after", "huber_delta", "initialiser", "input", "input_size", "label_smoothing", "layers", "loss", "optimiser"]
+    __slots__ = ["batch_size", "class_weights", "digest_every", "display_name", "dropout_seed", "durability", "expire_after", "history", "huber_delta", "initialiser", "input", "input_size", "label_smoothing", "layers", "loss", "optimiser"]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     CLASS_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     DIGEST_EVERY_FIELD_NUMBER: _ClassVar[int]
@@ -280,6 +290,7 @@ class SessionSpec(_message.Message):
     DROPOUT_SEED_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_AFTER_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     HUBER_DELTA_FIELD_NUMBER: _ClassVar[int]
     INITIALISER_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
@@ -295,6 +306,7 @@ class SessionSpec(_message.Message):
     dropout_seed: int
     durability: Durability
     expire_after: _duration_pb2.Duration
+    history: History
     huber_delta: float
     initialiser: Initialiser
     input: InputFormat
@@ -303,7 +315,7 @@ class SessionSpec(_message.Message):
     layers: _containers.RepeatedCompositeFieldContainer[Layer]
     loss: Loss
     optimiser: Optimiser
-    def __init__(self, input_size: _Optional[int] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., loss: _Optional[_Union[Loss, str]] = ..., optimiser: _Optional[_Union[Optimiser, _Mapping]] = ..., batch_size: _Optional[int] = ..., initialiser: _Optional[_Union[Initialiser, _Mapping]] = ..., input: _Optional[_Union[InputFormat, _Mapping]] = ..., digest_every: _Optional[int] = ..., label_smoothing: _Optional[float] = ..., class_weights: _Optional[_Iterable[float]] = ..., huber_delta: _Optional[float] = ..., dropout_seed: _Optional[int] = ..., display_name: _Optional[str] = ..., durability: _Optional[_Union[Durability, _Mapping]] = ..., expire_after: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    def __init__(self, input_size: _Optional[int] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., loss: _Optional[_Union[Loss, str]] = ..., optimiser: _Optional[_Union[Optimiser, _Mapping]] = ..., batch_size: _Optional[int] = ..., initialiser: _Optional[_Union[Initialiser, _Mapping]] = ..., input: _Optional[_Union[InputFormat, _Mapping]] = ..., digest_every: _Optional[int] = ..., label_smoothing: _Optional[float] = ..., class_weights: _Optional[_Iterable[float]] = ..., huber_delta: _Optional[float] = ..., dropout_seed: _Optional[int] = ..., display_name: _Optional[str] = ..., durability: _Optional[_Union[Durability, _Mapping]] = ..., expire_after: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., history: _Optional[_Union[History, _Mapping]] = ...) -> None: ...
 
 class Sgd(_message.Message):
     __slots__ = ["momentum", "nesterov"]

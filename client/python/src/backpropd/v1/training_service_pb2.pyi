@@ -36,6 +36,7 @@ ERROR_REASON_SESSION_LIMIT: ErrorReason
 ERROR_REASON_SESSION_NOT_FOUND: ErrorReason
 ERROR_REASON_SHUTTING_DOWN: ErrorReason
 ERROR_REASON_STEP_NOT_HELD: ErrorReason
+ERROR_REASON_STEP_NOT_KEPT: ErrorReason
 ERROR_REASON_STEP_NOT_REACHED: ErrorReason
 ERROR_REASON_STORE_FAILED: ErrorReason
 ERROR_REASON_UNSPECIFIED: ErrorReason
@@ -342,12 +343,14 @@ class ReplicaPosition(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., step: _Optional[int] = ...) -> None: ...
 
 class RewindSessionRequest(_message.Message):
-    __slots__ = ["checkpoint", "session_id"]
+    __slots__ = ["checkpoint", "session_id", "step"]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
     checkpoint: str
     session_id: str
-    def __init__(self, session_id: _Optional[str] = ..., checkpoint: _Optional[str] = ...) -> None: ...
+    step: int
+    def __init__(self, session_id: _Optional[str] = ..., checkpoint: _Optional[str] = ..., step: _Optional[int] = ...) -> None: ...
 
 class RewindSessionResponse(_message.Message):
     __slots__ = ["session"]
@@ -384,7 +387,7 @@ class ServerLimits(_message.Message):
     def __init__(self, max_message_bytes: _Optional[int] = ..., max_sessions: _Optional[int] = ..., max_session_weights: _Optional[int] = ..., max_total_weights: _Optional[int] = ..., max_queued_bytes: _Optional[int] = ..., max_watched_bytes: _Optional[int] = ..., max_pending_calls: _Optional[int] = ...) -> None: ...
 
 class Session(_message.Message):
-    __slots__ = ["create_time", "durable_offset", "durable_step", "epoch", "expire_time", "forked_from", "has_writer", "layout", "learning_rate", "next_offset", "resident", "resident_bytes", "session_id", "spec", "step", "stored_bytes"]
+    __slots__ = ["create_time", "durable_offset", "durable_step", "epoch", "expire_time", "forked_from", "has_writer", "history_first_step", "layout", "learning_rate", "next_offset", "resident", "resident_bytes", "session_id", "spec", "step", "stored_bytes"]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     DURABLE_OFFSET_FIELD_NUMBER: _ClassVar[int]
     DURABLE_STEP_FIELD_NUMBER: _ClassVar[int]
@@ -392,6 +395,7 @@ class Session(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     FORKED_FROM_FIELD_NUMBER: _ClassVar[int]
     HAS_WRITER_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIRST_STEP_FIELD_NUMBER: _ClassVar[int]
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
     NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
@@ -408,6 +412,7 @@ class Session(_message.Message):
     expire_time: _timestamp_pb2.Timestamp
     forked_from: str
     has_writer: bool
+    history_first_step: int
     layout: _network_pb2.Layout
     learning_rate: float
     next_offset: int
@@ -417,7 +422,7 @@ class Session(_message.Message):
     spec: _network_pb2.SessionSpec
     step: int
     stored_bytes: int
-    def __init__(self, session_id: _Optional[str] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., layout: _Optional[_Union[_network_pb2.Layout, _Mapping]] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., has_writer: bool = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., learning_rate: _Optional[float] = ..., forked_from: _Optional[str] = ..., epoch: _Optional[int] = ..., durable_step: _Optional[int] = ..., durable_offset: _Optional[int] = ..., resident: bool = ..., resident_bytes: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., expire_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, session_id: _Optional[str] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., layout: _Optional[_Union[_network_pb2.Layout, _Mapping]] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., has_writer: bool = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., learning_rate: _Optional[float] = ..., forked_from: _Optional[str] = ..., epoch: _Optional[int] = ..., durable_step: _Optional[int] = ..., durable_offset: _Optional[int] = ..., resident: bool = ..., resident_bytes: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., expire_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., history_first_step: _Optional[int] = ...) -> None: ...
 
 class StandardisationSums(_message.Message):
     __slots__ = ["largest", "least", "mean", "samples", "spread"]
