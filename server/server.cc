@@ -26,6 +26,7 @@
 #include "server/server_store.h"
 #include "server/sessions/compute_pool.h"
 #include "server/sessions/session_table.h"
+#include "server/sessions/undurable.h"
 
 namespace backprop {
 namespace {
@@ -83,6 +84,7 @@ std::vector<std::string> ReflectedServices() {
 struct Server::State {
   State(const ServerOptions& options_, Metrics& metrics)
       : options(options_),
+        undurable(options.max_undurable_bytes),
         sessions(
             {options.max_sessions, options.max_total_weights},
             [this] { return NewFeed(); }, NewDurable(),
@@ -99,6 +101,7 @@ struct Server::State {
 
   const ServerOptions options;
   const ComputeLabels compute_labels = GetComputeLabels();
+  Undurable undurable;  // above all that may be the last to have a session
   SessionTable sessions;
   std::unique_ptr<ServerStore> store;  // null: sessions are in memory only
   OpenStreams streams;
@@ -208,7 +211,7 @@ absl::Status Server::State::OpenStore(Metrics& metrics) {
     context.complete = true;
     return absl::OkStatus();
   }
-  auto opened = ServerStore::Open(options, pool, metrics);
+  auto opened = ServerStore::Open(options, pool, metrics, undurable);
   if (!opened.ok()) {
     return absl::Status(
         opened.status().code(),

@@ -21,25 +21,30 @@ std::string Text(const absl::Status& status) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ServerStore>> ServerStore::Open(
-    const ServerOptions& options, ComputePool& pool, Metrics& metrics) {
+    const ServerOptions& options, ComputePool& pool, Metrics& metrics,
+    Undurable& undurable) {
   auto directory = DataDir::Hold(options.data_dir, options.grpc_address);
   if (!directory.ok()) return directory.status();
   auto store = OpenSqliteStore(directory->path());
   if (!store.ok()) return store.status();
-  return std::unique_ptr<ServerStore>(new ServerStore(
-      *std::move(directory), *std::move(store), options, pool, metrics));
+  return std::unique_ptr<ServerStore>(
+      new ServerStore(*std::move(directory), *std::move(store), options, pool,
+                      metrics, undurable));
 }
 
 ServerStore::ServerStore(DataDir directory, std::unique_ptr<Store> store,
                          const ServerOptions& options, ComputePool& pool,
-                         Metrics& metrics)
+                         Metrics& metrics, Undurable& undurable)
     : metrics_(metrics),
       directory_(std::move(directory)),
       store_(std::move(store)),
       committer_(
           *store_, pool, milliseconds(options.commit_interval_ms),
-          [this](const Committer::Attempt& attempt) { Report(attempt); }),
-      reader_(*store_) {}
+          [this](const Committer::Attempt& attempt) { Report(attempt); },
+          undurable),
+      reader_(*store_) {
+  metrics_.SetMaxUndurable(undurable.limit());
+}
 
 void ServerStore::Report(const Committer::Attempt& attempt) {
   const bool failed = !attempt.status.ok();

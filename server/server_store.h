@@ -26,9 +26,11 @@ namespace backprop {
 class ServerStore {
  public:
   // Opens options.data_dir, which is not empty. pool and metrics must outlive
-  // the object. Fails where another server has it, or where it can't be read.
+  // the object, undurable also all sessions that it makes durable. Fails where
+  // another server has it, or where it can't be read.
   static absl::StatusOr<std::unique_ptr<ServerStore>> Open(
-      const ServerOptions& options, ComputePool& pool, Metrics& metrics);
+      const ServerOptions& options, ComputePool& pool, Metrics& metrics,
+      Undurable& undurable);
 
   // Tells the table of the stored sessions, before the server serves, and
   // brings them back from then on when they are used. Those that are damaged
@@ -51,8 +53,8 @@ class ServerStore {
 
  private:
   ServerStore(DataDir directory, std::unique_ptr<Store> store,
-              const ServerOptions& options, ComputePool& pool,
-              Metrics& metrics);
+              const ServerOptions& options, ComputePool& pool, Metrics& metrics,
+              Undurable& undurable);
 
   void Report(const Committer::Attempt& attempt);
 
@@ -60,8 +62,9 @@ class ServerStore {
   const DataDir directory_;
   const std::unique_ptr<Store> store_;
   const ProtoCodec codec_;
-  bool failing_ = false;  // the committer's thread: the last attempt failed
-  Committer committer_;   // it uses what is above
+  bool failing_ = false;  // the committer's thread's: the last attempt failed
+
+  Committer committer_;  // it uses what is above
   std::optional<SessionLoader> loader_;
   StoreReader reader_;  // last: its jobs use the rest
 };

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "server/ops/log.h"
 
@@ -43,11 +44,34 @@ void DeleteExpired(ServiceContext& context,
   }
 }
 
+// Where that has changed. Here, since a disk that hangs ends no attempt.
+void TellIfFull(ServiceContext& context) {
+  const Undurable& undurable = context.committer->undurable();
+  const bool full = undurable.IsFull();
+  if (std::exchange(context.store_is_full, full) == full) return;
+  Log(full ? LogLevel::kError : LogLevel::kInfo,
+      full ? "durable sessions train no more until the store takes what they "
+             "did (--max-undurable-bytes): it fails, or has not answered in "
+             "time"
+           : "durable sessions may train again",
+      {{"undurable_bytes", uint64_t{undurable.bytes()}},
+       {"max_undurable_bytes", uint64_t{undurable.limit()}}});
+}
+
+void TellUndurable(ServiceContext& context) {
+  if (context.committer == nullptr) return;
+  TellIfFull(context);
+  const std::chrono::duration<double> delay = context.committer->Delay();
+  context.metrics.SetUndurable(context.committer->undurable().bytes(),
+                               delay.count());
+}
+
 }  // namespace
 
 void TidySessions(ServiceContext& context,
                   std::chrono::system_clock::time_point now) {
   if (!context.complete) return;
+  TellUndurable(context);
   context.sessions.ForgetOldDeltas(DeltaFeed::Clock::now());
   if (context.draining) return;
   context.sessions.ForgetExpiredCheckpoints(now);

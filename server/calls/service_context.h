@@ -43,6 +43,8 @@ struct ServiceContext {
   // All of these are set, and the stored sessions are listed: they may be
   // tidied.
   std::atomic<bool> complete = false;
+  // The tidying's: training waits for the store, as far as the log knows.
+  bool store_is_full = false;
   // Stored sessions that are being deleted because they have expired.
   std::atomic<int> expiring = 0;
   const std::chrono::system_clock::time_point start_time =

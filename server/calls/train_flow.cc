@@ -60,7 +60,7 @@ void TrainFlow::WriteDone(bool ok, size_t length) {
 }
 
 TrainFlow::Part TrainFlow::BeginPart(size_t front_length) {
-  if (cancelled_ || end_) {
+  if (cancelled_ || end_ || HasToWait()) {
     turn_ = false;
     client_is_far_ahead_ = false;
     return Part::kNone;
@@ -123,13 +123,23 @@ bool TrainFlow::HasWork() const {
          (!left_ && inbox_count_ > 0);
 }
 
+// The opening is answered, it trains nothing.
+bool TrainFlow::HasToWait() const {
+  return stalled_ && !left_ && opening_ == Opening::kAnswered;
+}
+
+bool TrainFlow::MayStall() const {
+  return !cancelled_ && !end_ && !left_ && opening_ == Opening::kAnswered;
+}
+
 bool TrainFlow::MayTrain() const {
-  return !cancelled_ && !end_ && HasWork() && !Full(outbox_bytes_);
+  return !cancelled_ && !end_ && HasWork() && !Full(outbox_bytes_) &&
+         !HasToWait();
 }
 
 bool TrainFlow::MayRead() const {
   return !reading_ && !reads_ended_ && !cancelled_ && !left_ && !end_ &&
-         !Full(inbox_bytes_);
+         !Full(inbox_bytes_) && !HasToWait();
 }
 
 bool TrainFlow::SaysGoodbye() const {

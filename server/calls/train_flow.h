@@ -8,7 +8,8 @@
 //   client
 //
 // One read, one turn and one write are under way at most. Nothing is read while
-// the inbox is full, nothing trained while the outbox is. The stream ends once:
+// the inbox is full, nothing trained while the outbox is, neither while the
+// stream is stalled: the store is behind. The stream ends once:
 // with the error that ended it, after its last answer, or when its client is
 // gone; and nothing is started after that.
 //
@@ -44,8 +45,8 @@ class TrainFlow {
 
   // What a turn has to do.
   enum class Part {
-    kNone,         // nothing: the turn is over, as the client is gone or the
-                   // stream comes to its end
+    kNone,         // nothing: the turn is over, as the client is gone, the
+                   // stream comes to its end or is stalled
     kOpening,      // answer the opening
     kNextMessage,  // take the inbox's front, and train its first part
     kSameMessage,  // train the next part of the message taken last
@@ -90,10 +91,19 @@ class TrainFlow {
   // After Replace: the stream has had its time to tell its client, who may read
   // nothing. No write, and no answer that waits, is waited for any longer.
   void CutOff() { cut_off_ = true; }
+  // Nothing more is begun or read, but what is in the outbox written, until
+  // Resume.
+  void Stall() { stalled_ = true; }
+  void Resume() { stalled_ = false; }
+  // Whether a part that would begin now trains, and may wait for the store.
+  bool MayStall() const;
+  // It was, and the stream has not come to its end.
+  bool IsStalled() const { return stalled_ && !finished_; }
   // The client is gone: nothing needs an answer any more.
   void Cancel() { cancelled_ = true; }
   // The server drains. unopened: what a stream ends with that has no session
-  // yet; others answer what they have begun, say goodbye and end well.
+  // yet; others answer what they have begun, say goodbye and end well. One that
+  // is stalled too: the message that it has begun is its last.
   void Leave(const absl::Status& unopened);
 
   Arrival MessageRead(size_t length);
@@ -178,6 +188,7 @@ class TrainFlow {
   bool IsOpen() const { return opening_ >= Opening::kUnanswered; }
   bool Full(size_t bytes) const { return bytes >= most_queued_bytes_; }
   bool HasWork() const;
+  bool HasToWait() const;
   bool MayTrain() const;
   bool MayRead() const;
   bool IsDone() const;
@@ -197,6 +208,7 @@ class TrainFlow {
   std::optional<absl::Status> end_;   // how the stream will end
   bool replaced_ = false;             // and ends with that
   bool cut_off_ = false;              // CutOff was called
+  bool stalled_ = false;              // Stall was, and Resume was not
   bool finished_ = false;             // the end has been started
   bool attached_ = false;             // is the session's writer
 

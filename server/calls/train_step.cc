@@ -140,15 +140,30 @@ size_t SingleStepBytes(const Layout& layout) {
          (1 + layout.layers().size()) * kOtherBytes;
 }
 
+// QUEUE_LIMIT while the store is too far behind.
+absl::Status CheckStoreFollows(const Session& session,
+                               const ServerOptions& options) {
+  if (session.MayTrain()) return absl::OkStatus();
+  return Rejection(
+      kQueueLimit,
+      absl::StrCat(
+          "the store does not take what sessions have done, and holds "
+          "back its maximum of ",
+          options.max_undurable_bytes,
+          " bytes (--max-undurable-bytes): nothing was done; try "
+          "again with backoff, once its disk has room or is replaced"));
+}
+
 // Within a turn of the session's lane.
 absl::Status TakeSingleStep(Session& session,
                             const v1::TrainStepRequest& request,
-                            Metrics& metrics, Worker& worker,
+                            ServiceContext& context, Worker& worker,
                             v1::TrainStepResponse* response) {
   const auto spec = session.in_turn().spec;
   absl::Status status = Check(session, *spec, request);
   if (status.ok()) status = CheckReady(*spec);
   if (status.ok()) status = session.CheckNoWriter();
+  if (status.ok()) status = CheckStoreFollows(session, context.options);
   if (!status.ok()) return status;
   const Layout& layout = session.layout();
   const size_t batch = layout.batch_size();
@@ -176,7 +191,7 @@ absl::Status TakeSingleStep(Session& session,
   if (outcome.after.step == outcome.before.step) {
     return NonFiniteStep(outcome.after, "nothing was applied");
   }
-  metrics.RecordTurn({run.errors, batch, seconds.count()});
+  context.metrics.RecordTurn({run.errors, batch, seconds.count()});
   TellOfSteps(session,
               {.run = &run,
                .steps = 1,
@@ -196,7 +211,7 @@ absl::Status TakeSingleStep(Session& session,
 
 // Likewise, unless it was done before.
 absl::Status TakeStepOnce(Session& session, const v1::TrainStepRequest& request,
-                          Metrics& metrics, Worker& worker,
+                          ServiceContext& context, Worker& worker,
                           v1::TrainStepResponse* response) {
   absl::Status status = CheckRequestId(request.request_id());
   if (!status.ok()) return status;
@@ -210,7 +225,7 @@ absl::Status TakeStepOnce(Session& session, const v1::TrainStepRequest& request,
     return absl::OkStatus();
   }
   session.done_requests().MakeRoom();
-  status = TakeSingleStep(session, request, metrics, worker, response);
+  status = TakeSingleStep(session, request, context, worker, response);
   if (status.ok()) {
     session.done_requests().Add({std::move(key), response->step()});
   }
@@ -227,7 +242,7 @@ absl::StatusOr<Work> PlanTrainStep(ServiceContext& context,
   return Work{(*session)->lane(), SingleStepBytes((*session)->layout()),
               [&context, &request, response,
                session = *std::move(session)](Worker& worker) {
-                return TakeStepOnce(*session, request, context.metrics, worker,
+                return TakeStepOnce(*session, request, context, worker,
                                     response);
               }};
 }

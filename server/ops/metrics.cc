@@ -284,6 +284,17 @@ struct Metrics::State {
                       "Bytes of what was committed, as the sessions gave it.");
   Gauge& store_bytes = all.MakeGauge("backprop_store_bytes",
                                      "Bytes that the store takes on the disk.");
+  Gauge& undurable_bytes = all.MakeGauge(
+      "backprop_undurable_bytes",
+      "Bytes of what sessions have done that the store has still to take.");
+  Gauge& max_undurable_bytes = all.MakeGauge(
+      "backprop_max_undurable_bytes",
+      "At so many (--max-undurable-bytes) durable sessions train no more while "
+      "the store fails; 0: there is no store.");
+  Gauge& durable_delay_seconds = all.MakeGauge(
+      "backprop_durable_delay_seconds",
+      "Seconds since what sessions have done should have been durable, by "
+      "their max_lag, and is not; 0: nothing is late.");
   RpcFamilies rpc_families{
       all.Counters("grpc_server_started_total", "RPCs started."),
       all.Counters("grpc_server_msg_received_total",
@@ -421,6 +432,15 @@ void Metrics::RecordCommit(const CommitRecord& commit) {
   if (commit.failed) return state_->commit_failures.Increment();
   state_->committed_sessions.Increment(static_cast<double>(commit.sessions));
   state_->committed_bytes.Increment(static_cast<double>(commit.bytes));
+}
+
+void Metrics::SetMaxUndurable(size_t bytes) {
+  state_->max_undurable_bytes.Set(static_cast<double>(bytes));
+}
+
+void Metrics::SetUndurable(size_t bytes, double delay_seconds) {
+  state_->undurable_bytes.Set(static_cast<double>(bytes));
+  state_->durable_delay_seconds.Set(delay_seconds);
 }
 
 Metrics::Rpc& Metrics::ForRpc(RpcType type, std::string_view service,

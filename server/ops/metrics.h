@@ -84,6 +84,10 @@ class Metrics {
 
   // The store.
   void RecordCommit(const CommitRecord& commit);
+  // What it may have to take still, once; and what it has, every few seconds.
+  // delay_seconds: for how long the first of it has been late.
+  void SetMaxUndurable(size_t bytes);
+  void SetUndurable(size_t bytes, double delay_seconds);
 
   // One RPC, under the names of go-grpc-prometheus. service is the full name,
   // e.g. "backprop.v1.TrainingService".

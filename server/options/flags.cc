@@ -95,6 +95,11 @@ constexpr std::array kFlags = {
          "How often what sessions have done is written there; sooner where "
          "somebody waits",
          NumberField{&ServerOptions::commit_interval_ms, 1, 60'000}},
+    Flag{"max-undurable-bytes", "BYTES",
+         "How much of what sessions have done may wait to be written there; "
+         "when the disk fails, their training stops at that until it works "
+         "again",
+         NumberField{&ServerOptions::max_undurable_bytes, 1, size_t{1} << 40}},
     Flag{
         "evict-after-seconds", "SECONDS",
         "How long a session kept there may stand idle before it leaves memory, "

@@ -60,6 +60,14 @@ struct ServerOptions {
   // where somebody waits for it.
   size_t commit_interval_ms = 20;
 
+  // Bytes of what all sessions together have done that may wait to be written
+  // there, as rows of steps and as images. When the disk fails, or has not
+  // written within 10 s and a second for each 16 MiB, training goes on up to
+  // that and then waits for it; a session has at most about twice its image and
+  // its checkpoints' there. While the disk works it bounds what is written at
+  // once.
+  size_t max_undurable_bytes = size_t{1} << 30;
+
   // How long a session that is kept there may stand idle before it leaves
   // memory, until it is used again, in seconds. 0: for ever, unless others need
   // its room.

@@ -55,6 +55,8 @@ class SessionWriter {
   // nothing where that does not matter.
   std::optional<Progress> EndMessage();
 
+  // As Session::MayTrain.
+  bool MayTrain() const { return session_->MayTrain(); }
   Progress durable() const { return session_->durable(); }
   // Nothing that it does will ever be durable.
   bool is_lost() const { return session_->lost(); }

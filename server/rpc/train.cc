@@ -40,6 +40,9 @@ std::string SessionOfOpening(grpc::ByteBuffer first) {
 // was answered and the end. Most likely there is none.
 constexpr std::chrono::milliseconds kReplacedPatience{5000};
 
+// A stream that waits for the store looks again after so long.
+constexpr std::chrono::milliseconds kStoreInterval{250};
+
 // From one piece of news of what is durable to the next, at least.
 constexpr std::chrono::milliseconds kNewsInterval{20};
 
@@ -373,6 +376,7 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
   TrainFlow::Part BeginPart(grpc::ByteBuffer* message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (is_replaced()) flow_.Replace();
+    if (flow_.MayStall() && !writer_.MayTrain()) AwaitStore();
     const TrainFlow::Part part =
         flow_.BeginPart(inbox_.empty() ? 0 : inbox_.front().Length());
     if (part == TrainFlow::Part::kNextMessage) {
@@ -380,6 +384,28 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
       inbox_.pop_front();
     }
     return part;
+  }
+
+  // Nothing is trained until the store is well again. Without memory to wait
+  // for that, it is.
+  void AwaitStore() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const absl::Status waits =
+        CatchOutOfMemory([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+          store_.Set(kStoreInterval, [weak = weak_from_this(), this] {
+            const auto self = weak.lock();
+            if (self == nullptr) return;
+            Update([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+              LookForRoom();
+            });
+          });
+        });
+    waits.ok() ? flow_.Stall() : flow_.Resume();
+  }
+
+  void LookForRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    // After its end the session may be gone, and the server.
+    if (!flow_.IsStalled()) return;
+    writer_.MayTrain() ? flow_.Resume() : AwaitStore();
   }
 
   // Constant after construction.
@@ -401,6 +427,7 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
   Timer patience_ ABSL_GUARDED_BY(mutex_);            // of one replaced
   v1::TrainResponse last_ ABSL_GUARDED_BY(mutex_);    // what Note keeps of it
   Timer rest_ ABSL_GUARDED_BY(mutex_);                // after news
+  Timer store_ ABSL_GUARDED_BY(mutex_);               // while it waits for that
 
   // Any thread's: whether what is durable matters to the stream, and whether a
   // turn is to tell it.

@@ -2,6 +2,7 @@
 #include "server/sessions/committer.h"
 
 #include <algorithm>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -19,6 +20,9 @@ using std::chrono::milliseconds;
 // For so long a commit waits for sessions that are due to hand over: longer
 // than a turn of ordinary nets. Who comes later is in the next.
 constexpr milliseconds kLongestGathering(10);
+// And for the first of those that found no room the last time: its turns may be
+// long, as it is large.
+constexpr milliseconds kPatienceForTheFirst(1000);
 // From a commit that failed to the next attempt.
 constexpr milliseconds kRetryPause(500);
 
@@ -45,20 +49,16 @@ bool IsOfNothing(const Handover& handover) {
   return handover.change.erase && handover.change.expected_epoch == 0;
 }
 
-size_t BytesOf(const SessionChange& change) {
-  size_t bytes = change.head.body.size();
-  for (const Piece& piece : change.put) bytes += piece.bytes.size();
-  return bytes;
-}
-
 }  // namespace
 
 Committer::Committer(Store& store, ComputePool& pool, milliseconds interval,
-                     std::function<void(const Attempt&)> report)
+                     std::function<void(const Attempt&)> report,
+                     Undurable& undurable)
     : store_(store),
       pool_(pool),
       interval_(interval),
       report_(std::move(report)),
+      undurable_(undurable),
       thread_([this] { Run(); }) {}
 
 Committer::~Committer() { Stop(); }
@@ -74,18 +74,33 @@ void Committer::Stop() {
 
 void Committer::Note(const std::shared_ptr<Session>& session) {
   const milliseconds lag = session->spec()->durability.max_lag;
-  const auto due = Clock::now() + std::max(lag - interval_, milliseconds(0));
+  const auto promised = Clock::now() + std::max(lag, interval_);
   MutexLock lock(mutex_);
-  const auto [noted, is_new] =
-      noted_.try_emplace(session->id(), Noted{session, due});
+  const auto [noted, is_new] = noted_.try_emplace(
+      session->id(), Noted{session, promised - interval_, promised});
   if (!is_new) noted->second.again = noted->second.asked;
   changed_.NotifyAll();
 }
 
 void Committer::Take(std::list<Handover> handovers) {
   MutexLock lock(mutex_);
+  Promise(Clock::now() + interval_);
   ready_.splice(ready_.end(), handovers);
   changed_.NotifyAll();
+}
+
+void Committer::Promise(Clock::time_point promised) {
+  promised_ = std::min(promised_, promised);
+}
+
+Committer::Clock::duration Committer::Delay() const {
+  MutexLock lock(mutex_);
+  auto first = promised_;
+  for (const auto& [id, noted] : noted_) {
+    first = std::min(first, noted.promised);
+  }
+  const auto now = Clock::now();
+  return first < now ? now - first : Clock::duration(0);
 }
 
 void Committer::Await(const std::shared_ptr<Session>& session, Done done) {
@@ -121,9 +136,16 @@ void Committer::Run() {
     next = Clock::now() + interval_;
     if (!CommitDue(next, kLongestGathering)) next = Clock::now() + kRetryPause;
   }
+  CommitRest();
+}
+
+void Committer::CommitRest() {
   // Those before first; then all that is left, whenever it is due.
   if (!changes_.empty() && !CommitDue({}, {})) return;
-  CommitDue(Clock::time_point::max(), std::chrono::hours(1));
+  while (CommitDue(Clock::time_point::max(), std::chrono::hours(1))) {
+    MutexLock lock(mutex_);
+    if (!crowded_) return;
+  }
 }
 
 bool Committer::CommitDue(Clock::time_point until, Clock::duration patience) {
@@ -160,28 +182,47 @@ Committer::Clock::time_point Committer::NextDue(Clock::time_point next) const {
   return std::max(first, next);
 }
 
-std::vector<std::shared_ptr<Session>> Committer::AskDue(
-    Clock::time_point until) {
+std::vector<std::shared_ptr<Session>> Committer::AskDue(Clock::time_point until,
+                                                        size_t most) {
   for (const Waiter& waiter : waiters_) {
     const auto noted = noted_.find(waiter.session->id());
     if (noted != noted_.end()) noted->second.due = Clock::time_point::min();
   }
-  std::vector<std::shared_ptr<Session>> due;
+  std::vector<Noted*> due;
   due.reserve(noted_.size());
   for (auto& [id, noted] : noted_) {
-    if (noted.asked || noted.due > until) continue;
-    noted.asked = true;
-    due.push_back(noted.session);
+    if (!noted.asked && noted.due <= until) due.push_back(&noted);
   }
-  asked_ += due.size();
-  return due;
+  std::ranges::sort(due, {}, &Noted::promised);
+  if (due.size() > most) due.resize(most);
+  std::vector<std::shared_ptr<Session>> asked;
+  asked.reserve(due.size());
+  for (Noted* const noted : due) {
+    noted->asked = true;
+    asked.push_back(noted->session);
+  }
+  asked_ += asked.size();
+  return asked;
 }
 
 void Committer::Gather(Clock::time_point until, Clock::duration patience) {
+  bool crowded = false;
+  {
+    MutexLock lock(mutex_);
+    crowded = std::exchange(crowded_, false);
+  }
+  if (crowded) AskAndWait(until, 1, kPatienceForTheFirst);
+  AskAndWait(until, std::numeric_limits<size_t>::max(), patience);
+  MutexLock lock(mutex_);
+  changes_.splice(changes_.end(), ready_);
+}
+
+void Committer::AskAndWait(Clock::time_point until, size_t most,
+                           Clock::duration patience) {
   std::vector<std::shared_ptr<Session>> due;
   {
     MutexLock lock(mutex_);
-    due = AskDue(until);
+    due = AskDue(until, most);
     urgent_ = false;
   }
   for (const auto& session : due) Ask(session);
@@ -189,7 +230,6 @@ void Committer::Gather(Clock::time_point until, Clock::duration patience) {
   MutexLock lock(mutex_);
   while (asked_ > 0 && changed_.WaitUntil(mutex_, deadline)) {
   }
-  changes_.splice(changes_.end(), ready_);
 }
 
 void Committer::Ask(const std::shared_ptr<Session>& session) {
@@ -197,7 +237,8 @@ void Committer::Ask(const std::shared_ptr<Session>& session) {
     pool_.Submit(session->lane(),
                  [this, session](Worker&) { TakeHandover(session); });
   } catch (const std::bad_alloc&) {
-    AskLater(*session);
+    MutexLock lock(mutex_);
+    AskLater(*session, Clock::now() + kRetryPause);
   }
 }
 
@@ -205,31 +246,40 @@ void Committer::TakeHandover(const std::shared_ptr<Session>& session) {
   try {
     // Room first: what was handed over must not be lost.
     std::list<Handover> taken(1);
+    auto room = undurable_.HandOver(session->BytesToHandOver());
+    if (!room.has_value()) {
+      MutexLock lock(mutex_);
+      crowded_ = true;
+      return AskLater(*session, Clock::now());
+    }
     std::optional<Handover> handover = session->HandOver();
     MayDieAt(Failpoint::kHandedOver);
     MutexLock lock(mutex_);
+    const auto noted = noted_.find(session->id());
     if (handover.has_value()) {
       taken.front() = *std::move(handover);
+      taken.front().TakeRoom(*std::move(room));
       ready_.splice(ready_.end(), taken);
+      Promise(noted->second.promised);
     }
-    const auto noted = noted_.find(session->id());
     if (std::exchange(noted->second.again, false)) {
       noted->second.asked = false;
+      noted->second.promised = Clock::now() + interval_;
     } else {
       noted_.erase(noted);
     }
     --asked_;
     changed_.NotifyAll();
   } catch (const std::bad_alloc&) {
-    AskLater(*session);
+    MutexLock lock(mutex_);
+    AskLater(*session, Clock::now() + kRetryPause);
   }
 }
 
-void Committer::AskLater(const Session& session) {
-  MutexLock lock(mutex_);
+void Committer::AskLater(const Session& session, Clock::time_point due) {
   Noted& noted = noted_.at(session.id());
   noted.asked = false;
-  noted.due = Clock::now() + kRetryPause;
+  noted.due = due;
   --asked_;
   changed_.NotifyAll();
 }
@@ -237,15 +287,18 @@ void Committer::AskLater(const Session& session) {
 bool Committer::CommitChanges() {
   if (changes_.empty()) return true;
   Attempt attempt{.sessions = changes_.size()};
-  for (const Handover& each : changes_) attempt.bytes += BytesOf(each.change);
+  for (const Handover& each : changes_) attempt.bytes += each.bytes();
   const auto start = Clock::now();
   std::vector<ChangeOutcome> outcomes;
+  undurable_.BeginAttempt(attempt.bytes);
   attempt.status = CatchOutOfMemory([&] { return Commit(&outcomes); });
+  undurable_.EndAttempt(attempt.status.ok());
   attempt.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   // The store, which has taken them, must not be given them again, whatever
   // there is no memory for from here on.
   std::list<Handover> committed;
   if (attempt.status.ok()) committed.swap(changes_);
+  for (Handover& each : committed) each.room = {};
   CatchOutOfMemory([&] {
     attempt.damaged = Damaged(committed, outcomes);
     if (report_) report_(attempt);
@@ -270,8 +323,9 @@ absl::Status Committer::Commit(std::vector<ChangeOutcome>* outcomes) {
   swap_all();
   const auto put_back = absl::MakeCleanup(swap_all);
   auto done = store_.Commit(changes);
-  if (done.ok()) *outcomes = *std::move(done);
-  return done.status();
+  absl::Status status = done.status();
+  if (status.ok()) *outcomes = *std::move(done);
+  return status;
 }
 
 // outcomes: of each of committed that the store was given.
@@ -314,6 +368,7 @@ void Committer::Conclude(const std::list<Handover>& committed,
       answered.splice(answered.end(), waiters_, waiter);
     }
     if (!waiters_.empty()) urgent_ = true;
+    promised_ = ready_.empty() ? Clock::time_point::max() : Clock::now();
   }
   for (const Waiter& each : answered) {
     MayDieAt(Failpoint::kWaiterTold);

@@ -11,7 +11,10 @@
 // When a commit fails, its changes are kept and committed again until that
 // works, and nothing later is: what is durable stands still, and those who wait
 // are told why. Sessions go on training meanwhile; each holds what it did since
-// its last hand-over, never more than its rows up to the length of its image.
+// its last hand-over, never more than its rows up to the length of its image,
+// and all together as much as undurable() says. No more than that is handed
+// over at once, either; but for one session, however large: where some found no
+// room, the one whose time came first is asked before all others.
 #ifndef BACKPROP_SERVER_SESSIONS_COMMITTER_H_
 #define BACKPROP_SERVER_SESSIONS_COMMITTER_H_
 
@@ -31,6 +34,7 @@
 #include "server/mutex.h"
 #include "server/sessions/compute_pool.h"
 #include "server/sessions/session.h"
+#include "server/sessions/undurable.h"
 #include "server/store/store.h"
 
 namespace backprop {
@@ -51,10 +55,10 @@ class Committer : public CommitQueue {
     double seconds = 0;
   };
 
-  // store and pool must outlive the object. report: told of each attempt, from
-  // the committer's thread.
+  // store and pool must outlive the object, undurable also all sessions that it
+  // commits. report: told of each attempt, from the committer's thread.
   Committer(Store& store, ComputePool& pool, std::chrono::milliseconds interval,
-            std::function<void(const Attempt&)> report);
+            std::function<void(const Attempt&)> report, Undurable& undurable);
   // As Stop.
   ~Committer() override;
   Committer(const Committer&) = delete;
@@ -62,6 +66,10 @@ class Committer : public CommitQueue {
 
   void Note(const std::shared_ptr<Session>& session) override;
   void Take(std::list<Handover> handovers) override;
+  Undurable& undurable() override { return undurable_; }
+  // For how long what is to be durable has not been, by the session's max_lag;
+  // 0: nothing is late.
+  Clock::duration Delay() const;
 
   // Calls done once all that the session has done until now is durable, or with
   // why a commit failed meanwhile (STORE_FAILED; it is tried again all the
@@ -90,6 +98,7 @@ class Committer : public CommitQueue {
   struct Noted {
     std::shared_ptr<Session> session;
     Clock::time_point due;
+    Clock::time_point promised;
     bool asked = false;  // a turn is to hand over, ...
     bool again = false;  // ... and maybe without what was noted since
   };
@@ -100,17 +109,27 @@ class Committer : public CommitQueue {
   bool AwaitDue(Clock::time_point next);
   Clock::time_point NextDue(Clock::time_point next) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Those of noted_ that are due until then, or waited for; marks them as
-  // asked.
-  std::vector<std::shared_ptr<Session>> AskDue(Clock::time_point until)
+  // Those of noted_ that are due until then, or waited for: so many at most,
+  // whose time came first. Marks them as asked.
+  std::vector<std::shared_ptr<Session>> AskDue(Clock::time_point until,
+                                               size_t most)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Has them hand over, and moves what comes within `patience` to changes_.
   void Gather(Clock::time_point until, Clock::duration patience);
+  // Has those hand over, and waits for them, and for others that were asked,
+  // for so long.
+  void AskAndWait(Clock::time_point until, size_t most,
+                  Clock::duration patience);
   void Ask(const std::shared_ptr<Session>& session);
   // In the session's turn.
   void TakeHandover(const std::shared_ptr<Session>& session);
-  // The session could not hand over, for want of memory: it is asked again.
-  void AskLater(const Session& session);
+  // The session could not hand over: it is asked again.
+  void AskLater(const Session& session, Clock::time_point due)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Promise(Clock::time_point promised)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Commits all that is left.
+  void CommitRest();
   // Gathers unless changes_ are left from before, and commits. Whether it
   // worked.
   bool CommitDue(Clock::time_point until, Clock::duration patience);
@@ -132,7 +151,9 @@ class Committer : public CommitQueue {
   const std::chrono::milliseconds interval_;
   const std::function<void(const Attempt&)> report_;
 
-  Mutex mutex_;
+  Undurable& undurable_;
+
+  mutable Mutex mutex_;
   CondVar changed_;
   std::unordered_map<std::string, Noted> noted_ ABSL_GUARDED_BY(mutex_);  // id
   std::list<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
@@ -140,6 +161,12 @@ class Committer : public CommitQueue {
   std::list<Handover> ready_ ABSL_GUARDED_BY(mutex_);
   size_t asked_ ABSL_GUARDED_BY(mutex_) = 0;     // turns that are to hand over
   bool urgent_ ABSL_GUARDED_BY(mutex_) = false;  // somebody waits
+  // Some could not hand over at the last gathering, as too much had been.
+  bool crowded_ ABSL_GUARDED_BY(mutex_) = false;
+  // The first by when something is to be durable that was handed over, ready_
+  // or in changes_; max: nothing.
+  Clock::time_point promised_ ABSL_GUARDED_BY(mutex_) =
+      Clock::time_point::max();
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
   // The thread's: not committed yet, in the order of their hand-over.

@@ -84,6 +84,7 @@ Journal::Journal(const SessionCodec& codec, const Layout& layout,
     }
   }
   stored_.history = std::move(history);
+  stored_.steps_bytes = StoredStepsBytes();
   stored_.kept = std::make_shared<const KeptPieces>(std::move(kept));
   stored_.checkpoints =
       std::make_shared<const CheckpointSet>(std::move(checkpoints));
@@ -91,8 +92,8 @@ Journal::Journal(const SessionCodec& codec, const Layout& layout,
 
 bool Journal::BeginSteps(const std::shared_ptr<const SessionSpec>& spec,
                          const DoneRequests& requests) {
-  gathers_history_ = spec->history.any();
-  if (!gathers_history_) blocks_.Tear();
+  gathered_for_ = spec->history;
+  if (!gathered_for_.any()) blocks_.Tear();
   if (!gathers_ || blocks_.torn()) return true;
   blocks_.See(requests);
   return blocks_.GoesOn(spec);
@@ -116,7 +117,7 @@ void Journal::AddSteps(const StepsPart& part, std::span<const float> errors) {
     return StopGathering();
   }
   const size_t most =
-      gathers_history_ ? std::max(kMostRowBytes, ImageBytes()) : ImageBytes();
+      gathered_for_.any() ? std::max(kMostRowBytes, ImageBytes()) : ImageBytes();
   if (rows_.bytes() + blocks_.bytes() > most) StopGathering();
 }
 
@@ -167,6 +168,22 @@ size_t Journal::MostStepsBytes(const HistoryLimits& limits) const {
   const size_t most = std::max(kImagesOfRows * image, kLeastRowBytes);
   if (limits.max_bytes == 0) return most;
   return std::clamp<size_t>(limits.max_bytes / kGroups, image, most);
+}
+
+size_t Journal::BytesToHandOver() const {
+  if (!stored_.has_image) return ImageBytes();
+  if (steps_ == 0) return 0;
+  if (!gathers_) return ImageBytes();
+  const size_t rows = rows_.bytes() + blocks_.bytes();
+  return rows + ImageBytesWith(rows);
+}
+
+// As PutNumbers.
+size_t Journal::ImageBytesWith(size_t rows) const {
+  const bool is_under_way = stored_.next_weight > 0;
+  const size_t most = MostStepsBytes(gathered_for_);
+  if (!is_under_way && stored_.steps_bytes + rows <= most) return 0;
+  return ImageBytes() > kWholeBytes ? kPartBytes : ImageBytes();
 }
 
 bool Journal::StepsCover(uint64_t step) const {
@@ -248,6 +265,7 @@ void Journal::Conclude(const Moment& moment, SessionChange& change) {
                                    {stored_.first_live, history_first_step()})};
   stored_.epoch = epoch_;
   stored_.step = step;
+  stored_.steps_bytes = StoredStepsBytes();
   gathers_ = ShouldGather(moment.spec->history);
   rows_.StartAfter(step);
   blocks_.Clear();

@@ -114,16 +114,22 @@ class Journal {
   // committed.
   size_t StoredBytes() const;
 
+  // About as many as the next HandOver will hold at most: of the rows that have
+  // been gathered and the image, or its part, that is due with them.
+  size_t BytesToHandOver() const;
+  size_t ImageBytes() const;  // all weights and optimiser state
+
   // The session is deleted: the last change of all.
   SessionChange Erase(const std::string& id) const;
 
  private:
   bool StepsCover(uint64_t step) const;
-  size_t ImageBytes() const;
   size_t PartWeights() const;  // of one image piece
   size_t StoredStepsBytes() const;
   // Of rows that may pile up behind an image.
   size_t MostStepsBytes(const HistoryLimits& limits) const;
+  // Of the image, or its part, that comes with rows of so many bytes.
+  size_t ImageBytesWith(size_t rows) const;
   void StopGathering();
   // Whether rows are worth gathering until the next commit.
   bool ShouldGather(const HistoryLimits& limits) const;
@@ -204,6 +210,7 @@ class Journal {
     // first_live on.
     std::vector<StoredPiece> pieces = {};
     uint64_t first_live = 0;
+    size_t steps_bytes = 0;  // of the steps among them
     std::shared_ptr<const SessionSpec> spec = nullptr;  // any, after loading
     bool has_image = false;
     // While a large image is replaced: its weights below next_weight have been
@@ -223,12 +230,12 @@ class Journal {
   Stored stored_;
   uint64_t next_piece_ = 1;
 
-  StepsWriter rows_;              // of the steps after stored_.step
-  bool gathers_ = true;           // rows_ holds all of those steps
-  uint64_t steps_ = 0;            // how many these are
-  size_t bytes_a_step_ = 0;       // as the last rows were; 0: not known
-  bool gathers_history_ = false;  // at the last BeginSteps
-  BlockWriter blocks_;            // of the same steps, where history is kept
+  StepsWriter rows_;             // of the steps after stored_.step
+  bool gathers_ = true;          // rows_ holds all of those steps
+  uint64_t steps_ = 0;           // how many these are
+  size_t bytes_a_step_ = 0;      // as the last rows were; 0: not known
+  HistoryLimits gathered_for_;   // of the spec at the last BeginSteps
+  BlockWriter blocks_;           // of the same steps, where history is kept
 };
 
 }  // namespace backprop

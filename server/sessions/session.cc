@@ -77,6 +77,17 @@ bool MayGoOn(std::span<const EpochStart> epochs, uint64_t epoch,
   });
 }
 
+size_t Handover::bytes() const {
+  size_t bytes = change.head.body.size();
+  for (const Piece& piece : change.put) bytes += piece.bytes.size();
+  return bytes;
+}
+
+void Handover::TakeRoom(Undurable::Share share) {
+  room = std::move(share);
+  room.Set(bytes());
+}
+
 Session::Numbers Session::AllocateZeroed(size_t count) {
   if (count == 0) return nullptr;
   const size_t bytes =
@@ -112,6 +123,7 @@ Session::Session(SessionBirth birth, SessionSpec spec, Layout layout,
   }
   turn_.spec = std::make_shared<const SessionSpec>(std::move(spec));
   spec_ = turn_.spec;
+  if (is_durable()) undurable_ = durable_.queue->undurable().NewShare();
 }
 
 std::shared_ptr<const SessionSpec> Session::spec() const {
@@ -188,11 +200,6 @@ void Session::Lose(ChangeOutcome why) {
     writer = writer_;
   }
   if (writer != nullptr) writer->HearOfDurable();
-}
-
-ChangeOutcome Session::loss() const {
-  MutexLock lock(mutex_);
-  return loss_;
 }
 
 absl::Status Session::AttachWriter(std::shared_ptr<Writer> writer) {
@@ -280,10 +287,31 @@ void Session::BeginCommitting() {
   if (is_durable()) durable_.queue->Note(shared_from_this());
 }
 
+void Session::NoteChange() {
+  if (!noted_) BeginCommitting();
+  noted_ = true;
+}
+
+bool Session::MayTrain() const {
+  return !is_durable() || !durable_.queue->undurable().IsFull() || lost();
+}
+
 void Session::Record(const StepsPart& part, std::span<const float> errors) {
+  if (!is_durable()) return;
+  if (erased_ || lost()) return undurable_.Set(0);
   MayDieAt(Failpoint::kPartTrained);
-  if (is_durable()) durable_.journal->AddSteps(part, errors);
+  durable_.journal->AddSteps(part, errors);
+  undurable_.Set(durable_.journal->BytesToHandOver());
   MayDieAt(Failpoint::kPartRecorded);
+}
+
+size_t Session::BytesToHandOver() const {
+  if (erased_ || lost()) return 0;
+  {
+    MutexLock lock(mutex_);
+    if (closed_) return 0;  // only its end is
+  }
+  return durable_.journal->BytesToHandOver();
 }
 
 void Session::ForkFrom(Session& origin, bool with_state) {
@@ -302,20 +330,21 @@ void Session::ForkFrom(Session& origin, bool with_state) {
 
 void Session::Update(SessionSpec spec, bool restarts_schedule) {
   auto updated = std::make_shared<const SessionSpec>(std::move(spec));
-  if (!noted_) BeginCommitting();
-  noted_ = true;
+  NoteChange();
   if (restarts_schedule) rate_ = LearningRate(updated->schedule);
   turn_.spec = std::move(updated);
   Publish();
 }
 
 std::optional<Handover> Session::HandOver() {
+  const absl::Cleanup count = [this] { undurable_.Set(BytesToHandOver()); };
   Handover handover{.session = shared_from_this(), .progress = turn_.progress};
   bool closed = false;
   {
     MutexLock lock(mutex_);
-    if (erased_ || loss_ != ChangeOutcome::kTaken || rewinding_)
+    if (erased_ || loss_ != ChangeOutcome::kTaken || rewinding_) {
       return std::nullopt;
+    }
     handover.version = version_;
     closed = closed_;
   }
@@ -363,7 +392,21 @@ void Session::ShowPast() {
   history_first_step_ = durable_.journal->history_first_step();
 }
 
+absl::StatusOr<Undurable::Share> Session::RoomToHandOver(size_t bytes) const {
+  Undurable& undurable = durable_.queue->undurable();
+  auto room = undurable.HandOverUnasked(bytes);
+  if (room.has_value()) return *std::move(room);
+  return Rejection(
+      kQueueLimit,
+      absl::StrCat("the store fails, and has ", undurable.handed_over(),
+                   " bytes to commit before the ", bytes,
+                   " bytes of this, which together may be ", undurable.limit(),
+                   " (--max-undurable-bytes): nothing was done; try again with "
+                   "backoff, once its disk has room or is replaced"));
+}
+
 void Session::Give(std::list<Handover> handovers) {
+  undurable_.Set(BytesToHandOver());
   {
     MutexLock lock(mutex_);
     // After Close, its end is what is waited for.
@@ -381,11 +424,14 @@ absl::Status Session::EditCheckpoints(const CheckpointEdit& edit) {
     MutexLock lock(mutex_);
     if (absl::Status status = CheckHandsOver(); !status.ok()) return status;
   }
+  auto room = RoomToHandOver(BytesToHandOver());
+  if (!room.ok()) return room.status();
   Handover& handover = handovers.front();
   handover.session = shared_from_this();
   handover.progress = turn_.progress;
   const Standing present = standing();
   handover.change = durable_.journal->HandOver(Present(present), edit);
+  handover.TakeRoom(*std::move(room));
   handover.stored_bytes = durable_.journal->StoredBytes();
   MayDieAt(Failpoint::kCheckpointsEdited);
   Give(std::move(handovers));
@@ -410,6 +456,8 @@ absl::Status Session::BeginRewind(Session& past, uint64_t epoch,
     MutexLock lock(mutex_);
     rewinding_ = false;
   };
+  auto room = RoomToHandOver(durable_.journal->ImageBytes());
+  if (!room.ok()) return room.status();
   Handover& handover = handovers.front();
   handover.session = shared_from_this();
   handover.progress = past.turn_.progress;
@@ -422,6 +470,7 @@ absl::Status Session::BeginRewind(Session& past, uint64_t epoch,
                                               .weights = then.weights,
                                               .state = then.state},
                                              /*keeps_history=*/led_here);
+  handover.TakeRoom(*std::move(room));
   handover.stored_bytes = durable_.journal->StoredBytes();
   std::move(stays).Cancel();
   MayDieAt(Failpoint::kRewindBegun);
@@ -465,8 +514,7 @@ TrainOutcome Session::Train(Trainer& trainer, TrainRun run) {
   const SessionSpec& spec = *turn_.spec;
   // The queue and the journal before anything is done, as they may need memory
   // for that: a step that was done is one that its caller hears of.
-  if (!noted_) BeginCommitting();
-  noted_ = true;
+  NoteChange();
   BeginSteps();
   TrainOutcome outcome;
   outcome.before = turn_.progress;
@@ -528,8 +576,7 @@ void Session::Learn(std::span<const float> rows) {
     known->input.mean.resize(columns);
     known->input.factor.resize(columns);
   }
-  if (!noted_) BeginCommitting();
-  noted_ = true;
+  NoteChange();
   standardiser_->Add(rows);
   if (completes) {
     standardiser_->Finish(known->input.mean, known->input.factor);

@@ -47,6 +47,7 @@
 #include "server/sessions/journal.h"
 #include "server/sessions/session_spec.h"
 #include "server/sessions/standing.h"
+#include "server/sessions/undurable.h"
 #include "server/sessions/writer.h"
 #include "server/store/store.h"
 
@@ -85,6 +86,11 @@ struct Handover {
   bool by_itself = false;   // not because the queue asked
   // Called after Committed, by the committer; must not throw. May be empty.
   std::function<void()> committed = nullptr;
+  Undurable::Share room = {};  // what the change takes
+
+  size_t bytes() const;  // of the change's pieces and head
+  // Got for about so much as it turned out to be.
+  void TakeRoom(Undurable::Share share);
 };
 
 // Why nothing that the session does is durable any more; OK where it is taken.
@@ -105,6 +111,8 @@ class CommitQueue {
   // What a session has handed over by itself, in the turn that did so. Needs no
   // memory.
   virtual void Take(std::list<Handover> handovers) = 0;
+  // Of all that it is told of. As long as the queue.
+  virtual Undurable& undurable() = 0;
 };
 
 // Whether who has the weights of that step, of that epoch, can go on with the
@@ -182,7 +190,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // is stored of it is damaged.
   void Lose(ChangeOutcome why);
   bool lost() const { return loss() != ChangeOutcome::kTaken; }
-  ChangeOutcome loss() const;  // kTaken: none
+  ChangeOutcome loss() const { return loss_; }  // kTaken: none
 
   // When somebody last had to do with it, as far as the table has seen.
   void Use(std::chrono::system_clock::time_point now) { last_use_ = now; }
@@ -253,8 +261,15 @@ class Session : public std::enable_shared_from_this<Session> {
   // Requires !AwaitsStandardisation(*in_turn().spec).
   TrainOutcome Train(Trainer& trainer, TrainRun run);
 
+  // False: the store is behind by more than may be, so that what is trained
+  // from here on would have to be done again after a crash (Undurable).
+  bool MayTrain() const;
+
   // What a commit needs of steps that Train did; to be called after it.
   void Record(const StepsPart& part, std::span<const float> errors);
+
+  // About as many as HandOver would hand over at most.
+  size_t BytesToHandOver() const;
 
   // What has changed since the last call, for the committer. Only if
   // is_durable(). Nothing once the session's end has been handed over, or it
@@ -265,7 +280,8 @@ class Session : public std::enable_shared_from_this<Session> {
   // Hands over by itself: all that has changed, and this. Only if is_durable().
   // Fails with SESSION_NOT_FOUND after Close, with SESSION_BUSY while it is
   // being rewound, with STORE_FAILED where it was lost, with QUEUE_LIMIT where
-  // too much that was handed over so waits for the store.
+  // too many of its changes wait for the store, or the store fails and has too
+  // much to take.
   absl::Status EditCheckpoints(const CheckpointEdit& edit);
 
   // The session becomes what `past` is, a session of the same layout that
@@ -299,7 +315,11 @@ class Session : public std::enable_shared_from_this<Session> {
   void Publish();
   // Fails if it can't be.
   absl::Status CheckHandsOver() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // For about so many bytes that it hands over by itself.
+  absl::StatusOr<Undurable::Share> RoomToHandOver(size_t bytes) const;
   Journal::Moment Present(const Standing& standing);
+  // Tells the queue of a change that is about to be made, unless it knows.
+  void NoteChange();
   // Tells the journal of steps that are about to be done.
   void BeginSteps();
   // Shows others what its journal has of the past.
@@ -320,6 +340,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Durable durable_;
 
   // The turn's.
+  Undurable::Share undurable_;  // what was not handed over
   bool noted_ = true;    // the queue knows of a change that wasn't handed over
   bool erased_ = false;  // its end has been handed over
   Numbers weights_;
@@ -332,6 +353,7 @@ class Session : public std::enable_shared_from_this<Session> {
   AppliedMessages applied_;
 
   std::atomic<std::chrono::system_clock::time_point> last_use_ = birth_.time;
+  std::atomic<ChangeOutcome> loss_ = ChangeOutcome::kTaken;
 
   // What others know of it. The first three are written by the turn.
   mutable Mutex mutex_;
@@ -344,7 +366,6 @@ class Session : public std::enable_shared_from_this<Session> {
   uint64_t durable_version_ ABSL_GUARDED_BY(mutex_) = 0;
   Progress durable_progress_ ABSL_GUARDED_BY(mutex_);
   size_t stored_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  ChangeOutcome loss_ ABSL_GUARDED_BY(mutex_) = ChangeOutcome::kTaken;
   bool rewinding_ ABSL_GUARDED_BY(mutex_) = false;
   // Handed over by itself, and not durable yet.
   size_t given_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -71,6 +71,7 @@ TEST_F(GetServerInfoTest, LimitsAreTheOperators) {
   options.max_queued_bytes = 1005;
   options.max_watched_bytes = 1006;
   options.max_pending_calls = 1007;
+  options.max_undurable_bytes = 1008;
   StartServer(options);
   const v1::ServerLimits limits = Info().limits();
   EXPECT_EQ(limits.max_message_bytes(), options.max_message_bytes);
@@ -80,6 +81,7 @@ TEST_F(GetServerInfoTest, LimitsAreTheOperators) {
   EXPECT_EQ(limits.max_queued_bytes(), options.max_queued_bytes);
   EXPECT_EQ(limits.max_watched_bytes(), options.max_watched_bytes);
   EXPECT_EQ(limits.max_pending_calls(), options.max_pending_calls);
+  EXPECT_EQ(limits.max_undurable_bytes(), options.max_undurable_bytes);
   // A limit that is added to the protocol is set, and from a field of its own.
   std::set<uint64_t> values;
   const auto& type = *v1::ServerLimits::descriptor();

@@ -30,6 +30,7 @@ struct FlowWorld {
   bool client_may_go = true;
   bool may_drain = true;
   bool may_be_replaced = false;  // by another stream
+  bool may_stall = false;        // once, as the store falls behind
   int commits = 0;               // of which the stream wants to hear
   bool when_durable = false;     // each message is to be answered then
 };

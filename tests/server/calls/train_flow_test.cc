@@ -103,6 +103,55 @@ TEST(TrainFlowTest, KeepsThemWhereAnswersWaitForACommit) {
   }
 }
 
+TEST(TrainFlowTest, KeepsThemWhereTheStoreFallsBehind) {
+  const FlowWorld world{.messages = 1, .may_stall = true};
+  FlowWorld coalesces = world;
+  coalesces.parts = 1;
+  coalesces.coalesce = true;
+  FlowWorld queues{
+      .messages = 2, .parts = 1, .may_drain = false, .may_stall = true};
+  FlowWorld far_ahead = queues;
+  far_ahead.most_queued = 100'000;
+  far_ahead.far_ahead = 1;
+  FlowWorld replaced = coalesces;
+  replaced.may_drain = false;
+  replaced.may_be_replaced = true;
+  FlowWorld durable = coalesces;
+  durable.coalesce = false;
+  durable.commits = 1;
+  durable.when_durable = true;
+  for (const FlowWorld& each :
+       {world, coalesces, queues, far_ahead, replaced, durable}) {
+    ExpectKept(each);
+  }
+}
+
+TEST(TrainFlowTest, OnlyWhatTrainsWaitsForTheStore) {
+  TrainFlow flow(1000);
+  EXPECT_EQ(flow.MessageRead(10), Arrival::kOpening);
+  flow.Opened();
+  EXPECT_FALSE(flow.MayStall());
+  EXPECT_EQ(flow.BeginPart(0), Part::kOpening);
+  flow.EndPart(true, false);
+  EXPECT_TRUE(flow.MayStall());
+  TrainFlow cancelled = flow;
+  cancelled.Cancel();
+  EXPECT_FALSE(cancelled.MayStall());
+  TrainFlow left = flow;
+  left.Leave(absl::OkStatus());
+  EXPECT_FALSE(left.MayStall());
+  TrainFlow ended = flow;
+  ended.Replace();
+  EXPECT_FALSE(ended.MayStall());
+  // Who waits looks for room until the end, and then no more.
+  EXPECT_FALSE(flow.IsStalled());
+  flow.Stall();
+  EXPECT_TRUE(flow.IsStalled());
+  flow.Cancel();
+  EXPECT_TRUE(flow.Next(true).end.has_value());
+  EXPECT_FALSE(flow.IsStalled());
+}
+
 // Nobody goes and nothing fails: more messages are few states.
 TEST(TrainFlowTest, KeepsThemOverManyMessages) {
   ExpectKept({.messages = 3,

@@ -25,7 +25,8 @@ std::string ModelState::Key() const {
       static_cast<int>(running_), " ", reads_over_, reading_, writing_, turn_,
       gone_, cancel_told_, drained_, bidden_, failed_, short_, opened_, let_go_,
       write_follows_, kept_, taken_, told_, stuck_, cut_off_, durable_, said_,
-      rests_, " ", answers_.Key(), " ", ended_ ? ended_->ToString() : "-");
+      rests_, behind_, fell_, stalled_, " ", answers_.Key(), " ",
+      ended_ ? ended_->ToString() : "-");
   for (const Starter& starter : starters_) {
     absl::StrAppend(&key, " s", starter.turn, starter.write, starter.read,
                     starter.cancel);
@@ -65,6 +66,9 @@ std::vector<ModelState::Event> ModelState::Due() const {
   if (rests_ && !ended_) {
     events.emplace_back("rested", [](ModelState& s) { s.NewsMayFollow(); });
   }
+  if (stalled_ && !drained_ && !ended_) {
+    events.emplace_back("follows", [](ModelState& s) { s.Follow(); });
+  }
   if (told_ && !cut_off_) {
     events.emplace_back("cut off", [](ModelState& s) { s.CutOff(); });
   }
@@ -84,6 +88,14 @@ std::vector<ModelState::Event> ModelState::Possible() const {
   }
   if (durable_ < world_->commits && opened_ && !ended_) {
     events.emplace_back("commit", [](ModelState& s) { s.Commit(); });
+  }
+  // A drain doesn't wait for it.
+  if (stalled_ && drained_ && !ended_) {
+    events.emplace_back("follows", [](ModelState& s) { s.Follow(); });
+  }
+  if (world_->may_stall && !fell_) {
+    events.emplace_back("behind",
+                        [](ModelState& s) { s.behind_ = s.fell_ = true; });
   }
   if (taken_ && !stuck_) {
     events.emplace_back("stuck", [](ModelState& s) { s.stuck_ = true; });
@@ -157,6 +169,9 @@ void ModelState::Begin(const TrainFlow::Start& start) {
     write_follows_ = start.write_follows;
   }
   if (start.read) Expect(!reads_over_, "a read after the last");
+  Expect(!stalled_ || drained_ || answers_.made() == 0 ||
+             (!start.read && !start.turn),
+         "goes on while the store is behind");
   if (start.cancel) Expect(told_ && cut_off_, "cut off before its time");
   if (start.Anything()) {
     starters_.push_back({start.turn, start.write, start.read, start.cancel});
@@ -304,13 +319,21 @@ void ModelState::Write(bool ok) {
 
 void ModelState::BeginPart() {
   if (taken_) flow_.Replace();
+  if (behind_ && flow_.MayStall()) {
+    Expect(answers_.made() > 0, "the opening waits for the store");
+    stalled_ = true;
+    flow_.Stall();
+  }
   running_ = flow_.BeginPart(kMessageLength);
+  Expect(!stalled_ || drained_ || running_ == Part::kNone ||
+             running_ == Part::kOpening,
+         "trains while the store is behind");
   if (let_go_ || taken_)
     Expect(running_ == Part::kNone, "trains another's session");
   switch (running_) {
     case Part::kNone:
       turn_ = false;
-      Expect(gone_ || failed_ || taken_, "a turn for nothing");
+      Expect(gone_ || failed_ || taken_ || stalled_, "a turn for nothing");
       break;
     case Part::kOpening:
       Expect(answers_.made() == 0, "the opening is answered twice");
@@ -425,6 +448,12 @@ void ModelState::QueueNews() {
 void ModelState::NewsMayFollow() {
   rests_ = false;
   flow_.NewsMayFollow();
+  Settle();
+}
+
+void ModelState::Follow() {
+  behind_ = stalled_ = false;
+  flow_.Resume();
   Settle();
 }
 

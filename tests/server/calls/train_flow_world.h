@@ -78,6 +78,7 @@ class ModelState {
   void Drain();
   void HearOfReplacement();
   void CutOff();
+  void Follow();
   void Commit();
   void QueueNews();
   void NewsMayFollow();
@@ -116,6 +117,9 @@ class ModelState {
   bool told_ = false;     // ... and this one has heard of it
   bool stuck_ = false;    // the client reads no more, and doesn't go
   bool cut_off_ = false;  // the stream has waited long enough for it
+  bool behind_ = false;   // the store is, ...
+  bool fell_ = false;     // ... or was, ...
+  bool stalled_ = false;  // ... and the stream knows
   std::optional<absl::Status> ended_;
 };
 

@@ -244,9 +244,10 @@ class CheckpointTest : public ::testing::Test {
   std::mt19937 random_{11};
   WatchedStore store_;
   const ProtoCodec codec_;
+  Undurable undurable_;
   std::unique_ptr<SessionTable> sessions_;
   ComputePool pool_{2, [](double) {}};
-  Committer committer_{store_, pool_, milliseconds(1), nullptr};
+  Committer committer_{store_, pool_, milliseconds(1), nullptr, undurable_};
   std::shared_ptr<Session> session_;
   std::map<std::string, Copy> copies_;
 };

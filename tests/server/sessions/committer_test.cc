@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <list>
 #include <map>
 #include <optional>
 #include <random>
@@ -27,6 +28,9 @@ using testing::MemoryStore;
 
 class CommitterTest : public ::testing::Test {
  protected:
+  // What failed must not keep the committer from ending.
+  void TearDown() override { store_.Hang(false); }
+
   std::shared_ptr<Session> NewSession(const std::string& id,
                                       SessionSpec spec = testing::SmallSpec()) {
     const Layout layout = testing::LayoutOf(spec);
@@ -97,17 +101,44 @@ class CommitterTest : public ::testing::Test {
     EXPECT_EQ(session->moment().durable.step, step);
   }
 
+  // Of a committer that starts anew, with so much that may be undurable.
+  void Limit(size_t limit, StorePatience patience = {}) {
+    limited_.emplace_back(limit, patience);
+    committer_.emplace(
+        store_, pool_, milliseconds(1),
+        [this](const Committer::Attempt& attempt) {
+          attempts_.push_back(attempt);
+        },
+        limited_.back());
+  }
+
+  // For up to 20 s.
+  template <class Condition>
+  bool Eventually(Condition condition) {
+    for (int i = 0; i < 20'000; ++i) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    return false;
+  }
+
   std::mt19937 random_{5};
+  Undurable unlimited_;
+  std::list<Undurable> limited_;
   MemoryStore store_;
   const ProtoCodec codec_;
   ComputePool pool_{2, [](double) {}};
   std::vector<Committer::Attempt>
       attempts_;  // the committer's thread, then ours
   std::optional<Committer> committer_{
-      std::in_place, store_, pool_, milliseconds(1),
+      std::in_place,
+      store_,
+      pool_,
+      milliseconds(1),
       [this](const Committer::Attempt& attempt) {
         attempts_.push_back(attempt);
-      }};
+      },
+      unlimited_};
 };
 
 TEST_F(CommitterTest, WhatIsAwaitedIsInTheStore) {
@@ -178,6 +209,193 @@ TEST_F(CommitterTest, ALargeImageIsReplacedPartByPart) {
   for (size_t part = 2; part < parts; ++part) EXPECT_EQ(train(1), parts + part);
   EXPECT_EQ(train(1), parts);
   EXPECT_LT(store_.BytesOf("s", PieceKind::kSteps), size_t{1} << 20);
+}
+
+// However many are due at once.
+TEST_F(CommitterTest, NoMoreIsHandedOverAtOnceThanMayBeUndurable) {
+  const size_t image =
+      testing::LayoutOf(testing::SmallSpec()).weight_count() * sizeof(float);
+  int made = 0;
+  for (const size_t limit : {3 * image, image / 2}) {
+    attempts_.clear();
+    Limit(limit);
+    std::vector<std::shared_ptr<Session>> sessions;
+    for (int i = 0; i < 20; ++i) {
+      sessions.push_back(NewSession("s-" + std::to_string(++made)));
+      Train(sessions.back(), 2000);  // beyond rows
+    }
+    for (const auto& session : sessions) Train(session, 2000);
+    committer_->Stop();
+    for (const auto& session : sessions) ExpectStored(session);
+    EXPECT_EQ(committer_->undurable().bytes(), 0u);
+    for (const Committer::Attempt& attempt : attempts_) {
+      // 1000: their heads and specs.
+      EXPECT_LE(attempt.bytes,
+                std::max(limit, image) + 1000 * attempt.sessions);
+    }
+    sessions.clear();
+  }
+}
+
+// It is not passed over for ever by smaller ones that come before it.
+TEST_F(CommitterTest, TheFirstThatFoundNoRoomIsAskedAloneTheNextTime) {
+  const size_t image =
+      testing::LayoutOf(testing::SmallSpec()).weight_count() * sizeof(float);
+  Limit(image + image / 2);
+  SessionSpec at_once = testing::SmallSpec();
+  at_once.durability.max_lag = milliseconds(1);
+  const auto one = NewSession("one", at_once);
+  const auto first = NewSession("first", at_once);
+  const auto later = NewSession("later", at_once);
+  for (const auto& each : {one, first, later}) {
+    ASSERT_TRUE(AwaitDurable(each).ok());
+  }
+  // It is asked, and comes when another's image is handed over.
+  std::promise<void> begun;
+  std::promise<void> comes;
+  pool_.Submit(first->lane(), [&](Worker& worker) {
+    testing::TrainOnRandom(*first, worker, 2000, random_);
+    begun.set_value();
+    comes.get_future().wait();
+  });
+  begun.get_future().wait();
+  std::this_thread::sleep_for(milliseconds(20));
+  store_.Hang(true);
+  Train(one, 2000);
+  ASSERT_TRUE(Eventually([&] { return store_.hangs(); }));
+  comes.set_value();
+  // From now on it comes late.
+  std::promise<void> comes_again;
+  pool_.Submit(first->lane(),
+               [&](Worker&) { comes_again.get_future().wait(); });
+  Train(later, 2000);
+  store_.Hang(false);
+  std::this_thread::sleep_for(milliseconds(100));
+  EXPECT_EQ(one->moment().durable.step, 2000u);
+  EXPECT_EQ(later->moment().durable.step, 0u);
+  comes_again.set_value();
+  for (const auto& each : {one, first, later}) {
+    EXPECT_TRUE(AwaitDurable(each).ok());
+    ExpectStored(each);
+  }
+  committer_->Stop();
+}
+
+TEST_F(CommitterTest, WhatASessionHandsOverIsNoMoreThanItSaysBefore) {
+  const std::pair<SessionSpec, size_t> kinds[] = {{testing::SmallSpec(), 3},
+                                                  {testing::MomentumSpec(), 3},
+                                                  {testing::LargeSpec(), 40}};
+  for (const auto& [spec, steps] : kinds) {
+    SessionSpec asked_by_nobody = spec;
+    asked_by_nobody.durability.max_lag = std::chrono::hours(1);
+    const auto session = NewSession("s", asked_by_nobody);
+    size_t images = 0;  // after the first
+    for (int i = 0; i < 40; ++i) {
+      InTurnOf(session, [&, steps = steps](Worker& worker) {
+        testing::TrainOnRandom(*session, worker, steps, random_);
+        const size_t bytes = session->BytesToHandOver();
+        const auto handover = session->HandOver();
+        ASSERT_TRUE(handover.has_value());
+        EXPECT_LE(handover->bytes(), bytes + 1000);  // its head and spec
+        for (const Piece& piece : handover->change.put) {
+          images += i > 0 && piece.name.kind == PieceKind::kImage ? 1 : 0;
+        }
+      });
+    }
+    EXPECT_GT(images, 1u);
+    ASSERT_TRUE(session->Close().ok());
+    InTurnOf(session, [&](Worker&) {
+      EXPECT_EQ(session->BytesToHandOver(), 0u);
+      EXPECT_TRUE(session->HandOver().has_value());
+    });
+    Train(session, 100);  // a turn that is late
+    EXPECT_EQ(unlimited_.bytes(), 0u);
+  }
+}
+
+TEST_F(CommitterTest, WhatWasHandedOverIsCountedAsItIs) {
+  const auto session = NewSession("s");
+  ASSERT_TRUE(AwaitDurable(session).ok());
+  store_.Fail(true);
+  Train(session, 40);
+  EXPECT_FALSE(AwaitDurable(session).ok());
+  committer_->Stop();
+  EXPECT_EQ(unlimited_.handed_over(), attempts_.back().bytes);
+  EXPECT_GT(attempts_.back().bytes, 0u);
+}
+
+// As long as it gets on: however little that may be in a second.
+TEST_F(CommitterTest, AStoreThatIsSlowStopsNobody) {
+  Limit(1, {.least = milliseconds(0), .bytes_a_second = 50});
+  const auto session = NewSession("s");
+  ASSERT_TRUE(AwaitDurable(session).ok());
+  store_.Hang(true);
+  Train(session, 2000);  // an image of 3 KB
+  ASSERT_TRUE(Eventually([&] { return store_.hangs(); }));
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_GT(committer().undurable().bytes(), 1000u);
+  EXPECT_TRUE(session->MayTrain());
+  store_.Hang(false);
+  EXPECT_TRUE(AwaitDurable(session).ok());
+}
+
+TEST_F(CommitterTest, ChangesOfCheckpointsWaitOnlyForAStoreThatFails) {
+  Limit(1);
+  const auto session = NewSession("s");
+  ASSERT_TRUE(AwaitDurable(session).ok());
+  const auto keep = [&](const std::string& name) {
+    absl::Status status;
+    InTurnOf(session, [&](Worker& worker) {
+      testing::TrainOnRandom(*session, worker, 1, random_);
+      status = session->EditCheckpoints({.put = Checkpoint{.name = name}});
+    });
+    return status;
+  };
+  store_.Hang(true);
+  EXPECT_TRUE(keep("a").ok());
+  ASSERT_TRUE(Eventually([&] { return store_.hangs(); }));
+  EXPECT_TRUE(keep("b").ok());
+  store_.Fail(true);
+  store_.Hang(false);
+  ASSERT_TRUE(Eventually([&] { return store_.failures() > 0; }));
+  ASSERT_TRUE(Eventually([&] { return !session->MayTrain(); }));
+  const absl::Status refused = keep("c");
+  EXPECT_EQ(ReasonOf(refused), kQueueLimit.name);
+  EXPECT_THAT(
+      std::string(refused.message()),
+      ::testing::ContainsRegex(
+          "has [1-9][0-9]* bytes to commit before the [1-9][0-9]* bytes of "
+          "this, which together may be 1 \\(--max-undurable-bytes\\)"));
+  store_.Fail(false);
+  ASSERT_TRUE(Eventually([&] { return AwaitDurable(session).ok(); }));
+  EXPECT_EQ(session->checkpoints()->List("", 10).size(), 2u);
+  EXPECT_TRUE(keep("c").ok());
+}
+
+TEST_F(CommitterTest, WhatIsLateIsToldAndWhatIsHeldBackIsCounted) {
+  Limit(20'000);
+  const auto session = NewSession("s");
+  ASSERT_TRUE(AwaitDurable(session).ok());
+  EXPECT_EQ(committer().undurable().bytes(), 0u);
+  store_.Fail(true);
+  Train(session, 4);
+  EXPECT_FALSE(AwaitDurable(session).ok());
+  const size_t rows = committer().undurable().bytes();
+  EXPECT_GT(rows, 0u);
+  Train(session, 4);
+  EXPECT_GT(committer().undurable().bytes(), rows);
+  const size_t image = session->layout().weight_count() * sizeof(float);
+  for (int i = 0; i < 10; ++i) Train(session, 1000);
+  const size_t held = committer().undurable().bytes();
+  EXPECT_LE(held, rows + image);
+  EXPECT_GT(held + 20'000 / 64, rows + image);
+  EXPECT_TRUE(
+      Eventually([&] { return committer().Delay() >= milliseconds(50); }));
+  store_.Fail(false);
+  ASSERT_TRUE(Eventually([&] { return AwaitDurable(session).ok(); }));
+  ExpectStored(session);
+  EXPECT_EQ(committer().Delay(), Committer::Clock::duration(0));
+  EXPECT_EQ(committer().undurable().bytes(), 0u);
 }
 
 TEST_F(CommitterTest, AFailureIsToldAndWhatWasDurableStandsStill) {
@@ -275,7 +493,7 @@ TEST_F(CommitterTest, ADamagedSessionIsToldOfAndStopsNoOther) {
 }
 
 TEST_F(CommitterTest, TheEndCommitsWhatIsLeft) {
-  committer_.emplace(store_, pool_, std::chrono::hours(1), nullptr);
+  committer_.emplace(store_, pool_, std::chrono::hours(1), nullptr, unlimited_);
   SessionSpec spec = testing::SmallSpec();
   spec.durability.max_lag = std::chrono::hours(1);
   std::vector<std::shared_ptr<Session>> sessions;

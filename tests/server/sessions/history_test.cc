@@ -324,9 +324,10 @@ class HistoryTest : public ::testing::Test {
   std::mt19937 dice_{31};    // what is done
   testing::MemoryStore store_;
   const ProtoCodec codec_;
+  Undurable undurable_;
   std::unique_ptr<SessionTable> sessions_;
   ComputePool pool_{2, [](double) {}};
-  Committer committer_{store_, pool_, milliseconds(1), nullptr};
+  Committer committer_{store_, pool_, milliseconds(1), nullptr, undurable_};
   std::shared_ptr<Session> session_;
   std::map<uint64_t, Copy> copies_;
   std::map<uint64_t, Copy> at_checkpoint_;

@@ -53,6 +53,9 @@ ChangeOutcome MemoryStore::Take(const SessionChange& change) {
 absl::StatusOr<std::vector<ChangeOutcome>> MemoryStore::Commit(
     std::span<const SessionChange> changes) {
   MutexLock lock(mutex_);
+  hangs_ = may_hang_;
+  while (may_hang_) changed_.Wait(mutex_);
+  hangs_ = false;
   if (fails_) {
     failed_.push_back(TextOf(changes));
     return absl::UnavailableError("the disk is full");
@@ -93,6 +96,17 @@ absl::StatusOr<std::string> MemoryStore::ReadPiece(const std::string& id,
 void MemoryStore::Fail(bool on) {
   MutexLock lock(mutex_);
   fails_ = on;
+}
+
+void MemoryStore::Hang(bool on) {
+  MutexLock lock(mutex_);
+  may_hang_ = on;
+  changed_.NotifyAll();
+}
+
+bool MemoryStore::hangs() const {
+  MutexLock lock(mutex_);
+  return hangs_;
 }
 
 size_t MemoryStore::failures() const {

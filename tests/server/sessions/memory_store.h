@@ -32,6 +32,10 @@ class MemoryStore : public Store {
 
   // From now on every commit fails, having done nothing; or none does.
   void Fail(bool on);
+  // From now on no commit returns; or all do, and those that did not.
+  void Hang(bool on);
+  // Some does not return.
+  bool hangs() const;
   size_t failures() const;
   // What was tried and failed: of each attempt its sessions' ids, steps and
   // pieces.
@@ -58,6 +62,9 @@ class MemoryStore : public Store {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable Mutex mutex_;
+  CondVar changed_;
+  bool may_hang_ ABSL_GUARDED_BY(mutex_) = false;
+  bool hangs_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> damaged_ ABSL_GUARDED_BY(mutex_);
   bool fails_ ABSL_GUARDED_BY(mutex_) = false;

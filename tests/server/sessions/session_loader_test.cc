@@ -28,16 +28,21 @@ using std::chrono::seconds;
 using testing::MemoryStore;
 using SessionOr = absl::StatusOr<std::shared_ptr<Session>>;
 
+using ::testing::HasSubstr;
+using ::testing::Not;
+
 class SessionLoaderTest : public ::testing::Test {
  protected:
   SessionLoaderTest() { Begin({.sessions = 10, .total_weights = 1'000'000}); }
+  // What failed must not keep the committer from ending.
+  void TearDown() override { store_.Hang(false); }
 
   // A server on what the store has, after the one before it has ended.
   void Begin(SessionLimits limits) {
     Stop();
     failed_.clear();
     loaded_ = 0;
-    committer_.emplace(store_, pool_, milliseconds(1), nullptr);
+    committer_.emplace(store_, pool_, milliseconds(1), nullptr, undurable_);
     table_.emplace(
         limits, testing::NoFeed,
         [this](const SessionSpec& spec, const Layout& layout) {
@@ -142,6 +147,9 @@ class SessionLoaderTest : public ::testing::Test {
   MemoryStore store_;
   const ProtoCodec codec_;
   ComputePool pool_{2, [](double) {}};
+  Undurable undurable_;
+  // Full as soon as the store does not answer at once.
+  Undurable small_{1, {.least = milliseconds(1)}};
   std::vector<std::string> evicted_;
   std::vector<std::string> failed_;  // the reader's, then ours
   int loaded_ = 0;                   // likewise
@@ -383,6 +391,36 @@ TEST_F(SessionLoaderTest, WhatNobodyUsesForItsTimeIsDeletedWhereverItIs) {
   EXPECT_EQ(store_.size(), 2u);
   EXPECT_THAT(metrics.Serialize(),
               ::testing::HasSubstr("backprop_sessions_expired_total 3"));
+}
+
+// No attempt ends that could tell of it.
+TEST_F(SessionLoaderTest, ADiskThatHangsIsToldOfWhenTrainingStops) {
+  Stop();
+  committer_.emplace(store_, pool_, milliseconds(1), nullptr, small_);
+  const auto session = *table_->Find(Make(1));
+  ServerOptions options;
+  Metrics metrics;
+  ServiceContext context(options, metrics, *table_, pool_,
+                         [](ServiceContext&) {});
+  context.committer = &*committer_;
+  context.loader = &*loader_;
+  context.complete = true;
+  const auto logged = [&] {
+    ::testing::internal::CaptureStderr();
+    TidySessions(context, std::chrono::system_clock::now());
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(logged(), Not(HasSubstr("train")));
+  store_.Hang(true);
+  Train(session, 1);
+  for (int i = 0; i < 10'000 && session->MayTrain(); ++i) {
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  EXPECT_THAT(logged(), HasSubstr("durable sessions train no more"));
+  EXPECT_THAT(logged(), Not(HasSubstr("train")));
+  store_.Hang(false);
+  AwaitDurable(session);
+  EXPECT_THAT(logged(), HasSubstr("durable sessions may train again"));
 }
 
 TEST_F(SessionLoaderTest, TheStoreIsToldOfUseThatIsNoChange) {

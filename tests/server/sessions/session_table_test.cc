@@ -62,9 +62,13 @@ class ShortQueue : public CommitQueue {
     noted = session->id();
   }
   void Take(std::list<Handover> /*handovers*/) override {}
+  Undurable& undurable() override { return undurable_; }
 
   int left = 0;
   std::string noted;
+
+ private:
+  Undurable undurable_;
 };
 
 class SessionTableTest : public ::testing::Test {

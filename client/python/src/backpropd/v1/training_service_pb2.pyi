@@ -369,13 +369,14 @@ class Sample(_message.Message):
     def __init__(self, inputs: _Optional[_Iterable[float]] = ..., targets: _Optional[_Iterable[float]] = ..., class_number: _Optional[int] = ...) -> None: ...
 
 class ServerLimits(_message.Message):
-    __slots__ = ["max_message_bytes", "max_pending_calls", "max_queued_bytes", "max_session_weights", "max_sessions", "max_total_weights", "max_watched_bytes"]
+    __slots__ = ["max_message_bytes", "max_pending_calls", "max_queued_bytes", "max_session_weights", "max_sessions", "max_total_weights", "max_undurable_bytes", "max_watched_bytes"]
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_PENDING_CALLS_FIELD_NUMBER: _ClassVar[int]
     MAX_QUEUED_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_SESSIONS_FIELD_NUMBER: _ClassVar[int]
     MAX_SESSION_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     MAX_TOTAL_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    MAX_UNDURABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_WATCHED_BYTES_FIELD_NUMBER: _ClassVar[int]
     max_message_bytes: int
     max_pending_calls: int
@@ -383,8 +384,9 @@ class ServerLimits(_message.Message):
     max_session_weights: int
     max_sessions: int
     max_total_weights: int
+    max_undurable_bytes: int
     max_watched_bytes: int
-    def __init__(self, max_message_bytes: _Optional[int] = ..., max_sessions: _Optional[int] = ..., max_session_weights: _Optional[int] = ..., max_total_weights: _Optional[int] = ..., max_queued_bytes: _Optional[int] = ..., max_watched_bytes: _Optional[int] = ..., max_pending_calls: _Optional[int] = ...) -> None: ...
+    def __init__(self, max_message_bytes: _Optional[int] = ..., max_sessions: _Optional[int] = ..., max_session_weights: _Optional[int] = ..., max_total_weights: _Optional[int] = ..., max_queued_bytes: _Optional[int] = ..., max_watched_bytes: _Optional[int] = ..., max_pending_calls: _Optional[int] = ..., max_undurable_bytes: _Optional[int] = ...) -> None: ...
 
 class Session(_message.Message):
     __slots__ = ["create_time", "durable_offset", "durable_step", "epoch", "expire_time", "forked_from", "has_writer", "history_first_step", "layout", "learning_rate", "next_offset", "resident", "resident_bytes", "session_id", "spec", "step", "stored_bytes"]
