@@ -369,7 +369,8 @@ class Sample(_message.Message):
     def __init__(self, inputs: _Optional[_Iterable[float]] = ..., targets: _Optional[_Iterable[float]] = ..., class_number: _Optional[int] = ...) -> None: ...
 
 class ServerLimits(_message.Message):
-    __slots__ = ["max_message_bytes", "max_pending_calls", "max_queued_bytes", "max_session_weights", "max_sessions", "max_total_weights", "max_undurable_bytes", "max_watched_bytes"]
+    __slots__ = ["max_held_bytes", "max_message_bytes", "max_pending_calls", "max_queued_bytes", "max_session_weights", "max_sessions", "max_total_weights", "max_undurable_bytes", "max_watched_bytes"]
+    MAX_HELD_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_PENDING_CALLS_FIELD_NUMBER: _ClassVar[int]
     MAX_QUEUED_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -378,6 +379,7 @@ class ServerLimits(_message.Message):
     MAX_TOTAL_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     MAX_UNDURABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_WATCHED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    max_held_bytes: int
     max_message_bytes: int
     max_pending_calls: int
     max_queued_bytes: int
@@ -386,7 +388,7 @@ class ServerLimits(_message.Message):
     max_total_weights: int
     max_undurable_bytes: int
     max_watched_bytes: int
-    def __init__(self, max_message_bytes: _Optional[int] = ..., max_sessions: _Optional[int] = ..., max_session_weights: _Optional[int] = ..., max_total_weights: _Optional[int] = ..., max_queued_bytes: _Optional[int] = ..., max_watched_bytes: _Optional[int] = ..., max_pending_calls: _Optional[int] = ..., max_undurable_bytes: _Optional[int] = ...) -> None: ...
+    def __init__(self, max_message_bytes: _Optional[int] = ..., max_sessions: _Optional[int] = ..., max_session_weights: _Optional[int] = ..., max_total_weights: _Optional[int] = ..., max_queued_bytes: _Optional[int] = ..., max_watched_bytes: _Optional[int] = ..., max_pending_calls: _Optional[int] = ..., max_undurable_bytes: _Optional[int] = ..., max_held_bytes: _Optional[int] = ...) -> None: ...
 
 class Session(_message.Message):
     __slots__ = ["create_time", "durable_offset", "durable_step", "epoch", "expire_time", "forked_from", "has_writer", "history_first_step", "layout", "learning_rate", "next_offset", "resident", "resident_bytes", "session_id", "spec", "step", "stored_bytes"]
@@ -441,23 +443,26 @@ class StandardisationSums(_message.Message):
     def __init__(self, samples: _Optional[int] = ..., mean: _Optional[_Iterable[float]] = ..., spread: _Optional[_Iterable[float]] = ..., least: _Optional[_Iterable[float]] = ..., largest: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class TrainOptions(_message.Message):
-    __slots__ = ["coalesce", "deltas", "tell_durable", "want_outputs"]
+    __slots__ = ["coalesce", "deltas", "hold_answers", "tell_durable", "want_outputs"]
     COALESCE_FIELD_NUMBER: _ClassVar[int]
     DELTAS_FIELD_NUMBER: _ClassVar[int]
+    HOLD_ANSWERS_FIELD_NUMBER: _ClassVar[int]
     TELL_DURABLE_FIELD_NUMBER: _ClassVar[int]
     WANT_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     coalesce: bool
     deltas: DeltaDetail
+    hold_answers: bool
     tell_durable: bool
     want_outputs: bool
-    def __init__(self, deltas: _Optional[_Union[DeltaDetail, str]] = ..., want_outputs: bool = ..., coalesce: bool = ..., tell_durable: bool = ...) -> None: ...
+    def __init__(self, deltas: _Optional[_Union[DeltaDetail, str]] = ..., want_outputs: bool = ..., coalesce: bool = ..., tell_durable: bool = ..., hold_answers: bool = ...) -> None: ...
 
 class TrainRequest(_message.Message):
-    __slots__ = ["classes", "inputs", "offset", "options", "replica", "sample_weights", "session_id", "takeover", "targets", "want_digest", "when_durable"]
+    __slots__ = ["classes", "inputs", "offset", "options", "received_offset", "replica", "sample_weights", "session_id", "takeover", "targets", "want_digest", "when_durable"]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_OFFSET_FIELD_NUMBER: _ClassVar[int]
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
@@ -469,6 +474,7 @@ class TrainRequest(_message.Message):
     inputs: bytes
     offset: int
     options: TrainOptions
+    received_offset: int
     replica: ReplicaPosition
     sample_weights: _containers.RepeatedScalarFieldContainer[float]
     session_id: str
@@ -476,10 +482,10 @@ class TrainRequest(_message.Message):
     targets: bytes
     want_digest: bool
     when_durable: bool
-    def __init__(self, session_id: _Optional[str] = ..., offset: _Optional[int] = ..., inputs: _Optional[bytes] = ..., targets: _Optional[bytes] = ..., classes: _Optional[_Iterable[int]] = ..., want_digest: bool = ..., sample_weights: _Optional[_Iterable[float]] = ..., options: _Optional[_Union[TrainOptions, _Mapping]] = ..., replica: _Optional[_Union[ReplicaPosition, _Mapping]] = ..., when_durable: bool = ..., takeover: bool = ...) -> None: ...
+    def __init__(self, session_id: _Optional[str] = ..., offset: _Optional[int] = ..., inputs: _Optional[bytes] = ..., targets: _Optional[bytes] = ..., classes: _Optional[_Iterable[int]] = ..., want_digest: bool = ..., sample_weights: _Optional[_Iterable[float]] = ..., options: _Optional[_Union[TrainOptions, _Mapping]] = ..., replica: _Optional[_Union[ReplicaPosition, _Mapping]] = ..., when_durable: bool = ..., takeover: bool = ..., received_offset: _Optional[int] = ...) -> None: ...
 
 class TrainResponse(_message.Message):
-    __slots__ = ["base_step", "deltas", "digests", "durable_news", "durable_offset", "durable_step", "epoch", "errors", "first_message_number", "goodbye", "gradient_norms", "message_done", "message_number", "next_offset", "outputs", "rejection", "resync", "scalars", "skipped_samples", "standardisation", "step"]
+    __slots__ = ["base_step", "deltas", "digests", "durable_news", "durable_offset", "durable_step", "epoch", "errors", "first_message_number", "goodbye", "gradient_norms", "held", "message_done", "message_number", "next_offset", "outputs", "rejection", "resync", "scalars", "skipped_samples", "standardisation", "step"]
     BASE_STEP_FIELD_NUMBER: _ClassVar[int]
     DELTAS_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
@@ -491,6 +497,7 @@ class TrainResponse(_message.Message):
     FIRST_MESSAGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     GOODBYE_FIELD_NUMBER: _ClassVar[int]
     GRADIENT_NORMS_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_DONE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
@@ -512,6 +519,7 @@ class TrainResponse(_message.Message):
     first_message_number: int
     goodbye: bool
     gradient_norms: _containers.RepeatedScalarFieldContainer[float]
+    held: bool
     message_done: bool
     message_number: int
     next_offset: int
@@ -522,7 +530,7 @@ class TrainResponse(_message.Message):
     skipped_samples: int
     standardisation: _network_pb2.Standardisation
     step: int
-    def __init__(self, message_number: _Optional[int] = ..., message_done: bool = ..., base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., skipped_samples: _Optional[int] = ..., rejection: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., goodbye: bool = ..., scalars: _Optional[bytes] = ..., outputs: _Optional[bytes] = ..., gradient_norms: _Optional[_Iterable[float]] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., first_message_number: _Optional[int] = ..., epoch: _Optional[int] = ..., durable_step: _Optional[int] = ..., durable_offset: _Optional[int] = ..., resync: bool = ..., durable_news: bool = ...) -> None: ...
+    def __init__(self, message_number: _Optional[int] = ..., message_done: bool = ..., base_step: _Optional[int] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., errors: _Optional[_Iterable[float]] = ..., deltas: _Optional[bytes] = ..., digests: _Optional[_Iterable[_Union[_delta_pb2.StepDigest, _Mapping]]] = ..., skipped_samples: _Optional[int] = ..., rejection: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., goodbye: bool = ..., scalars: _Optional[bytes] = ..., outputs: _Optional[bytes] = ..., gradient_norms: _Optional[_Iterable[float]] = ..., standardisation: _Optional[_Union[_network_pb2.Standardisation, _Mapping]] = ..., first_message_number: _Optional[int] = ..., epoch: _Optional[int] = ..., durable_step: _Optional[int] = ..., durable_offset: _Optional[int] = ..., resync: bool = ..., durable_news: bool = ..., held: bool = ...) -> None: ...
 
 class TrainStepRequest(_message.Message):
     __slots__ = ["request_id", "samples", "session_id"]
