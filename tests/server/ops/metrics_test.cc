@@ -129,9 +129,12 @@ TEST(MetricsTest, BytesAndWaitsAddUp) {
 }
 
 TEST(MetricsTest, EveryReasonExistsBeforeItHappensAndNoOtherAfterwards) {
+  // All of the protocol's but UNSPECIFIED, and "other".
+  const auto reasons =
+      static_cast<size_t>(v1::ErrorReason_descriptor()->value_count());
   Metrics metrics;
   const std::string before = metrics.Serialize();
-  EXPECT_EQ(CountOf(before, "backprop_rejections_total{reason="), 23);
+  EXPECT_EQ(CountOf(before, "backprop_rejections_total{reason="), reasons);
   EXPECT_EQ(Value(metrics, R"(backprop_rejections_total{reason="OFFSET_GAP"})"),
             0);
   metrics.RecordRejection("OFFSET_GAP");
@@ -139,7 +142,7 @@ TEST(MetricsTest, EveryReasonExistsBeforeItHappensAndNoOtherAfterwards) {
     metrics.RecordRejection("hostile\n" + std::to_string(i));
   }
   const std::string after = metrics.Serialize();
-  EXPECT_EQ(CountOf(after, "backprop_rejections_total{reason="), 23);
+  EXPECT_EQ(CountOf(after, "backprop_rejections_total{reason="), reasons);
   EXPECT_THAT(after, Not(HasSubstr("hostile")));
   EXPECT_EQ(Value(metrics, R"(backprop_rejections_total{reason="OFFSET_GAP"})"),
             1);
@@ -158,7 +161,7 @@ TEST(MetricsTest, ReasonsAreThoseOfTheProtocol) {
         0)
         << reason;
   }
-  EXPECT_EQ(values.value_count(), 1 + 22);
+  EXPECT_GT(values.value_count(), 22);
 }
 
 TEST(MetricsTest, AnRpcIsCountedUnderGoGrpcPrometheusNames) {
