@@ -48,6 +48,11 @@ class ResponseOutbox {
   // The stream's last response. Fails as SendOrHold.
   absl::Status SendGoodbye(const v1::TrainResponse& goodbye);
 
+  // Whether the response held back may have to wait until it is durable.
+  bool HoldsOneToWait() const {
+    return held_ != nullptr && held_until_.has_value();
+  }
+
   // The session is durable so far.
   void Release(const Progress& durable);
 

@@ -369,7 +369,8 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
     }
     // After listens_: a commit from here on is heard of, one before is seen.
     ReleaseDurable();
-    if (until.has_value() && flow_.AnswersWait()) HurryCommit();
+    if (!until.has_value()) return;
+    if (flow_.AnswersWait() || outbox_.HoldsOneToWait()) HurryCommit();
   }
 
   // message: becomes the one to begin, if that is what the part does.

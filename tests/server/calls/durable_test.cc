@@ -585,6 +585,31 @@ TEST_F(DurableTest, AnAnswerMayWaitUntilItIsDurable) {
   }
 }
 
+// Nobody reads, so that the last answer is held back to be merged with more,
+// which doesn't come.
+TEST_F(DurableTest, AnAnswerHeldBackThatWaitsHurriesTheCommit) {
+  const v1::Session session =
+      Create(With(Spec(256, {256}),
+                  "durability {mode: DURABILITY_MODE_DURABLE "
+                  "max_lag {seconds: 3600}}"));
+  v1::TrainOptions options;
+  options.set_coalesce(true);
+  TrainCall call(stub(), session, options);
+  auto messages = Messages(session, 60);
+  messages.back().set_when_durable(true);
+  for (const v1::TrainRequest& message : messages) {
+    ASSERT_TRUE(call.Write(message));
+  }
+  ASSERT_TRUE(Eventually([&] { return Get(session).step() == 600; }));
+  uint64_t number = 0;
+  while (number < messages.size()) {
+    const auto part = call.ReadPart();
+    ASSERT_TRUE(part.has_value());
+    number = part->message_number();
+  }
+  EXPECT_TRUE(call.Finish().ok());
+}
+
 TEST_F(DurableTest, OfASessionInMemoryNoAnswerWaits) {
   const v1::Session session = Create(InMemory(Spec(8, {4})));
   TrainCall call(stub(), session);
