@@ -311,6 +311,7 @@ TEST_F(CommitterTest, WhatASessionHandsOverIsNoMoreThanItSaysBefore) {
       });
     }
     EXPECT_GT(images, 1u);
+    Train(session, 1);
     ASSERT_TRUE(session->Close().ok());
     InTurnOf(session, [&](Worker&) {
       EXPECT_EQ(session->BytesToHandOver(), 0u);
