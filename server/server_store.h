@@ -2,6 +2,9 @@
 //
 // Where a server with a data directory keeps its sessions: the directory, the
 // store in it and the thread that commits to it.
+//
+// A part of server.*, and beside it: what it joins, the store and the sessions
+// with what an operator sees of them, are rooms that do not know each other.
 #ifndef BACKPROP_SERVER_SERVER_STORE_H_
 #define BACKPROP_SERVER_SERVER_STORE_H_
 

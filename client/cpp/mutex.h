@@ -5,9 +5,9 @@
 // it held says so (ABSL_EXCLUSIVE_LOCKS_REQUIRED), and clang's -Wthread-safety
 // proves both.
 //
-// The same as the server's (server/mutex.h, which also says why it is neither
-// std::mutex nor absl::Mutex): client and server share the protocol and the
-// contract of deltas, and a lock is part of neither.
+// The same as the server's (server/threads/mutex.h, which also says why it is
+// neither std::mutex nor absl::Mutex): client and server share the protocol and
+// the contract of deltas, and a lock is part of neither.
 #ifndef BACKPROP_CLIENT_CPP_MUTEX_H_
 #define BACKPROP_CLIENT_CPP_MUTEX_H_
 

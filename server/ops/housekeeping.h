@@ -15,7 +15,7 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
-#include "server/mutex.h"
+#include "server/threads/mutex.h"
 
 namespace backprop {
 

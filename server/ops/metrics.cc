@@ -19,9 +19,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "backprop/v1/error_reasons.h"
-#include "server/mutex.h"
 #include "server/ops/error_statistics.h"
 #include "server/ops/process_stats.h"
+#include "server/threads/mutex.h"
 
 namespace backprop {
 namespace {

@@ -7,7 +7,7 @@
 #include <unordered_set>
 
 #include "absl/base/thread_annotations.h"
-#include "server/mutex.h"
+#include "server/threads/mutex.h"
 
 namespace backprop {
 

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "server/mutex.h"
 #include "server/ops/log.h"
+#include "server/threads/mutex.h"
 
 namespace backprop {
 namespace {

@@ -20,8 +20,8 @@
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
-#include "server/mutex.h"
 #include "server/rpc/open_streams.h"
+#include "server/threads/mutex.h"
 
 namespace backprop {
 

@@ -8,9 +8,9 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "server/failpoint.h"
 #include "server/sessions/out_of_memory.h"
 #include "server/sessions/rejection.h"
+#include "server/store/failpoint.h"
 
 namespace backprop {
 namespace {

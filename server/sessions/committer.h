@@ -31,11 +31,11 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "server/mutex.h"
 #include "server/sessions/compute_pool.h"
 #include "server/sessions/session.h"
 #include "server/sessions/undurable.h"
 #include "server/store/store.h"
+#include "server/threads/mutex.h"
 
 namespace backprop {
 

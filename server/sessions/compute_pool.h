@@ -24,7 +24,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "engine/training/crew.h"
-#include "server/mutex.h"
+#include "server/threads/mutex.h"
 
 namespace backprop {
 

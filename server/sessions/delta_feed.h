@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "server/mutex.h"
+#include "server/threads/mutex.h"
 
 namespace backprop {
 

@@ -5,7 +5,7 @@
 #include <new>
 #include <utility>
 
-#include "server/failpoint.h"
+#include "server/store/failpoint.h"
 #include "server/store/restore.h"
 #include "server/store/session_image.h"
 
@@ -116,8 +116,9 @@ void Journal::AddSteps(const StepsPart& part, std::span<const float> errors) {
   } catch (const std::bad_alloc&) {
     return StopGathering();
   }
-  const size_t most =
-      gathered_for_.any() ? std::max(kMostRowBytes, ImageBytes()) : ImageBytes();
+  const size_t most = gathered_for_.any()
+                          ? std::max(kMostRowBytes, ImageBytes())
+                          : ImageBytes();
   if (rows_.bytes() + blocks_.bytes() > most) StopGathering();
 }
 

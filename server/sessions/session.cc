@@ -10,9 +10,9 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "engine/contract/digest.h"
-#include "server/failpoint.h"
 #include "server/sessions/epochs.h"
 #include "server/sessions/rejection.h"
+#include "server/store/failpoint.h"
 
 namespace backprop {
 namespace {

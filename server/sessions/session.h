@@ -38,7 +38,6 @@
 #include "engine/training/schedule.h"
 #include "engine/training/standardiser.h"
 #include "engine/training/trainer.h"
-#include "server/mutex.h"
 #include "server/sessions/applied_messages.h"
 #include "server/sessions/budget.h"
 #include "server/sessions/checkpoint.h"
@@ -50,6 +49,7 @@
 #include "server/sessions/undurable.h"
 #include "server/sessions/writer.h"
 #include "server/store/store.h"
+#include "server/threads/mutex.h"
 
 namespace backprop {
 

@@ -5,13 +5,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/failpoint.h"
 #include "server/sessions/checkpoint_reader.h"
 #include "server/sessions/epochs.h"
 #include "server/sessions/history_reader.h"
 #include "server/sessions/out_of_memory.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/stored_record.h"
+#include "server/store/failpoint.h"
 
 namespace backprop {
 namespace {

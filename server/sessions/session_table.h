@@ -27,10 +27,10 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "server/mutex.h"
 #include "server/sessions/budget.h"
 #include "server/sessions/session.h"
 #include "server/sessions/session_codec.h"
+#include "server/threads/mutex.h"
 
 namespace backprop {
 

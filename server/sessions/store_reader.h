@@ -14,8 +14,8 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
-#include "server/mutex.h"
 #include "server/store/store.h"
+#include "server/threads/mutex.h"
 
 namespace backprop {
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "server/failpoint.h"
+#include "server/store/failpoint.h"
 #include "server/store/restore.h"
 
 namespace backprop {

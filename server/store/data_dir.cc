@@ -14,7 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "server/failpoint.h"
+#include "server/store/failpoint.h"
 
 namespace backprop {
 namespace {

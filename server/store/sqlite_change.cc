@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/contract/digest.h"
-#include "server/failpoint.h"
+#include "server/store/failpoint.h"
 #include "server/store/sqlite_reader.h"
 
 namespace backprop {

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <utility>
 
-#include "server/failpoint.h"
+#include "server/store/failpoint.h"
 #include "server/store/sqlite_schema.h"
 
 namespace backprop {

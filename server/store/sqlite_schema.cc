@@ -11,8 +11,8 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
-#include "server/failpoint.h"
 #include "server/store/data_dir.h"
+#include "server/store/failpoint.h"
 #include "server/store/row_hash.h"
 
 namespace backprop {

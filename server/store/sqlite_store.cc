@@ -13,13 +13,13 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "server/mutex.h"
 #include "server/store/data_dir.h"
 #include "server/store/row_hash.h"
 #include "server/store/sqlite_change.h"
 #include "server/store/sqlite_check.h"
 #include "server/store/sqlite_connections.h"
 #include "server/store/sqlite_schema.h"
+#include "server/threads/mutex.h"
 
 namespace backprop {
 namespace {

@@ -10,7 +10,7 @@ decides how far it got until then. Needs the Python that client_python_test
 makes.
 
 With --failpoints it dies by itself instead, once at each place that
-server/failpoint.h names (crash/failpoints.py); a place that it does not come to
+server/store/failpoint.h names (crash/failpoints.py); a place that it does not come to
 fails the test.
 """
 

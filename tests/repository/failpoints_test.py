@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Each place of server/failpoint.h is in the server once, is died at by a test, and is in no release."""
+"""Each place of server/store/failpoint.h is in the server once, is died at by a test, and is in no release."""
 
 import ast
 import json
@@ -35,13 +35,13 @@ def constants(text: str, name: str) -> set[str]:
 
 class FailpointsTest(unittest.TestCase):
     def setUp(self) -> None:
-        self.names = ENUM.findall(text_of("server/failpoint.h"))
+        self.names = ENUM.findall(text_of("server/store/failpoint.h"))
 
     def test_there_are_enough_of_them(self) -> None:
         self.assertGreaterEqual(len(self.names), 20)
 
     def test_their_names_are_theirs(self) -> None:
-        names = re.search(r"kNames\[\] = \{(.*?)\};", text_of("server/failpoint.cc"), re.S)
+        names = re.search(r"kNames\[\] = \{(.*?)\};", text_of("server/store/failpoint.cc"), re.S)
         self.assertIsNotNone(names)
         self.assertEqual(re.findall(r'"(\w+)"', names[1]), [spelled(name) for name in self.names])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server that dies by itself at each place that server/failpoint.h names."""
+"""A server that dies by itself at each place that server/store/failpoint.h names."""
 
 from __future__ import annotations
 

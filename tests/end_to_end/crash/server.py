@@ -46,7 +46,7 @@ class DiedError(Exception):
 class Server:
     """A server on a data directory, from its start to its end.
 
-    failpoint: where it dies by itself, place:times (server/failpoint.h).
+    failpoint: where it dies by itself, place:times (server/store/failpoint.h).
     """
 
     def __init__(

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "server/mutex.h"
 #include "server/store/store.h"
+#include "server/threads/mutex.h"
 
 namespace backprop::testing {
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The server's locks, whose rules the compiler checks: each field that a mutex
-// guards says so (ABSL_GUARDED_BY), each function that needs it held says so
-// (ABSL_EXCLUSIVE_LOCKS_REQUIRED), and clang's -Wthread-safety proves both.
+// The locks of all rooms of the server, whose rules the compiler checks: each
+// field that a mutex guards says so (ABSL_GUARDED_BY), each function that needs
+// it held says so (ABSL_EXCLUSIVE_LOCKS_REQUIRED), and clang's -Wthread-safety
+// proves both.
 //
 //   void Add(int n) {
 //     MutexLock lock(mutex_);
@@ -22,8 +23,8 @@
 // Made of the standard library's, which carry no annotations. absl::Mutex does,
 // but ThreadSanitizer sees none of what the distribution's Abseil, built
 // without it, orders, and so takes every field it guards for a race.
-#ifndef BACKPROP_SERVER_MUTEX_H_
-#define BACKPROP_SERVER_MUTEX_H_
+#ifndef BACKPROP_SERVER_THREADS_MUTEX_H_
+#define BACKPROP_SERVER_THREADS_MUTEX_H_
 
 #include <chrono>
 #include <condition_variable>
@@ -96,4 +97,4 @@ class CondVar {
 
 }  // namespace backprop
 
-#endif  // BACKPROP_SERVER_MUTEX_H_
+#endif  // BACKPROP_SERVER_THREADS_MUTEX_H_

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/failpoint.h"
+#include "server/store/failpoint.h"
 
 #include <sys/types.h>
 #include <unistd.h>

@@ -10,8 +10,8 @@
 // dies when it comes to that place for the third time. The names are those of
 // Failpoint, spelled as head_put for kHeadPut. tests/end_to_end/crash_test.py
 // has a server die at each of them.
-#ifndef BACKPROP_SERVER_FAILPOINT_H_
-#define BACKPROP_SERVER_FAILPOINT_H_
+#ifndef BACKPROP_SERVER_STORE_FAILPOINT_H_
+#define BACKPROP_SERVER_STORE_FAILPOINT_H_
 
 namespace backprop {
 
@@ -66,4 +66,4 @@ inline void MayDieAt(Failpoint /*point*/) {}
 
 }  // namespace backprop
 
-#endif  // BACKPROP_SERVER_FAILPOINT_H_
+#endif  // BACKPROP_SERVER_STORE_FAILPOINT_H_
