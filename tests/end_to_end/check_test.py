@@ -28,9 +28,8 @@ sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE.parents[1] / "client/python/src"))
 
 from backpropd.v1 import training_service_pb2 as rpc  # noqa: E402
-from crash.oracle import Oracle  # noqa: E402
-from crash.server import Server  # noqa: E402
-from crash.sessions import spec_of  # noqa: E402
+from server_under_test.server import Server  # noqa: E402
+from server_under_test.sessions import Samples, spec_of  # noqa: E402
 
 GIVEN = argparse.Namespace()
 SPEC, IMAGE, CHECKPOINT = 1, 2, 4  # kinds of pieces
@@ -113,13 +112,14 @@ class CheckTest(unittest.TestCase):
         """Goes on after a checkpoint."""
         spec = spec_of(kind, 1)
         made = server.stub.CreateSession(rpc.CreateSessionRequest(spec=spec)).session
-        oracle = Oracle(kind, 1, spec, made, server.anchor(made))
+        samples = Samples.of(spec, 1)
         for step in range(20):
-            server.stub.TrainStep(oracle.hand_step())
+            offset = step * made.spec.batch_size
+            server.stub.TrainStep(samples.step_by_hand(made.spec, made.session_id, offset))
             if step == 10:
-                request = rpc.CreateCheckpointRequest(session_id=oracle.id, name=f"{kind}-10")
+                request = rpc.CreateCheckpointRequest(session_id=made.session_id, name=f"{kind}-10")
                 server.stub.CreateCheckpoint(request)
-        return oracle.id
+        return made.session_id
 
     def setUp(self) -> None:
         """A copy to be damaged."""

@@ -36,9 +36,9 @@ sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE.parents[1] / "client/python/src"))
 
 from backpropd import Session, TrainingClient  # noqa: E402
-from crash.oracle import demand  # noqa: E402
-from crash.server import Server  # noqa: E402
-from crash.sessions import KINDS, Samples, spec_of  # noqa: E402
+from server_under_test.demand import demand  # noqa: E402
+from server_under_test.server import Server  # noqa: E402
+from server_under_test.sessions import KINDS, Samples, spec_of  # noqa: E402
 
 WORKERS = 4
 RESIDENT = 12

@@ -25,8 +25,8 @@ sys.path.insert(0, str(HERE.parents[1] / "client/python/src"))
 
 from backpropd import TrainingClient  # noqa: E402
 from backpropd.v1 import training_service_pb2 as rpc  # noqa: E402
-from crash.server import Server  # noqa: E402
-from crash.sessions import KINDS, Samples, spec_of  # noqa: E402
+from server_under_test.server import Server  # noqa: E402
+from server_under_test.sessions import KINDS, Samples, spec_of  # noqa: E402
 
 GIVEN = argparse.Namespace()
 # How many samples each is trained on, whole steps: too few for one that learns its

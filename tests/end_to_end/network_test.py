@@ -36,13 +36,13 @@ import numpy as np  # noqa: E402
 from backpropd.replica import Anchor  # noqa: E402
 from backpropd.v1 import network_pb2 as pb  # noqa: E402
 from backpropd.v1 import training_service_pb2 as rpc  # noqa: E402
-from crash.oracle import demand  # noqa: E402
-from crash.server import Server  # noqa: E402
-from crash.sessions import spec_of  # noqa: E402
 from network.clean import trained_in_one_go  # noqa: E402
 from network.proxy import Proxy  # noqa: E402
 from network.storm import PATIENCE_SECONDS, Storm  # noqa: E402
 from network.traffic import samples  # noqa: E402
+from server_under_test.demand import demand  # noqa: E402
+from server_under_test.server import Server  # noqa: E402
+from server_under_test.sessions import spec_of  # noqa: E402
 
 SILENCE_MS = 1500
 """After which those who train here ask whether the server lives, and wait as long for the answer.

@@ -27,11 +27,11 @@ sys.path.insert(0, str(HERE.parents[1] / "client/python/src"))
 
 from backpropd.v1 import network_pb2 as pb  # noqa: E402
 from backpropd.v1 import training_service_pb2 as rpc  # noqa: E402
-from crash.oracle import demand  # noqa: E402
-from crash.server import Server  # noqa: E402
 from google.protobuf import text_format  # noqa: E402
 from network.clean import trained_in_one_go  # noqa: E402
 from network.unruly import ENDS, Payload, Unruly  # noqa: E402
+from server_under_test.demand import demand  # noqa: E402
+from server_under_test.server import Server  # noqa: E402
 
 _SPEC = (
     "input_size: 4 layers {size: 3 activation: ACTIVATION_TANH} layers {size: 2}"

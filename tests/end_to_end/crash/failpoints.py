@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 
 import grpc
+from server_under_test.demand import demand
+from server_under_test.server import PATIENCE_SECONDS, DiedError, Server
+from server_under_test.sessions import KINDS, LARGE
 
 from crash.lives import Lives
 from crash.load import Workers
-from crash.oracle import Oracle, demand
+from crash.oracle import Oracle
 from crash.rewinder import Rewinder
-from crash.server import PATIENCE_SECONDS, DiedError, Server
-from crash.sessions import KINDS, LARGE
 
 KINDS_TRAINED = [*(kind for kind in KINDS if kind not in LARGE), "wide"]
 REWOUND = ("momentum", "dropout", "plateau", "remembered")

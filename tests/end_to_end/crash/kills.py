@@ -8,12 +8,13 @@ import threading
 import time
 from functools import partial
 
+from server_under_test.demand import demand
+from server_under_test.server import Server, start_and_kill
+from server_under_test.sessions import KINDS, LARGE
+
 from crash.lives import PROBED, Lives
 from crash.load import Workers
-from crash.oracle import demand
 from crash.resumer import Resumer
-from crash.server import Server, start_and_kill
-from crash.sessions import KINDS, LARGE
 from crash.watcher import reason_of_refusal
 
 RESUMERS = 4

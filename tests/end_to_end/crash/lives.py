@@ -11,11 +11,12 @@ from functools import partial
 
 from backpropd.replica import Anchor
 from backpropd.v1 import training_service_pb2 as rpc
+from server_under_test.demand import demand
+from server_under_test.server import PATIENCE_SECONDS, Server
+from server_under_test.sessions import LARGE, spec_of
 
 from crash.load import Churn, Trainer, Workers
-from crash.oracle import Oracle, demand, may_go_on
-from crash.server import PATIENCE_SECONDS, Server
-from crash.sessions import LARGE, spec_of
+from crash.oracle import Oracle, may_go_on
 from crash.twin import anchor_of_twin
 from crash.watcher import Watcher, is_told_to_begin_anew
 

@@ -14,16 +14,18 @@ import numpy as np
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 from google.protobuf import field_mask_pb2
+from server_under_test.server import Server
+from server_under_test.sessions import KINDS, LARGE, spec_of
 
 from crash.oracle import Oracle, Update
-from crash.server import Server
-from crash.sessions import KINDS, LARGE, PAUSE_SECONDS, spec_of
 
 AHEAD = 6
 """Messages of a stream that may be unanswered."""
 LONGEST_MESSAGE = 6  # steps
 CHURNED = 6
 """Sessions of Churn's that are left at a time."""
+PAUSE_SECONDS = {"large": 0.05, "wide": 0.1}
+"""Between messages of a kind whose steps a replica takes long to apply."""
 
 
 class Workers:

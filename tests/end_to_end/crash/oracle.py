@@ -18,18 +18,8 @@ from backpropd.replica.arrays import Float32
 from backpropd.replica.deltas import batch_from_train
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
-
-from crash.sessions import Samples
-
-
-class WrongError(AssertionError):
-    """The server did what it must not do."""
-
-
-def demand(condition: bool, text: str) -> None:
-    """Raises WrongError unless it holds."""
-    if not condition:
-        raise WrongError(text)
+from server_under_test.demand import demand
+from server_under_test.sessions import Samples
 
 
 @dataclass
@@ -163,10 +153,7 @@ class Oracle:
 
     def hand_step_at(self, offset: int, session_id: str) -> rpc.TrainStepRequest:
         """The step by hand of some offset, for this session or its twin."""
-        x, y = self.samples.rows(offset, self.batch)
-        values = x.astype(np.float32) * np.float32(self.spec.input.scale or 1)
-        rows = zip(values.tolist(), y.tolist(), strict=True)
-        return rpc.TrainStepRequest(session_id=session_id, samples=[rpc.Sample(inputs=x, targets=y) for x, y in rows])
+        return self.samples.step_by_hand(self.spec, session_id, offset)
 
     def answered(self, response: rpc.TrainResponse) -> None:
         """A response of the stream."""

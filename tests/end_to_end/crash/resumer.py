@@ -8,11 +8,12 @@ import threading
 from collections.abc import Iterable
 
 from backpropd import Resumed, RetryPolicy, Trained, TrainingClient
+from server_under_test.demand import demand
+from server_under_test.server import PATIENCE_SECONDS, Server
+from server_under_test.sessions import spec_of
 
 from crash.load import LONGEST_MESSAGE
-from crash.oracle import Oracle, demand
-from crash.server import PATIENCE_SECONDS, Server
-from crash.sessions import spec_of
+from crash.oracle import Oracle
 from crash.twin import anchor_of_twin
 
 _WINDOW = 6

@@ -8,10 +8,11 @@ import threading
 from collections.abc import Callable
 
 from backpropd.v1 import training_service_pb2 as rpc
+from server_under_test.demand import demand
+from server_under_test.server import Server
 
 from crash.load import Stream
-from crash.oracle import Kept, Oracle, demand, may_go_on
-from crash.server import Server
+from crash.oracle import Kept, Oracle, may_go_on
 
 _MOST = 4
 """Checkpoints that are left at a time."""

@@ -7,10 +7,10 @@ from backpropd.replica import Anchor
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
 from google.protobuf import field_mask_pb2
+from server_under_test.server import Server
+from server_under_test.stretch import train_stretch
 
 from crash.oracle import Oracle
-from crash.server import Server
-from crash.stretch import train_stretch
 
 
 def anchor_of_twin(server: Server, oracle: Oracle) -> Anchor:

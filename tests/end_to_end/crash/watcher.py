@@ -11,9 +11,10 @@ from backpropd.replica import Replica
 from backpropd.replica.anchor import AnchorReader
 from backpropd.replica.deltas import batch_from_watch
 from backpropd.v1 import training_service_pb2 as rpc
+from server_under_test.demand import demand
+from server_under_test.server import Server
 
-from crash.oracle import Oracle, demand, may_go_on
-from crash.server import Server
+from crash.oracle import Oracle, may_go_on
 
 
 class Watcher:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from backpropd.replica import Anchor
 from backpropd.replica.arrays import Float32
 from backpropd.v1 import training_service_pb2 as rpc
-from crash.server import Server
-from crash.stretch import train_stretch
+from server_under_test.server import Server
+from server_under_test.stretch import train_stretch
 
 
 def trained_in_one_go(

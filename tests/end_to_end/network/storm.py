@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from crash.oracle import demand
+from server_under_test.demand import demand
 
 from network.proxy import FAIR, WAYS, Connection, Cut, Proxy, Weather
 

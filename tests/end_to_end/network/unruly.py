@@ -19,7 +19,7 @@ from backpropd.call_errors import error_from_call, error_from_status
 from backpropd.replica.arrays import Float32
 from backpropd.v1 import training_service_pb2 as rpc
 from backpropd.v1 import training_service_pb2_grpc as stubs
-from crash.oracle import WrongError, demand
+from server_under_test.demand import WrongError, demand
 
 from network.offset_rules import Message, OffsetRules
 from network.proxy import Cut, Proxy

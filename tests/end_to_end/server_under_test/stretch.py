@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from backpropd.replica.arrays import AnyArray, Float32
 from backpropd.v1 import training_service_pb2 as rpc
 
-from crash.oracle import demand
-from crash.server import Server
+from server_under_test.demand import demand
+from server_under_test.server import Server
 
 _STEPS = 64  # of a message
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from backpropd.replica.arrays import AnyArray, Float32
 from backpropd.v1 import network_pb2 as pb
+from backpropd.v1 import training_service_pb2 as rpc
 from google.protobuf import text_format
 
 POOL = 1 << 12
@@ -41,9 +42,6 @@ LARGE = ("large", "wide")
 KINDS = [kind for kind in _BASE if kind != "wide"]
 """Those of which many may be trained at once."""
 
-PAUSE_SECONDS = {"large": 0.05, "wide": 0.1}
-"""Between messages of a kind whose steps a replica takes long to apply."""
-
 
 def spec_of(kind: str, seed: int) -> pb.SessionSpec:
     """A session of the kind; each has weights of its own."""
@@ -75,3 +73,10 @@ class Samples:
         """Inputs and targets from an offset on."""
         places = np.arange(offset, offset + count) % POOL
         return self.x[places], self.y[places]
+
+    def step_by_hand(self, spec: pb.SessionSpec, session_id: str, offset: int) -> rpc.TrainStepRequest:
+        """The step that begins at an offset, typed, for a session of the spec that the server told."""
+        x, y = self.rows(offset, spec.batch_size)
+        values = x.astype(np.float32) * np.float32(spec.input.scale or 1)
+        rows = zip(values.tolist(), y.tolist(), strict=True)
+        return rpc.TrainStepRequest(session_id=session_id, samples=[rpc.Sample(inputs=x, targets=y) for x, y in rows])

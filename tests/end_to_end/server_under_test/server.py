@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A backpropd that is killed, and how it is asked."""
+"""A backpropd that ends as a test has it end, and how it is asked."""
 
 from __future__ import annotations
 
