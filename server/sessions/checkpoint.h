@@ -4,7 +4,7 @@
 //
 // A checkpoint has no copy of the weights. It says which of the session's
 // pieces in the store had them at that moment, and as long as it is there, so
-// are those (journal.h).
+// are those (stored_pieces.h).
 #ifndef BACKPROP_SERVER_SESSIONS_CHECKPOINT_H_
 #define BACKPROP_SERVER_SESSIONS_CHECKPOINT_H_
 
