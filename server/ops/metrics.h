@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every metric that backpropd reports, with its unit and help, and why its
-// buckets are what they are (metrics.cc). Nothing else includes prometheus.
+// Every metric that backpropd reports; with its unit and help, and why its
+// buckets are what they are, it stands in metrics/, a file for each matter.
+// Nothing else includes prometheus.
 //
 // No label grows with users or sessions: labels are RPC names, status codes and
 // the protocol's reasons (ErrorReason).
@@ -14,6 +15,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+
+#include "server/ops/metrics/rpc_record.h"
 
 namespace backprop {
 
@@ -43,7 +46,8 @@ struct ComputeLabels {
 // All methods may be called from any thread.
 class Metrics {
  public:
-  enum class RpcType { kUnary, kClientStream, kServerStream, kBidiStream };
+  using RpcType = backprop::RpcType;
+  using Rpc = RpcRecord;
 
   Metrics();
   ~Metrics();
@@ -91,17 +95,8 @@ class Metrics {
 
   // One RPC, under the names of go-grpc-prometheus. service is the full name,
   // e.g. "backprop.v1.TrainingService".
-  class Rpc {
-   public:
-    virtual ~Rpc() = default;
-    virtual void Started() = 0;
-    virtual void MessageReceived() = 0;
-    virtual void MessageSent() = 0;
-    // code: gRPC's numeric status code.
-    virtual void Handled(int code, double seconds) = 0;
-  };
-  // The counters of one method, made at first use (all codes from then on 0);
-  // lives as long as *this.
+  // The counters are made at first use (all codes from then on 0), and live as
+  // long as *this.
   Rpc& ForRpc(RpcType type, std::string_view service, std::string_view method);
 
   // The exposition format (text/plain; version=0.0.4), process and build
