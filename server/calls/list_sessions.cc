@@ -122,7 +122,8 @@ absl::StatusOr<Work> PlanListSessions(ServiceContext& context,
                         "must be an answer's next_page_token, or empty");
   }
   const auto page = std::make_shared<SessionPage>(context, request, response);
-  return Work{.answer_bytes = 2 * kFullPageBytes,
+  return Work{.lane = nullptr,
+              .answer_bytes = 2 * kFullPageBytes,
               .part = [page](Worker&) { return page->Fill(); },
               .answer_field = "page_size",
               .begin = [page](auto done) { page->Begin(std::move(done)); }};
