@@ -16,9 +16,6 @@
 
 namespace backprop {
 
-// Whether the changes keep to the rules of store.h: INVALID_ARGUMENT else.
-absl::Status CheckChanges(std::span<const SessionChange> changes);
-
 // Which changes they are: those that are committed again after an error.
 uint64_t FingerprintOf(std::span<const SessionChange> changes);
 

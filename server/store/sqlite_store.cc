@@ -13,6 +13,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "server/store/change_rules.h"
 #include "server/store/data_dir.h"
 #include "server/store/row_hash.h"
 #include "server/store/sqlite_change.h"

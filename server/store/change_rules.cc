@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/store/change_rules.h"
+
+#include <cstdint>
+#include <limits>
+#include <set>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace backprop {
+namespace {
+
+constexpr uint64_t kLargest = std::numeric_limits<int64_t>::max();
+
+absl::Status Refused(const SessionChange& change, const std::string& why) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("a change of session \"", change.head.id,
+                   "\" can't be committed: ", why));
+}
+
+bool TooLarge(const PieceName& name) {
+  return name.number > kLargest || name.base_step > kLargest ||
+         name.step > kLargest || name.first_number > kLargest;
+}
+
+absl::Status CheckPieces(const SessionChange& change) {
+  std::set<uint64_t> named;
+  for (const Piece& piece : change.put) {
+    if (TooLarge(piece.name)) {
+      return Refused(change, "a piece's number or step is 2^63 or more");
+    }
+    if (!named.insert(piece.name.number).second) {
+      return Refused(
+          change, absl::StrCat("it puts piece ", piece.name.number, " twice"));
+    }
+  }
+  for (const uint64_t number : change.remove) {
+    if (!named.insert(number).second) {
+      return Refused(change, absl::StrCat("it removes piece ", number,
+                                          " twice, or puts it too"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckChange(const SessionChange& change) {
+  const SessionHead& head = change.head;
+  if (head.id.empty()) return Refused(change, "it names no session");
+  if (head.epoch > kLargest || head.step > kLargest) {
+    return Refused(change, "its epoch or step is 2^63 or more");
+  }
+  const bool creates = change.expected_epoch == 0;
+  if (change.erase) {
+    return creates ? Refused(change, "it erases what it says is not there")
+                   : absl::OkStatus();
+  }
+  if (head.epoch == 0 || head.epoch < change.expected_epoch) {
+    return Refused(change,
+                   absl::StrCat("epoch ", head.epoch, " does not follow epoch ",
+                                change.expected_epoch));
+  }
+  if (creates && !change.remove.empty()) {
+    return Refused(change, "it removes pieces of a session that is new");
+  }
+  return CheckPieces(change);
+}
+
+}  // namespace
+
+absl::Status CheckChanges(std::span<const SessionChange> changes) {
+  for (const SessionChange& change : changes) {
+    if (absl::Status s = CheckChange(change); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace backprop
