@@ -25,6 +25,7 @@ void SetLimits(const ServerOptions& options, v1::ServerLimits* limits) {
   limits->set_max_total_weights(options.max_total_weights);
   limits->set_max_queued_bytes(options.max_queued_bytes);
   limits->set_max_watched_bytes(options.max_watched_bytes);
+  limits->set_max_held_bytes(options.max_held_bytes);
   limits->set_max_pending_calls(options.max_pending_calls);
   limits->set_max_undurable_bytes(options.max_undurable_bytes);
 }

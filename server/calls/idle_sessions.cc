@@ -66,6 +66,16 @@ void TellUndurable(ServiceContext& context) {
                                delay.count());
 }
 
+// What a session holds is its turn's.
+void ForgetHeldAnswers(ServiceContext& context,
+                       std::chrono::system_clock::time_point now) {
+  for (const auto& session : context.sessions.HoldingInVain(now)) {
+    context.pool.Submit(session->lane(), [session, now](Worker&) {
+      if (session->HoldsInVain(now)) session->held_answers().Clear();
+    });
+  }
+}
+
 }  // namespace
 
 void TidySessions(ServiceContext& context,
@@ -74,6 +84,7 @@ void TidySessions(ServiceContext& context,
   TellUndurable(context);
   context.sessions.ForgetOldDeltas(DeltaFeed::Clock::now());
   if (context.draining) return;
+  ForgetHeldAnswers(context, now);
   context.sessions.ForgetExpiredCheckpoints(now);
   context.sessions.SeeUse(now);
   DeleteExpired(context, now);

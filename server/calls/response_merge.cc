@@ -56,6 +56,7 @@ void MergeScalars(const v1::TrainResponse& next, size_t scalar_count,
 bool MergeResponse(const v1::TrainResponse& next, size_t scalar_count,
                    v1::TrainResponse* merged) {
   if (Speaks(next) || Speaks(*merged)) return false;
+  if (next.held() != merged->held()) return false;
   if (Bytes(next) + Bytes(*merged) > kMostBytes) return false;
   // Scalars and norms are for all steps or for none.
   if (next.scalars().empty() != merged->scalars().empty() ||

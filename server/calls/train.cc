@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/contract/digest.h"
+#include "server/calls/held_answer.h"
 #include "server/calls/watched_steps.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/worker.h"
@@ -40,6 +41,11 @@ uint64_t HashOf(const SampleBytes& samples) {
                             DigestOfBytes(bytes(samples.classes)),
                             DigestOfBytes(bytes(samples.weights))};
   return DigestOfBytes({reinterpret_cast<const char*>(parts), sizeof(parts)});
+}
+
+// Answers of one kind may stand for each other.
+uint64_t KindOf(const AnswerContent& content) {
+  return static_cast<uint64_t>(content.deltas) << 1 | content.outputs;
 }
 
 // Numbers of a step in a response; at least those of its delta row, sent or
@@ -111,7 +117,7 @@ size_t MessageTrainer::StepsInPart(const SessionSpec& spec) const {
 }
 
 absl::Status MessageTrainer::Check(const InTurn& at) {
-  count_ = next_ = skipped_ = 0;
+  count_ = next_ = held_ = skipped_ = 0;
   if (!parsed_.ok()) return parsed_;
   if (!request_.session_id().empty()) {
     return InvalidField("session_id",
@@ -150,16 +156,32 @@ absl::Status MessageTrainer::Check(const InTurn& at) {
     absl::Status status = CheckRepeated();
     if (!status.ok()) return status;
   }
+  KeepHeld();
+  FindHeld();
   next_ = skipped_;
   return absl::OkStatus();
+}
+
+void MessageTrainer::KeepHeld() {
+  HeldAnswers& held = session_->held_answers();
+  if (held_bytes_ == 0) return held.Clear();
+  held.SetKind(KindOf(content_));
+  held.DropBefore(request_.received_offset());
+}
+
+void MessageTrainer::FindHeld() {
+  if (held_bytes_ == 0 || skipped_ == 0) return;
+  if (session_->held_answers().Cover(Identity(),
+                                     request_.offset() + skipped_)) {
+    held_ = std::exchange(skipped_, 0);
+  }
 }
 
 absl::Status MessageTrainer::CheckRepeated() {
   hash_ = HashOf(Samples());
   AppliedMessages& applied = session_->applied_messages();
   applied.MakeRoom();
-  if (skipped_ < count_ ||
-      !applied.Differ({request_.offset(), count_, hash_})) {
+  if (skipped_ < count_ || !applied.Differ(Identity())) {
     return absl::OkStatus();
   }
   skipped_ = 0;
@@ -173,7 +195,7 @@ absl::Status MessageTrainer::CheckRepeated() {
 
 void MessageTrainer::Remember() {
   if (!request_.has_offset() || skipped_ > 0) return;
-  session_->applied_messages().Add({request_.offset(), count_, hash_});
+  session_->applied_messages().Add(Identity());
 }
 
 absl::Status MessageTrainer::LearnPart(Worker& worker,
@@ -309,16 +331,22 @@ void MessageTrainer::FillResponse(const SessionSpec& spec, const TrainRun& run,
   }
 }
 
+void MessageTrainer::TellPresent(bool message_done,
+                                 v1::TrainResponse* response) const {
+  response->set_message_number(message_number_);
+  response->set_message_done(message_done);
+  response->set_epoch(session_->epoch());
+  const Progress durable = session_->durable();
+  response->set_durable_step(durable.step);
+  response->set_durable_offset(durable.next_offset);
+}
+
 void MessageTrainer::EndPart(const absl::Status& status,
                              v1::TrainResponse* response) {
   const Progress& progress = session_->in_turn().progress;
   response->set_step(progress.step);
   response->set_next_offset(progress.next_offset);
-  response->set_epoch(session_->epoch());
-  const Progress durable = session_->durable();
-  response->set_durable_step(durable.step);
-  response->set_durable_offset(durable.next_offset);
-  response->set_message_done(!status.ok() || next_ == count_);
+  TellPresent(!status.ok() || next_ == count_, response);
   if (!status.ok()) {
     metrics_.RecordRejection(ReasonOf(status));
     *response->mutable_rejection() = ToRpcStatus(status);
@@ -337,7 +365,6 @@ void MessageTrainer::EndPart(const absl::Status& status,
 
 void MessageTrainer::Next(Worker& worker, v1::TrainResponse* response) {
   const InTurn& at = session_->in_turn();
-  response->set_message_number(message_number_);
   response->set_base_step(at.progress.step);
   absl::Status status;
   if (!checked_) {
@@ -345,12 +372,31 @@ void MessageTrainer::Next(Worker& worker, v1::TrainResponse* response) {
     status = Check(at);
     response->set_skipped_samples(skipped_);
   }
+  if (status.ok() && next_ < held_) return RepeatPart(response);
+  const size_t first = next_;
   if (status.ok() && next_ < count_) {
     status = AwaitsStandardisation(*at.spec)
                  ? LearnPart(worker, response)
                  : TrainPart(*at.spec, worker, response);
   }
   EndPart(status, response);
+  HoldPart(first, *response);
+}
+
+// Nothing is let go of before the message is done: it is the one writer's.
+void MessageTrainer::RepeatPart(v1::TrainResponse* response) {
+  const HeldAnswer& answer =
+      session_->held_answers().At(request_.offset() + next_);
+  RepeatAnswer(answer, response);
+  next_ = static_cast<size_t>(answer.next_offset - request_.offset());
+  TellPresent(next_ == count_, response);
+}
+
+void MessageTrainer::HoldPart(size_t first, const v1::TrainResponse& response) {
+  if (held_bytes_ == 0 || !request_.has_offset()) return;
+  if (skipped_ > 0 || next_ == first) return;
+  HoldAnswer(Identity(), request_.offset() + first, response, held_bytes_,
+             session_->held_answers());
 }
 
 }  // namespace backprop

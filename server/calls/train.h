@@ -30,10 +30,14 @@ absl::StatusOr<AnswerContent> AnswerContentFromProto(
 // Used within turns of the session's lane only.
 class MessageTrainer {
  public:
-  // metrics must outlive the object.
+  // held_bytes: of the answers that the session is to hold, at most; 0: it is
+  // to hold none. metrics must outlive the object.
   MessageTrainer(std::shared_ptr<Session> session, const AnswerContent& content,
-                 Metrics& metrics)
-      : session_(std::move(session)), content_(content), metrics_(metrics) {}
+                 size_t held_bytes, Metrics& metrics)
+      : session_(std::move(session)),
+        content_(content),
+        held_bytes_(held_bytes),
+        metrics_(metrics) {}
 
   // The message to train on: parse into this, then call Begin. It is read until
   // a response has message_done.
@@ -54,7 +58,7 @@ class MessageTrainer {
   void End();
 
  private:
-  // Sets count_, next_ and skipped_. Nothing is applied if it fails.
+  // Sets count_, next_, held_ and skipped_. Nothing is applied if it fails.
   absl::Status Check(const InTurn& at);
   absl::Status LearnPart(Worker& worker, v1::TrainResponse* response);
   absl::Status TrainPart(const SessionSpec& spec, Worker& worker,
@@ -75,12 +79,26 @@ class MessageTrainer {
   void Remember();
   void TellOf(const SessionSpec& spec, const TrainRun& run, size_t steps,
               const TrainOutcome& outcome);
+  // Lets go of answers that are of no use to the stream.
+  void KeepHeld();
+  // Where all that was applied of the message has its answers, it is answered
+  // with them instead of being skipped.
+  void FindHeld();
+  // The next of them.
+  void RepeatPart(v1::TrainResponse* response);
+  // Of a part that began there.
+  void HoldPart(size_t first, const v1::TrainResponse& response);
+  // What every response says of its message and of the session as it is.
+  void TellPresent(bool message_done, v1::TrainResponse* response) const;
   // status: of the part. Says how far the session is after it.
   void EndPart(const absl::Status& status, v1::TrainResponse* response);
   SampleBytes Samples() const;
+  // As it is remembered once it is applied.
+  AppliedMessage Identity() const { return {request_.offset(), count_, hash_}; }
 
   const std::shared_ptr<Session> session_;
   const AnswerContent content_;
+  const size_t held_bytes_;
   Metrics& metrics_;
   v1::TrainRequest request_;
   absl::Status parsed_;  // of request_
@@ -88,7 +106,8 @@ class MessageTrainer {
   bool checked_ = false;  // Check has been called for this message
   size_t count_ = 0;      // samples in the message
   size_t next_ = 0;       // first sample not yet learnt from or trained on
-  size_t skipped_ = 0;    // samples at the front applied before
+  size_t held_ = 0;       // samples at the front whose answers are held
+  size_t skipped_ = 0;    // samples at the front applied before, without that
   uint64_t hash_ = 0;     // of the samples, where the message names its offset
 };
 

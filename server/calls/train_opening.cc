@@ -11,7 +11,8 @@ namespace {
 bool HoldsSamples(const v1::TrainRequest& request) {
   return !request.inputs().empty() || !request.targets().empty() ||
          request.classes_size() != 0 || request.sample_weights_size() != 0 ||
-         request.has_offset() || request.want_digest();
+         request.has_offset() || request.want_digest() ||
+         request.received_offset() != 0;
 }
 
 // Whether the stream's replica has to begin anew.
@@ -70,6 +71,9 @@ absl::StatusOr<TrainOpening> OpenTraining(
   const bool resync = MustResync(first, **session);
   return TrainOpening{.session = *std::move(session),
                       .content = *content,
+                      .held_bytes = first.options().hold_answers()
+                                        ? context.options.max_held_bytes
+                                        : 0,
                       .coalesce = first.options().coalesce(),
                       .tell_durable = first.options().tell_durable(),
                       .resync = resync};

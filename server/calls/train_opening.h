@@ -18,6 +18,7 @@ namespace backprop {
 struct TrainOpening {
   std::shared_ptr<Session> session;  // the stream is its writer
   AnswerContent content;
+  size_t held_bytes = 0;      // as MessageTrainer knows it
   bool coalesce = false;      // TrainOptions.coalesce
   bool tell_durable = false;  // TrainOptions.tell_durable
   bool resync = false;        // TrainResponse.resync, of the answer

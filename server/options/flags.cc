@@ -82,6 +82,10 @@ constexpr std::array kFlags = {
          "Recent deltas held for each session that is watched: how far a "
          "watcher may fall behind",
          NumberField{&ServerOptions::max_watched_bytes, 1, size_t{1} << 40}},
+    Flag{"max-held-bytes", "BYTES",
+         "Answers held for each session whose writer asks for it, to be sent "
+         "again if its connection breaks; 0: none",
+         NumberField{&ServerOptions::max_held_bytes, 0, size_t{1} << 40}},
     Flag{"max-pending-calls", "COUNT",
          "Unary calls and evaluation messages that may wait for a thread at "
          "once",

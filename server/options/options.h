@@ -47,6 +47,11 @@ struct ServerOptions {
   // to go on from an anchor.
   size_t max_watched_bytes = size_t{4} << 20;
 
+  // Bytes of answers held in memory for each session whose writer asks for it,
+  // until it says that it has them: how many it may get again whose connection
+  // broke. 0: none.
+  size_t max_held_bytes = size_t{4} << 20;
+
   // Unary calls (and evaluation messages) that may wait for a thread at once;
   // further ones are refused with QUEUE_LIMIT.
   size_t max_pending_calls = 4096;

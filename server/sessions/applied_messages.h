@@ -16,6 +16,9 @@ struct AppliedMessage {
   uint64_t offset = 0;  // of its first sample
   uint64_t count = 0;   // of its samples
   uint64_t hash = 0;    // of their bytes
+
+  friend bool operator==(const AppliedMessage&,
+                         const AppliedMessage&) = default;
 };
 
 class AppliedMessages {

@@ -20,6 +20,9 @@ namespace {
 constexpr size_t kAlignment = 64;  // a cache line, and the widest vector
 // Each may hold an image.
 constexpr size_t kMostGiven = 8;
+// Whoever comes back, from a broken connection or by being started anew, is
+// there by then.
+constexpr std::chrono::minutes kHeldFor{1};
 
 absl::Status Deleted(const std::string& id) {
   return Rejection(kSessionNotFound,
@@ -235,7 +238,15 @@ absl::Status Session::CheckNotRewinding() const {
 void Session::DetachWriter(const Writer& writer) {
   std::shared_ptr<Writer> detached;  // let go of without the lock
   MutexLock lock(mutex_);
-  if (writer_.get() == &writer) detached = std::move(writer_);
+  if (writer_.get() != &writer) return;
+  detached = std::move(writer_);
+  detached_ = std::chrono::system_clock::now();
+}
+
+bool Session::HoldsInVain(std::chrono::system_clock::time_point now) const {
+  if (held_bytes() == 0) return false;
+  MutexLock lock(mutex_);
+  return writer_ == nullptr && now - detached_ >= kHeldFor;
 }
 
 absl::Status Session::Close() {
@@ -269,6 +280,7 @@ void Session::GoOnFrom(Standing standing) {
   turn_.progress = standing.progress;
   requests_ = std::move(standing.requests);
   applied_ = {};
+  held_.Clear();
   Publish();
 }
 
@@ -488,6 +500,7 @@ void Session::FinishRewind(Session& past) {
   std::swap(turn_, past.turn_);
   std::swap(requests_, past.requests_);
   applied_ = {};
+  held_.Clear();
   // The queue may have asked meanwhile, in vain, and forgotten it.
   noted_ = false;
   const float rate = rate_.Rate(0);

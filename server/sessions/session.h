@@ -43,6 +43,7 @@
 #include "server/sessions/checkpoint.h"
 #include "server/sessions/compute_pool.h"
 #include "server/sessions/delta_feed.h"
+#include "server/sessions/held_answers.h"
 #include "server/sessions/journal.h"
 #include "server/sessions/session_spec.h"
 #include "server/sessions/standing.h"
@@ -209,6 +210,11 @@ class Session : public std::enable_shared_from_this<Session> {
   // Nothing where another has its place.
   void DetachWriter(const Writer& writer);
 
+  // What its answers take that it holds for a writer who may ask again.
+  size_t held_bytes() const { return held_.bytes(); }
+  // It holds some, though no writer has been there for a minute.
+  bool HoldsInVain(std::chrono::system_clock::time_point now) const;
+
   // Fails with SESSION_HAS_WRITER while a writer is attached. Within a turn of
   // lane() what this says holds until the turn ends as far as steps go: a
   // stream that attaches meanwhile is told the session's progress in a later
@@ -238,6 +244,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // That it was trained on.
   AppliedMessages& applied_messages() { return applied_; }
+  // To its last messages.
+  HeldAnswers& held_answers() { return held_; }
   // That changed it.
   DoneRequests& done_requests() { return requests_; }
 
@@ -351,6 +359,7 @@ class Session : public std::enable_shared_from_this<Session> {
   InTurn turn_;
   DoneRequests requests_;
   AppliedMessages applied_;
+  HeldAnswers held_;
 
   std::atomic<std::chrono::system_clock::time_point> last_use_ = birth_.time;
   std::atomic<ChangeOutcome> loss_ = ChangeOutcome::kTaken;
@@ -361,6 +370,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Progress progress_ ABSL_GUARDED_BY(mutex_);
   float learning_rate_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<Writer> writer_ ABSL_GUARDED_BY(mutex_);  // null: none
+  std::chrono::system_clock::time_point detached_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t version_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t durable_version_ ABSL_GUARDED_BY(mutex_) = 0;

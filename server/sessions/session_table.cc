@@ -326,6 +326,16 @@ void SessionTable::ForgetOldDeltas(DeltaFeed::Clock::time_point now) const {
   for (const Entry* const entry : by_use_) entry->session->feed().Expire(now);
 }
 
+std::vector<std::shared_ptr<Session>> SessionTable::HoldingInVain(
+    Time now) const {
+  std::vector<std::shared_ptr<Session>> holding;
+  MutexLock lock(mutex_);
+  for (const Entry* const entry : by_use_) {
+    if (entry->session->HoldsInVain(now)) holding.push_back(entry->session);
+  }
+  return holding;
+}
+
 void SessionTable::SeeUse(Time now) {
   MutexLock lock(mutex_);
   for (Entry* const entry : by_use_) {

@@ -131,6 +131,8 @@ class SessionTable {
 
   // Frees what feeds hold for nobody.
   void ForgetOldDeltas(DeltaFeed::Clock::time_point now) const;
+  // Those that hold answers for nobody (Session::HoldsInVain).
+  std::vector<std::shared_ptr<Session>> HoldingInVain(Time now) const;
 
   // Sees who is in use. What follows counts from the last of these calls at
   // which a session was, or from when it was last asked for here. Those in the

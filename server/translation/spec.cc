@@ -168,7 +168,8 @@ void SessionToProto(const Session& session, v1::Session* proto) {
   proto->set_durable_step(moment.durable.step);
   proto->set_durable_offset(moment.durable.next_offset);
   proto->set_resident(true);
-  proto->set_resident_bytes(ResidentBytes(session.layout()));
+  proto->set_resident_bytes(ResidentBytes(session.layout()) +
+                            session.held_bytes());
   proto->set_stored_bytes(moment.stored_bytes);
   HistoryStepToProto(moment.history_first_step, proto);
   ExpireTimeToProto(session.last_use(), *moment.spec, proto);

@@ -85,6 +85,20 @@ TEST(MergeResponseTest, WhatOnlyOneMessageCouldHaveSaidStaysApart) {
   }
 }
 
+TEST(MergeResponseTest, HeldAnswersAreMergedWithTheirLikeOnly) {
+  v1::TrainResponse held = TwoSteps(0, "");
+  held.set_held(true);
+  EXPECT_FALSE(MergeResponse(TwoSteps(2, ""), 0, &held));
+  v1::TrainResponse present = TwoSteps(0, "");
+  v1::TrainResponse next = TwoSteps(2, "");
+  next.set_held(true);
+  EXPECT_FALSE(MergeResponse(next, 0, &present));
+  EXPECT_FALSE(present.held());
+  ASSERT_TRUE(MergeResponse(next, 0, &held));
+  EXPECT_TRUE(held.held());
+  EXPECT_EQ(held.step(), 4);
+}
+
 class CoalesceTest : public ServiceTest {
  protected:
   const v1::TrainOptions coalesced_ =

@@ -72,6 +72,7 @@ TEST_F(GetServerInfoTest, LimitsAreTheOperators) {
   options.max_watched_bytes = 1006;
   options.max_pending_calls = 1007;
   options.max_undurable_bytes = 1008;
+  options.max_held_bytes = 1009;
   StartServer(options);
   const v1::ServerLimits limits = Info().limits();
   EXPECT_EQ(limits.max_message_bytes(), options.max_message_bytes);
@@ -82,6 +83,7 @@ TEST_F(GetServerInfoTest, LimitsAreTheOperators) {
   EXPECT_EQ(limits.max_watched_bytes(), options.max_watched_bytes);
   EXPECT_EQ(limits.max_pending_calls(), options.max_pending_calls);
   EXPECT_EQ(limits.max_undurable_bytes(), options.max_undurable_bytes);
+  EXPECT_EQ(limits.max_held_bytes(), options.max_held_bytes);
   // A limit that is added to the protocol is set, and from a field of its own.
   std::set<uint64_t> values;
   const auto& type = *v1::ServerLimits::descriptor();

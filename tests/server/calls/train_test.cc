@@ -4,10 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <latch>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include "engine/random/initialiser.h"
 #include "server/sessions/compute_pool.h"
 #include "server/sessions/worker.h"
+#include "tests/server/allocation_limit.h"
 
 namespace backprop {
 namespace {
@@ -68,7 +71,7 @@ class Driver : public std::enable_shared_from_this<Driver> {
         finished_(finished),
         seed_(seed),
         session_(MakeSession(seed)),
-        trainer_(session_, {}, metrics),
+        trainer_(session_, {}, 0, metrics),
         replica_(session_->weights().begin(), session_->weights().end()),
         left_(messages) {}
 
@@ -160,7 +163,7 @@ TEST(MessageTrainerTest, SessionsThatShareThreadsDoNotDisturbEachOther) {
 
 TEST(MessageTrainerTest, ALargeRequestIsFreedAtItsEndAndASmallOneKept) {
   Metrics metrics;
-  MessageTrainer trainer(MakeSession(1), {}, metrics);
+  MessageTrainer trainer(MakeSession(1), {}, 0, metrics);
   Worker worker;
   for (const size_t samples : {5000u, 5u}) {
     trainer.request() = Message(samples, 1);
@@ -175,7 +178,7 @@ TEST(MessageTrainerTest, ALargeRequestIsFreedAtItsEndAndASmallOneKept) {
 
 TEST(MessageTrainerTest, ALongMessageIsAnsweredInParts) {
   Metrics metrics;
-  MessageTrainer trainer(MakeSession(1), {}, metrics);
+  MessageTrainer trainer(MakeSession(1), {}, 0, metrics);
   Worker worker;
   trainer.request() = Message(5000, 1);
   trainer.Begin(1);
@@ -195,6 +198,90 @@ TEST(MessageTrainerTest, ALongMessageIsAnsweredInParts) {
   EXPECT_GT(parts, 1);
 }
 
+// The answer's parts, without what tells which are held.
+std::vector<std::string> PartsOf(MessageTrainer& trainer, Worker& worker,
+                                 size_t most, std::vector<bool>* held) {
+  std::vector<std::string> parts;
+  for (bool done = false; !done && parts.size() < most;) {
+    v1::TrainResponse response;
+    trainer.Next(worker, &response);
+    done = response.message_done();
+    EXPECT_EQ(response.skipped_samples(), 0u);
+    held->push_back(response.held());
+    response.clear_held();
+    parts.push_back(response.SerializeAsString());
+  }
+  return parts;
+}
+
+TEST(MessageTrainerTest, AMessageCutBetweenItsPartsIsAnsweredToItsEnd) {
+  constexpr size_t kMuch = size_t{1} << 30;
+  constexpr size_t kCut = 2;
+  constexpr size_t kSamples = 10'000;
+  Metrics metrics;
+  Worker worker;
+  v1::TrainRequest message = Message(kSamples, 1);
+  message.set_offset(0);
+  std::vector<bool> held;
+  const auto answer = [&](const std::shared_ptr<Session>& session,
+                          size_t most) {
+    MessageTrainer trainer(session, {}, kMuch, metrics);
+    trainer.request() = message;
+    trainer.Begin(1);
+    return PartsOf(trainer, worker, most, &held);
+  };
+  const std::vector<std::string> whole = answer(MakeSession(1), 100);
+  ASSERT_GT(whole.size(), kCut + 1);
+  const auto session = MakeSession(1);
+  answer(session, kCut);
+  for (const size_t before : {kCut, whole.size()}) {
+    held.clear();
+    EXPECT_EQ(answer(session, 100), whole);
+    std::vector<bool> expected(whole.size(), false);
+    std::fill_n(expected.begin(), before, true);
+    EXPECT_EQ(held, expected);
+  }
+  EXPECT_EQ(session->progress().step, kSamples);
+}
+
+TEST(MessageTrainerTest, APartWhoseAnswerCanNotBeHeldIsAnswered) {
+  constexpr size_t kSamples = 5000;  // two parts
+  Metrics metrics;
+  Worker worker;
+  const auto session = MakeSession(1);
+  MessageTrainer trainer(session, {}, size_t{1} << 30, metrics);
+  v1::TrainResponse response;
+  const auto begin = [&](uint64_t offset) {
+    trainer.request() = Message(kSamples, offset);
+    trainer.request().set_offset(offset);
+    trainer.Begin(1);
+  };
+  const auto answer = [&] {
+    response.Clear();
+    trainer.Next(worker, &response);
+    EXPECT_FALSE(response.has_rejection());
+    return response.message_done();
+  };
+  begin(0);
+  EXPECT_FALSE(answer());
+  EXPECT_TRUE(answer());
+  begin(kSamples);
+  EXPECT_FALSE(answer());
+  {
+    // For other threads than this one. All but what is held has its room.
+    const testing::AllocationLimit limit(20'000);
+    std::thread([&] { EXPECT_TRUE(answer()); }).join();
+  }
+  EXPECT_GT(response.errors_size(), 0);
+  EXPECT_EQ(session->progress().step, 2 * kSamples);
+  begin(0);
+  EXPECT_FALSE(answer());
+  EXPECT_TRUE(response.held());
+  begin(kSamples);
+  EXPECT_TRUE(answer());
+  EXPECT_EQ(response.skipped_samples(), kSamples) << "not one half of it";
+}
+
 // Between two parts others may take an anchor, from which messages of whole
 // steps' samples must be able to go on.
 TEST(MessageTrainerTest, StandardisationIsLearntFromWholeStepsSamplesAPart) {
@@ -202,7 +289,7 @@ TEST(MessageTrainerTest, StandardisationIsLearntFromWholeStepsSamplesAPart) {
   constexpr size_t kSamples = 60'000;
   Metrics metrics;
   const auto session = MakeSession(1, kBatch, kSamples);
-  MessageTrainer trainer(session, {}, metrics);
+  MessageTrainer trainer(session, {}, 0, metrics);
   Worker worker;
   trainer.request() = Message(kSamples, 1);
   trainer.Begin(1);

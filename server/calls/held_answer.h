@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is held of a Train stream's answers (TrainOptions.hold_answers).
+#ifndef BACKPROP_SERVER_CALLS_HELD_ANSWER_H_
+#define BACKPROP_SERVER_CALLS_HELD_ANSWER_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "backprop/v1/training_service.pb.h"
+#include "server/sessions/held_answers.h"
+
+namespace backprop {
+
+// Holds a response that has been filled: the one to that message's samples from
+// first_offset up to its next_offset. Where memory is short it is not held.
+// most_bytes: as in HeldAnswers.
+void HoldAnswer(const AppliedMessage& message, uint64_t first_offset,
+                const v1::TrainResponse& response, size_t most_bytes,
+                HeldAnswers& held);
+
+// What the steps were answered with. That is not all of the response: which
+// message it answers, whether to the end, how much is durable and why what
+// followed was refused is what it is now.
+void RepeatAnswer(const HeldAnswer& answer, v1::TrainResponse* response);
+
+}  // namespace backprop
+
+#endif  // BACKPROP_SERVER_CALLS_HELD_ANSWER_H_
