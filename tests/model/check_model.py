@@ -4,8 +4,10 @@
 
     check_model.py           two messages, one crash: half a minute
     check_model.py --whole   four messages, two crashes, all variants of the
-                             clients: long, and some GB of memory
+                             clients: 1.0 to 4.1 million states each, a minute
+                             of one core in all, and 1 GB of memory
 
+Every state is stored in full, none as a hash only: nothing is passed over.
 Fails where the model does, and where a planted fault is not seen.
 """
 
@@ -32,13 +34,13 @@ FAULTS = {
 
 
 def walk(sizes, names, memory_mb):
-    """(errors, states, what spin says first) of one walk through the model."""
+    """(errors, states, megabytes, what spin says first) of one walk through the model."""
     defines = [f"-D{name}={value}" for name, value in sizes.items()]
     defines += [f"-D{name}" for name in names]
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["spin", "-a", *defines, str(MODEL)], cwd=folder, check=True)
         subprocess.run(
-            ["cc", "-O2", "-w", "-DCOLLAPSE", "-DSAFETY", f"-DMEMLIM={memory_mb}", "-o", "pan", "pan.c"],
+            ["cc", "-O1", "-w", "-DSAFETY", f"-DMEMLIM={memory_mb}", "-o", "pan", "pan.c"],
             cwd=folder,
             check=True,
         )
@@ -52,9 +54,15 @@ def walk(sizes, names, memory_mb):
         ).stdout
     errors = re.search(r"errors: (\d+)", said)
     states = re.search(r"([\d.e+]+) states, stored", said)
-    if errors is None or states is None or "Search not completed" in said and errors.group(1) == "0":
+    memory = re.search(r"([\d.]+)\s+total actual memory usage", said)
+    if (
+        errors is None
+        or states is None
+        or memory is None
+        or ("Search not completed" in said and errors.group(1) == "0")
+    ):
         sys.exit(f"spin did not come to the end of {names}:\n{said}")
-    return int(errors.group(1)), float(states.group(1)), said.splitlines()[0]
+    return int(errors.group(1)), float(states.group(1)), float(memory.group(1)), said.splitlines()[0]
 
 
 def main():
@@ -66,13 +74,14 @@ def main():
     failed = False
     variants = [[], ["EAGER"], ["RESTLESS"]] if args.whole else [[]]
     for names in variants:
-        errors, states, first = walk(WHOLE if args.whole else SMALL, names, args.memory_mb)
-        print(f"{' '.join(names) or 'the model'}: {errors} errors, {states:,.0f} states", flush=True)
+        errors, states, megabytes, first = walk(WHOLE if args.whole else SMALL, names, args.memory_mb)
+        name = " ".join(names) or "the model"
+        print(f"{name}: {errors} errors, {states:,.0f} states, {megabytes:,.0f} MB", flush=True)
         if errors:
             print(first)
             failed = True
     for fault, names in FAULTS.items():
-        errors, states, first = walk(SMALL, [fault, *names], args.memory_mb)
+        errors, states, _, first = walk(SMALL, [fault, *names], args.memory_mb)
         seen = "seen" if errors else "NOT SEEN"
         print(f"{fault}: {seen} after {states:,.0f} states: {first}", flush=True)
         failed |= errors == 0

@@ -16,6 +16,23 @@
 // and no client waits for ever: each ends with all messages durable, or with no
 // connection left that it may open.
 //
+// Kept small, so that all of it can be walked through, by leaving out what makes
+// no difference to what follows:
+//   - No message tells a client what is durable. It acts upon that in two places:
+//     it ends once all is durable, which it may see at any moment while its stream
+//     is the writer's; and with EAGER it begins where the opening's answer says.
+//     What it hears late changes nothing, for the store gives up nothing: its next
+//     stream's opening tells no less. For the same reason messages that are skipped
+//     are not answered: no step is in that answer.
+//   - `promised` is kept only while it is beyond what is durable.
+//   - An opening does not carry the replica's position. The server looks at the
+//     replica, which stands still until the opening is answered.
+//   - What was sent on a stream that another replaced is thrown away at once, and
+//     no more is sent: it would be skipped. The opening of a stream that its client
+//     left stays, and may come late, as do samples that a writer sent before.
+//   - What a client that has ended had is set to 0, as are `life` and `first_step`
+//     of epochs that no replica can ask for any more.
+//
 // Left out: time, steps of several samples (a message is a step here), what the
 // store is inside (tests/server/store), and watchers (their rule is a replica's).
 //
@@ -41,43 +58,53 @@
 #define CRASHES 2
 #endif
 #ifndef OPENINGS
-#define OPENINGS 3 /* connections that a client may open */
+#define OPENINGS 2 /* connections that a client may open */
 #endif
 
 #define CLIENTS 2
 #define STREAMS (CLIENTS * OPENINGS)
 #define NOBODY 255
+#define CLIENT_OF(stream) (stream / OPENINGS)
 
-mtype = { opening, samples, opened, refused, answer, news, replaced };
+mtype = { opening, samples, opened, refused, answer, replaced };
 
 // The session in the server's memory. A message is one step, so that its count of
 // steps is its next_offset.
 byte steps;
 byte epoch = 1;
 byte writer = NOBODY;  // a stream's number
-byte told;             // the durable step that the writer heard last
-byte crashes;
 
 // In the store.
 byte durable;
 byte first_step[CRASHES + 2];
 
 // What nobody can look at: in which epoch each step was done, as each epoch's
-// memory has it; and the most that anybody was told is durable.
+// memory has it; and the most that anybody was told is durable, where that is more
+// than the store has.
 typedef Life {
   byte step[MESSAGES]
 };
 Life life[CRASHES + 2];
 byte promised;
 
+// Of each client, what the server looks at or a crash changes.
+byte opens[CLIENTS];             // connections opened so far
+byte current[CLIENTS] = NOBODY;  // the stream that it has
+byte next[CLIENTS];              // the message that it sends next, from 1; 0: none
+bit broken[CLIENTS];             // its stream, by the server's crash
+byte replica_step[CLIENTS];
+byte replica_epoch[CLIENTS] = 1;  // NOBODY of a client that has ended
+
 // A connection is two pipes. A client that left one looks at it no more, but the
 // server still finds there what was sent.
-//   up:   what, replica's step or offset, replica's epoch, takeover
-//   down: what, base_step, step, durable, epoch, resync
-chan up[STREAMS] = [2] of { mtype, byte, byte, bit };
-chan down[STREAMS] = [3] of { mtype, byte, byte, byte, byte, bit };
-bit left[STREAMS];    // by its client
-bit broken[STREAMS];  // by the server's crash
+//   up:   what, offset, takeover
+//   down: what, base_step (`opened`, EAGER: durable_offset), step, epoch, of an answer
+//         its bits, for which stands the epoch that the step was done in (`opened`:
+//         resync)
+chan up[STREAMS] = [2] of { mtype, byte, bit };
+chan down[STREAMS] = [3] of { mtype, byte, byte, byte, byte };
+
+#define LEFT(stream) (current[CLIENT_OF(stream)] != stream)
 
 #ifdef ANSWER_EARLY
 #define DURABLE steps
@@ -85,26 +112,54 @@ bit broken[STREAMS];  // by the server's crash
 #define DURABLE durable
 #endif
 
-inline tell(stream, what, base, resync) {
+inline tell(stream, what, base, bits) {
   if
-  :: left[stream] -> skip
+  :: LEFT(stream) -> skip
   :: else ->
-    down[stream]!what, base, steps, DURABLE, epoch, resync;
+    down[stream]!what, base, steps, epoch, bits;
     if
-    :: DURABLE > promised -> promised = DURABLE
+    :: DURABLE > durable -> promised = DURABLE
     :: else -> skip
     fi
   fi
 }
 
-// Whether a replica at step s of epoch e may go on; into `gone`.
-inline look_at_replica(e, s) {
-  gone = (e == epoch && s > steps);
-  i = e + 1;
+// The stream's last word.
+inline end(stream, what) {
+  if
+  :: LEFT(stream) -> skip
+  :: else -> down[stream]!what, 0, 0, 0, 0
+  fi
+}
+
+inline drain(stream) {
+  do
+  :: nempty(up[stream]) -> up[stream]?_, _, _
+  :: empty(up[stream]) -> break
+  od
+}
+
+// What is sent on a stream that was replaced would be skipped.
+inline cut(stream) {
+#ifdef KEEP_OLD_STREAM
+  skip
+#else
+  if
+  :: LEFT(stream) -> skip
+  :: else -> next[CLIENT_OF(stream)] = 0
+  fi;
+  drain(stream)
+#endif
+}
+
+// Whether a client's replica may go on; into `gone`.
+inline look_at_replica(who) {
+  gone = (replica_epoch[who] == epoch && replica_step[who] > steps);
+  i = replica_epoch[who] + 1;
   do
   :: i <= epoch ->
     if
-    :: s > first_step[i] -> gone = 1
+    :: replica_step[who] > first_step[i] -> gone = 1
     :: else -> skip
     fi;
     i++
@@ -118,7 +173,12 @@ inline look_at_replica(e, s) {
 
 inline crash() {
   assert(durable >= promised);
-  crashes++;
+  // The epoch that ends: as if it had gone on, which leaves its replicas' steps as
+  // they are.
+  do
+  :: steps < MESSAGES -> life[epoch].step[steps] = epoch; steps++
+  :: else -> break
+  od;
   epoch++;
   steps = durable;
   first_step[epoch] = durable;
@@ -128,74 +188,96 @@ inline crash() {
   :: else -> break
   od;
   writer = NOBODY;
-  told = 0;
   i = 0;
   do
-  :: i < STREAMS ->
-    do
-    :: nempty(up[i]) -> up[i]?_, _, _, _
-    :: empty(up[i]) -> break
-    od;
-    broken[i] = opens[i / OPENINGS] > i % OPENINGS;
+  :: i < STREAMS -> drain(i); i++
+  :: else -> break
+  od;
+  i = 0;
+  do
+  :: i < CLIENTS -> broken[i] = current[i] != NOBODY; next[i] = 0; i++
+  :: else -> break
+  od;
+  i = 0;
+  forget_epochs()
+}
+
+// Nobody asks any more for epochs before those of all replicas.
+inline forget_epochs() {
+  i = 1;
+  do
+  :: i <= epoch && i <= replica_epoch[0] && i <= replica_epoch[1] ->
+    first_step[i] = 0;
+    if
+    :: i < epoch && i < replica_epoch[0] && i < replica_epoch[1] ->
+      base = 0;
+      do
+      :: base < MESSAGES -> life[i].step[base] = 0; base++
+      :: else -> break
+      od;
+      base = 0
+    :: else -> skip
+    fi;
     i++
   :: else -> break
   od;
   i = 0
 }
 
-byte opens[CLIENTS];  // connections opened so far
-
 inline take(stream) {
-  up[stream]?what, number, of_epoch, takeover;
+  up[stream]?what, number, takeover;
   if
-  :: what == opening && writer != NOBODY && !takeover ->
-    tell(stream, refused, steps, 0)
+  :: what == opening && writer != NOBODY && !takeover -> end(stream, refused)
   :: what == opening && (writer == NOBODY || takeover) ->
     if
-    :: writer != NOBODY -> tell(writer, replaced, steps, 0)
+    :: writer != NOBODY -> end(writer, replaced); cut(writer)
     :: else -> skip
     fi;
     writer = stream;
-    look_at_replica(of_epoch, number);
-    tell(stream, opened, steps, gone);
-    told = durable
-#ifndef KEEP_OLD_STREAM
-  :: what == samples && writer != stream -> skip
-  :: what == samples && writer == stream ->
+    if
+    :: LEFT(stream) -> skip
+    :: else ->
+      look_at_replica(CLIENT_OF(stream));
+#ifdef EAGER
+      tell(stream, opened, DURABLE, gone)
 #else
+      tell(stream, opened, 0, gone)
+#endif
+    fi
   :: what == samples ->
+#ifndef KEEP_OLD_STREAM
+    assert(writer == stream);
 #endif
     assert(number <= steps);  // no gap
     if
 #ifdef NO_SKIP
     :: steps < MESSAGES ->
 #else
-    :: number < steps -> tell(stream, answer, steps, 0)
+    :: number < steps -> skip
     :: number == steps ->
 #endif
       assert(number == steps);
       life[epoch].step[steps] = epoch;
       steps++;
-      tell(stream, answer, steps - 1, 0)
+      tell(stream, answer, steps - 1, epoch)
 #ifdef NO_SKIP
     :: else -> skip
 #endif
-    fi;
-    told = durable
+    fi
   fi;
-  what = 0; number = 0; of_epoch = 0; takeover = 0; gone = 0
+  what = 0; number = 0; takeover = 0; gone = 0
 }
 
 // A pipe that takes the answer, and those to whom another's is due.
-#define ROOM(stream) (left[stream] || len(down[stream]) < 2)
+#define ROOM(stream) (LEFT(stream) || len(down[stream]) < 2)
 #define TAKES(stream) \
   (nempty(up[stream]) && ROOM(stream) && (writer == NOBODY || ROOM(writer)))
 
 active proctype server() {
-  byte i, number, of_epoch;
+  byte i, number, base;
   mtype what;
   bit takeover, gone;
-end:
+end_server:
   do
   :: d_step { TAKES(0) -> take(0) }
   :: d_step { TAKES(1) -> take(1) }
@@ -211,24 +293,21 @@ end:
   :: d_step { TAKES(6) -> take(6) }
   :: d_step { TAKES(7) -> take(7) }
 #endif
-  :: d_step { durable < steps -> durable = steps }
-  :: d_step { crashes < CRASHES && durable < MESSAGES -> crash() }
-  :: d_step {
-      writer != NOBODY && durable > told && !left[writer] && ROOM(writer) ->
-      tell(writer, news, steps, 0);
-      told = durable
-    }
+  :: d_step { durable < steps -> durable = steps; promised = 0 }
+  :: d_step { epoch <= CRASHES && durable < MESSAGES -> crash() }
   // It sees that a client is gone, some time later.
   :: d_step {
-      writer != NOBODY && left[writer] && empty(up[writer]) -> writer = NOBODY
+      writer != NOBODY && LEFT(writer) && empty(up[writer]) -> writer = NOBODY
     }
   od
 }
 
+#define HERE current[self]  /* the stream that a client has */
+
 // The replica is at the server's own step, in its epoch.
 inline take_anchor() {
-  replica_epoch = epoch;
-  replica_step = steps;
+  replica_epoch[self] = epoch;
+  replica_step[self] = steps;
   i = 0;
   do
   :: i < steps -> replica[i] = life[epoch].step[i]; i++
@@ -241,8 +320,8 @@ inline take_anchor() {
 inline check_replica() {
   i = 0;
   do
-  :: i < replica_step ->
-    assert(replica[i] == life[replica_epoch].step[i]);
+  :: i < replica_step[self] ->
+    assert(replica[i] == life[replica_epoch[self]].step[i]);
     i++
   :: else -> break
   od;
@@ -251,131 +330,158 @@ inline check_replica() {
 
 inline apply_answer() {
 #ifndef ANY_ANSWER
-  assert(of_epoch != replica_epoch || base <= replica_step);  // no hole
+  assert(of_epoch != replica_epoch[self] || base <= replica_step[self]);  // no hole
 #endif
   if
 #ifdef ANY_ANSWER
-  :: base == replica_step && base < step ->
+  :: base == replica_step[self] && base < step ->
 #else
-  :: base == replica_step && base < step && of_epoch == replica_epoch ->
+  :: base == replica_step[self] && base < step && of_epoch == replica_epoch[self] ->
 #endif
-    replica[replica_step] = of_epoch;
-    replica_step++;
+    replica[base] = bits;
+    replica_step[self]++;
+#ifdef FROM_ANSWERED
     answered = step;
+#endif
     check_replica()
   :: else -> skip
   fi
 }
 
+// The client is between two streams.
 inline leave() {
-  left[stream] = 1;
   do
-  :: nempty(down[stream]) -> down[stream]?_, _, _, _, _, _
-  :: empty(down[stream]) -> break
-  od
+  :: nempty(down[HERE]) -> down[HERE]?_, _, _, _, _
+  :: empty(down[HERE]) -> break
+  od;
+  HERE = NOBODY;
+  next[self] = 0;
+  broken[self] = 0
+#ifdef RESTLESS
+  ; fresh = 0
+#endif
 }
 
-inline forget() {
-  what = 0; base = 0; step = 0; of_epoch = 0; resync = 0
+// The client has ended, and its replica with it.
+inline finish() {
+  i = 0;
+  do
+  :: i < MESSAGES -> replica[i] = 0; i++
+  :: else -> break
+  od;
+  replica_step[self] = 0;
+  replica_epoch[self] = NOBODY;
+  opens[self] = 0;
+  takeover = 0;
+  forget_epochs()
 }
 
 proctype client(byte self) {
-  byte stream, next, known, answered, i;
-  byte replica_step, replica_epoch = 1;
+  byte i;
   byte replica[MESSAGES];
-  byte base, step, of_epoch, heard;
+  byte base, step, of_epoch, bits;
   mtype what;
-  bit resync, takeover;
-  bit fresh;  // with RESTLESS: no anchor was taken while the stream was open
+  bit takeover;
+#ifdef FROM_ANSWERED
+  byte answered;
+#endif
+#ifdef RESTLESS
+  bit fresh;  // no anchor was taken while the stream was open
+#endif
   // The second may begin by taking over: an application's other instance.
   if
   :: self == 1 -> takeover = 1
   :: takeover = 0
   fi;
 open_stream:
-  skip;
-  d_step {
-    opens[self] < OPENINGS && (takeover || writer == NOBODY) ->
-    stream = self * OPENINGS + opens[self];
+  atomic {
+    takeover || writer == NOBODY ->
+    HERE = self * OPENINGS + opens[self];
     opens[self]++;
-    up[stream]!opening, replica_step, replica_epoch, takeover
+    up[HERE]!opening, 0, takeover;
+    takeover = 0
   }
   do
   // What comes down.
   :: atomic {
-      nempty(down[stream]) ->
-      down[stream]?what, base, step, heard, of_epoch, resync;
-      if
-      :: heard > known -> known = heard
-      :: else -> skip
-      fi;
+      HERE != NOBODY && nempty(down[HERE]) ->
+      down[HERE]?what, base, step, of_epoch, bits;
       if
       :: what == opened ->
-        assert(step >= known);
 #ifdef RESTLESS
         fresh = 1;
 #endif
         if
-        :: resync || replica_step != step -> take_anchor()
-        :: else -> replica_epoch = of_epoch; check_replica()
-        fi;
+        :: writer != HERE -> skip
+        :: else ->
 #ifdef FROM_ANSWERED
-        next = answered + 1
+          next[self] = answered + 1
 #elif defined(EAGER)
-        next = known + 1
+          next[self] = base + 1
 #else
-        next = step + 1  // 0: the opening is not answered
+          next[self] = step + 1
 #endif
+        fi;
+        if
+        :: bits || replica_step[self] != step -> take_anchor()
+        :: else -> replica_epoch[self] = of_epoch; check_replica()
+        fi;
+        forget_epochs()
       :: what == answer -> apply_answer()
-      :: else -> skip
+      :: what == refused -> leave(); opens[self]--
+      :: what == replaced -> leave()
       fi;
-      base = 0; step = 0; of_epoch = 0; resync = 0; heard = 0;
+      base = 0; step = 0; of_epoch = 0; bits = 0;
       if
-      :: what == refused ->
-        what = 0; opens[self]--; takeover = 0;
-        goto open_stream
-      :: what == replaced ->
-        what = 0; leave(); next = 0; fresh = 0; takeover = 0;
-#ifdef STUBBORN
-        goto gone
+      :: what == refused -> what = 0; goto open_stream
+#ifndef STUBBORN
+      :: what == replaced && opens[self] < OPENINGS -> what = 0; goto open_stream
 #else
-        break
+      :: what == replaced && opens[self] < OPENINGS -> assert(false)
 #endif
+      :: what == replaced && opens[self] == OPENINGS -> what = 0; finish(); goto over
       :: else -> what = 0
       fi
     }
 #ifdef RESTLESS
   // An anchor, whenever it likes.
-  :: d_step { nempty(down[stream]) && next > 0 && fresh -> take_anchor(); fresh = 0 }
+  :: d_step {
+      fresh && nempty(down[HERE]) ->
+      take_anchor();
+      fresh = 0;
+      forget_epochs()
+    }
 #endif
   // What goes up.
   :: d_step {
-      next > 0 && next <= MESSAGES && !broken[stream] && nfull(up[stream]) ->
-      up[stream]!samples, next - 1, 0, 0;
-      next++
+      next[self] > 0 && next[self] <= MESSAGES && nfull(up[HERE]) ->
+      up[HERE]!samples, next[self] - 1, 0;
+      next[self]++
     }
-  // All is well.
-  :: atomic { known == MESSAGES -> leave(); goto all_durable }
+  // It hears that all is durable.
+  :: atomic {
+      next[self] > 0 && DURABLE == MESSAGES ->
+      assert(durable == MESSAGES);
+      leave();
+      finish();
+      goto over
+    }
   // The connection breaks, or is seen to have broken.
   :: atomic {
-      opens[self] < OPENINGS || broken[stream] ->
-      leave(); next = 0; fresh = 0; takeover = 1;
-      break
+      opens[self] < OPENINGS || broken[self] ->
+      leave();
+      if
+      :: opens[self] < OPENINGS -> takeover = 1; goto open_stream
+      :: else -> finish(); goto over
+      fi
     }
   od;
-  if
-  :: opens[self] < OPENINGS -> goto open_stream
-  :: else -> goto gone
-  fi;
-all_durable:
-  assert(durable == MESSAGES);
-gone:
-  assert(known == MESSAGES || opens[self] == OPENINGS)
+over:
+  skip
 }
 
 init {
   atomic {
-    first_step[1] = 0;
     run client(0);
     run client(1)
   }
