@@ -357,7 +357,8 @@ class DurableHeldAnswersTest : public HeldAnswersCallsTest {
   }
 
   const std::string directory_ =
-      std::string(::testing::TempDir()) + "held_answers_test_data";
+      std::string(::testing::TempDir()) + "held_answers_test_" +
+      ::testing::UnitTest::GetInstance()->current_test_info()->name();
 };
 
 TEST_F(DurableHeldAnswersTest, AreNotBroughtFromOneEpochIntoTheNext) {
