@@ -43,6 +43,7 @@ v1::DeltaDetail DetailOf(const v1::TrainOptions& options) {
 // The options with all that the user left to us filled in.
 ResumingTrainOptions Completed(ResumingTrainOptions options, bool durable) {
   options.train.set_coalesce(false);
+  options.train.set_hold_answers(true);
   options.train.set_tell_durable(durable);
   if (options.clock == nullptr) options.clock = SystemRetryClock();
   if (!options.jitter) options.jitter = SystemJitter();
@@ -205,12 +206,20 @@ bool ResumingTrainStream::TakeMade(TrainAnswer* answer) {
   return true;
 }
 
-absl::StatusOr<bool> ResumingTrainStream::Take(TrainAnswer* answer) {
+bool ResumingTrainStream::TakeRegained(TrainAnswer* answer) {
+  if (regained_.answers.empty()) return false;
+  *answer = std::move(regained_.answers.front());
+  regained_.answers.pop_front();
+  return true;
+}
+
+absl::StatusOr<bool> ResumingTrainStream::Take(TrainAnswer* answer,
+                                               bool replica_knows) {
   v1::TrainResponse& response = answer->response;
   if (answer->request != nullptr) {
     backoff_.Succeeded();
     step_ = response.step();
-    if (replica_.has_value()) {
+    if (replica_.has_value() && !replica_knows) {
       absl::Status status =
           OfReplica(replica_->Apply(response, answer->inputs, answer->detail));
       if (!status.ok()) return status;
@@ -239,8 +248,10 @@ bool ResumingTrainStream::Next(TrainAnswer* answer) {
       client::MutexLock lock(mutex_);
       if (ended_) return false;
     }
-    if (reading_->Next(answer)) {
-      absl::StatusOr<bool> for_user = Take(answer);
+    const bool regained = TakeRegained(answer);
+    if (regained || reading_->Next(answer)) {
+      absl::StatusOr<bool> for_user =
+          Take(answer, regained && !regained_.complete);
       if (!for_user.ok()) return End(for_user.status());
       if (*for_user) return true;
       continue;
@@ -360,14 +371,43 @@ absl::Status ResumingTrainStream::ResumeOnce(Resumption* resumption) {
   absl::StatusOr<std::shared_ptr<TrainStream>> stream = client_.OpenTrainWith(
       session_, Opening(takeover), kNoWindow, &reopening_);
   if (!stream.ok()) return stream.status();
-  absl::StatusOr<bool> anchored = BringReplicaTo((*stream)->opening());
-  if (!anchored.ok()) return anchored.status();
-  resumption->replica_anchored = *anchored;
-  return GoOn(*std::move(stream), resumption);
+  const v1::TrainResponse& opening = (*stream)->opening();
+  const std::vector<LostAnswer> lost = LostAnswers(opening);
+  absl::StatusOr<RegainedAnswers> regained = Regain(**stream, lost);
+  if (!regained.ok()) return regained.status();
+  resumption->replica_anchored = NeedsAnchor(opening, *regained);
+  if (resumption->replica_anchored) {
+    absl::Status status = AnchorReplica(regained->step);
+    if (!status.ok()) return status;
+  }
+  absl::Status status = GoOn(*std::move(stream), lost.size(), resumption);
+  if (status.ok()) regained_ = *std::move(regained);
+  return status;
 }
 
-bool ResumingTrainStream::NeedsAnchor(const v1::TrainResponse& opening) const {
+// What was learnt of the inputs is not asked for: where that is in a message
+// the stream would have to know how far learning had come.
+std::vector<LostAnswer> ResumingTrainStream::LostAnswers(
+    const v1::TrainResponse& opening) const {
+  if (opening.epoch() != epoch_ || opening.resync()) return {};
+  client::MutexLock lock(mutex_);
+  std::vector<LostAnswer> lost = ledger_.Lost(opening.next_offset());
+  if (!lost.empty() && lost.front().request->offset() < learn_end_) return {};
+  return lost;
+}
+
+absl::StatusOr<RegainedAnswers> ResumingTrainStream::Regain(
+    TrainStream& stream, const std::vector<LostAnswer>& lost) {
+  if (lost.empty()) return RegainedAnswers{.step = stream.opening_step()};
+  const auto scope = stream.CancelledBy(&reopening_);
+  return AskAgain(stream, lost,
+                  replica_.has_value() ? replica_->step() : step_);
+}
+
+bool ResumingTrainStream::NeedsAnchor(const v1::TrainResponse& opening,
+                                      const RegainedAnswers& regained) const {
   if (!replica_.has_value()) return false;
+  if (!regained.answers.empty()) return !regained.complete;
   // Learning makes no step, so the step does not tell that the answer was lost
   // which said what was learnt.
   const bool missed = learn_end_ > 0 && opening.next_offset() >= learn_end_ &&
@@ -375,29 +415,25 @@ bool ResumingTrainStream::NeedsAnchor(const v1::TrainResponse& opening) const {
   return missed || opening.resync() || replica_->step() != opening.step();
 }
 
-absl::StatusOr<bool> ResumingTrainStream::BringReplicaTo(
-    const v1::TrainResponse& opening) {
-  if (!NeedsAnchor(opening)) return false;
+absl::Status ResumingTrainStream::AnchorReplica(uint64_t step) {
   absl::StatusOr<Anchor> anchor = client_.DownloadWeights(
       session_.session_id(), /*with_state=*/true, &reopening_);
   if (!anchor.ok()) return anchor.status();
-  if (anchor->step != opening.step()) {
+  if (anchor->step != step) {
     return absl::UnavailableError(
         "the session went on while its anchor was fetched");
   }
-  absl::Status status = OfReplica(replica_->Restart(*std::move(anchor)));
-  if (!status.ok()) return status;
-  return true;
+  return OfReplica(replica_->Restart(*std::move(anchor)));
 }
 
 absl::Status ResumingTrainStream::GoOn(std::shared_ptr<TrainStream> stream,
-                                       Resumption* resumption) {
+                                       size_t asked, Resumption* resumption) {
   if (resender_.joinable()) resender_.join();
   client::MutexLock lock(mutex_);
   // The call that it writes to is over, so it soon is too.
   while (writing_) changed_.Wait(mutex_);
   absl::StatusOr<SampleLedger::Resent> resent =
-      ledger_.Resume(stream->opening());
+      ledger_.Resume(stream->opening(), asked);
   if (!resent.ok()) return resent.status();
   std::move(resent->made.begin(), resent->made.end(),
             std::back_inserter(made_));

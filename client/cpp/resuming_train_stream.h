@@ -18,8 +18,9 @@
 // - what was answered already, taken back by a crash and trained again is not
 //   given out a second time;
 // - of what was applied though its answers were lost with the connection the
-//   user gets no errors, but an answer all the same: it counts as
-//   skipped_samples.
+//   user gets those, where the server still holds them
+//   (TrainOptions.hold_answers, which is asked for); else no errors, but an
+//   answer all the same: it counts as skipped_samples.
 // The replica, kept here, is at the step of the answer that Next gave out last;
 // where its steps were taken back, or deltas lost, it begins anew from an
 // anchor, and is where the session is.
@@ -55,6 +56,7 @@
 #include "backprop/v1/training_service.pb.h"
 #include "client/cpp/backoff.h"
 #include "client/cpp/cancellation.h"
+#include "client/cpp/lost_answers.h"
 #include "client/cpp/mutex.h"
 #include "client/cpp/replica.h"
 #include "client/cpp/sample_ledger.h"
@@ -78,7 +80,7 @@ struct Resumption {
 };
 
 struct ResumingTrainOptions {
-  // What the answers hold; `coalesce` is not asked for.
+  // What the answers hold; `coalesce` is not asked for, hold_answers is.
   v1::TrainOptions train;
   // Keeps a replica: needs DELTA_DETAIL_FACTORS.
   bool with_replica = false;
@@ -168,9 +170,11 @@ class ResumingTrainStream {
   bool NextWriting(Writing* writing);
 
   absl::Status MakeReplica(Cancellation* cancellation);
-  // Applies the response to the replica and gives it to the ledger.
-  absl::StatusOr<bool> Take(TrainAnswer* answer);
+  // Applies the response to the replica, unless that knows it, and gives it to
+  // the ledger.
+  absl::StatusOr<bool> Take(TrainAnswer* answer, bool replica_knows);
   bool TakeMade(TrainAnswer* answer);
+  bool TakeRegained(TrainAnswer* answer);
   bool End(absl::Status why);
   // Whether everything was sent, answered and closed.
   bool InGoodOrder(const absl::Status& finished) const;
@@ -187,10 +191,17 @@ class ResumingTrainStream {
   absl::Status Attempt(Resumption* resumption);
   // Opens another stream where that which ended as resumption->cause says was.
   absl::Status ResumeOnce(Resumption* resumption);
-  // Whether the replica has to begin anew to be where the opening is.
-  bool NeedsAnchor(const v1::TrainResponse& opening) const;
-  absl::StatusOr<bool> BringReplicaTo(const v1::TrainResponse& opening);
-  absl::Status GoOn(std::shared_ptr<TrainStream> stream,
+  // What to ask for again on a stream with that opening.
+  std::vector<LostAnswer> LostAnswers(const v1::TrainResponse& opening) const;
+  absl::StatusOr<RegainedAnswers> Regain(TrainStream& stream,
+                                         const std::vector<LostAnswer>& lost);
+  // Whether the replica has to begin anew to be where the session is.
+  bool NeedsAnchor(const v1::TrainResponse& opening,
+                   const RegainedAnswers& regained) const;
+  // Brings it to that step, where the session is.
+  absl::Status AnchorReplica(uint64_t step);
+  // asked: messages that were sent on the stream.
+  absl::Status GoOn(std::shared_ptr<TrainStream> stream, size_t asked,
                     Resumption* resumption);
   v1::TrainRequest Opening(bool takeover) const;
 
@@ -219,6 +230,7 @@ class ResumingTrainStream {
   std::shared_ptr<TrainStream> reading_;  // the same as stream_
   std::optional<Replica> replica_;
   std::deque<TrainAnswer> made_;
+  RegainedAnswers regained_;  // what is not given out yet
   Backoff backoff_;
   RetryClock::TimePoint opened_;  // when reading_ was
   uint64_t epoch_ = 0;

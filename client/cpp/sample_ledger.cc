@@ -52,6 +52,7 @@ SampleLedger::SampleLedger(size_t row_bytes, bool durable,
 
 void SampleLedger::Add(v1::TrainRequest request) {
   Entry entry;
+  request.set_received_offset(ReceivedOffset());
   entry.number = next_number_++;
   entry.begin = entry.answered = next_offset_;
   entry.end = entry.begin + request.inputs().size() / row_bytes_;
@@ -84,6 +85,12 @@ std::shared_ptr<const v1::TrainRequest> SampleLedger::TakeUnsent() {
 
 SampleLedger::Entry& SampleLedger::EntryOf(uint64_t number) {
   return entries_[number - entries_.front().number];
+}
+
+// They are answered in order.
+uint64_t SampleLedger::ReceivedOffset() {
+  return unanswered_ == 0 ? next_offset_
+                          : EntryOf(next_number_ - unanswered_).begin;
 }
 
 void SampleLedger::Finish(Entry* entry) {
@@ -145,7 +152,10 @@ absl::StatusOr<bool> SampleLedger::Take(v1::TrainResponse* response) {
   }
   Entry& entry = EntryOf(piece.number);
   response->set_message_number(entry.number);
-  response->set_skipped_samples(response->skipped_samples() +
+  // Of one that was sent whole again the user may have had the beginning.
+  const uint64_t known =
+      std::min(response->skipped_samples(), entry.answered - piece.begin);
+  response->set_skipped_samples(response->skipped_samples() - known +
                                 std::exchange(entry.lost, 0));
   entry.answered =
       std::clamp(response->next_offset(), entry.answered, entry.end);
@@ -179,16 +189,40 @@ absl::Status SampleLedger::CheckOffset(uint64_t offset) const {
   return absl::OkStatus();
 }
 
+std::vector<LostAnswer> SampleLedger::Lost(uint64_t next_offset) const {
+  std::vector<LostAnswer> lost;
+  if (next_offset > next_offset_) return lost;  // it is another's
+  for (const Entry& entry : entries_) {
+    if (entry.done || entry.stray) continue;
+    if (std::min(next_offset, entry.end) <= entry.answered) break;
+    lost.push_back({entry.request, entry.answered});
+  }
+  return lost;
+}
+
 absl::StatusOr<SampleLedger::Resent> SampleLedger::Resume(
-    const v1::TrainResponse& opening) {
+    const v1::TrainResponse& opening, size_t asked) {
   absl::Status status = CheckOffset(opening.next_offset());
   if (!status.ok()) return status;
   sent_.clear();
   unsent_.clear();
   Resent resent;
-  for (Entry& entry : entries_) ResumeEntry(opening, &entry, &resent);
+  for (Entry& entry : entries_) {
+    if (asked > 0 && !entry.done && !entry.stray) {
+      --asked;
+      Asked(entry, &resent);
+    } else {
+      ResumeEntry(opening, &entry, &resent);
+    }
+  }
   NoteDurable(opening);
   return resent;
+}
+
+void SampleLedger::Asked(const Entry& entry, Resent* resent) {
+  sent_.push_back(
+      {entry.number, entry.begin, entry.end, /*repeat=*/false, entry.request});
+  resent->samples += entry.end - entry.begin;
 }
 
 void SampleLedger::ResumeEntry(const v1::TrainResponse& opening, Entry* entry,

@@ -6,10 +6,11 @@
 // Each message of samples has an offset. It is kept until it is answered and,
 // where the session is durable, until that is durable. When a stream breaks,
 // the next one's opening names the session's offset. Before it everything was
-// applied, though some answers may be lost; from it on everything is sent
-// again: what was not applied, and what was applied and answered but taken back
-// by a crash (a repeat). Repeats come in messages of their own, so that no
-// answer is about samples of both kinds.
+// applied, though some answers may be lost: those messages are sent again as
+// they were, where the server may still hold the answers. From it on everything
+// is sent again: what was not applied, and what was applied and answered but
+// taken back by a crash (a repeat). Repeats come in messages of their own, so
+// that no answer is about samples of both kinds.
 //
 // Threads: as a plain value.
 #ifndef BACKPROP_CLIENT_CPP_SAMPLE_LEDGER_H_
@@ -25,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backprop/v1/training_service.pb.h"
+#include "client/cpp/lost_answers.h"
 #include "client/cpp/train_stream.h"
 
 namespace backprop {
@@ -67,10 +69,17 @@ class SampleLedger {
   // what it had applied before, or broke the protocol.
   absl::StatusOr<bool> Take(v1::TrainResponse* response);
 
-  // Another stream was opened with this response, and nothing sent on it.
+  // What to ask for again of a session that is there, in the epoch of the last
+  // answer: in order, the messages from the first that was not answered to its
+  // end.
+  std::vector<LostAnswer> Lost(uint64_t next_offset) const;
+
+  // Another stream was opened with this response, and so many of what Lost said
+  // were sent on it; their answers come to Take, as if they came from there.
   // DATA_LOSS: the session is behind what is kept. FAILED_PRECONDITION: it is
   // beyond what was sent, so somebody else trained it.
-  absl::StatusOr<Resent> Resume(const v1::TrainResponse& opening);
+  absl::StatusOr<Resent> Resume(const v1::TrainResponse& opening,
+                                size_t asked = 0);
 
   // Messages without their last answer, and their bytes.
   size_t unanswered() const { return unanswered_; }
@@ -112,11 +121,15 @@ class SampleLedger {
   // is to commit what is kept, and was not asked to.
   bool MustHurry() const;
   Entry& EntryOf(uint64_t number);
+  // The first message that is not answered to its end begins there.
+  uint64_t ReceivedOffset();
   absl::Status CheckOffset(uint64_t offset) const;
   // The part of the entry's request with these offsets.
   std::shared_ptr<const v1::TrainRequest> PartOf(const Entry& entry,
                                                  uint64_t begin,
                                                  uint64_t end) const;
+  // The entry was sent whole on the present stream already.
+  void Asked(const Entry& entry, Resent* resent);
   void ResumeEntry(const v1::TrainResponse& opening, Entry* entry,
                    Resent* resent);
   void Resend(const Entry& entry, uint64_t begin, uint64_t end, bool repeat,

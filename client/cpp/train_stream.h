@@ -97,6 +97,10 @@ class TrainStream {
   // may refuse the session's next stream with SESSION_HAS_WRITER, and its
   // deletion with SESSION_BUSY; try again. CloseSending leaves no such moment.
   void Cancel();
+  // While the scope lives, the cancellation ends the call too; it may be null.
+  Cancellation::Scope CancelledBy(Cancellation* cancellation) {
+    return {cancellation, context_.get()};
+  }
 
   // The server's answer to the opening: the session's epoch, whether the
   // replica has to begin anew, and so on.

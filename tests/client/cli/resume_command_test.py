@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`backprop train` and `backprop watch` while their server is killed and started again on the same data."""
 
+import contextlib
 import json
 import pathlib
 import re
 import signal
 import socket
 import subprocess
+import threading
+import time
 
 import numpy
 from command_fixture import BACKPROPD, PATIENCE_SECONDS, CommandTest, main
@@ -20,6 +23,46 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+class Wire:
+    """A connection's way to the server, which can be cut."""
+
+    def __init__(self, server: str) -> None:
+        host, port = server.split(":")
+        self.server = (host, int(port))
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        self.ends: list[socket.socket] = []
+        self.silent = threading.Event()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near = self.listener.accept()[0]
+                far = socket.create_connection(self.server)
+                self.ends += [near, far]
+                threading.Thread(target=self.carry, args=(near, far, False), daemon=True).start()
+                threading.Thread(target=self.carry, args=(far, near, True), daemon=True).start()
+
+    def carry(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
+        with source, contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                while answers and self.silent.is_set():
+                    time.sleep(0.01)
+                target.sendall(data)
+            target.shutdown(socket.SHUT_RDWR)
+
+    def cut(self) -> None:
+        """What the server answers meanwhile is lost."""
+        self.silent.set()
+        time.sleep(0.2)
+        ends, self.ends = self.ends, []
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self.silent.clear()
 
 
 class ResumeTest(CommandTest):
@@ -107,6 +150,24 @@ class ResumeTest(CommandTest):
 
     def test_nor_does_one_while_test_data_is_evaluated_after_each_epoch(self) -> None:
         self.expect_as_uninterrupted(signal.SIGKILL, "--test-images", self.images, "--test-labels", self.labels)
+
+    def test_a_connection_that_is_cut_loses_no_answer(self) -> None:
+        told = [json.loads(line) for line in self.succeeds(*self.training("whole.npy")).splitlines()]
+        wire = Wire(self.address)
+        self.addCleanup(wire.listener.close)
+        self.address, server = wire.address, self.address
+        process = self.start(*self.training("cut.npy"))
+        self.address = server
+        said = []
+        for cut in (1, 2, 3):
+            said += self.read_to_epoch(process, cut * EPOCHS // 10)
+            wire.cut()
+        status, rest, complained = self.ended(process)
+        self.assertEqual(status, 0, complained)
+        self.assertEqual(complained.count("the server is there again"), 3, complained)
+        errors = [[entry["error"] for entry in entries if entry["event"] == "epoch"] for entries in (told, said + rest)]
+        self.assertEqual(errors[1], errors[0])
+        self.assertEqual(self.weights("cut.npy"), self.weights("whole.npy"))
 
     def test_a_server_that_stays_away_is_a_failure_in_the_time_that_was_given(self) -> None:
         process = self.start(*self.training("w.npy", "--reconnect-for", "1"))

@@ -107,6 +107,15 @@ class ResumingTrainStreamTest : public ::testing::Test {
     status_ = stream_->Finish();
   }
 
+  // Sends everything before it reads any answer.
+  void SendThenRead(const std::vector<std::vector<float>>& messages) {
+    for (const auto& message : messages) {
+      ASSERT_TRUE(stream_->Send(Message(message)));
+    }
+    stream_->CloseSending();
+    ReadToEnd();
+  }
+
   // Sends everything from a thread of its own and reads all answers.
   void Train(const std::vector<std::vector<float>>& messages) {
     std::thread writer([&] {
@@ -159,6 +168,7 @@ TEST_F(ResumingTrainStreamTest, StreamThatHoldsIsLikeAnyOther) {
   EXPECT_THAT(resumptions_, IsEmpty());
   EXPECT_FALSE(fake_->openings()[0].takeover());
   EXPECT_TRUE(fake_->openings()[0].options().tell_durable());
+  EXPECT_TRUE(fake_->openings()[0].options().hold_answers());
 }
 
 TEST_F(ResumingTrainStreamTest, ConnectionThatBreaksIsNotNoticedByTheUser) {
@@ -233,8 +243,158 @@ TEST_F(ResumingTrainStreamTest, AnswersLostWithTheConnectionCountAsSkipped) {
   EXPECT_EQ(skipped_, 6U);
   EXPECT_EQ(errors_.size(), 30U);
   ASSERT_EQ(resumptions_.size(), 1U);
-  EXPECT_EQ(resumptions_[0].samples_resent, 18U);
+  EXPECT_EQ(resumptions_[0].samples_resent, 24U) << "asked for in vain";
   EXPECT_TRUE(resumptions_[0].replica_anchored);
+}
+
+TEST_F(ResumingTrainStreamTest, LostAnswersThatAreHeldAreGivenToTheUser) {
+  for (const bool durable : {true, false}) {
+    Serve({{.responses = 4, .applied_unanswered = 2}}, durable);
+    fake_->set_holds(100);
+    errors_.clear();
+    done_.clear();
+    resumptions_.clear();
+    Open();
+    const auto messages = Messages(12);
+    SendThenRead(messages);
+    ExpectAsIfNothingHappened(messages);
+    EXPECT_EQ(errors_, Joined(messages));
+    EXPECT_EQ(skipped_, 0U);
+    EXPECT_EQ(fake_->anchors(), 1) << "the one that the stream begins with";
+    ASSERT_EQ(resumptions_.size(), 1U);
+    EXPECT_EQ(resumptions_[0].step_before, 12U);
+    EXPECT_EQ(resumptions_[0].step, 18U);
+    EXPECT_EQ(resumptions_[0].samples_resent, 24U);
+    EXPECT_EQ(resumptions_[0].samples_repeated, 0U);
+    EXPECT_FALSE(resumptions_[0].replica_anchored);
+  }
+}
+
+TEST_F(ResumingTrainStreamTest, OfAMessageHalfAnsweredTheOtherHalfIsGiven) {
+  for (const int applied : {1, 2}) {
+    // Two responses a message: the third message is half answered after five.
+    Serve({{.responses = 5, .applied_unanswered = applied}});
+    fake_->set_part(2);
+    fake_->set_holds(100);
+    errors_.clear();
+    done_.clear();
+    Open();
+    const auto messages = Messages(6);
+    SendThenRead(messages);
+    ExpectAsIfNothingHappened(messages);
+    EXPECT_EQ(errors_, Joined(messages));
+    EXPECT_EQ(skipped_, 0U);
+    EXPECT_EQ(fake_->anchors(), 1);
+  }
+}
+
+TEST_F(ResumingTrainStreamTest, MessageAppliedInPartIsAnsweredAndThenTrained) {
+  Serve({{.responses = 3, .parts_unanswered = 2}});
+  fake_->set_part(1);
+  fake_->set_holds(100);
+  Open();
+  const auto messages = Messages(4);
+  SendThenRead(messages);
+  ExpectAsIfNothingHappened(messages);
+  EXPECT_EQ(errors_, Joined(messages));
+  EXPECT_EQ(fake_->anchors(), 1);
+  ASSERT_EQ(resumptions_.size(), 1U);
+  EXPECT_EQ(resumptions_[0].step, 5U);
+  EXPECT_EQ(resumptions_[0].samples_resent, 9U);
+}
+
+TEST_F(ResumingTrainStreamTest, WhatIsHeldNoLongerCountsAsSkipped) {
+  Serve({{.responses = 4, .applied_unanswered = 3}});
+  fake_->set_holds(1);
+  Open();
+  const auto messages = Messages(12);
+  SendThenRead(messages);
+  ExpectAsIfNothingHappened(messages);
+  EXPECT_EQ(skipped_, 6U);
+  std::vector<float> told = Joined(messages);
+  told.erase(told.begin() + 12, told.begin() + 18);
+  EXPECT_EQ(errors_, told);
+  EXPECT_EQ(fake_->anchors(), 2);
+  ASSERT_EQ(resumptions_.size(), 1U);
+  EXPECT_TRUE(resumptions_[0].replica_anchored);
+}
+
+TEST_F(ResumingTrainStreamTest, HalfThatIsHeldNoLongerCountsAsSkippedAlone) {
+  Serve({{.responses = 5, .applied_unanswered = 2}});
+  fake_->set_part(2);
+  Open();
+  const auto messages = Messages(6);
+  SendThenRead(messages);
+  ExpectAsIfNothingHappened(messages);
+  EXPECT_EQ(skipped_, 4U);
+  EXPECT_EQ(errors_.size(), 14U);
+  EXPECT_EQ(fake_->anchors(), 2);
+}
+
+TEST_F(ResumingTrainStreamTest, BreakWhileItAsksAgainIsGoneBeyond) {
+  Serve({{.responses = 4, .applied_unanswered = 4},
+         {.responses = 2},
+         {.responses = 0},
+         {.responses = 6, .applied_unanswered = 2}});
+  fake_->set_holds(100);
+  Open();
+  const auto messages = Messages(14);
+  SendThenRead(messages);
+  ExpectAsIfNothingHappened(messages);
+  EXPECT_EQ(errors_, Joined(messages));
+  EXPECT_EQ(fake_->anchors(), 1);
+  EXPECT_EQ(resumptions_.size(), 2U) << "the others went on from nothing";
+}
+
+TEST_F(ResumingTrainStreamTest, AnswersOfAnotherEpochAreNotAskedFor) {
+  Serve({{.responses = 4, .applied_unanswered = 2, .crash_to = 15}}, true, 18);
+  fake_->set_holds(100);
+  Open();
+  const auto messages = Messages(12);
+  SendThenRead(messages);
+  ExpectAsIfNothingHappened(messages);
+  EXPECT_EQ(skipped_, 3U);
+  ASSERT_EQ(resumptions_.size(), 1U);
+  EXPECT_EQ(resumptions_[0].samples_resent, 21U);
+  EXPECT_TRUE(resumptions_[0].replica_anchored);
+}
+
+TEST_F(ResumingTrainStreamTest, AReplicaThatMustBeginAnewAsksForNothing) {
+  Serve({{.responses = 4, .applied_unanswered = 2}, {.resync = true}});
+  fake_->set_holds(100);
+  Open();
+  const auto messages = Messages(12);
+  SendThenRead(messages);
+  ExpectAsIfNothingHappened(messages);
+  EXPECT_EQ(skipped_, 6U);
+  EXPECT_EQ(fake_->anchors(), 2);
+}
+
+TEST_F(ResumingTrainStreamTest, LostAnswersNeedNoReplica) {
+  options_.with_replica = false;
+  Serve({{.responses = 4, .applied_unanswered = 2}});
+  fake_->set_holds(100);
+  Open();
+  SendThenRead(Messages(12));
+  EXPECT_EQ(errors_, Joined(Messages(12)));
+  EXPECT_EQ(fake_->anchors(), 0);
+}
+
+TEST_F(ResumingTrainStreamTest, TheServerIsToldWhatTheUserHas) {
+  Serve({});
+  fake_->set_part(2);
+  Open();
+  ASSERT_TRUE(stream_->Send(Message({1, 2, 3})));
+  ASSERT_TRUE(stream_->Send(Message({4, 5, 6})));
+  TrainAnswer answer;
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(stream_->Next(&answer));
+  ASSERT_TRUE(stream_->Send(Message({7, 8, 9})));
+  ASSERT_TRUE(stream_->Next(&answer));
+  ASSERT_TRUE(stream_->Send(Message({10})));
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(stream_->Next(&answer));
+  ASSERT_TRUE(stream_->Send(Message({11})));
+  // The second message was half answered when the third was sent.
+  EXPECT_THAT(fake_->received_offsets(), ElementsAre(0, 0, 3, 6, 10));
 }
 
 TEST_F(ResumingTrainStreamTest, MessageThatIsHalfAnsweredGoesOnInItsMiddle) {
@@ -314,6 +474,7 @@ TEST_F(ResumingTrainStreamTest, ResyncAtTheSameStepBringsAnAnchor) {
 TEST_F(ResumingTrainStreamTest, LostAnswerWithTheStandardisationIsMadeGood) {
   Serve({{.responses = 0, .applied_unanswered = 2}});
   fake_->set_learn(6);
+  fake_->set_holds(100);
   Open();
   const auto messages = Messages(8);
   for (const auto& message : messages) {

@@ -49,6 +49,7 @@ class FakeCall : public TrainStream::Call {
     if (broken_) return false;
     requests_.push_back(request);
     if (request.when_durable()) fake_.hurried_.push_back(request.offset());
+    if (opened_) fake_.received_offsets_.push_back(request.received_offset());
     fake_.changed_.notify_all();
     return true;
   }
@@ -124,6 +125,7 @@ class FakeCall : public TrainStream::Call {
       while (!(Answer(&lost), lost.message_done())) {
       }
     }
+    for (int i = 0; i < life_.parts_unanswered; ++i) Answer(&lost);
     if (life_.crash_to.has_value()) fake_.Crash(*life_.crash_to);
     broken_ = true;
     return false;
@@ -142,20 +144,39 @@ class FakeCall : public TrainStream::Call {
       Refuse(grpc::StatusCode::INVALID_ARGUMENT, response);
     } else if (request.offset() > at) {
       Refuse(grpc::StatusCode::OUT_OF_RANGE, response);
-    } else {
+    } else if (!Repeat(request, response)) {
       Train(request.offset(), inputs, response);
+      if (!skips_) fake_.Hold(request, *response);
     }
     if (!response->message_done()) return;
     requests_.pop_front();
     answered_ = 0;
+    repeated_ = 0;
+    skips_ = false;
     ++number_;
+  }
+
+  // False: there is no (other) answer to it that is held.
+  bool Repeat(const v1::TrainRequest& request, v1::TrainResponse* response) {
+    const SessionFake::Held* const held = fake_.FindHeld(request);
+    const bool goes_on = answered_ > 0 && repeated_ == 0;
+    if (held == nullptr || goes_on || repeated_ == held->responses.size()) {
+      return false;
+    }
+    *response = held->responses[repeated_++];
+    response->set_held(true);
+    response->set_message_number(number_);
+    answered_ = response->next_offset() - request.offset();
+    return true;
   }
 
   void Train(uint64_t offset, const std::vector<float>& inputs,
              v1::TrainResponse* response) {
-    const uint64_t before = fake_.samples_.size() - offset;
+    const uint64_t before =
+        std::min<uint64_t>(fake_.samples_.size() - offset, inputs.size());
     if (answered_ == 0) response->set_skipped_samples(before);
-    uint64_t end = std::min<uint64_t>(inputs.size(), before + fake_.part_);
+    skips_ |= response->skipped_samples() > 0;
+    uint64_t end = before + std::min(inputs.size() - before, fake_.part_);
     bool refused = false;
     if (life_.refuse_at.has_value() && *life_.refuse_at - offset < end) {
       end = std::exchange(life_.refuse_at, std::nullopt).value() - offset;
@@ -198,6 +219,8 @@ class FakeCall : public TrainStream::Call {
   int given_ = 0;
   uint64_t number_ = 1;
   uint64_t answered_ = 0;  // samples of the first of requests_
+  size_t repeated_ = 0;    // held answers to it that were given
+  bool skips_ = false;     // some of it was skipped
 };
 
 SessionFake::SessionFake(std::vector<FakeLife> lives, bool durable,
@@ -245,6 +268,27 @@ void SessionFake::set_learn(uint64_t samples) {
       ->set_learn_samples(samples);
 }
 
+const SessionFake::Held* SessionFake::FindHeld(
+    const v1::TrainRequest& request) const {
+  for (const Held& held : held_) {
+    if (held.request.offset() == request.offset() &&
+        held.request.inputs() == request.inputs()) {
+      return &held;
+    }
+  }
+  return nullptr;
+}
+
+void SessionFake::Hold(const v1::TrainRequest& request,
+                       const v1::TrainResponse& response) {
+  if (holds_ == 0 || response.has_rejection()) return;
+  if (held_.empty() || held_.back().request.offset() != request.offset()) {
+    held_.push_back({request, {}});
+  }
+  held_.back().responses.push_back(response);
+  if (held_.size() > holds_) held_.pop_front();
+}
+
 bool SessionFake::LetGo() {
   std::lock_guard<std::mutex> lock(mutex_);
   let_go_ = hung_;
@@ -276,6 +320,11 @@ uint64_t SessionFake::epoch() const {
 std::vector<v1::TrainRequest> SessionFake::openings() const {
   std::lock_guard<std::mutex> lock(mutex_);
   return openings_;
+}
+
+std::vector<uint64_t> SessionFake::received_offsets() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return received_offsets_;
 }
 
 uint64_t SessionFake::samples_received() const {
@@ -324,6 +373,7 @@ void SessionFake::Fill(v1::TrainResponse* response) const {
 
 void SessionFake::Crash(uint64_t offset) {
   samples_.resize(std::min<size_t>(samples_.size(), offset));
+  held_.clear();
   ++epoch_;
 }
 

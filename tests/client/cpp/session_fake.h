@@ -10,6 +10,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -33,6 +34,8 @@ struct FakeLife {
   bool hangs_hurried = false;
   // Messages that are applied when it breaks, their answers lost.
   int applied_unanswered = 0;
+  // Likewise responses of the message after those, which is not applied whole.
+  int parts_unanswered = 0;
   // The crash that breaks it takes the session back to this offset.
   std::optional<uint64_t> crash_to = std::nullopt;
   // Samples beyond which a message is refused (NON_FINITE_STEP), once.
@@ -58,6 +61,9 @@ class SessionFake {
   // steps. To be called before session().
   void set_learn(uint64_t samples);
 
+  // It holds the answers to so many messages, the last ones.
+  void set_holds(size_t messages) { holds_ = messages; }
+
   // Lets go of the connections that hang. Whether any did so far.
   bool LetGo();
 
@@ -71,6 +77,8 @@ class SessionFake {
   uint64_t epoch() const;
   // The openings that came.
   std::vector<v1::TrainRequest> openings() const;
+  // TrainRequest.received_offset of the messages, as they came.
+  std::vector<uint64_t> received_offsets() const;
   // Samples that came, in all messages.
   uint64_t samples_received() const;
   // Offsets of the messages that came with when_durable.
@@ -79,6 +87,16 @@ class SessionFake {
 
  private:
   friend class FakeCall;
+
+  // What a message was answered with.
+  struct Held {
+    v1::TrainRequest request;
+    std::deque<v1::TrainResponse> responses;
+  };
+
+  // Of such a message; null: not held.
+  const Held* FindHeld(const v1::TrainRequest& request) const;
+  void Hold(const v1::TrainRequest& request, const v1::TrainResponse& response);
 
   uint64_t durable_offset() const;
   uint64_t step() const;
@@ -93,6 +111,7 @@ class SessionFake {
   uint64_t lag_;
   uint64_t part_ = ~uint64_t{0};
   uint64_t learn_ = 0;
+  size_t holds_ = 0;
   std::shared_ptr<MockStub> stub_ = NewMockStub();
 
   mutable std::mutex mutex_;
@@ -104,6 +123,8 @@ class SessionFake {
   std::vector<v1::TrainRequest> openings_;
   uint64_t received_ = 0;
   std::vector<uint64_t> hurried_;
+  std::vector<uint64_t> received_offsets_;
+  std::deque<Held> held_;
   int anchors_ = 0;
   bool news_ = false;
   bool hung_ = false;
