@@ -19,6 +19,7 @@ from real_server import RealServer
 
 # Without BACKPROPD there is no server to test against: run_tests.sh demands it.
 AGAINST_REAL = [
+    "broken_connection_test.py",
     "cancel_test.py",
     "durable_server_test.py",
     "killed_server_test.py",

@@ -55,6 +55,15 @@ class Step:
 
 
 @dataclass
+class Held:
+    """The answer to one step."""
+
+    begin: int
+    """Offset of its first sample."""
+    answer: rpc.TrainResponse
+
+
+@dataclass
 class FakeSession:
     """One session."""
 
@@ -69,6 +78,7 @@ class FakeSession:
     half_dead: bool = False
     checkpoints: dict[str, rpc.Checkpoint] = field(default_factory=dict)
     request_ids: dict[str, int] = field(default_factory=dict)
+    held: list[Held] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.epochs = [(self.info.epoch, self.info.step)]
@@ -126,6 +136,7 @@ class FakeSession:
             seen = seen_inputs(made.samples, spec)
             apply_step(spec, layout, self.info.step, self.weights, self.state, made.row, made.scalars, seen)
         self.info.epoch += 1
+        self.held.clear()
         if self.is_durable:
             self.info.durable_step, self.info.durable_offset = self.info.step, self.info.next_offset
         self.epochs.append((self.info.epoch, self.info.step))
@@ -145,6 +156,8 @@ class Faults:
 
     lose_answer_of: set[int] = field(default_factory=set)
     """After applying these, the stream breaks instead of answering."""
+    unheard: set[int] = field(default_factory=set)
+    """These are applied, and their answers do not arrive, though the stream goes on."""
     half_answer_of: set[int] = field(default_factory=set)
     """Of these only the first step is answered, all are applied, then the stream breaks."""
     half_apply: set[int] = field(default_factory=set)
@@ -187,6 +200,8 @@ class FakeState(stubs.TrainingServiceServicer):
     Attributes:
         durable_behind: of DURABLE sessions, an answer says that so many of the last steps are not durable.
         hurries: whether a message that asks for it has everything committed.
+        held_steps: so many steps' answers a session holds at most.
+        received: what each message said of what was received.
         tells: whether the rest is durable, and told so, as soon as a stream is idle for a moment.
         watch_end: what WatchDeltas does, once each, when it has nothing more: "resync", "goodbye", "break".
 
@@ -199,6 +214,8 @@ class FakeState(stubs.TrainingServiceServicer):
         self.openings = 0
         self.opened_with: list[rpc.TrainRequest] = []
         self.durable_behind = 3
+        self.held_steps = 1000
+        self.received: list[int] = []
         self.tells = True
         self.hurries = True
         self.watch_requests: list[rpc.WatchDeltasRequest] = []

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import grpc
 import numpy as np
+from backpropd.replica.arrays import AnyArray
 from backpropd.v1 import network_pb2 as pb
 from backpropd.v1 import training_service_pb2 as rpc
-from fake_session import FakeSession, FakeState, Step, abort, status_of
+from fake_session import FakeSession, FakeState, Held, Step, abort, status_of
 from google.rpc import status_pb2
 
 
@@ -108,42 +109,65 @@ class FakeTraining(FakeState):
             context.abort(grpc.StatusCode.CANCELLED, "CANCELLED")
         if taken in self.faults.replaced_before:
             abort(context, grpc.StatusCode.ABORTED, "WRITER_REPLACED")
+        self.received.append(request.received_offset)
         info = session.info
         with self.lock:
             if session.writer is not context:
                 abort(context, grpc.StatusCode.ABORTED, "WRITER_REPLACED")
-            response = at_rest(info, number)
-            response.message_done = True
             offset = request.offset if request.HasField("offset") else info.next_offset
             refusal = self._refusal(request, offset, info)
             if refusal is None:
-                steps = self._make_steps(session, request, response, info.next_offset - offset, taken)
+                parts = self._answer(session, request, offset, taken, options)
         if refusal is not None:
+            response = at_rest(info, number)
+            response.message_done = True
             response.rejection.CopyFrom(refusal)
             yield response
             return
         if taken in self.faults.lose_answer_of:
             self._break(session, context)
+        if taken in self.faults.unheard:
+            return
         session.commit(0 if request.when_durable and self.hurries else self.durable_behind)
-        response.durable_step, response.durable_offset = info.durable_step, info.durable_offset
-        if request.want_digest:
-            response.digests.add(step=info.step, digest=session.digest ^ int(self.faults.lose_digest))
-        if not steps:
-            yield response
-        for one in _parts(response, steps, session.info.spec.batch_size, options):
+        for one in parts:
+            one.message_number = number
+            one.durable_step, one.durable_offset = info.durable_step, info.durable_offset
             yield one
             if taken in self.faults.crash_within:
                 self._crash(session, self.faults.crash_within[taken], context)
             if taken in self.faults.half_answer_of | self.faults.half_apply:
                 self._break(session, context)
 
+    def _answer(
+        self, session: FakeSession, request: rpc.TrainRequest, offset: int, taken: int, options: rpc.TrainOptions
+    ) -> list[rpc.TrainResponse]:
+        """Applies what is not; the answer in parts of one step each, of which held ones come first."""
+        info = session.info
+        end = offset + len(_rows(request, info.spec))
+        session.held = [each for each in session.held if request.received_offset <= each.begin < info.next_offset]
+        held = [_again(each.answer) for each in session.held if offset <= each.begin < end]
+        response = at_rest(info, 0)
+        first = info.next_offset
+        steps = self._make_steps(session, request, response, max(0, first - offset), taken)
+        fresh = _parts(response, steps, info.spec.batch_size, options)
+        if request.want_digest and (fresh or not held):
+            (fresh or [response])[-1].digests.add(step=info.step, digest=session.digest ^ self.faults.lose_digest)
+        if options.hold_answers:
+            session.held += [Held(first + at * info.spec.batch_size, _again(one)) for at, one in enumerate(fresh)]
+            session.held = session.held[max(0, len(session.held) - self.held_steps) :]
+        parts = [*held, *fresh] or [response]
+        if response.HasField("rejection"):
+            parts[-1].rejection.CopyFrom(response.rejection)
+        parts[0].skipped_samples = response.skipped_samples - len(held) * info.spec.batch_size
+        parts[-1].message_done = True
+        return parts
+
     def _make_steps(
         self, session: FakeSession, request: rpc.TrainRequest, response: rpc.TrainResponse, skip: int, taken: int
     ) -> list[Step]:
         """Makes the message's steps; `response` says how many samples were skipped and whether a step was refused."""
         spec = session.info.spec
-        rows = np.frombuffer(request.inputs, "u1" if spec.input.element_type == pb.ELEMENT_TYPE_UINT8 else "<f4")
-        rows = rows.reshape(-1, spec.input_size)
+        rows = _rows(request, spec)
         skip = min(skip, len(rows))
         response.skipped_samples = skip
         end = skip + 2 * spec.batch_size if taken in self.faults.half_apply else len(rows)
@@ -195,22 +219,30 @@ def with_pauses(
         yield request
 
 
+def _rows(request: rpc.TrainRequest, spec: pb.SessionSpec) -> AnyArray:
+    numbers = np.frombuffer(request.inputs, "u1" if spec.input.element_type == pb.ELEMENT_TYPE_UINT8 else "<f4")
+    return numbers.reshape(-1, spec.input_size)
+
+
+def _again(answer: rpc.TrainResponse) -> rpc.TrainResponse:
+    """A copy of an answer, for who asks once more."""
+    copy = rpc.TrainResponse()
+    copy.CopyFrom(answer)
+    copy.held = True
+    return copy
+
+
 def _parts(
     response: rpc.TrainResponse, steps: list[Step], batch_size: int, options: rpc.TrainOptions
-) -> Iterator[rpc.TrainResponse]:
-    """The answer in parts of one step each; the last one has the refusal and the digest."""
+) -> list[rpc.TrainResponse]:
+    """The answer in parts of one step each, without what the whole message is told."""
+    parts = []
     for at, step in enumerate(steps):
-        one = rpc.TrainResponse()
-        one.CopyFrom(response)
+        one = rpc.TrainResponse(epoch=response.epoch)
         one.base_step, one.step = response.base_step + at, response.base_step + at + 1
         one.next_offset = response.next_offset + (at + 1) * batch_size
         one.errors.append(step.error)
         if options.deltas != rpc.DELTA_DETAIL_NONE:
             one.deltas, one.scalars = step.row.tobytes(), step.scalars.tobytes()
-        one.message_done = at == len(steps) - 1
-        if at > 0:
-            one.skipped_samples = 0
-        if not one.message_done:
-            one.ClearField("rejection")
-            one.ClearField("digests")
-        yield one
+        parts.append(one)
+    return parts

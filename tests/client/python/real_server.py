@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import subprocess
 import threading
+import urllib.request
 
 
 class RealServer:
@@ -15,11 +17,12 @@ class RealServer:
 
     Args:
         data_dir: where its sessions survive; None: nowhere.
+        flags: further ones.
 
     """
 
-    def __init__(self, data_dir: pathlib.Path | None = None) -> None:
-        self._flags = ["--http-address=127.0.0.1:0"]
+    def __init__(self, data_dir: pathlib.Path | None = None, *flags: str) -> None:
+        self._flags = ["--http-address=127.0.0.1:0", *flags]
         if data_dir is not None:
             self._flags.append(f"--data-dir={data_dir}")
         self.address = "127.0.0.1:0"
@@ -37,7 +40,16 @@ class RealServer:
             raise AssertionError("backpropd did not serve")
         self._rest = threading.Thread(target=self._process.stderr.read, daemon=True)
         self._rest.start()
-        self.address = json.loads(line)["grpc_address"]
+        said = json.loads(line)
+        self.address = said["grpc_address"]
+        self._metrics = f"http://{said['http_address']}/metrics"
+
+    def calls(self, method: str) -> int:
+        """How many calls of a method it has begun since it was started."""
+        with urllib.request.urlopen(self._metrics, timeout=10) as page:
+            text = page.read().decode()
+        found = re.search(rf'^grpc_server_started_total{{.*grpc_method="{method}".*}} (\d+)$', text, re.MULTILINE)
+        return int(found[1]) if found else 0
 
     def kill(self) -> None:
         """SIGKILL."""

@@ -312,20 +312,23 @@ def test_that_everything_is_durable_is_hurried_and_applied_once(durable: Session
 
 
 @pytest.mark.usefixtures("in_time")
+@pytest.mark.parametrize("breaks", [set(), {1}], ids=["", "after a break"])
 def test_a_stream_whose_samples_do_not_become_durable_is_closed_all_the_same(
-    durable: Session, servicer: FakeServicer, monkeypatch: pytest.MonkeyPatch
+    durable: Session, servicer: FakeServicer, monkeypatch: pytest.MonkeyPatch, breaks: set[int]
 ) -> None:
     servicer.tells = servicer.hurries = False
+    servicer.faults.break_before.update(breaks)
     train = servicer._train
     asked, store_works = threading.Event(), threading.Event()
 
-    def held(*given: Any) -> Iterator[rpc.TrainResponse]:
-        if any(isinstance(each, rpc.TrainRequest) and each.when_durable for each in given):
+    def waiting(*given: Any) -> Iterator[rpc.TrainResponse]:
+        asks = any(isinstance(each, rpc.TrainRequest) and each.when_durable for each in given)
+        if asks and servicer.faults.messages not in breaks:
             asked.set()
             store_works.wait(60)
         yield from train(*given)
 
-    monkeypatch.setattr(servicer, "_train", held)
+    monkeypatch.setattr(servicer, "_train", waiting)
     with durable.stream() as stream:
         stream.send(X[:12], Y[:12])
         assert stream.receive().step == 12

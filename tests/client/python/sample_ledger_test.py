@@ -72,7 +72,7 @@ def test_an_answer_that_a_crash_took_back_in_its_middle_is_completed(ledger: Sam
     ledger.take_unsent()
     told(ledger, answer(1, 0, 5, mark=0))
     assert ledger.opened(at(back, epoch=2)) == []
-    assert ledger.unapplied == 12 - BATCH * back
+    assert ledger.samples_to_send == 12 - BATCH * back
     assert [request.offset for request in ledger.take_unsent()] == [0]
     again = answer(1, back, 6, mark=0.5)
     again.skipped_samples = BATCH * back
@@ -102,6 +102,51 @@ def test_answers_lost_twice_are_added_up(ledger: SampleLedger) -> None:
     assert (whole.errors.tolist(), whole.skipped_samples) == ([3, 6], 4 * BATCH)
 
 
+def test_held_answers_that_are_cut_elsewhere_are_told_once(ledger: SampleLedger, spec: pb.SessionSpec) -> None:
+    row = layout_of(spec).delta_row_length
+    ledger.add(SAMPLES)
+    (request,) = ledger.take_unsent()
+    assert request.received_offset == 0
+    whole = None
+    for base, step, mark in ((0, 3, 0), (0, 2, 0.5), (2, 5, 0.25), (3, 6, 0.125)):
+        response = answer(1, base, step, mark=mark)
+        response.deltas = floats_to(np.repeat(np.array(response.errors, dtype="f4"), row))
+        whole = told(ledger, response, done=step == 6)
+        if step == 3:
+            assert ledger.opened(at(6, epoch=1)) == []
+            assert (ledger.step, ledger.samples_to_send, ledger.resumed_at) == (3, 6 * BATCH - 3 * BATCH, 3)
+            (request,) = ledger.take_unsent()
+            assert (request.offset, request.received_offset) == (0, 0)
+    assert whole is not None
+    marks = [1, 2, 3, 4.25, 5.25, 6.125]
+    assert whole.errors.tolist() == whole.gradient_norms.tolist() == whole.deltas[:, -1].tolist() == marks
+    assert whole.outputs[:, 0].tolist() == np.repeat(marks, BATCH).tolist()
+    assert (whole.base_step, whole.step, whole.skipped_samples, whole.samples) == (0, 6, 0, 12)
+    assert whole.deltas.shape == (6, row)
+    ledger.opened(at(6, epoch=1))
+    assert (ledger.samples_to_send, ledger.resumed_at, ledger.next_offset) == (0, None, 12)
+
+
+@pytest.mark.parametrize(("step", "epoch", "lost"), [(6, 1, 0), (7, 1, 0), (6, 2, 1), (7, 2, 1), (12, 2, 2)])
+def test_answers_are_asked_for_again_in_the_same_epoch_only(
+    ledger: SampleLedger, step: int, epoch: int, lost: int
+) -> None:
+    for _ in range(2):
+        ledger.add(SAMPLES)
+    ledger.take_unsent()
+    assert [trained.skipped_samples for trained in ledger.opened(at(step, epoch=epoch))] == [12] * lost
+    assert (ledger.epoch, ledger.resumed_at) == (epoch, 0 if epoch == 1 else None)
+    assert [request.offset for request in ledger.take_unsent()] == [0, 12][lost:]
+
+
+def test_a_session_that_went_back_in_its_epoch_is_brought_forward(ledger: SampleLedger) -> None:
+    ledger.add(SAMPLES)
+    ledger.take_unsent()
+    told(ledger, answer(1, 0, 6, mark=0), done=True)
+    assert ledger.opened(at(4, epoch=1)) == []
+    assert (ledger.resumed_at, ledger.samples_to_send) == (None, 2 * BATCH)
+
+
 def test_samples_are_kept_until_they_are_durable_and_no_longer(ledger: SampleLedger) -> None:
     for _ in range(3):
         ledger.add(SAMPLES)
@@ -116,7 +161,7 @@ def test_samples_are_kept_until_they_are_durable_and_no_longer(ledger: SampleLed
     assert ledger.answer(news) is None
     assert ledger.kept_bytes == size * 2 // 3
     ledger.opened(at(7, epoch=2, durable=7))
-    assert (ledger.unanswered, ledger.waits, ledger.unapplied) == (0, True, 11 * BATCH)
+    assert (ledger.unanswered, ledger.waits, ledger.samples_to_send) == (0, True, 11 * BATCH)
     assert [request.offset for request in ledger.take_unsent()] == [12, 24]
     for number, base, skipped in ((1, 7, BATCH), (2, 12, 0)):
         again = answer(number, base, 6 * number + 6, mark=0, durable=18)

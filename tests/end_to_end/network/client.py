@@ -35,7 +35,7 @@ def _says_enough() -> bool:
 
 
 class Answers:
-    """What was answered: each message once, in order."""
+    """What was answered: each message once, in order, and every step's error."""
 
     def __init__(self) -> None:
         self.offset = 0
@@ -44,6 +44,7 @@ class Answers:
         """Further ones."""
         for trained in answers:
             assert trained.offset == self.offset, f"{trained.offset} was answered after {self.offset}"
+            assert not trained.skipped_samples, f"of {trained.offset} {trained.skipped_samples} answers were lost"
             self.offset += trained.samples
 
 
@@ -63,6 +64,7 @@ def train(session: Session, given: argparse.Namespace) -> dict[str, int]:
         answers.take(stream.flush())
         stream.flush_durable()
     assert answers.offset == sent, f"{answers.offset} of {sent} samples were answered"
+    assert not any(each.replica_anchored for each in resumes), "an anchor was needed"
     return {"sent": sent, "resumes": len(resumes), "step": replica.step, "digest": replica.digest()}
 
 

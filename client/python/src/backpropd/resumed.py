@@ -26,9 +26,9 @@ class Resumed:
     step: int
     """... and the step that the session goes on from."""
     resent_samples: int
-    """So many samples are sent again: they were not applied, or a crash took them back."""
+    """So many samples are sent again: they are not answered, or a crash took them back."""
     replica_anchored: bool
-    """Whether replicas began anew from an anchor."""
+    """Whether replicas began anew from an anchor, before anything was sent again."""
 
     @property
     def lost_steps(self) -> int:
@@ -39,6 +39,11 @@ class Resumed:
 def log_break(session_id: str, error: BackpropdError) -> None:
     """Says that a stream broke."""
     _LOG.info("session %s: the stream broke, and is opened again: %s", session_id, error)
+
+
+def log_anchored(session_id: str, step: int) -> None:
+    """Says that replicas missed steps."""
+    _LOG.info("session %s: answers were lost, replicas begin anew from an anchor at step %d", session_id, step)
 
 
 def log_resumed(resumed: Resumed) -> None:

@@ -3,11 +3,17 @@
 
 Each message of samples has an offset. A message is kept until its last answer
 came, and of a DURABLE session until what it did is durable besides. When a
-stream breaks, the next one's opening names the session's offset. Messages
-wholly before it are applied, be it that their answers are lost; one that lies
-across it is sent whole, and the server skips what it has; all others are sent
-again: those that were not applied, and those that were, and were answered, in a
-life of the session that a crash ended. The answers to these are not told twice.
+stream breaks, the next one's opening names the session's epoch and offset.
+
+In the same epoch everything that is not answered is sent again, applied or not:
+the server holds the answers to what is, and those come as if nothing had
+happened. It skips what it does not hold; those answers are lost.
+
+In another epoch it holds none. Messages wholly before the offset are applied,
+be it that their answers are lost; one that lies across it is sent whole, and the
+server skips what it has; all others are sent again: those that were not
+applied, and those that were, and were answered, in the life that a crash ended.
+The answers to these are not told twice.
 """
 
 from __future__ import annotations
@@ -70,8 +76,11 @@ class SampleLedger:
         self._next_offset: int | None = None
         self._sent_to = 0  # no sample from this offset on can have been applied by this stream
         self._begins = True  # the next opening says where
+        self.resumed_at: int | None = None
+        """After opened(), where all that is not answered is sent again in the same epoch: the step that the answers
+        to it follow on. Else None."""
         self.step = 0
-        """The session's last known step, in the epoch ..."""
+        """The last step that was answered, or that the session began at, in the epoch ..."""
         self.epoch = 0
         """... that this is."""
         self.durable_step = 0
@@ -117,10 +126,10 @@ class SampleLedger:
         return self._next_offset
 
     def opened(self, response: rpc.TrainResponse) -> list[Trained]:
-        """A stream was opened; everything not applied is to be sent on it.
+        """A stream was opened; samples_to_send says how many are sent on it.
 
         Returns:
-            The messages that turned out to be applied, in order.
+            The messages that turned out to be applied and whose answers are lost, in order.
 
         Raises:
             SamplesLostError: the session went back behind what is kept here,
@@ -128,31 +137,37 @@ class SampleLedger:
                 unanswered whether it was applied.
 
         """
-        self._check_kept(response.next_offset)
-        self._sent = self._answered_number = 0
-        self._hurries = False
         offset = response.next_offset
-        while self._kept and self._kept[-1].end > offset:
-            self._waiting.appendleft(self._kept.pop())
-            self._told += 1
-        for message in self._waiting:
-            message.on_new_stream(offset, self._shape)
-        applied = []
-        while self._waiting and self._waiting[0].end <= offset:
-            trained = self._finish_first(response)
-            if trained is not None:
-                applied.append(trained)
+        self._check_kept(offset)
+        self._sent = self._answered_number = 0
+        goes_on = not self._begins and response.epoch == self.epoch and offset >= self._answered_to
+        self.resumed_at = self.step if goes_on and self._waiting else None
+        applied = [] if goes_on else self._begin_epoch(response)
         if not self._waiting:
             self._next_offset = offset
         self._sent_to = offset if self._begins else max(self._sent_to, offset)
         self._begins = False
-        self._note_position(response)
+        if self.resumed_at is None:
+            self._note_position(response)
+        else:
+            self._note_durable(response)
         return applied
 
     @property
-    def unapplied(self) -> int:
+    def samples_to_send(self) -> int:
         """After opened(): so many samples that were added before are to be sent again, or for the first time."""
         return sum(message.end - message.at for message in self._waiting)
+
+    @property
+    def _received_to(self) -> int:
+        """Where the first message begins that is not answered whole: none before it is sent again for its answer."""
+        first = next((message for message in self._waiting if message.at < message.end), None)
+        return first.begin if first is not None else self._next_offset or 0
+
+    @property
+    def _answered_to(self) -> int:
+        """In this epoch everything before this offset is answered."""
+        return self._waiting[0].at if self._waiting else self._next_offset or 0
 
     def add(self, samples: Samples, *, want_digest: bool = False, when_durable: bool = False) -> None:
         """Takes a message's samples, n ≥ 1 of them; a stream must have been opened."""
@@ -181,7 +196,8 @@ class SampleLedger:
 
     def take_unsent(self) -> list[rpc.TrainRequest]:
         """The messages to send now on the present stream, in order."""
-        requests = [self._waiting[at].request() for at in range(self._sent, len(self._waiting))]
+        received = self._received_to
+        requests = [self._waiting[at].request(received) for at in range(self._sent, len(self._waiting))]
         self._sent = len(self._waiting)
         if self._waiting:
             self._sent_to = max(self._sent_to, self._waiting[-1].end)
@@ -195,7 +211,7 @@ class SampleLedger:
         that was told before it is a SamplesLostError, with the server's as its cause.
         """
         if response.durable_news or not self._is_due(response):
-            self._note_position(response)
+            self._note_durable(response)
             return None
         message = self._waiting[0]
         batch = None
@@ -203,7 +219,7 @@ class SampleLedger:
             batch = batch_from_train(response, self._layout, self._inputs_of(message, response))
         if not self._keep_deltas:
             response.ClearField("deltas")
-        answered = message.take(response)
+        answered = message.take(response, self._shape)
         if message.told:
             self.repeated_samples += answered
         refusal = None
@@ -233,7 +249,7 @@ class SampleLedger:
 
     def replaced(self) -> None:
         """Another stream took the session over: what was applied of this one's messages is answered, and no more."""
-        self._sent_to = self._waiting[0].at if self._waiting else self._next_offset or 0
+        self._sent_to = self._answered_to
 
     def closed(self) -> None:
         """The stream was ended with everything answered: what is not durable is not sent again."""
@@ -242,6 +258,22 @@ class SampleLedger:
         self._told = self._sent = self._bytes = 0
         self._hurries = False
         self._begins = True
+
+    def _begin_epoch(self, opening: rpc.TrainResponse) -> list[Trained]:
+        """The stream begins, or goes on in another life of the session; what of it turned out to be applied."""
+        offset = opening.next_offset
+        self._hurries = False
+        while self._kept and self._kept[-1].end > offset:
+            self._waiting.appendleft(self._kept.pop())
+            self._told += 1
+        for message in self._waiting:
+            message.on_new_epoch(offset, self._shape)
+        applied = []
+        while self._waiting and self._waiting[0].end <= offset:
+            trained = self._finish_first(opening)
+            if trained is not None:
+                applied.append(trained)
+        return applied
 
     def _check_kept(self, offset: int) -> None:
         if self._begins or self._next_offset is None:

@@ -38,6 +38,18 @@ class AnswerShape:
         del answer.digests[:]
         answer.digests.extend(kept)
 
+    def leave_out(self, answer: rpc.TrainResponse, offset: int) -> None:
+        """Takes the steps on samples before an offset from an answer."""
+        steps = answer.step - answer.base_step
+        count = steps - max(0, answer.next_offset - offset) // self.batch
+        if count <= 0:
+            return
+        answer.base_step += count
+        del answer.errors[:count]
+        del answer.gradient_norms[:count]
+        answer.deltas = answer.deltas[4 * self.row * count :]
+        answer.outputs = answer.outputs[4 * self.outputs * self.batch * count :]
+
 
 @dataclass
 class _Part:
@@ -68,7 +80,7 @@ class SampleMessage:
     when_durable: bool
     told: bool = False
     at: int = 0
-    """On the present stream it is answered up to this offset."""
+    """In the session's present epoch it is answered up to this offset."""
     _parts: list[_Part] = field(default_factory=list)
 
     @classmethod
@@ -102,8 +114,13 @@ class SampleMessage:
         """Bytes that it takes, about."""
         return MESSAGE_BYTES + len(self.raw) + len(self.targets) + 8 * (len(self.classes) + len(self.weights))
 
-    def request(self) -> rpc.TrainRequest:
-        """What is sent; made when it is, so that the samples are kept once."""
+    def request(self, received_offset: int) -> rpc.TrainRequest:
+        """What is sent; made when it is, so that the samples are kept once.
+
+        Args:
+            received_offset: before which no message is sent again for its answer.
+
+        """
         return rpc.TrainRequest(
             offset=self.begin,
             inputs=self.raw,
@@ -112,14 +129,15 @@ class SampleMessage:
             sample_weights=self.weights,
             want_digest=self.want_digest,
             when_durable=self.when_durable,
+            received_offset=received_offset,
         )
 
     def rows(self, begin: int, end: int) -> AnyArray:
         """Input rows of the samples at these offsets, (end − begin, input_size)."""
         return self.inputs[begin - self.begin : end - self.begin]
 
-    def on_new_stream(self, offset: int, shape: AnswerShape) -> None:
-        """A stream begins at the session's `offset`: what was answered beyond that will be answered anew."""
+    def on_new_epoch(self, offset: int, shape: AnswerShape) -> None:
+        """An epoch begins at the session's `offset`: what was answered beyond that will be answered anew."""
         self.at = self._within(offset)
         while self._parts and self._parts[-1].begin >= offset:
             self._parts.pop()
@@ -129,11 +147,15 @@ class SampleMessage:
                 shape.first_steps(last.answer, (offset - last.begin) // shape.batch)
             last.answer.next_offset = offset
 
-    def take(self, answer: rpc.TrainResponse) -> int:
-        """Notes a response of the present stream to it; the number of samples that it answers."""
+    def take(self, answer: rpc.TrainResponse, shape: AnswerShape) -> int:
+        """Notes a response of the present stream to it; the number of samples that it answers.
+
+        Of one that is held the beginning may have come on an earlier stream.
+        """
         begin = max(self.at, self.begin + answer.skipped_samples)
         self.at = max(begin, self._within(answer.next_offset))
-        if not self.told:
+        if not self.told and self.at > begin:
+            shape.leave_out(answer, begin)
             self._parts.append(_Part(begin, answer))
         return self.at - begin
 

@@ -25,9 +25,9 @@ class Trained:
     """... and after the last."""
     errors: Float32
     """The error of each step answered, before its update. Steps whose answer
-    was lost with a broken stream are not among them."""
+    was lost with a broken stream, and not held by the server, are not among them."""
     skipped_samples: int
-    """How many samples had been applied before: by an earlier stream whose answer was lost."""
+    """How many samples had been applied before: by an earlier stream whose answer was lost, and not held."""
     outputs: Float32
     """The outputs before each step's update, (samples answered, outputs), if wanted; else (0, outputs)."""
     gradient_norms: Float32

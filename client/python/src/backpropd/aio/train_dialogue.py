@@ -20,9 +20,9 @@ from backpropd.errors import (
     ShuttingDownError,
     WriterReplacedError,
 )
-from backpropd.replica import Replica
+from backpropd.replica import Anchor, Replica
 from backpropd.replica.feeding import can_go_on, feed_replica, needs_anchor, position_of
-from backpropd.resumed import Resumed, log_break, log_resumed
+from backpropd.resumed import Resumed, log_anchored, log_break, log_resumed
 from backpropd.sample_ledger import MAX_KEPT_BYTES, SampleLedger
 from backpropd.samples import Samples
 from backpropd.silence import log_silence, longest_silence
@@ -76,7 +76,10 @@ class AsyncTrainDialogue:
         )
         """What is not answered, or not durable."""
         self._options = rpc.TrainOptions(
-            deltas=DETAILS[deltas], want_outputs=want_outputs, tell_durable=self.ledger.becomes_durable
+            deltas=DETAILS[deltas],
+            want_outputs=want_outputs,
+            tell_durable=self.ledger.becomes_durable,
+            hold_answers=True,
         )
         self._finished: deque[Trained | BackpropdError] = deque()
         self._call: AsyncCall[rpc.TrainRequest, rpc.TrainResponse] | None = None
@@ -250,14 +253,26 @@ class AsyncTrainDialogue:
             self._finished.append(answer.refusal)
 
     async def _feed(self, answer: Answer) -> None:
+        anchor = None
         for replica in self._replicas:
             if answer.standardisation is not None:
                 replica.standardise(answer.standardisation)
             if answer.batch is None:
                 continue
             if needs_anchor(replica, answer.batch):
-                replica.reset(await self._session.weights(with_state=True))
+                anchor = anchor or await self._anchor_in_place()
+                replica.reset(anchor)
             feed_replica(replica, answer.batch)
+
+    async def _anchor_in_place(self) -> Anchor:
+        """What replicas begin anew from that miss steps, of which the server did not hold the answers."""
+        try:
+            anchor = await self._session.weights(with_state=True)
+        except BaseException:
+            self.leave()  # the next opening shows that they are behind, though no answer comes that does
+            raise
+        log_anchored(self._session.session_id, anchor.step)
+        return anchor
 
     async def _lose_call(self, error: BackpropdError) -> None:
         passing = is_passing(error)
@@ -288,7 +303,7 @@ class AsyncTrainDialogue:
         except BaseException:
             self.leave()  # nothing was sent on this call: answers on it would be waited for in vain
             raise
-        resent = self.ledger.unapplied
+        resent = self.ledger.samples_to_send
         with self._changes.whole():
             self._send_unsent()
         self._was_writer = True
@@ -333,7 +348,8 @@ class AsyncTrainDialogue:
 
     async def _anchor_replicas(self, opening: rpc.TrainResponse) -> bool:
         """Resets those that can't go on from where the session is; whether there were any."""
-        behind = [replica for replica in self._replicas if not can_go_on(replica, opening, self._position)]
+        resumed_at = self.ledger.resumed_at
+        behind = [replica for replica in self._replicas if not can_go_on(replica, opening, self._position, resumed_at)]
         if behind:
             anchor = await self._session.weights(with_state=True)
             for replica in behind:

@@ -18,14 +18,20 @@ def position_of(replicas: Sequence[Replica]) -> rpc.ReplicaPosition | None:
     return None
 
 
-def can_go_on(replica: Replica, opening: rpc.TrainResponse, asked: rpc.ReplicaPosition | None) -> bool:
+def can_go_on(
+    replica: Replica, opening: rpc.TrainResponse, asked: rpc.ReplicaPosition | None, resumed_at: int | None = None
+) -> bool:
     """Whether the deltas of a stream with this opening can be applied.
 
     `asked`: the place for which the opening says it. A replica elsewhere needs
     an anchor, though it be at the same step: it may be of another epoch.
+    `resumed_at`: the step from which on deltas of this epoch are asked for
+    again, if they are.
     """
     if replica.interrupted or asked is None or opening.resync:
         return False
+    if resumed_at is not None and replica.epoch == opening.epoch:
+        return resumed_at <= replica.step <= opening.step
     return replica.step == opening.step and (replica.epoch, replica.step) == (asked.epoch, asked.step)
 
 

@@ -28,12 +28,14 @@ class TrainStream:
     Messages are sent ahead, up to `window` of them. What was sent is kept until
     it is answered, and of a DURABLE session until it is durable besides. When
     the stream breaks or the server says goodbye, the stream is opened again,
-    with backoff, and goes on from the offset that the session names: no sample
-    is applied twice or left out. A server that was killed comes back at the
-    session's durable step, in a new epoch: what it had answered beyond that is
-    sent again, and those answers are not given out twice (repeated_samples).
-    Replicas that can't go on from there begin anew from an anchor. `on_resume`
-    and the log ("backpropd") tell of all that; send() and receive() don't.
+    with backoff, and what is not answered is sent again: no sample is applied
+    twice or left out, and what was applied already is answered as it was the
+    first time, if the server still holds that (Trained.skipped_samples counts
+    where not). A server that was killed comes back at the session's durable
+    step, in a new epoch: what it had answered beyond that is sent again, and
+    those answers are not given out twice (repeated_samples). Replicas that can't
+    go on from there begin anew from an anchor. `on_resume` and the log
+    ("backpropd") tell of all that; send() and receive() don't.
 
     Ctrl-C or a cancelled task ends the call, not the stream: used again, it
     opens another call and goes on likewise. Only if Ctrl-C came within the few
