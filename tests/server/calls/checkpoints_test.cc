@@ -2,14 +2,13 @@
 //
 // Checkpoints as a client meets them: what a session was at one is what it is
 // again, in its own numbers, to those who follow it, and after a restart.
-#include <filesystem>
 #include <functional>
 #include <future>
 #include <set>
 
 #include "server/store/sqlite_schema.h"
+#include "tests/server/durable_service_fixture.h"
 #include "tests/server/kept_session.h"
-#include "tests/server/service_fixture.h"
 #include "tests/server/session_kinds.h"
 #include "tests/server/train_call.h"
 #include "tests/server/watch_call.h"
@@ -20,23 +19,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class CheckpointsTest : public ServiceTest {
+class CheckpointsTest : public DurableServiceTest {
  protected:
-  void SetUp() override { Restart(); }
-  void TearDown() override {
-    ServiceTest::TearDown();
-    StartServer(SmallLimits());  // lets go of the directory
-    std::filesystem::remove_all(directory_);
-  }
-
-  void Restart() {
-    StartServer(SmallLimits());
-    StartWith([this](ServerOptions& options) {
-      options.data_dir = directory_;
-      options.commit_interval_ms = 1;
-    });
-  }
-
   std::vector<v1::TrainRequest> Messages(const v1::Session& session,
                                          size_t count) {
     std::vector<v1::TrainRequest> messages;
@@ -111,9 +95,6 @@ class CheckpointsTest : public ServiceTest {
     return KeptSession::Of(stub(), session.session_id()).anchor.DebugString();
   }
 
-  const std::string directory_ =
-      ::testing::TempDir() + "checkpoints_test_" +
-      ::testing::UnitTest::GetInstance()->current_test_info()->name();
   std::mt19937 random_{17};
 };
 
@@ -292,7 +273,7 @@ TEST_F(CheckpointsTest, AreListedPageByPage) {
 TEST_F(CheckpointsTest, NoChangeIsAnsweredBeforeItIsDurable) {
   const v1::Session session = Create(Spec(8, {4}));
   Keep(session, "early");
-  auto other = ConnectToStoreFile(StoreFileIn(directory_), size_t{1} << 20);
+  auto other = ConnectToStoreFile(StoreFileIn(directory()), size_t{1} << 20);
   ASSERT_TRUE(other.ok()) << other.status();
   const auto waits = [&](const std::function<void()>& change) {
     EXPECT_TRUE(other->Execute("BEGIN IMMEDIATE").ok());

@@ -3,11 +3,10 @@
 // Sessions in a store: what a client finds after the server has been started
 // anew, against a session that went on in memory. Crashes are
 // tests/end_to_end's.
-#include <filesystem>
 #include <functional>
 
+#include "tests/server/durable_service_fixture.h"
 #include "tests/server/kept_session.h"
-#include "tests/server/service_fixture.h"
 #include "tests/server/session_kinds.h"
 #include "tests/server/train_call.h"
 #include "tests/server/watch_call.h"
@@ -18,29 +17,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class DurableTest : public ServiceTest {
+class DurableTest : public DurableServiceTest {
  protected:
-  void SetUp() override { Restart(); }
-  void TearDown() override {
-    ServiceTest::TearDown();
-    StartServer(SmallLimits());  // lets go of the directory
-    std::filesystem::remove_all(directory_);
-  }
-
-  // A server on the directory, after the one before it has ended.
-  void Restart() {
-    RestartWith([](ServerOptions&) {});
-  }
-  template <class Change>
-  void RestartWith(Change change) {
-    StartServer(SmallLimits());
-    StartWith([this, change](ServerOptions& options) {
-      options.data_dir = directory_;
-      options.commit_interval_ms = 1;
-      change(options);
-    });
-  }
-
   // On a server with room for one: another takes its place.
   void Evict(const v1::Session& session, const v1::Session& other) {
     const auto use =
@@ -122,9 +100,6 @@ class DurableTest : public ServiceTest {
     return all;
   }
 
-  const std::string directory_ =
-      ::testing::TempDir() + "durable_test_" +
-      ::testing::UnitTest::GetInstance()->current_test_info()->name();
   std::mt19937 random_{17};
 };
 
@@ -687,7 +662,7 @@ TEST_F(DurableTest, ALongLagIsWaitedFor) {
 
 TEST_F(DurableTest, ASecondServerOnTheDirectoryIsRefusedAndToldOfTheFirst) {
   ServerOptions options = SmallLimits();
-  options.data_dir = directory_;
+  options.data_dir = directory();
   Metrics metrics;
   const auto second = Server::Start(options, &metrics);
   ASSERT_FALSE(second.ok());

@@ -4,7 +4,6 @@
 // asks for it, as it was the first time. A twin of the session that was never
 // cut says what that is.
 #include <algorithm>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <random>
@@ -13,6 +12,7 @@
 
 #include "tests/server/service_fixture.h"
 #include "tests/server/spec_text.h"
+#include "tests/server/store/temporary_folder.h"
 #include "tests/server/train_call.h"
 #include "tests/twins/reference_replica.h"
 
@@ -347,18 +347,15 @@ class DurableHeldAnswersTest : public HeldAnswersCallsTest {
  protected:
   void SetUp() override {
     StartWith([this](ServerOptions& options) {
-      options.data_dir = directory_;
+      options.data_dir = folder_.path();
       options.commit_interval_ms = 1;
     });
   }
   void TearDown() override {
     StartServer(SmallLimits());  // lets go of the directory
-    std::filesystem::remove_all(directory_);
   }
 
-  const std::string directory_ =
-      std::string(::testing::TempDir()) + "held_answers_test_" +
-      ::testing::UnitTest::GetInstance()->current_test_info()->name();
+  const TemporaryFolder folder_;
 };
 
 TEST_F(DurableHeldAnswersTest, AreNotBroughtFromOneEpochIntoTheNext) {

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A session's history as a client meets it.
-#include <filesystem>
-
+#include "tests/server/durable_service_fixture.h"
 #include "tests/server/kept_session.h"
-#include "tests/server/service_fixture.h"
 #include "tests/server/spec_text.h"
 #include "tests/server/train_call.h"
 
@@ -14,23 +12,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class HistoryCallsTest : public ServiceTest {
+class HistoryCallsTest : public DurableServiceTest {
  protected:
-  void SetUp() override { Restart(); }
-  void TearDown() override {
-    ServiceTest::TearDown();
-    StartServer(SmallLimits());  // lets go of the directory
-    std::filesystem::remove_all(directory_);
-  }
-
-  void Restart() {
-    StartServer(SmallLimits());
-    StartWith([this](ServerOptions& options) {
-      options.data_dir = directory_;
-      options.commit_interval_ms = 1;
-    });
-  }
-
   v1::Session Make() {
     return Create(With(Spec(8, {10, 4}),
                        "optimiser {adam {}} history {max_steps: 1000}"));
@@ -60,9 +43,6 @@ class HistoryCallsTest : public ServiceTest {
     return KeptSession::Of(stub(), session.session_id()).anchor.DebugString();
   }
 
-  const std::string directory_ =
-      ::testing::TempDir() + "history_calls_test_" +
-      ::testing::UnitTest::GetInstance()->current_test_info()->name();
   std::mt19937 random_{17};
 };
 

@@ -4,12 +4,11 @@
 // a spec is tried, those within messages too.
 #include <google/protobuf/descriptor.h>
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "backprop/v1/options.pb.h"
-#include "tests/server/service_fixture.h"
+#include "tests/server/durable_service_fixture.h"
 
 namespace backprop::testing {
 namespace {
@@ -79,19 +78,9 @@ Message& Holder(const Way& way, v1::SessionSpec* spec) {
   return *message;
 }
 
-class LiveFieldsTest : public ServiceTest {
+// With a store: some fields are for it.
+class LiveFieldsTest : public DurableServiceTest {
  protected:
-  // With a store: some fields are for it.
-  void SetUp() override {
-    StartWith(
-        [this](ServerOptions& options) { options.data_dir = directory_; });
-  }
-  void TearDown() override {
-    ServiceTest::TearDown();
-    StartServer(SmallLimits());  // lets go of the directory
-    std::filesystem::remove_all(directory_);
-  }
-
   // A session that has the field: of its optimiser, and a loss that it is for.
   v1::Session SessionWith(const Way& way) {
     v1::SessionSpec spec = Spec(3, {4, 2});
@@ -106,8 +95,6 @@ class LiveFieldsTest : public ServiceTest {
     }
     return Create(spec);
   }
-
-  const std::string directory_ = ::testing::TempDir() + "live_fields_test";
 };
 
 TEST_F(LiveFieldsTest, WhatIsMarkedIsWhatUpdateSessionChanges) {

@@ -2,10 +2,9 @@
 //
 // A disk that fails, on a server that may hold little back: training waits
 // for it, loses nothing, and goes on by itself.
-#include <filesystem>
 #include <thread>
 
-#include "tests/server/service_fixture.h"
+#include "tests/server/durable_service_fixture.h"
 #include "tests/server/store/faulty_vfs.h"
 #include "tests/server/train_call.h"
 
@@ -20,13 +19,11 @@ constexpr size_t kMostUndurable = 9'000;
 constexpr int kMessages = 200;
 constexpr uint64_t kSteps = uint64_t{200} * kMessages;
 
-class UndurableTest : public ServiceTest {
+class UndurableTest : public DurableServiceTest {
  protected:
   void SetUp() override {
     FaultyVfs::Get().Reset();
-    StartWith([this](ServerOptions& options) {
-      options.data_dir = directory_;
-      options.commit_interval_ms = 1;
+    RestartWith([](ServerOptions& options) {
       options.max_undurable_bytes = kMostUndurable;
     });
     session_ = Create(Spec(50, {40, 3}));
@@ -36,9 +33,7 @@ class UndurableTest : public ServiceTest {
   }
   void TearDown() override {
     FaultyVfs::Get().Heal();
-    ServiceTest::TearDown();
-    StartServer(SmallLimits());  // lets go of the directory
-    std::filesystem::remove_all(directory_);
+    DurableServiceTest::TearDown();
   }
 
   static void BreakDisk() {
@@ -101,9 +96,6 @@ class UndurableTest : public ServiceTest {
     return Digest(twin);
   }
 
-  const std::string directory_ =
-      ::testing::TempDir() + "undurable_test_" +
-      ::testing::UnitTest::GetInstance()->current_test_info()->name();
   std::mt19937 random_{23};
   v1::Session session_;
   std::vector<v1::TrainRequest> messages_;
