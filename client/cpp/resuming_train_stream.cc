@@ -113,8 +113,9 @@ absl::Status ResumingTrainStream::MakeReplica(Cancellation* cancellation) {
   if (!anchor.ok()) return anchor.status();
   absl::StatusOr<Replica> replica =
       Replica::Create(session_, *std::move(anchor));
-  if (replica.ok()) replica_ = *std::move(replica);
-  return replica.status();
+  if (!replica.ok()) return replica.status();
+  replica_ = *std::move(replica);
+  return absl::OkStatus();
 }
 
 ResumingTrainStream::~ResumingTrainStream() {

@@ -79,7 +79,7 @@ class TrainStream {
   // the stream has ended; the reader gets to know why.
   bool Send(v1::TrainRequest request);
   // The same of a request that the caller keeps too.
-  bool Send(std::shared_ptr<const v1::TrainRequest> request);
+  bool Send(const std::shared_ptr<const v1::TrainRequest>& request);
   // No more samples; the server answers what it has and ends the stream.
   void CloseSending();
   // Whether Send would wait for an answer first.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
@@ -21,15 +22,15 @@ namespace {
 
 // 256 KiB in a response: well below gRPC's default receive limit of 4 MiB, and
 // large enough that its cost vanishes beside its training.
-constexpr size_t kMostNumbers = 64 * 1024;
-constexpr size_t kMostInputNumbers = 256 * 1024;
+constexpr size_t kMostNumbers = size_t{64} * 1024;
+constexpr size_t kMostInputNumbers = size_t{256} * 1024;
 
 // A digest takes up to 21 bytes on the wire.
 constexpr size_t kDigestNumbers = 6;
 
 // A request of so many bytes is kept to be filled again, a larger one is freed:
 // beside its training, allocating it costs nothing.
-constexpr size_t kKeptRequestBytes = 64 * 1024;
+constexpr size_t kKeptRequestBytes = size_t{64} * 1024;
 
 uint64_t HashOf(const SampleBytes& samples) {
   const auto bytes = [](auto numbers) {
@@ -318,16 +319,18 @@ void MessageTrainer::FillResponse(const SessionSpec& spec, const TrainRun& run,
   }
   if (content_.outputs) keep(response->mutable_outputs());
   if (steps == 0) return;
-  response->mutable_errors()->Add(run.errors.begin(),
-                                  run.errors.begin() + steps);
+  const auto add = [&](std::span<const float> all, auto* to) {
+    const auto those = all.first(steps);
+    to->Add(those.begin(), those.end());
+  };
+  add(run.errors, response->mutable_errors());
   if (content_.deltas == v1::DELTA_DETAIL_FACTORS) {
     const size_t length = session_->layout().scalar_count();
     SetScalars(run.scalars.first(steps * length), length,
                response->mutable_scalars());
   }
   if (spec.optimiser.max_norm > 0) {
-    response->mutable_gradient_norms()->Add(run.gradient_norms.begin(),
-                                            run.gradient_norms.begin() + steps);
+    add(run.gradient_norms, response->mutable_gradient_norms());
   }
 }
 

@@ -26,12 +26,13 @@ absl::Status Attach(const ServiceContext& context, bool takes_over,
                     Session& session, const std::shared_ptr<Writer>& writer) {
   if (!takes_over) return session.AttachWriter(writer);
   auto replaced = session.TakeOver(writer);
-  if (replaced.ok() && *replaced != nullptr) {
+  if (!replaced.ok()) return replaced.status();
+  if (*replaced != nullptr) {
     context.pool.Submit([replaced = *std::move(replaced)](Worker&) {
       replaced->HearOfReplacement();
     });
   }
-  return replaced.status();
+  return absl::OkStatus();
 }
 
 // A response of no steps.

@@ -60,7 +60,7 @@ class StreamShell
   template <typename Change>
   void Update(Change change) {
     // The end lets OnDone drop the last other reference.
-    const auto self = this->shared_from_this();
+    const auto self = this->weak_from_this().lock();
     Start start;
     {
       MutexLock lock(mutex_);
