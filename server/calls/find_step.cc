@@ -13,6 +13,13 @@ namespace backprop {
 namespace {
 
 absl::Status KeepsNone(const Session& session) {
+  if (session.spec()->history.any()) {
+    return FieldRejection(
+        kStepNotKept, "step",
+        absl::StrCat("names a step of session ", session.id(),
+                     ", whose history begins with its next commit: go back to "
+                     "the steps that come then"));
+  }
   return FieldRejection(
       kStepNotKept, "step",
       absl::StrCat("names a step of session ", session.id(),

@@ -8,6 +8,7 @@ namespace backprop {
 void HoldAnswer(const AppliedMessage& message, uint64_t first_offset,
                 const v1::TrainResponse& response, size_t most_bytes,
                 HeldAnswers& held) {
+  if (response.ByteSizeLong() > most_bytes) return;
   // Its steps are done, and it is sent all the same.
   CatchOutOfMemory([&] {
     held.Add(first_offset,

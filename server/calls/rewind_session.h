@@ -13,9 +13,8 @@ namespace backprop {
 
 // work.h. Fails with INVALID_REQUEST, SESSION_NOT_FOUND, CHECKPOINT_NOT_FOUND,
 // STEP_NOT_KEPT, STEP_NOT_REACHED, SESSION_HAS_WRITER, or as ReadCheckpoint,
-// ReadStep and Session::BeginRewind; the
-// session is then as it was. With STORE_FAILED it may yet become what it was to
-// be.
+// ReadStep and Session::BeginRewind; the session is then as it was. With
+// STORE_FAILED it may yet become what it was to be.
 absl::StatusOr<Work> PlanRewindSession(ServiceContext& context,
                                        const v1::RewindSessionRequest& request,
                                        v1::RewindSessionResponse* response);

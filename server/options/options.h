@@ -69,8 +69,8 @@ struct ServerOptions {
   // there, as rows of steps and as images. When the disk fails, or has not
   // written within 10 s and a second for each 16 MiB, training goes on up to
   // that and then waits for it; a session has at most about twice its image and
-  // its checkpoints' there. While the disk works it bounds what is written at
-  // once.
+  // its checkpoints' there, with history 64 MiB of rows besides. While the disk
+  // works it bounds what is written at once.
   size_t max_undurable_bytes = size_t{1} << 30;
 
   // How long a session that is kept there may stand idle before it leaves

@@ -63,8 +63,6 @@ class GatheredSteps {
   // All is handed over: what comes after that step is gathered, if the last
   // steps say that it is worth while.
   void StartAfter(uint64_t step, const HistoryLimits& limits);
-  // What there was is of no life of the session any more.
-  void Discount() { count_ = 0; }
   // What there was is lost: until StartAfter nothing is gathered. Needs no
   // memory.
   void LetGo();

@@ -32,9 +32,8 @@ absl::StatusOr<SessionRecord> ReadRecordAt(const StoredSession& stored,
                                            ReadableStore& store,
                                            const SessionCodec& codec);
 
-// The whole session as it was then, as a session of its
-// own that nobody else has. Fails likewise, or with SESSION_LIMIT where there
-// is no room for it.
+// The whole session as it was then, as a session of its own that nobody else
+// has. Fails likewise, or with SESSION_LIMIT where there is no room for it.
 absl::StatusOr<std::shared_ptr<Session>> RestoreStep(
     const StoredSession& stored, uint64_t step, const Layout& layout,
     ReadableStore& store, const SessionCodec& codec, SessionTable& sessions);

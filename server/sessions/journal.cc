@@ -104,8 +104,10 @@ SessionChange Journal::Rewind(const Moment& moment, bool keeps_history) {
     image_.Put(moment, change);
     history_.Keep(moment, change);
     ++epoch_;
-    gathered_.Discount();
     Conclude(moment, change);
+    // Those that were gathered are of no life any more, and say nothing of rows
+    // to come.
+    gathered_.StartAfter(moment.step(), moment.spec->history);
     return change;
   });
 }

@@ -59,7 +59,7 @@ def walk(sizes, names, memory_mb):
         errors is None
         or states is None
         or memory is None
-        or ("Search not completed" in said and errors.group(1) == "0")
+        or (("Search not completed" in said or "max search depth" in said) and errors.group(1) == "0")
     ):
         sys.exit(f"spin did not come to the end of {names}:\n{said}")
     return int(errors.group(1)), float(states.group(1)), float(memory.group(1)), said.splitlines()[0]
