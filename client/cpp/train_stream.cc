@@ -118,8 +118,7 @@ bool TrainStream::Send(v1::TrainRequest request) {
 }
 
 // Shared: the answer may be read, and the entry dropped, before Write returns.
-bool TrainStream::Send(
-    const std::shared_ptr<const v1::TrainRequest>& request) {
+bool TrainStream::Send(const std::shared_ptr<const v1::TrainRequest>& request) {
   const size_t bytes =
       request->inputs().size() + request->targets().size() +
       sizeof(float) * static_cast<size_t>(request->sample_weights_size());
