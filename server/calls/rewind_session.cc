@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/calls/find_checkpoint.h"
 #include "server/calls/find_step.h"
 #include "server/calls/get_session.h"
@@ -39,9 +40,10 @@ absl::StatusOr<Destination> DestinationOf(
                         "can't be set where checkpoint is: go back to one of "
                         "the two");
   }
+  const uint64_t epoch = session.epoch();
   absl::Status kept = CheckKept(session, request.step());
   if (!kept.ok()) return kept;
-  return Destination{.step = request.step(), .epoch = session.epoch()};
+  return Destination{.step = request.step(), .epoch = epoch};
 }
 
 // The past is read, off the turns; a turn hands over what the session is
@@ -63,6 +65,9 @@ class Rewinding : public std::enable_shared_from_this<Rewinding> {
   void Run(const Done& done) {
     const PastRead read = [self = shared_from_this(), done](
                               absl::StatusOr<std::shared_ptr<Session>> past) {
+      if (absl::Status status = self->CheckNoOther(); !status.ok()) {
+        return done(status);
+      }
       if (!past.ok()) return done(past.status());
       self->past_ = *std::move(past);
       self->SubmitBegin(done);
@@ -75,6 +80,19 @@ class Rewinding : public std::enable_shared_from_this<Rewinding> {
   }
 
  private:
+  // A step that was read may be of no life of the session any more, and look
+  // damaged. What a checkpoint holds stays.
+  absl::Status CheckNoOther() const {
+    if (destination_.checkpoint != nullptr) return absl::OkStatus();
+    if (session_->epoch() == destination_.epoch) {
+      return session_->CheckNotRewinding();
+    }
+    return Rejection(kSessionBusy,
+                     absl::StrCat("session ", session_->id(),
+                                  " was taken back by another call meanwhile: "
+                                  "try again, if it shall go back further"));
+  }
+
   void SubmitBegin(const Done& done) {
     const absl::Status status = CatchOutOfMemory([&] {
       context_.pool.Submit(
@@ -87,6 +105,7 @@ class Rewinding : public std::enable_shared_from_this<Rewinding> {
   // A turn of the session's lane.
   void Begin(const Done& done) {
     absl::Status status = CatchOutOfMemory([&] {
+      if (absl::Status other = CheckNoOther(); !other.ok()) return other;
       return session_->BeginRewind(
           *past_, destination_.epoch,
           [self = shared_from_this()] { self->SubmitFinish(); });

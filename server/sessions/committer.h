@@ -11,10 +11,10 @@
 // When a commit fails, its changes are kept and committed again until that
 // works, and nothing later is: what is durable stands still, and those who wait
 // are told why. Sessions go on training meanwhile; each holds what it did since
-// its last hand-over, as much as GatheredSteps gathers at most, and all together
-// as much as undurable() says. No more than that is handed
-// over at once, either; but for one session, however large: where some found no
-// room, the one whose time came first is asked before all others.
+// its last hand-over, as much as GatheredSteps gathers at most, and all
+// together as much as undurable() says. No more than that is handed over at
+// once, either; but for one session, however large: where some found no room,
+// the one whose time came first is asked before all others.
 #ifndef BACKPROP_SERVER_SESSIONS_COMMITTER_H_
 #define BACKPROP_SERVER_SESSIONS_COMMITTER_H_
 

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A session's history as a client meets it.
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+
 #include "tests/server/durable_service_fixture.h"
 #include "tests/server/kept_session.h"
 #include "tests/server/spec_text.h"
+#include "tests/server/status_matchers.h"
 #include "tests/server/train_call.h"
 
 namespace backprop::testing {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -63,6 +70,34 @@ TEST_F(HistoryCallsTest, TakesASessionBackToAStepOfIt) {
   Train(session, 1);
   EXPECT_EQ(Ask(&Stub::RewindSession, Return(session, 7)).session().step(), 7u);
   EXPECT_EQ(Get(session).step(), 7u);
+}
+
+// Whichever comes second finds the session gone from where it looked for it.
+TEST_F(HistoryCallsTest, CallsThatRewindKeepOneAnotherOut) {
+  const v1::Session session = Make();
+  Train(session, 20);
+  ASSERT_TRUE(Eventually([&] { return !Get(session).has_writer(); }));
+  std::mutex mutex;
+  std::map<std::string, int> answers;
+  const auto rewind = [&](uint64_t from) {
+    for (uint64_t step = from; step > 20; step -= 2) {
+      const grpc::Status status = TryRewind(session, step);
+      const std::string reason = status.ok() ? "OK" : Reason(status);
+      const std::lock_guard lock(mutex);
+      ++answers[reason];
+    }
+  };
+  {
+    const std::jthread one(rewind, 199);
+    const std::jthread other(rewind, 200);
+  }
+  EXPECT_GT(answers["OK"], 0);
+  for (const auto& [reason, count] : answers) {
+    EXPECT_THAT(reason, AnyOf("OK", "SESSION_BUSY", "SESSION_HAS_WRITER",
+                              "STEP_NOT_REACHED"))
+        << count;
+  }
+  EXPECT_EQ(Get(session).history_first_step(), 0u);
 }
 
 TEST_F(HistoryCallsTest, SaysWhichStepsItHas) {
