@@ -428,9 +428,8 @@ TEST_F(HistoryTest, WhatIsBeyondALimitGoes) {
   const uint64_t first = First();
   EXPECT_GT(session_->moment().stored_bytes, few);
   size_t bytes = 0;
-  for (const StoredPiece& piece : store_.Load(kId)->pieces) {
-    bytes += piece.bytes;
-  }
+  const auto stored = store_.Load(kId);
+  for (const StoredPiece& piece : stored->pieces) bytes += piece.bytes;
   EXPECT_EQ(session_->moment().stored_bytes, bytes);
   train(500);
   EXPECT_GT(First(), first);
