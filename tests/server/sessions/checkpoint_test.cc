@@ -15,8 +15,8 @@
 #include "server/sessions/checkpoint_reader.h"
 #include "server/sessions/committer.h"
 #include "server/sessions/rejection.h"
-#include "server/sessions/session_loader.h"
 #include "server/translation/stored_session.h"
+#include "tests/server/sessions/loaded_session.h"
 #include "tests/server/sessions/memory_store.h"
 #include "tests/server/sessions/trained_session.h"
 
@@ -185,20 +185,8 @@ class CheckpointTest : public ::testing::Test {
     session_.reset();
     NewTable();
     while (!last_life.expired()) std::this_thread::sleep_for(milliseconds(1));
-    StoreReader reader(store_);
-    SessionLoader loader(
-        {.reader = reader,
-         .codec = codec_,
-         .committer = committer_,
-         .sessions = *sessions_,
-         .loaded = [](const Session&, auto) {},
-         .failed = [](const auto& id,
-                      const auto& why) { ADD_FAILURE() << id << why; }});
-    ASSERT_TRUE(loader.List(store_).ok());
-    std::promise<absl::StatusOr<std::shared_ptr<Session>>> loaded;
-    loader.Load(kId, [&](auto session) { loaded.set_value(session); });
-    session_ = loaded.get_future().get().value();
-    reader.Stop();
+    session_ =
+        testing::LoadedSession(kId, store_, codec_, committer_, *sessions_);
   }
 
   std::vector<std::string> Names() {

@@ -17,10 +17,10 @@
 #include "server/sessions/committer.h"
 #include "server/sessions/history_reader.h"
 #include "server/sessions/rejection.h"
-#include "server/sessions/session_loader.h"
 #include "server/translation/spec.h"
 #include "server/translation/stored_session.h"
 #include "tests/server/session_kinds.h"
+#include "tests/server/sessions/loaded_session.h"
 #include "tests/server/sessions/memory_store.h"
 #include "tests/server/sessions/trained_session.h"
 
@@ -263,20 +263,8 @@ class HistoryTest : public ::testing::Test {
     session_.reset();
     NewTable();
     while (!last_life.expired()) std::this_thread::sleep_for(milliseconds(1));
-    StoreReader reader(store_);
-    SessionLoader loader(
-        {.reader = reader,
-         .codec = codec_,
-         .committer = committer_,
-         .sessions = *sessions_,
-         .loaded = [](const Session&, auto) {},
-         .failed = [](const auto& id,
-                      const auto& why) { ADD_FAILURE() << id << why; }});
-    ASSERT_TRUE(loader.List(store_).ok());
-    std::promise<absl::StatusOr<std::shared_ptr<Session>>> loaded;
-    loader.Load(kId, [&](auto session) { loaded.set_value(session); });
-    session_ = loaded.get_future().get().value();
-    reader.Stop();
+    session_ =
+        testing::LoadedSession(kId, store_, codec_, committer_, *sessions_);
     EXPECT_EQ(session_->moment().history_first_step, first);
   }
 
