@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/sessions/rejection.h"
 #include "server/sessions/stored_record.h"
 #include "server/store/restore.h"
 
@@ -80,17 +79,10 @@ absl::StatusOr<std::shared_ptr<Session>> ReadCheckpoint(
     Store& store, const SessionCodec& codec, SessionTable& sessions) {
   auto session =
       RestoreCheckpoint(id, checkpoint, layout, store, codec, sessions);
-  const absl::Status& status = session.status();
-  const std::string what =
-      absl::StrCat("checkpoint \"", checkpoint.name, "\" of session ", id,
-                   " can't be read: ", status.message());
-  if (absl::IsDataLoss(status) || absl::IsNotFound(status)) {
-    return Rejection(
-        kSessionDamaged,
-        what + "; backpropd check says what is wrong in the store");
-  }
-  if (absl::IsUnavailable(status)) return Rejection(kStoreFailed, what);
-  return session;
+  if (session.ok()) return session;
+  return CantBeRead(
+      absl::StrCat("checkpoint \"", checkpoint.name, "\" of session ", id),
+      session.status());
 }
 
 }  // namespace backprop

@@ -151,16 +151,9 @@ absl::StatusOr<std::shared_ptr<Session>> ReadStep(
   auto session =
       stored.ok() ? RestoreStep(*stored, step, layout, store, codec, sessions)
                   : stored.status();
-  const absl::Status& status = session.status();
-  const std::string what = absl::StrCat("step ", step, " of session ", id,
-                                        " can't be read: ", status.message());
-  if (absl::IsDataLoss(status) || absl::IsNotFound(status)) {
-    return Rejection(
-        kSessionDamaged,
-        what + "; backpropd check says what is wrong in the store");
-  }
-  if (absl::IsUnavailable(status)) return Rejection(kStoreFailed, what);
-  return session;
+  if (session.ok()) return session;
+  return CantBeRead(absl::StrCat("step ", step, " of session ", id),
+                    session.status());
 }
 
 }  // namespace backprop

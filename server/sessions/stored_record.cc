@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "server/sessions/rejection.h"
 #include "server/store/failpoint.h"
 #include "server/store/restore.h"
 
@@ -46,6 +47,17 @@ absl::StatusOr<SessionRecord> ReadRecord(const StoredSession& stored,
   const auto spec = ReadSpec(stored, store);
   if (!spec.ok()) return spec.status();
   return codec.Decode(stored.head, *spec);
+}
+
+absl::Status CantBeRead(const std::string& what, const absl::Status& why) {
+  const std::string text =
+      absl::StrCat(what, " can't be read: ", why.message());
+  if (absl::IsDataLoss(why) || absl::IsNotFound(why)) {
+    return Rejection(
+        kSessionDamaged,
+        text + "; backpropd check says what is wrong in the store");
+  }
+  return absl::IsUnavailable(why) ? Rejection(kStoreFailed, text) : why;
 }
 
 absl::Status RestoreSession(const StoredSession& stored,

@@ -5,6 +5,8 @@
 #ifndef BACKPROP_SERVER_SESSIONS_STORED_RECORD_H_
 #define BACKPROP_SERVER_SESSIONS_STORED_RECORD_H_
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/contract/layout.h"
@@ -21,6 +23,10 @@ bool SameLayout(const Layout& a, const Layout& b);
 absl::StatusOr<SessionRecord> ReadRecord(const StoredSession& stored,
                                          const SessionCodec& codec,
                                          ReadableStore& store);
+
+// What a caller is told of a moment of a session's past that could not be
+// brought back from the store: SESSION_DAMAGED, STORE_FAILED, or why as it is.
+absl::Status CantBeRead(const std::string& what, const absl::Status& why);
 
 // session: made from that record, and known to nobody. It stands where it was
 // durable afterwards, or this fails as RestoreNumbers does.
