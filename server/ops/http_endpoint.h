@@ -11,30 +11,27 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "server/ops/http_server.h"
 #include "server/ops/metrics.h"
 
 namespace backprop {
 
 class HttpEndpoint {
  public:
-  // Binds and starts serving on threads of its own. ready is called from them.
+  // Binds and starts serving on a thread of its own. ready is called from it.
   // metrics must outlive the endpoint. Fails if the address is malformed or
   // taken (the message names flag --http-address).
   static absl::StatusOr<std::unique_ptr<HttpEndpoint>> Start(
       const std::string& address, const Metrics& metrics,
       std::function<bool()> ready);
 
-  // Stops serving and joins.
-  ~HttpEndpoint();
-
   // host:port with the actual port.
   const std::string& address() const { return address_; }
 
  private:
-  struct State;
-  HttpEndpoint(std::unique_ptr<State> state, std::string address);
+  HttpEndpoint(std::unique_ptr<HttpServer> server, std::string address);
 
-  std::unique_ptr<State> state_;
+  std::unique_ptr<HttpServer> server_;
   std::string address_;
 };
 
