@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
@@ -36,6 +37,8 @@ namespace {
 constexpr int kUsageError = 2;
 constexpr int kNotChecked = 2;
 constexpr int kSignalExit = 128;
+// For the last lines of the log to be taken by whoever reads it.
+constexpr std::chrono::seconds kLastWords(1);
 
 std::string_view View(absl::string_view text) {
   return {text.data(), text.size()};
@@ -184,8 +187,6 @@ int main(int argc, char** argv) {
     case backprop::Command::kServe:
       break;
   }
-  backprop::SetLogLevel(invocation->options.log_level);
-  WarnOf(invocation->strays);
   // Before any thread starts, because threads inherit the mask; taken by
   // sigwait, because almost nothing may be called in a signal handler. static:
   // the thread that waits for a second signal outlives Serve.
@@ -194,5 +195,9 @@ int main(int argc, char** argv) {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return Serve(invocation->options, signals);
+  backprop::SetLogLevel(invocation->options.log_level);
+  WarnOf(invocation->strays);
+  const int code = Serve(invocation->options, signals);
+  backprop::FlushLog(kLastWords);
+  return code;
 }

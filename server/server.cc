@@ -19,6 +19,7 @@
 #include "server/calls/idle_sessions.h"
 #include "server/calls/service_context.h"
 #include "server/options/address.h"
+#include "server/rpc/library_log.h"
 #include "server/rpc/open_streams.h"
 #include "server/rpc/pulse.h"
 #include "server/rpc/reflection.h"
@@ -136,6 +137,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     return absl::InvalidArgumentError(
         absl::StrCat("--grpc-address: ", address.status().message()));
   }
+  TakeLibraryLogs();
   if (absl::Status status = CheckBlas(); !status.ok()) return status;
   auto state = std::make_unique<State>(options, *metrics);
   metrics->DescribeBuild(state->compute_labels);

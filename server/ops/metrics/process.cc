@@ -4,6 +4,7 @@
 #include <prometheus/client_metric.h>
 #include <prometheus/metric_type.h>
 
+#include "server/ops/log.h"
 #include "server/ops/process_stats.h"
 
 namespace backprop {
@@ -37,7 +38,11 @@ std::vector<prometheus::MetricFamily> ProcessFamilies() {
                     "Most file descriptors that may be open.", stats.max_fds),
       ProcessFamily(Gauge, "process_start_time_seconds",
                     "When the process started, in seconds since 1970.",
-                    stats.start_time_seconds)};
+                    stats.start_time_seconds),
+      ProcessFamily(Counter, "backprop_log_lines_dropped_total",
+                    "Log lines that were not written, as nothing read "
+                    "standard error for too long.",
+                    static_cast<double>(LogLinesDropped()))};
 }
 
 }  // namespace backprop

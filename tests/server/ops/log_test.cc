@@ -2,12 +2,15 @@
 #include "server/ops/log.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <sstream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace backprop {
@@ -22,6 +25,7 @@ template <typename Function>
 std::vector<Json> LinesOf(Function log) {
   testing::internal::CaptureStderr();
   log();
+  FlushLog(std::chrono::minutes(1));
   std::istringstream text(testing::internal::GetCapturedStderr());
   std::vector<Json> lines;
   for (std::string line; std::getline(text, line);) {
@@ -96,6 +100,68 @@ TEST(LogTest, LinesOfManyThreadsDoNotMix) {
     for (std::thread& thread : threads) thread.join();
   });
   EXPECT_EQ(lines.size(), kThreads * kLines);
+}
+
+// Standard error is a pipe while it lives.
+class Pipe {
+ public:
+  Pipe() : before_(dup(STDERR_FILENO)) {
+    EXPECT_EQ(pipe(ends_), 0);
+    dup2(ends_[1], STDERR_FILENO);
+    close(ends_[1]);
+  }
+  ~Pipe() {
+    Restore();
+    close(ends_[0]);
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+
+  void Restore() {
+    if (before_ < 0) return;
+    dup2(before_, STDERR_FILENO);
+    close(std::exchange(before_, -1));
+  }
+
+  // Up to the pipe's end.
+  std::string Read() {
+    std::string all;
+    char piece[65536];
+    for (ssize_t got = 0; (got = read(ends_[0], piece, sizeof(piece))) > 0;) {
+      all.append(piece, static_cast<size_t>(got));
+    }
+    return all;
+  }
+
+ private:
+  int before_;
+  int ends_[2] = {};
+};
+
+TEST(LogTest, APipeThatIsNotReadHoldsNobodyUp) {
+  constexpr uint64_t kLines = 20000;
+  const uint64_t dropped_before = LogLinesDropped();
+  Pipe pipe;
+  for (uint64_t i = 0; i < kLines; ++i) {
+    Log(LogLevel::kInfo, "unread", {{"line", i}});
+  }
+  const uint64_t dropped = LogLinesDropped() - dropped_before;
+  FlushLog(std::chrono::milliseconds(1));  // gives up
+  std::string text;
+  std::thread reader([&] { text = pipe.Read(); });
+  FlushLog(std::chrono::minutes(1));
+  pipe.Restore();
+  reader.join();
+  EXPECT_GT(dropped, 0);
+  std::istringstream lines(text);
+  uint64_t read = 0;
+  Json last;
+  for (std::string line; std::getline(lines, line); ++read) {
+    last = Json::parse(line, nullptr, false);
+    ASSERT_FALSE(last.is_discarded()) << line;
+  }
+  EXPECT_EQ(last["line"], kLines - 1) << "the newest are kept";
+  EXPECT_EQ(read + dropped, kLines) << "each is written or counted";
 }
 
 }  // namespace

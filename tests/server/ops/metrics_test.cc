@@ -227,7 +227,7 @@ TEST(MetricsTest, ProcessAndBuildAreDescribed) {
   for (const char* name :
        {"process_cpu_seconds_total", "process_resident_memory_bytes",
         "process_virtual_memory_bytes", "process_open_fds", "process_max_fds",
-        "process_start_time_seconds"}) {
+        "backprop_log_lines_dropped_total", "process_start_time_seconds"}) {
     EXPECT_GT(Value(metrics, name), 0) << name;
   }
   const std::string text = metrics.Serialize();
