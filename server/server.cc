@@ -64,6 +64,15 @@ void SetConnectionLimits(grpc::ServerBuilder& builder) {
       kClientPingInterval.count());
 }
 
+// What arrives is taken as it is: two megabytes of gzip would unfold to gigabytes
+// before the limit of a message is looked at.
+void RefuseCompression(grpc::ServerBuilder& builder) {
+  for (const grpc_compression_algorithm algorithm :
+       {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
+  }
+}
+
 // The full name of the service that stands in the message's file. The message's
 // code, and so the file's description for reflection, is linked in with it also
 // where nothing else of ours refers to it.
@@ -154,6 +163,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
   SetConnectionLimits(builder);
+  RefuseCompression(builder);
   builder.RegisterService(state->training.get());
   builder.RegisterService(state->reflection.get());
   builder.RegisterService(state->reflection_v1alpha.get());

@@ -47,6 +47,7 @@ class Server:
     """A server on a data directory, from its start to its end.
 
     failpoint: where it dies by itself, place:times (server/store/failpoint.h).
+    reads_log: until it serves it is read in any case.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Server:
         *,
         flags: tuple[str, ...] = (),
         failpoint: str | None = None,
+        reads_log: bool = True,
     ) -> None:
         self.data_dir = data_dir
         command = [*_command(backpropd, data_dir, address), *flags]
@@ -74,10 +76,11 @@ class Server:
                 raise DiedError
             raise AssertionError(f"backpropd did not serve: {''.join(self.log)}")
         self._rest = threading.Thread(target=lambda: self.log.extend(self._process.stderr or ()), daemon=True)
-        self._rest.start()
+        if reads_log:
+            self._rest.start()
         serving = json.loads(line)
         self.address = serving["grpc_address"]
-        self._http_address = serving["http_address"]
+        self.http_address = serving["http_address"]
         self._channel = grpc.insecure_channel(self.address, options=_CHANNEL)
         self.stub = stubs.TrainingServiceStub(self._channel)
         self.is_over = threading.Event()
@@ -102,7 +105,7 @@ class Server:
 
     def metrics(self) -> str:
         """The page that Prometheus reads."""
-        with urllib.request.urlopen(f"http://{self._http_address}/metrics") as page:
+        with urllib.request.urlopen(f"http://{self.http_address}/metrics") as page:
             return page.read().decode()
 
     def kill(self) -> None:
@@ -125,7 +128,8 @@ class Server:
 
     def _end(self) -> int:
         status = self._process.wait(PATIENCE_SECONDS)
-        self._rest.join()
+        if self._rest.is_alive():
+            self._rest.join()
         assert self._process.stderr is not None
         self._process.stderr.close()
         return status
