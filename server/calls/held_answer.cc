@@ -6,16 +6,16 @@
 namespace backprop {
 
 void HoldAnswer(const AppliedMessage& message, uint64_t first_offset,
-                const v1::TrainResponse& response, size_t most_bytes,
+                const v1::TrainResponse& response, const HeldRoom& room,
                 HeldAnswers& held) {
-  if (response.ByteSizeLong() > most_bytes) return;
+  if (response.ByteSizeLong() > room.session_bytes) return;
   // Its steps are done, and it is sent all the same.
   CatchOutOfMemory([&] {
     held.Add(first_offset,
              {.message = message,
               .next_offset = response.next_offset(),
               .bytes = response.SerializeAsString()},
-             most_bytes);
+             room);
   }).IgnoreError();
 }
 

@@ -4,7 +4,6 @@
 #ifndef BACKPROP_SERVER_CALLS_HELD_ANSWER_H_
 #define BACKPROP_SERVER_CALLS_HELD_ANSWER_H_
 
-#include <cstddef>
 #include <cstdint>
 
 #include "backprop/v1/training_service.pb.h"
@@ -14,9 +13,8 @@ namespace backprop {
 
 // Holds a response that has been filled: the one to that message's samples from
 // first_offset up to its next_offset. Where memory is short it is not held.
-// most_bytes: as in HeldAnswers.
 void HoldAnswer(const AppliedMessage& message, uint64_t first_offset,
-                const v1::TrainResponse& response, size_t most_bytes,
+                const v1::TrainResponse& response, const HeldRoom& room,
                 HeldAnswers& held);
 
 // What the steps were answered with. That is not all of the response: which

@@ -82,6 +82,7 @@ void TidySessions(ServiceContext& context,
                   std::chrono::system_clock::time_point now) {
   if (!context.complete) return;
   TellUndurable(context);
+  context.metrics.SetHeldAnswers(context.held_bytes.lent());
   context.sessions.ForgetOldDeltas(DeltaFeed::Clock::now());
   if (context.draining) return;
   ForgetHeldAnswers(context, now);

@@ -17,6 +17,9 @@ constexpr size_t kLargestRequestsPending = 16;
 // For answers that no limit names: a page of sessions, a session's spec.
 constexpr size_t kOtherAnswerBytes = size_t{4} << 20;
 
+// As many sessions may hold all that one may.
+constexpr size_t kSessionsHolding = 64;
+
 // Any single answer fits: Predict's are no longer than the largest request.
 size_t MostAnswerBytes(const ServerOptions& options) {
   const size_t weights =
@@ -39,6 +42,7 @@ ServiceContext::ServiceContext(const ServerOptions& options_, Metrics& metrics_,
       answer_bytes(MostAnswerBytes(options_)),
       snapshot_weights(options_.max_total_weights),
       watched_bytes(kLargestRequestsPending * options_.max_message_bytes),
+      held_bytes(kSessionsHolding * options_.max_held_bytes),
       housekeeping(std::chrono::seconds(2),
                    [this, tidy = std::move(tidy)] { tidy(*this); }) {}
 

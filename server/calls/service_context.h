@@ -55,6 +55,7 @@ struct ServiceContext {
   Budget answer_bytes;      // of unary answers, until they have been sent
   Budget snapshot_weights;  // numbers copied as anchors, not yet sent
   Budget watched_bytes;     // of deltas being sent to watchers
+  Budget held_bytes;        // of answers that sessions hold for their writers
   Housekeeping housekeeping;
 };
 

@@ -165,13 +165,13 @@ absl::Status MessageTrainer::Check(const InTurn& at) {
 
 void MessageTrainer::KeepHeld() {
   HeldAnswers& held = session_->held_answers();
-  if (held_bytes_ == 0) return held.Clear();
-  held.SetKind(KindOf(content_));
+  if (!Holds()) return held.Clear();
+  held.Use(KindOf(content_), std::chrono::system_clock::now());
   held.DropBefore(request_.received_offset());
 }
 
 void MessageTrainer::FindHeld() {
-  if (held_bytes_ == 0 || skipped_ == 0) return;
+  if (!Holds() || skipped_ == 0) return;
   if (session_->held_answers().Cover(Identity(),
                                      request_.offset() + skipped_)) {
     held_ = std::exchange(skipped_, 0);
@@ -396,9 +396,9 @@ void MessageTrainer::RepeatPart(v1::TrainResponse* response) {
 }
 
 void MessageTrainer::HoldPart(size_t first, const v1::TrainResponse& response) {
-  if (held_bytes_ == 0 || !request_.has_offset()) return;
+  if (!Holds() || !request_.has_offset()) return;
   if (skipped_ > 0 || next_ == first) return;
-  HoldAnswer(Identity(), request_.offset() + first, response, held_bytes_,
+  HoldAnswer(Identity(), request_.offset() + first, response, held_room_,
              session_->held_answers());
 }
 

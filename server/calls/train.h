@@ -30,13 +30,13 @@ absl::StatusOr<AnswerContent> AnswerContentFromProto(
 // Used within turns of the session's lane only.
 class MessageTrainer {
  public:
-  // held_bytes: of the answers that the session is to hold, at most; 0: it is
-  // to hold none. metrics must outlive the object.
+  // room: for the answers that the session is to hold. metrics and what room
+  // names must outlive the object.
   MessageTrainer(std::shared_ptr<Session> session, const AnswerContent& content,
-                 size_t held_bytes, Metrics& metrics)
+                 const HeldRoom& room, Metrics& metrics)
       : session_(std::move(session)),
         content_(content),
-        held_bytes_(held_bytes),
+        held_room_(room),
         metrics_(metrics) {}
 
   // The message to train on: parse into this, then call Begin. It is read until
@@ -79,6 +79,8 @@ class MessageTrainer {
   void Remember();
   void TellOf(const SessionSpec& spec, const TrainRun& run, size_t steps,
               const TrainOutcome& outcome);
+  // Whether the session is to hold answers.
+  bool Holds() const { return held_room_.session_bytes > 0; }
   // Lets go of answers that are of no use to the stream.
   void KeepHeld();
   // Where all that was applied of the message has its answers, it is answered
@@ -98,7 +100,7 @@ class MessageTrainer {
 
   const std::shared_ptr<Session> session_;
   const AnswerContent content_;
-  const size_t held_bytes_;
+  const HeldRoom held_room_;
   Metrics& metrics_;
   v1::TrainRequest request_;
   absl::Status parsed_;  // of request_

@@ -51,7 +51,7 @@ v1::TrainResponse PresentOf(const Session& session) {
 }  // namespace
 
 absl::StatusOr<TrainOpening> OpenTraining(
-    const ServiceContext& context, const v1::TrainRequest& first,
+    ServiceContext& context, const v1::TrainRequest& first,
     const std::shared_ptr<Writer>& writer) {
   if (first.session_id().empty()) {
     return InvalidField("session_id", "is required in the first message");
@@ -70,11 +70,13 @@ absl::StatusOr<TrainOpening> OpenTraining(
   absl::Status status = Attach(context, first.takeover(), **session, writer);
   if (!status.ok()) return status;
   const bool resync = MustResync(first, **session);
+  HeldRoom held;
+  if (first.options().hold_answers()) {
+    held = {context.options.max_held_bytes, &context.held_bytes};
+  }
   return TrainOpening{.session = *std::move(session),
                       .content = *content,
-                      .held_bytes = first.options().hold_answers()
-                                        ? context.options.max_held_bytes
-                                        : 0,
+                      .held = held,
                       .coalesce = first.options().coalesce(),
                       .tell_durable = first.options().tell_durable(),
                       .resync = resync};

@@ -18,7 +18,7 @@ namespace backprop {
 struct TrainOpening {
   std::shared_ptr<Session> session;  // the stream is its writer
   AnswerContent content;
-  size_t held_bytes = 0;      // as MessageTrainer knows it
+  HeldRoom held = {};         // for what the session is to hold
   bool coalesce = false;      // TrainOptions.coalesce
   bool tell_durable = false;  // TrainOptions.tell_durable
   bool resync = false;        // TrainResponse.resync, of the answer
@@ -28,7 +28,7 @@ struct TrainOpening {
 // again (Session::DetachWriter), and has the one told whose place it takes, if
 // any. Fails with INVALID_REQUEST, SESSION_NOT_FOUND or SESSION_HAS_WRITER.
 absl::StatusOr<TrainOpening> OpenTraining(
-    const ServiceContext& context, const v1::TrainRequest& first,
+    ServiceContext& context, const v1::TrainRequest& first,
     const std::shared_ptr<Writer>& writer);
 
 // The answer to it.

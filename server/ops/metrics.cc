@@ -144,6 +144,10 @@ void Metrics::StoredSessionDeleted() {
 
 void Metrics::SessionExpired() { state_->sessions.expired.Increment(); }
 
+void Metrics::SetHeldAnswers(size_t bytes) {
+  state_->sessions.held_answer_bytes.Set(static_cast<double>(bytes));
+}
+
 void Metrics::RecordCommit(const CommitRecord& commit) {
   state_->store.commit_seconds.Observe(commit.seconds);
   state_->store.store_bytes.Set(static_cast<double>(commit.store_bytes));

@@ -86,6 +86,9 @@ class Metrics {
   // One that was deleted, also told by these, had expired.
   void SessionExpired();
 
+  // What all of them hold of answers, every few seconds.
+  void SetHeldAnswers(size_t bytes);
+
   // The store.
   void RecordCommit(const CommitRecord& commit);
   // What it may have to take still, once; and what it has, every few seconds.

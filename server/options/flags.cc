@@ -84,7 +84,8 @@ constexpr std::array kFlags = {
          NumberField{&ServerOptions::max_watched_bytes, 1, size_t{1} << 40}},
     Flag{"max-held-bytes", "BYTES",
          "Answers held for each session whose writer asks for it, to be sent "
-         "again if its connection breaks; 0: none",
+         "again if its connection breaks; all together may hold 64 times that. "
+         "0: none",
          NumberField{&ServerOptions::max_held_bytes, 0, size_t{1} << 40}},
     Flag{"max-pending-calls", "COUNT",
          "Unary calls and evaluation messages that may wait for a thread at "

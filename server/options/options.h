@@ -49,7 +49,7 @@ struct ServerOptions {
 
   // Bytes of answers held in memory for each session whose writer asks for it,
   // until it says that it has them: how many it may get again whose connection
-  // broke. 0: none.
+  // broke. All sessions together may have 64 times that. 0: none.
   size_t max_held_bytes = size_t{4} << 20;
 
   // Unary calls (and evaluation messages) that may wait for a thread at once;

@@ -26,8 +26,7 @@ absl::Status SessionWriter::Open(grpc::ByteBuffer* first,
   tells_durable_ = opening->tell_durable;
   resync_ = opening->resync;
   scalar_count_ = session_->layout().scalar_count();
-  trainer_.emplace(session_, opening->content, opening->held_bytes,
-                   context_.metrics);
+  trainer_.emplace(session_, opening->content, opening->held, context_.metrics);
   return absl::OkStatus();
 }
 

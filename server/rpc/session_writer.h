@@ -27,7 +27,7 @@ namespace backprop {
 class SessionWriter {
  public:
   // context must outlive the object.
-  explicit SessionWriter(const ServiceContext& context) : context_(context) {}
+  explicit SessionWriter(ServiceContext& context) : context_(context) {}
 
   // With the stream's first message, which it empties. stream: as which the
   // session knows it. Fails with INVALID_REQUEST, SESSION_NOT_FOUND or
@@ -71,7 +71,7 @@ class SessionWriter {
   v1::TrainResponse Goodbye() const;
 
  private:
-  const ServiceContext& context_;
+  ServiceContext& context_;
   std::shared_ptr<Session> session_;
   bool coalesces_ = false;
   bool tells_durable_ = false;

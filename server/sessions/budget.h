@@ -81,6 +81,7 @@ class Budget {
   }
 
   size_t limit() const { return account_->limit; }
+  size_t lent() const { return account_->taken; }
 
  private:
   const std::shared_ptr<Account> account_;

@@ -13,29 +13,44 @@ size_t BytesOf(const HeldAnswer& answer) {
 
 }  // namespace
 
-void HeldAnswers::SetKind(uint64_t kind) {
+void HeldAnswers::Use(uint64_t kind, Time now) {
+  last_use_ = now;
   if (std::exchange(kind_, kind) != kind) Clear();
 }
 
 void HeldAnswers::Drop(Answers::iterator answer) {
-  bytes_ -= BytesOf(answer->second);
+  bytes_ -= BytesOf(answer->second.answer);
   all_.erase(answer);
 }
 
+std::optional<Budget::Reservation> HeldAnswers::MakeRoom(size_t bytes,
+                                                         Budget* all) {
+  if (all == nullptr) return Budget::Reservation();
+  auto room = all->Reserve(bytes);
+  while (!room.has_value() && !all_.empty()) {
+    Drop(all_.begin());
+    room = all->Reserve(bytes);
+  }
+  return room;
+}
+
 void HeldAnswers::Add(uint64_t first_offset, HeldAnswer answer,
-                      size_t most_bytes) {
+                      const HeldRoom& room) {
   while (!all_.empty() && all_.rbegin()->first >= first_offset) {
     Drop(std::prev(all_.end()));
   }
   const size_t bytes = BytesOf(answer);
-  if (bytes > most_bytes) return;
-  while (bytes_ > most_bytes - bytes) Drop(all_.begin());
-  all_.emplace_hint(all_.end(), first_offset, std::move(answer));
+  if (bytes > room.session_bytes) return;
+  while (bytes_ > room.session_bytes - bytes) Drop(all_.begin());
+  auto taken = MakeRoom(bytes, room.all);
+  if (!taken.has_value()) return;
+  all_.emplace_hint(all_.end(), first_offset,
+                    Held{std::move(answer), *std::move(taken)});
   bytes_ += bytes;
 }
 
 void HeldAnswers::DropBefore(uint64_t offset) {
-  while (!all_.empty() && all_.begin()->second.next_offset <= offset) {
+  while (!all_.empty() && all_.begin()->second.answer.next_offset <= offset) {
     Drop(all_.begin());
   }
 }
@@ -50,10 +65,10 @@ bool HeldAnswers::Cover(const AppliedMessage& message, uint64_t end) const {
   uint64_t covered = message.offset;
   for (auto each = all_.find(covered); covered < end; ++each) {
     if (each == all_.end() || each->first != covered ||
-        each->second.message != message) {
+        each->second.answer.message != message) {
       return false;
     }
-    covered = each->second.next_offset;
+    covered = each->second.answer.next_offset;
   }
   return true;
 }

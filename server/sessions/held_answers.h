@@ -2,18 +2,22 @@
 //
 // Answers that a session's writer may not have got: what it would be told again
 // if it sent the same messages again. In memory only, within a bound, the
-// oldest are let go of first. What an answer is made of is its owner's matter;
-// here it is bytes.
+// oldest are let go of first. All sessions' together are within another: where
+// others have too much of that, a session's own oldest make room. What an
+// answer is made of is its owner's matter; here it is bytes.
 #ifndef BACKPROP_SERVER_SESSIONS_HELD_ANSWERS_H_
 #define BACKPROP_SERVER_SESSIONS_HELD_ANSWERS_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "server/sessions/applied_messages.h"
+#include "server/sessions/budget.h"
 
 namespace backprop {
 
@@ -23,20 +27,29 @@ struct HeldAnswer {
   std::string bytes;
 };
 
-// The turn's, but for bytes().
+// What answers may take.
+struct HeldRoom {
+  size_t session_bytes = 0;  // one session's; 0: none are held
+  Budget* all = nullptr;     // in bytes, of all sessions; null: without a bound
+};
+
+// The turn's, but for bytes() and last_use().
 class HeldAnswers {
  public:
   // What an answer takes beside its bytes, about: its place here and what the
   // allocator adds to both.
   static constexpr size_t kAnswerBytes = 160;
 
-  // What is held from here on is of this kind. What is of another is let go of.
-  void SetKind(uint64_t kind);
+  using Time = std::chrono::system_clock::time_point;
+
+  // A writer has asked, or may ask from here on, for what is of this kind. What
+  // is of another is let go of.
+  void Use(uint64_t kind, Time now);
 
   // An answer about samples from first_offset on, of that kind. What was held
-  // from there on is forgotten. Most: that all of them may take; an answer that
-  // takes more by itself is not held.
-  void Add(uint64_t first_offset, HeldAnswer answer, size_t most_bytes);
+  // from there on is forgotten. One that takes more than there is room for is
+  // not held.
+  void Add(uint64_t first_offset, HeldAnswer answer, const HeldRoom& room);
 
   // Lets go of answers that are about samples before that alone.
   void DropBefore(uint64_t offset);
@@ -47,20 +60,28 @@ class HeldAnswers {
   bool Cover(const AppliedMessage& message, uint64_t end) const;
   // The answer that begins there, which Cover has found.
   const HeldAnswer& At(uint64_t first_offset) const {
-    return all_.at(first_offset);
+    return all_.at(first_offset).answer;
   }
 
-  // That they take. Any thread.
+  // Any thread: what they take, and when they were last of use.
   size_t bytes() const { return bytes_; }
+  Time last_use() const { return last_use_; }
 
  private:
-  using Answers = std::map<uint64_t, HeldAnswer>;  // by their first offset
+  struct Held {
+    HeldAnswer answer;
+    Budget::Reservation room;
+  };
+  using Answers = std::map<uint64_t, Held>;  // by their first offset
 
   void Drop(Answers::iterator answer);
+  // Of the budget, for so many bytes; the oldest are dropped until there is.
+  std::optional<Budget::Reservation> MakeRoom(size_t bytes, Budget* all);
 
   Answers all_;
   uint64_t kind_ = 0;
   std::atomic<size_t> bytes_ = 0;
+  std::atomic<Time> last_use_ = Time();
 };
 
 }  // namespace backprop

@@ -21,7 +21,8 @@ constexpr size_t kAlignment = 64;  // a cache line, and the widest vector
 // Each may hold an image.
 constexpr size_t kMostGiven = 8;
 // Whoever comes back, from a broken connection or by being started anew, is
-// there by then.
+// there by then. One who is there, and sends nothing for so long, has long read
+// what was answered.
 constexpr std::chrono::minutes kHeldFor{1};
 
 absl::Status Deleted(const std::string& id) {
@@ -244,9 +245,9 @@ void Session::DetachWriter(const Writer& writer) {
 }
 
 bool Session::HoldsInVain(std::chrono::system_clock::time_point now) const {
-  if (held_bytes() == 0) return false;
+  if (held_bytes() == 0 || now - held_.last_use() < kHeldFor) return false;
   MutexLock lock(mutex_);
-  return writer_ == nullptr && now - detached_ >= kHeldFor;
+  return writer_ != nullptr || now - detached_ >= kHeldFor;
 }
 
 absl::Status Session::Close() {

@@ -212,7 +212,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // What its answers take that it holds for a writer who may ask again.
   size_t held_bytes() const { return held_.bytes(); }
-  // It holds some, though no writer has been there for a minute.
+  // It holds some, though for a minute no writer has left, nor sent a message.
   bool HoldsInVain(std::chrono::system_clock::time_point now) const;
 
   // Fails with SESSION_HAS_WRITER while a writer is attached. Within a turn of

@@ -44,6 +44,10 @@ struct SessionMetrics {
       "Sessions deleted because nobody used them for their expire_after.");
   prometheus::Gauge& weights = all.MakeGauge(
       "backprop_session_weights", "Weights held now by sessions in memory.");
+  prometheus::Gauge& held_answer_bytes = all.MakeGauge(
+      "backprop_held_answer_bytes",
+      "Bytes of answers that sessions hold now for clients that may not have "
+      "got them.");
   prometheus::Histogram& load_seconds =
       all.MakeHistogram("backprop_session_load_duration_seconds",
                         "Seconds from the first use of a session that was in "

@@ -233,6 +233,23 @@ TEST_F(HeldAnswersCallsTest, WhatTheClientHasIsHeldNoLonger) {
   EXPECT_EQ(HeldBytes(session), 0u);
 }
 
+TEST_F(HeldAnswersCallsTest, WhatSessionsHoldIsCountedTogether) {
+  const v1::Session session = Create(RichSpec());
+  const v1::Session other = Create(RichSpec());
+  Lose(session, kHold, Random(session, 3));
+  Lose(other, kHold, Random(other, 2));
+  const auto held = [&](const v1::Session& of) {
+    return static_cast<double>(HeldBytes(of));
+  };
+  EXPECT_GT(HeldBytes(other), 0u);
+  EXPECT_TRUE(Eventually([&] {
+    return Metric("backprop_held_answer_bytes ") == held(session) + held(other);
+  }));
+  EXPECT_TRUE(Eventually([&] { return Delete(session).ok(); }));
+  EXPECT_TRUE(Eventually(
+      [&] { return Metric("backprop_held_answer_bytes ") == held(other); }));
+}
+
 TEST_F(HeldAnswersCallsTest, OtherSamplesAreRefusedAndChangeNothing) {
   const v1::Session session = Create(RichSpec());
   const Messages messages = Random(session, 3);

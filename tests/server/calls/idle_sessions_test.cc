@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/calls/idle_sessions.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <future>
 #include <memory>
+#include <string>
 
 #include "server/sessions/worker.h"
 #include "tests/server/sessions/trained_session.h"
@@ -13,6 +15,7 @@
 namespace backprop {
 namespace {
 
+using ::testing::HasSubstr;
 using testing::IdleWriter;
 
 class IdleSessionsTest : public ::testing::Test {
@@ -20,15 +23,15 @@ class IdleSessionsTest : public ::testing::Test {
   IdleSessionsTest() {
     context_.complete = true;
     const SessionSpec spec = testing::SmallSpec();
-    session_ =
-        table_
-            .Create({spec, testing::LayoutOf(spec)},
-                    [](Session& session) {
-                      session.held_answers().Add(
-                          0, {.next_offset = 1, .bytes = "answer"}, 1000);
-                    })
-            .value()
-            .session;
+    session_ = table_
+                   .Create({spec, testing::LayoutOf(spec)},
+                           [this](Session& session) {
+                             session.held_answers().Add(
+                                 0, {.next_offset = 1, .bytes = "answer"},
+                                 {1000, &context_.held_bytes});
+                           })
+                   .value()
+                   .session;
   }
 
   // What it holds when it has been tidied so long from now.
@@ -38,6 +41,11 @@ class IdleSessionsTest : public ::testing::Test {
     pool_.Submit(session_->lane(), [&](Worker&) { turned.set_value(); });
     turned.get_future().wait();
     return session_->held_bytes();
+  }
+
+  // Its writer sends a message.
+  void AskNow() {
+    session_->held_answers().Use(0, std::chrono::system_clock::now());
   }
 
   const ServerOptions options_;
@@ -50,10 +58,16 @@ class IdleSessionsTest : public ::testing::Test {
   std::shared_ptr<Session> session_;
 };
 
+TEST_F(IdleSessionsTest, AnswersAreHeldForAMinuteFromTheLastMessage) {
+  ASSERT_TRUE(session_->AttachWriter(std::make_shared<IdleWriter>()).ok());
+  AskNow();
+  EXPECT_GT(HeldIn(std::chrono::seconds(55)), 0u);
+  EXPECT_EQ(HeldIn(std::chrono::seconds(61)), 0u) << "the writer is there";
+}
+
 TEST_F(IdleSessionsTest, AnswersAreHeldForAMinuteFromWhenTheirWriterLeft) {
   const auto writer = std::make_shared<IdleWriter>();
   ASSERT_TRUE(session_->AttachWriter(writer).ok());
-  EXPECT_GT(HeldIn(std::chrono::hours(1)), 0u) << "it may ask at any time";
   session_->DetachWriter(*writer);
   EXPECT_GT(HeldIn(std::chrono::seconds(55)), 0u);
   EXPECT_EQ(HeldIn(std::chrono::seconds(60)), 0u);
@@ -64,8 +78,21 @@ TEST_F(IdleSessionsTest, AnswersOfOneThatWasReplacedStayWithItsSession) {
   ASSERT_TRUE(session_->AttachWriter(first).ok());
   const auto second = std::make_shared<IdleWriter>();
   ASSERT_TRUE(session_->TakeOver(second).ok());
+  AskNow();
   session_->DetachWriter(*first);
-  EXPECT_GT(HeldIn(std::chrono::hours(1)), 0u);
+  EXPECT_GT(HeldIn(std::chrono::seconds(55)), 0u);
+}
+
+TEST_F(IdleSessionsTest, WhatIsHeldIsTold) {
+  AskNow();
+  const size_t held = HeldIn(std::chrono::seconds(1));
+  EXPECT_GT(held, 0u);
+  EXPECT_THAT(metrics_.Serialize(), HasSubstr("\nbackprop_held_answer_bytes " +
+                                              std::to_string(held) + "\n"));
+  HeldIn(std::chrono::minutes(2));
+  HeldIn(std::chrono::minutes(2));
+  EXPECT_THAT(metrics_.Serialize(),
+              HasSubstr("\nbackprop_held_answer_bytes 0\n"));
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ class Driver : public std::enable_shared_from_this<Driver> {
         finished_(finished),
         seed_(seed),
         session_(MakeSession(seed)),
-        trainer_(session_, {}, 0, metrics),
+        trainer_(session_, {}, {}, metrics),
         replica_(session_->weights().begin(), session_->weights().end()),
         left_(messages) {}
 
@@ -163,7 +163,7 @@ TEST(MessageTrainerTest, SessionsThatShareThreadsDoNotDisturbEachOther) {
 
 TEST(MessageTrainerTest, ALargeRequestIsFreedAtItsEndAndASmallOneKept) {
   Metrics metrics;
-  MessageTrainer trainer(MakeSession(1), {}, 0, metrics);
+  MessageTrainer trainer(MakeSession(1), {}, {}, metrics);
   Worker worker;
   for (const size_t samples : {5000u, 5u}) {
     trainer.request() = Message(samples, 1);
@@ -178,7 +178,7 @@ TEST(MessageTrainerTest, ALargeRequestIsFreedAtItsEndAndASmallOneKept) {
 
 TEST(MessageTrainerTest, ALongMessageIsAnsweredInParts) {
   Metrics metrics;
-  MessageTrainer trainer(MakeSession(1), {}, 0, metrics);
+  MessageTrainer trainer(MakeSession(1), {}, {}, metrics);
   Worker worker;
   trainer.request() = Message(5000, 1);
   trainer.Begin(1);
@@ -225,7 +225,7 @@ TEST(MessageTrainerTest, AMessageCutBetweenItsPartsIsAnsweredToItsEnd) {
   std::vector<bool> held;
   const auto answer = [&](const std::shared_ptr<Session>& session,
                           size_t most) {
-    MessageTrainer trainer(session, {}, kMuch, metrics);
+    MessageTrainer trainer(session, {}, {kMuch}, metrics);
     trainer.request() = message;
     trainer.Begin(1);
     return PartsOf(trainer, worker, most, &held);
@@ -249,7 +249,7 @@ TEST(MessageTrainerTest, APartWhoseAnswerCanNotBeHeldIsAnswered) {
   Metrics metrics;
   Worker worker;
   const auto session = MakeSession(1);
-  MessageTrainer trainer(session, {}, size_t{1} << 30, metrics);
+  MessageTrainer trainer(session, {}, {size_t{1} << 30}, metrics);
   v1::TrainResponse response;
   const auto begin = [&](uint64_t offset) {
     trainer.request() = Message(kSamples, offset);
@@ -289,7 +289,7 @@ TEST(MessageTrainerTest, StandardisationIsLearntFromWholeStepsSamplesAPart) {
   constexpr size_t kSamples = 60'000;
   Metrics metrics;
   const auto session = MakeSession(1, kBatch, kSamples);
-  MessageTrainer trainer(session, {}, 0, metrics);
+  MessageTrainer trainer(session, {}, {}, metrics);
   Worker worker;
   trainer.request() = Message(kSamples, 1);
   trainer.Begin(1);

@@ -81,12 +81,15 @@ TEST(MetricsTest, GaugesFollowWhatIsHeld) {
   metrics.AddTrainStreams(-1);
   metrics.AddQueuedBytes(500);
   metrics.AddQueuedBytes(-200);
+  metrics.SetHeldAnswers(70);
+  metrics.SetHeldAnswers(50);
   EXPECT_EQ(Value(metrics, "backprop_sessions"), 1);
   EXPECT_EQ(Value(metrics, "backprop_sessions_created_total"), 2);
   EXPECT_EQ(Value(metrics, "backprop_sessions_deleted_total"), 1);
   EXPECT_EQ(Value(metrics, "backprop_session_weights"), 10);
   EXPECT_EQ(Value(metrics, "backprop_train_streams"), 1);
   EXPECT_EQ(Value(metrics, "backprop_queued_bytes"), 300);
+  EXPECT_EQ(Value(metrics, "backprop_held_answer_bytes"), 50);
 }
 
 TEST(MetricsTest, SessionsComeIntoMemoryAndLeaveIt) {

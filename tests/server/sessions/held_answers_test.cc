@@ -3,14 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
-#include <vector>
 
 namespace backprop {
 namespace {
 
-constexpr size_t kMuch = 1 << 20;
+constexpr HeldRoom kMuch{.session_bytes = 1 << 20};
 constexpr size_t kLength = 1000;
+constexpr size_t kOne = kLength + HeldAnswers::kAnswerBytes;
 constexpr AppliedMessage kFirst{.offset = 10, .count = 8, .hash = 7};
 constexpr AppliedMessage kSecond{.offset = 18, .count = 4, .hash = 8};
 
@@ -22,11 +23,11 @@ HeldAnswer Answer(const AppliedMessage& message, uint64_t next_offset) {
 }
 
 // [10, 14) and [14, 18) of the first message, all of the second.
-void Fill(HeldAnswers& held, size_t most = kMuch) {
-  held.SetKind(1);
-  held.Add(10, Answer(kFirst, 14), most);
-  held.Add(14, Answer(kFirst, 18), most);
-  held.Add(18, Answer(kSecond, 22), most);
+void Fill(HeldAnswers& held, const HeldRoom& room = kMuch) {
+  held.Use(1, {});
+  held.Add(10, Answer(kFirst, 14), room);
+  held.Add(14, Answer(kFirst, 18), room);
+  held.Add(18, Answer(kSecond, 22), room);
 }
 
 TEST(HeldAnswersTest, AMessageIsCoveredAsFarAsItsAnswersGo) {
@@ -84,13 +85,12 @@ TEST(HeldAnswersTest, WhatTheClientHasIsLetGoOf) {
 }
 
 TEST(HeldAnswersTest, TheOldestMakeRoomForTheNewest) {
-  constexpr size_t kOne = kLength + HeldAnswers::kAnswerBytes;
   HeldAnswers held;
-  Fill(held, 3 * kOne - 1);
+  Fill(held, {3 * kOne - 1});
   EXPECT_LE(held.bytes(), 3 * kOne - 1);
   EXPECT_FALSE(held.Cover(kFirst, 14));
   EXPECT_TRUE(held.Cover(kSecond, 22));
-  Fill(held, 3 * kOne);
+  Fill(held, {3 * kOne});
   EXPECT_EQ(held.bytes(), 3 * kOne);
   EXPECT_TRUE(held.Cover(kFirst, 18));
 }
@@ -98,17 +98,52 @@ TEST(HeldAnswersTest, TheOldestMakeRoomForTheNewest) {
 TEST(HeldAnswersTest, OneThatIsTooLongByItselfIsNotHeld) {
   HeldAnswers held;
   Fill(held);
-  held.Add(22, Answer({.offset = 22, .count = 1}, 23), kLength);
+  held.Add(22, Answer({.offset = 22, .count = 1}, 23), {kLength});
   EXPECT_FALSE(held.Cover({.offset = 22, .count = 1}, 23));
   EXPECT_TRUE(held.Cover(kSecond, 22)) << "it takes nobody's place";
+}
+
+TEST(HeldAnswersTest, AllSessionsTogetherHaveNoMoreThanTheyMay) {
+  Budget budget(4 * kOne);
+  const HeldRoom room{.session_bytes = 3 * kOne, .all = &budget};
+  auto held = std::make_unique<HeldAnswers>();
+  HeldAnswers other;
+  Fill(*held, room);
+  EXPECT_EQ(budget.lent(), held->bytes());
+  Fill(other, room);  // its own make room for each other
+  EXPECT_EQ(budget.lent(), 4 * kOne);
+  EXPECT_EQ(held->bytes(), 3 * kOne);
+  EXPECT_EQ(other.bytes(), kOne);
+  EXPECT_TRUE(other.Cover(kSecond, 22));
+  Fill(*held, room);
+  EXPECT_EQ(held->bytes(), 3 * kOne) << "what is let go of is there again";
+
+  other.Clear();
+  EXPECT_EQ(budget.lent(), 3 * kOne);
+  held->DropBefore(14);
+  EXPECT_EQ(budget.lent(), 2 * kOne);
+  held.reset();
+  EXPECT_EQ(budget.lent(), 0u);
+}
+
+TEST(HeldAnswersTest, WhoHasNothingToLetGoOfHoldsNothingWhereOthersHaveAll) {
+  Budget budget(3 * kOne);
+  const HeldRoom room{.session_bytes = 3 * kOne, .all = &budget};
+  HeldAnswers held, other;
+  Fill(held, room);
+  Fill(other, room);
+  EXPECT_EQ(other.bytes(), 0u);
+  EXPECT_FALSE(other.Cover(kSecond, 22));
+  EXPECT_TRUE(held.Cover(kFirst, 18)) << "nobody else's go";
+  EXPECT_EQ(budget.lent(), 3 * kOne);
 }
 
 TEST(HeldAnswersTest, AnotherKindDoesNotStandForThisOne) {
   HeldAnswers held;
   Fill(held);
-  held.SetKind(1);
+  held.Use(1, {});
   EXPECT_TRUE(held.Cover(kSecond, 22));
-  held.SetKind(2);
+  held.Use(2, {});
   EXPECT_FALSE(held.Cover(kSecond, 22));
   EXPECT_EQ(held.bytes(), 0u);
 }
@@ -121,7 +156,7 @@ TEST(HeldAnswersTest, WhatIsAnsweredAnewIsForgotten) {
   EXPECT_TRUE(held.Cover(kFirst, 14));
   EXPECT_TRUE(held.Cover(other, 16));
   EXPECT_FALSE(held.Cover(kSecond, 22));
-  EXPECT_EQ(held.bytes(), 2 * (kLength + HeldAnswers::kAnswerBytes));
+  EXPECT_EQ(held.bytes(), 2 * kOne);
 }
 
 TEST(HeldAnswersTest, ClearedTheyTakeNothing) {
