@@ -5,24 +5,35 @@
 
 namespace backprop {
 
-void HoldAnswer(const AppliedMessage& message, uint64_t first_offset,
-                const v1::TrainResponse& response, const HeldRoom& room,
-                HeldAnswers& held) {
-  if (response.ByteSizeLong() > room.session_bytes) return;
+std::shared_ptr<const std::string> HoldAnswer(const AppliedMessage& message,
+                                              uint64_t first_offset,
+                                              const v1::TrainResponse& response,
+                                              const HeldRoom& room,
+                                              HeldAnswers& held) {
+  std::shared_ptr<const std::string> bytes;
+  if (response.ByteSizeLong() > room.session_bytes) return bytes;
   // Its steps are done, and it is sent all the same.
   CatchOutOfMemory([&] {
+    bytes = std::make_shared<const std::string>(response.SerializeAsString());
     held.Add(first_offset,
              {.message = message,
               .next_offset = response.next_offset(),
-              .bytes = response.SerializeAsString()},
+              .bytes = bytes},
              room);
   }).IgnoreError();
+  return bytes;
 }
 
-void RepeatAnswer(const HeldAnswer& answer, v1::TrainResponse* response) {
-  response->ParseFromString(answer.bytes);
+absl::Status RepeatAnswer(const HeldAnswer& answer,
+                          v1::TrainResponse* response) {
+  if (!response->ParseFromString(*answer.bytes)) {
+    return absl::InternalError(
+        "an answer that was held for the session can't be read any more: open "
+        "another stream, on which its samples are skipped");
+  }
   response->clear_rejection();
   response->set_held(true);
+  return absl::OkStatus();
 }
 
 }  // namespace backprop

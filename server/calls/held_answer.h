@@ -5,7 +5,10 @@
 #define BACKPROP_SERVER_CALLS_HELD_ANSWER_H_
 
 #include <cstdint>
+#include <memory>
+#include <string>
 
+#include "absl/status/status.h"
 #include "backprop/v1/training_service.pb.h"
 #include "server/sessions/held_answers.h"
 
@@ -13,14 +16,19 @@ namespace backprop {
 
 // Holds a response that has been filled: the one to that message's samples from
 // first_offset up to its next_offset. Where memory is short it is not held.
-void HoldAnswer(const AppliedMessage& message, uint64_t first_offset,
-                const v1::TrainResponse& response, const HeldRoom& room,
-                HeldAnswers& held);
+// Returns the response's bytes, if that took making them; else null.
+std::shared_ptr<const std::string> HoldAnswer(const AppliedMessage& message,
+                                              uint64_t first_offset,
+                                              const v1::TrainResponse& response,
+                                              const HeldRoom& room,
+                                              HeldAnswers& held);
 
 // What the steps were answered with. That is not all of the response: which
 // message it answers, whether to the end, how much is durable and why what
-// followed was refused is what it is now.
-void RepeatAnswer(const HeldAnswer& answer, v1::TrainResponse* response);
+// followed was refused is what it is now. Fails with INTERNAL where the bytes
+// are no response.
+absl::Status RepeatAnswer(const HeldAnswer& answer,
+                          v1::TrainResponse* response);
 
 }  // namespace backprop
 

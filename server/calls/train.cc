@@ -172,7 +172,7 @@ void MessageTrainer::KeepHeld() {
 
 void MessageTrainer::FindHeld() {
   if (!Holds() || skipped_ == 0) return;
-  if (session_->held_answers().Cover(Identity(),
+  if (session_->held_answers().Cover(HeldIdentity(),
                                      request_.offset() + skipped_)) {
     held_ = std::exchange(skipped_, 0);
   }
@@ -366,7 +366,8 @@ void MessageTrainer::EndPart(const absl::Status& status,
   }
 }
 
-void MessageTrainer::Next(Worker& worker, v1::TrainResponse* response) {
+absl::Status MessageTrainer::Next(Worker& worker, v1::TrainResponse* response) {
+  answer_bytes_.reset();
   const InTurn& at = session_->in_turn();
   response->set_base_step(at.progress.step);
   absl::Status status;
@@ -384,22 +385,27 @@ void MessageTrainer::Next(Worker& worker, v1::TrainResponse* response) {
   }
   EndPart(status, response);
   HoldPart(first, *response);
+  return absl::OkStatus();
 }
 
 // Nothing is let go of before the message is done: it is the one writer's.
-void MessageTrainer::RepeatPart(v1::TrainResponse* response) {
-  const HeldAnswer& answer =
-      session_->held_answers().At(request_.offset() + next_);
-  RepeatAnswer(answer, response);
+absl::Status MessageTrainer::RepeatPart(v1::TrainResponse* response) {
+  HeldAnswers& held = session_->held_answers();
+  const HeldAnswer& answer = held.At(request_.offset() + next_);
+  if (absl::Status s = RepeatAnswer(answer, response); !s.ok()) {
+    held.Clear();
+    return s;
+  }
   next_ = static_cast<size_t>(answer.next_offset - request_.offset());
   TellPresent(next_ == count_, response);
+  return absl::OkStatus();
 }
 
 void MessageTrainer::HoldPart(size_t first, const v1::TrainResponse& response) {
   if (!Holds() || !request_.has_offset()) return;
   if (skipped_ > 0 || next_ == first) return;
-  HoldAnswer(Identity(), request_.offset() + first, response, held_room_,
-             session_->held_answers());
+  answer_bytes_ = HoldAnswer(HeldIdentity(), request_.offset() + first,
+                             response, held_room_, session_->held_answers());
 }
 
 }  // namespace backprop

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -50,8 +52,15 @@ class MessageTrainer {
 
   // Learns from or trains on the message's next part, a few milliseconds at
   // most for nets of ordinary size, and fills response (cleared by the caller).
-  // Call until message_done.
-  void Next(Worker& worker, v1::TrainResponse* response);
+  // Call until message_done. Fails with INTERNAL where the message was applied
+  // before, and its held answers can't be read: the stream can't go on.
+  absl::Status Next(Worker& worker, v1::TrainResponse* response);
+
+  // The last response as bytes, if the session has been given them to hold, and
+  // once; else null.
+  std::shared_ptr<const std::string> TakeAnswerBytes() {
+    return std::move(answer_bytes_);
+  }
 
   // After message_done, when request() is no longer needed: frees what a large
   // one holds, so that a stream that waits costs little.
@@ -87,7 +96,7 @@ class MessageTrainer {
   // with them instead of being skipped.
   void FindHeld();
   // The next of them.
-  void RepeatPart(v1::TrainResponse* response);
+  absl::Status RepeatPart(v1::TrainResponse* response);
   // Of a part that began there.
   void HoldPart(size_t first, const v1::TrainResponse& response);
   // What every response says of its message and of the session as it is.
@@ -97,6 +106,10 @@ class MessageTrainer {
   SampleBytes Samples() const;
   // As it is remembered once it is applied.
   AppliedMessage Identity() const { return {request_.offset(), count_, hash_}; }
+  // As its answers are held: to this very request.
+  AppliedMessage HeldIdentity() const {
+    return {request_.offset(), count_, request_.want_digest() ? ~hash_ : hash_};
+  }
 
   const std::shared_ptr<Session> session_;
   const AnswerContent content_;
@@ -111,6 +124,7 @@ class MessageTrainer {
   size_t held_ = 0;       // samples at the front whose answers are held
   size_t skipped_ = 0;    // samples at the front applied before, without that
   uint64_t hash_ = 0;     // of the samples, where the message names its offset
+  std::shared_ptr<const std::string> answer_bytes_;
 };
 
 }  // namespace backprop

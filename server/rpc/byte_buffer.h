@@ -10,6 +10,11 @@
 #include <google/protobuf/message.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/slice.h>
+
+#include <memory>
+#include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -51,6 +56,19 @@ grpc::ByteBuffer Serialize(const Message& message) {
   bool own_buffer = false;
   grpc::SerializationTraits<Message>::Serialize(message, &bytes, &own_buffer);
   return bytes;
+}
+
+// A message's bytes as they are. Not copied, but owned together.
+inline grpc::ByteBuffer Sharing(std::shared_ptr<const std::string> bytes) {
+  using Owner = std::shared_ptr<const std::string>;
+  auto owner = std::make_unique<Owner>(std::move(bytes));
+  // Nobody writes to a slice.
+  char* const begin = const_cast<char*>((*owner)->data());
+  const size_t size = (*owner)->size();
+  const grpc::Slice slice(
+      begin, size, [](void* its) { delete static_cast<Owner*>(its); },
+      owner.release());
+  return {&slice, 1};
 }
 
 }  // namespace backprop

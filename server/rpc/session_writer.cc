@@ -35,16 +35,25 @@ void SessionWriter::Close() {
   session_.reset();
 }
 
-void SessionWriter::Answer(TrainFlow::Part part, grpc::ByteBuffer* message,
-                           Worker& worker, v1::TrainResponse* response) {
+absl::Status SessionWriter::Answer(TrainFlow::Part part,
+                                   grpc::ByteBuffer* message, Worker& worker,
+                                   v1::TrainResponse* response) {
   if (part == TrainFlow::Part::kOpening) {
-    return AnswerOpening(*session_, resync_, response);
+    AnswerOpening(*session_, resync_, response);
+    return absl::OkStatus();
   }
   if (part == TrainFlow::Part::kNextMessage) {
     const absl::Status parsed = Parse(message, &trainer_->request());
     trainer_->Begin(++messages_, parsed);
   }
-  trainer_->Next(worker, response);
+  return trainer_->Next(worker, response);
+}
+
+std::optional<grpc::ByteBuffer> SessionWriter::TakeBytes(
+    const v1::TrainResponse& response) {
+  auto held = trainer_->TakeAnswerBytes();
+  if (coalesces_) return std::nullopt;
+  return held == nullptr ? Serialize(response) : Sharing(std::move(held));
 }
 
 std::optional<Progress> SessionWriter::EndMessage() {

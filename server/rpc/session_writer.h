@@ -47,9 +47,11 @@ class SessionWriter {
   size_t scalar_count() const { return scalar_count_; }
 
   // Does a part of a turn, and fills *response, which is empty. message: what
-  // Part::kNextMessage begins with; is emptied.
-  void Answer(TrainFlow::Part part, grpc::ByteBuffer* message, Worker& worker,
-              v1::TrainResponse* response);
+  // Part::kNextMessage begins with; is emptied. Fails as MessageTrainer::Next.
+  absl::Status Answer(TrainFlow::Part part, grpc::ByteBuffer* message,
+                      Worker& worker, v1::TrainResponse* response);
+  // Once after that: the response as it is sent, unless the stream coalesces.
+  std::optional<grpc::ByteBuffer> TakeBytes(const v1::TrainResponse& response);
   // After the last part of a message, or the opening's, in the same turn.
   // Returns how far the session has to be durable before that is answered;
   // nothing where that does not matter.

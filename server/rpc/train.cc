@@ -334,9 +334,11 @@ class TrainStream final : public StreamShell<TrainReactor, TrainFlow::Start>,
     // Where memory is short, what was applied is counted: the client goes on
     // from next_offset.
     const absl::Status status = CatchOutOfMemory([&] {
-      writer_.Answer(part, message, worker, &response);
-      if (!writer_.coalesces()) answer = Serialize(response);
+      absl::Status done = writer_.Answer(part, message, worker, &response);
+      if (!done.ok()) return done;
+      answer = writer_.TakeBytes(response);
       if (response.message_done()) to_be_durable = writer_.EndMessage();
+      return done;
     });
     const bool message_done = response.message_done();
     const bool late = std::chrono::steady_clock::now() >= until;

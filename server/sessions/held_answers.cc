@@ -8,7 +8,7 @@ namespace backprop {
 namespace {
 
 size_t BytesOf(const HeldAnswer& answer) {
-  return HeldAnswers::kAnswerBytes + answer.bytes.capacity();
+  return HeldAnswers::kAnswerBytes + answer.bytes->capacity();
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -22,9 +23,9 @@
 namespace backprop {
 
 struct HeldAnswer {
-  AppliedMessage message;    // that it answers, or a part of that
-  uint64_t next_offset = 0;  // of the first sample behind those it is about
-  std::string bytes;
+  AppliedMessage message = {};  // that it answers, or a part of that
+  uint64_t next_offset = 0;     // of the first sample behind those it is about
+  std::shared_ptr<const std::string> bytes = {};  // never null
 };
 
 // What answers may take.
@@ -38,7 +39,7 @@ class HeldAnswers {
  public:
   // What an answer takes beside its bytes, about: its place here and what the
   // allocator adds to both.
-  static constexpr size_t kAnswerBytes = 160;
+  static constexpr size_t kAnswerBytes = 224;
 
   using Time = std::chrono::system_clock::time_point;
 

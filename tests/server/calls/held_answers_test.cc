@@ -262,6 +262,23 @@ TEST_F(HeldAnswersCallsTest, OtherSamplesAreRefusedAndChangeNothing) {
   EXPECT_THAT(Skipped(AskAgain(session, kHold, messages)), Each(-1));
 }
 
+TEST_F(HeldAnswersCallsTest, AMessageThatAsksForADigestNowIsAnother) {
+  const v1::Session session = Create(Spec(8, {4}));
+  Messages messages = Random(session, 2);
+  messages[0].set_want_digest(false);
+  messages[1].set_want_digest(true);
+  Lose(session, kHold, messages);
+  Messages others = messages;
+  others[0].set_want_digest(true);
+  others[1].set_want_digest(false);
+  const Answers answers = AskAgain(session, kHold, others);
+  EXPECT_THAT(Skipped(answers), Each(5));
+  ASSERT_EQ(answers[0].digests_size(), 1);
+  EXPECT_EQ(answers[0].digests(0).step(), 10u);
+  EXPECT_EQ(answers[1].digests_size(), 0);
+  EXPECT_THAT(Skipped(AskAgain(session, kHold, messages)), Each(-1));
+}
+
 TEST_F(HeldAnswersCallsTest, MessagesOfOtherLengthsAreSkipped) {
   const v1::Session session = Create(RichSpec());
   const Messages messages = Random(session, 2);

@@ -23,15 +23,19 @@ class IdleSessionsTest : public ::testing::Test {
   IdleSessionsTest() {
     context_.complete = true;
     const SessionSpec spec = testing::SmallSpec();
-    session_ = table_
-                   .Create({spec, testing::LayoutOf(spec)},
-                           [this](Session& session) {
-                             session.held_answers().Add(
-                                 0, {.next_offset = 1, .bytes = "answer"},
-                                 {1000, &context_.held_bytes});
-                           })
-                   .value()
-                   .session;
+    session_ =
+        table_
+            .Create(
+                {spec, testing::LayoutOf(spec)},
+                [this](Session& session) {
+                  session.held_answers().Add(
+                      0,
+                      {.next_offset = 1,
+                       .bytes = std::make_shared<const std::string>("answer")},
+                      {1000, &context_.held_bytes});
+                })
+            .value()
+            .session;
   }
 
   // What it holds when it has been tidied so long from now.

@@ -93,7 +93,7 @@ class Driver : public std::enable_shared_from_this<Driver> {
       sample_ = 0;
     }
     v1::TrainResponse response;
-    trainer_.Next(worker, &response);
+    EXPECT_TRUE(trainer_.Next(worker, &response).ok());
     EXPECT_FALSE(response.has_rejection());
     Apply(response);
     in_message_ = !response.message_done();
@@ -169,7 +169,9 @@ TEST(MessageTrainerTest, ALargeRequestIsFreedAtItsEndAndASmallOneKept) {
     trainer.request() = Message(samples, 1);
     trainer.Begin(1);
     v1::TrainResponse response;
-    while (!response.message_done()) trainer.Next(worker, &response);
+    while (!response.message_done()) {
+      ASSERT_TRUE(trainer.Next(worker, &response).ok());
+    }
     trainer.End();
     EXPECT_LT(trainer.request().SpaceUsedLong(), 64u * 1024);
     EXPECT_EQ(trainer.request().inputs().empty(), samples == 5000);
@@ -187,7 +189,7 @@ TEST(MessageTrainerTest, ALongMessageIsAnsweredInParts) {
   bool done = false;
   while (!done) {
     v1::TrainResponse response;
-    trainer.Next(worker, &response);
+    EXPECT_TRUE(trainer.Next(worker, &response).ok());
     EXPECT_EQ(response.base_step(), step);
     EXPECT_LT(response.ByteSizeLong(), 1u << 20);
     step = response.step();
@@ -204,7 +206,7 @@ std::vector<std::string> PartsOf(MessageTrainer& trainer, Worker& worker,
   std::vector<std::string> parts;
   for (bool done = false; !done && parts.size() < most;) {
     v1::TrainResponse response;
-    trainer.Next(worker, &response);
+    EXPECT_TRUE(trainer.Next(worker, &response).ok());
     done = response.message_done();
     EXPECT_EQ(response.skipped_samples(), 0u);
     held->push_back(response.held());
@@ -258,7 +260,7 @@ TEST(MessageTrainerTest, APartWhoseAnswerCanNotBeHeldIsAnswered) {
   };
   const auto answer = [&] {
     response.Clear();
-    trainer.Next(worker, &response);
+    EXPECT_TRUE(trainer.Next(worker, &response).ok());
     EXPECT_FALSE(response.has_rejection());
     return response.message_done();
   };
@@ -282,6 +284,52 @@ TEST(MessageTrainerTest, APartWhoseAnswerCanNotBeHeldIsAnswered) {
   EXPECT_EQ(response.skipped_samples(), kSamples) << "not one half of it";
 }
 
+TEST(MessageTrainerTest, AnAnswerThatWasHeldIsTheOneThatIsSent) {
+  Metrics metrics;
+  Worker worker;
+  const auto session = MakeSession(1);
+  MessageTrainer trainer(session, {}, {size_t{1} << 20}, metrics);
+  trainer.request() = Message(3, 1);
+  trainer.request().set_offset(0);
+  for (const bool again : {false, true}) {
+    trainer.Begin(1);
+    v1::TrainResponse response;
+    EXPECT_TRUE(trainer.Next(worker, &response).ok());
+    EXPECT_EQ(response.held(), again);
+    const auto bytes = trainer.TakeAnswerBytes();
+    EXPECT_EQ(trainer.TakeAnswerBytes(), nullptr) << "once";
+    if (again) {
+      EXPECT_EQ(bytes, nullptr) << "it says what is now";
+      continue;
+    }
+    EXPECT_EQ(bytes, session->held_answers().At(0).bytes);
+    EXPECT_EQ(*bytes, response.SerializeAsString());
+  }
+}
+
+TEST(MessageTrainerTest, AHeldAnswerThatCanNotBeReadEndsTheStream) {
+  Metrics metrics;
+  Worker worker;
+  const auto session = MakeSession(1);
+  MessageTrainer trainer(session, {}, {size_t{1} << 20}, metrics);
+  trainer.request() = Message(3, 1);
+  trainer.request().set_offset(0);
+  const auto answer = [&](v1::TrainResponse* response) {
+    trainer.Begin(1);
+    response->Clear();
+    return trainer.Next(worker, response);
+  };
+  v1::TrainResponse response;
+  ASSERT_TRUE(answer(&response).ok());
+  HeldAnswer damaged = session->held_answers().At(0);
+  damaged.bytes = std::make_shared<const std::string>("\x0b\xff");
+  session->held_answers().Add(0, damaged, {size_t{1} << 20});
+  EXPECT_EQ(answer(&response).code(), absl::StatusCode::kInternal);
+  EXPECT_TRUE(answer(&response).ok());
+  EXPECT_EQ(response.skipped_samples(), 3u);
+  EXPECT_EQ(session->progress().step, 3u);
+}
+
 // Between two parts others may take an anchor, from which messages of whole
 // steps' samples must be able to go on.
 TEST(MessageTrainerTest, StandardisationIsLearntFromWholeStepsSamplesAPart) {
@@ -296,7 +344,7 @@ TEST(MessageTrainerTest, StandardisationIsLearntFromWholeStepsSamplesAPart) {
   int parts = 0;
   v1::TrainResponse response;
   while (!response.message_done()) {
-    trainer.Next(worker, &response);
+    EXPECT_TRUE(trainer.Next(worker, &response).ok());
     EXPECT_EQ(session->progress().next_offset % kBatch, 0u);
     ++parts;
   }

@@ -19,7 +19,8 @@ constexpr AppliedMessage kSecond{.offset = 18, .count = 4, .hash = 8};
 HeldAnswer Answer(const AppliedMessage& message, uint64_t next_offset) {
   std::string bytes = std::to_string(next_offset);
   bytes.resize(kLength, '.');
-  return {message, next_offset, std::move(bytes)};
+  return {message, next_offset,
+          std::make_shared<const std::string>(std::move(bytes))};
 }
 
 // [10, 14) and [14, 18) of the first message, all of the second.
@@ -39,7 +40,7 @@ TEST(HeldAnswersTest, AMessageIsCoveredAsFarAsItsAnswersGo) {
   held.Add(14, Answer(kFirst, 18), kMuch);
   EXPECT_TRUE(held.Cover(kFirst, 18));
   EXPECT_EQ(held.At(14).next_offset, 18u);
-  EXPECT_EQ(held.At(14).bytes, Answer(kFirst, 18).bytes);
+  EXPECT_EQ(*held.At(14).bytes, *Answer(kFirst, 18).bytes);
 }
 
 TEST(HeldAnswersTest, OnlyTheMessageItselfIs) {
