@@ -23,6 +23,21 @@ absl::StatusOr<std::shared_ptr<Session>> DeleteInMemory(ServiceContext& context,
   return session;
 }
 
+// One that is damaged in the store hands over no end of its own.
+void WhenForgotten(ServiceContext& context,
+                   const std::shared_ptr<Session>& session, Done done) {
+  WhenDurable(
+      context, session,
+      [&context, session, done = std::move(done)](const absl::Status& status) {
+        if (session->loss() != ChangeOutcome::kDamaged) {
+          return done(status);
+        }
+        SessionHead damaged;
+        damaged.id = session->id();
+        context.committer->Erase(damaged, done);
+      });
+}
+
 // Of one that was in the store alone when it was looked for.
 void DeleteStored(ServiceContext& context, const std::string& id, Done done) {
   context.loader->Delete(
@@ -35,7 +50,7 @@ void DeleteStored(ServiceContext& context, const std::string& id, Done done) {
         }
         const auto session = DeleteInMemory(context, id);
         if (!session.ok()) return done(session.status());
-        WhenDurable(context, *session, done);
+        WhenForgotten(context, *session, done);
       });
 }
 
@@ -57,7 +72,7 @@ absl::Status AnswerDeleteSession(ServiceContext& context,
   const auto session = DeleteInMemory(context, id);
   if (!session.ok()) return session.status();
   *settle = [&context, deleted = *session](auto done) {
-    WhenDurable(context, deleted, std::move(done));
+    WhenForgotten(context, deleted, std::move(done));
   };
   return absl::OkStatus();
 }

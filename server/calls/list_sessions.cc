@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -75,14 +76,24 @@ class SessionPage : public std::enable_shared_from_this<SessionPage> {
     }
     context_.loader->Describe(
         found_[i].id, [self = shared_from_this(), i](const auto& described) {
-          // Deleted meanwhile, or damaged, which its own calls tell.
-          if (described.ok()) {
-            v1::Session& session = self->read_[i];
-            DescribeSession(*described, &session);
-            self->read_bytes_ += session.ByteSizeLong();
-          }
+          self->TakeRead(i, described);
           self->ReadNext(i + 1);
         });
+  }
+
+  // One that was deleted meanwhile is left out.
+  void TakeRead(size_t i, const absl::StatusOr<Described>& described) {
+    const absl::Status& status = described.status();
+    const bool damaged = ReasonOf(status) == kSessionDamaged.name;
+    if (!status.ok() && !damaged) return;
+    v1::Session& session = read_[i];
+    if (damaged) {
+      session.set_session_id(found_[i].id);
+      session.set_damage(std::string(status.message()));
+    } else {
+      DescribeSession(*described, &session);
+    }
+    read_bytes_ += session.ByteSizeLong();
   }
 
   void Add(v1::Session session) {

@@ -46,7 +46,8 @@ void Tell(const Committer::Done& done, Status status) {
 
 // The end of a session that the store never knew: there is nothing to do there.
 bool IsOfNothing(const Handover& handover) {
-  return handover.change.erase && handover.change.expected_epoch == 0;
+  return handover.change.erase && handover.change.expected_epoch == 0 &&
+         !handover.change.damaged;
 }
 
 }  // namespace
@@ -123,6 +124,7 @@ void Committer::Erase(const SessionHead& head, Done done) {
   end.change.head.epoch = head.epoch;
   end.change.expected_epoch = head.epoch;
   end.change.erase = true;
+  end.change.damaged = head.epoch == 0;
   MutexLock lock(mutex_);
   erasers_.push_back({head.id, std::move(done)});
   ready_.push_back(std::move(end));

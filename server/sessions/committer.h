@@ -76,8 +76,8 @@ class Committer : public CommitQueue {
   // same). At once, or from the committer's thread. REQUIRES is_durable().
   void Await(const std::shared_ptr<Session>& session, Done done);
 
-  // Has the store forget a session that is not in memory, and calls done as
-  // Await does.
+  // Has the store forget a session that is not in memory, or is lost, and calls
+  // done as Await does. Epoch 0: one that is damaged there, whatever it has.
   void Erase(const SessionHead& head, Done done);
 
   // Commits what is noted, if that works at the first attempt, and joins the

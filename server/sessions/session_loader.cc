@@ -240,12 +240,22 @@ void SessionLoader::DeleteNow(Store& store, const std::string& id,
   if (!found.has_value()) return done(NoSuchSession(id));
   if (found->session != nullptr) return done(found->session);
   if (const auto coming = coming_.find(id); coming != coming_.end()) {
-    coming->second.waiters.push_back(std::move(done));
+    coming->second.waiters.push_back(
+        [this, id, done = std::move(done)](
+            const absl::StatusOr<std::shared_ptr<Session>>& came) {
+          const bool damaged = ReasonOf(came.status()) == kSessionDamaged.name;
+          damaged ? Delete(id, done) : done(came);
+        });
     return;
   }
   const auto stored = store.Load(id);
-  if (!stored.ok()) return done(Explained(id, stored.status()));
-  DeleteStored(stored->head, std::move(done));
+  if (stored.ok()) return DeleteStored(stored->head, std::move(done));
+  if (absl::IsDataLoss(stored.status())) {
+    SessionHead damaged;
+    damaged.id = id;
+    return DeleteStored(damaged, std::move(done));
+  }
+  done(Explained(id, stored.status()));
 }
 
 void SessionLoader::DeleteStored(const SessionHead& head, Loaded done) {

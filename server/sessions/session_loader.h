@@ -87,9 +87,9 @@ class SessionLoader {
   void Load(const std::string& id, Loaded done);
   // Fails also with SESSION_NOT_FOUND.
   void Describe(const std::string& id, Done<Described> done);
-  // Calls done with null when the store has forgotten the session; with the
-  // session, which has not been touched, where it is in memory. Fails also with
-  // SESSION_NOT_FOUND.
+  // Calls done with null when the store has forgotten the session, be it
+  // damaged there or not; with the session, which has not been touched, where
+  // it is in memory. Fails also with SESSION_NOT_FOUND.
   void Delete(const std::string& id, Loaded done);
   // The same, if it is in the store alone and had expired by then. Else done is
   // not called.

@@ -52,8 +52,9 @@ absl::Status CheckChange(const SessionChange& change) {
   }
   const bool creates = change.expected_epoch == 0;
   if (change.erase) {
-    return creates ? Refused(change, "it erases what it says is not there")
-                   : absl::OkStatus();
+    return creates && !change.damaged
+               ? Refused(change, "it erases what it says is not there")
+               : absl::OkStatus();
   }
   if (head.epoch == 0 || head.epoch < change.expected_epoch) {
     return Refused(change,

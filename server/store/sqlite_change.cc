@@ -36,7 +36,8 @@ uint64_t FingerprintOf(std::span<const SessionChange> changes) {
   std::string hashes;
   for (const SessionChange& change : changes) {
     const HeadRow head{.head = change.head, .key = change.expected_epoch};
-    absl::StrAppend(&hashes, change.erase ? " erase " : " ", HashOf(head));
+    absl::StrAppend(&hashes, change.erase ? " erase " : " ",
+                    change.damaged ? "damaged " : "", HashOf(head));
     for (const PieceRow& piece : RowsOf(change.put)) {
       absl::StrAppend(&hashes, " put ", HashOf(change.head.id, piece));
     }
@@ -52,6 +53,8 @@ struct SqliteChangeWriter::Statements {
   std::optional<SqliteStatement> insert_head;
   std::optional<SqliteStatement> update_head;
   std::optional<SqliteStatement> delete_head;
+  std::optional<SqliteStatement> find_damaged;
+  std::optional<SqliteStatement> delete_damaged;
   std::optional<SqliteStatement> insert_epoch;
   std::optional<SqliteStatement> delete_epochs;
   std::optional<SqliteStatement> find_piece;
@@ -80,6 +83,10 @@ absl::StatusOr<SqliteChangeWriter> SqliteChangeWriter::Over(
        " pieces = ?, piece_hashes = ?, piece_bytes = ?, hash = ?, body = ?"
        " WHERE id = ? AND epoch = ?"},
       {&made->delete_head, "DELETE FROM sessions WHERE id = ? AND epoch = ?"},
+      {&made->find_damaged,
+       "SELECT key, (SELECT count(*) FROM sessions AS other"
+       " WHERE other.key = sessions.key) FROM sessions WHERE id = ?"},
+      {&made->delete_damaged, "DELETE FROM sessions WHERE id = ?"},
       {&made->insert_epoch, "INSERT INTO epochs VALUES (?, ?, ?)"},
       {&made->delete_epochs, "DELETE FROM epochs WHERE session = ?"},
       {&made->find_piece,
@@ -163,6 +170,7 @@ absl::StatusOr<bool> SqliteChangeWriter::Advance(const SessionChange& change) {
 
 absl::StatusOr<bool> SqliteChangeWriter::Erase(const SessionChange& change,
                                                StoreRow& row) {
+  if (change.damaged) return EraseDamaged(change.head.id, row);
   absl::StatusOr<std::optional<HeadRow>> found =
       statements_->heads->Find(change.head.id);
   if (!found.ok()) return found.status();
@@ -172,12 +180,37 @@ absl::StatusOr<bool> SqliteChangeWriter::Erase(const SessionChange& change,
   if (!gone.ok()) return gone.status();
   if (*gone == 0) return false;
   row.sessions.Remove(HashOfId(change.head.id));
-  const uint64_t key = (*found)->key;
-  gone = statements_->delete_epochs->Execute(key);
-  if (gone.ok()) gone = statements_->delete_pieces->Execute(key);
-  if (!gone.ok()) return gone.status();
+  if (absl::Status s = EraseRowsOf((*found)->key); !s.ok()) return s;
   MayDieAt(Failpoint::kSessionErased);
   return true;
+}
+
+absl::StatusOr<bool> SqliteChangeWriter::EraseDamaged(const std::string& id,
+                                                      StoreRow& row) {
+  uint64_t key = 0;
+  bool is_only = false;
+  {
+    SqliteRows rows = statements_->find_damaged->Run(id);
+    if (!rows.Next()) {
+      if (!rows.status().ok()) return rows.status();
+      return true;
+    }
+    key = rows.Integer(0);
+    is_only = rows.Integer(1) == 1;
+  }
+  absl::StatusOr<size_t> gone = statements_->delete_damaged->Execute(id);
+  if (!gone.ok()) return gone.status();
+  row.sessions.Remove(HashOfId(id));
+  // A key that is damaged may be another session's.
+  if (!is_only) return true;
+  if (absl::Status s = EraseRowsOf(key); !s.ok()) return s;
+  return true;
+}
+
+absl::Status SqliteChangeWriter::EraseRowsOf(uint64_t key) {
+  absl::StatusOr<size_t> gone = statements_->delete_epochs->Execute(key);
+  if (gone.ok()) gone = statements_->delete_pieces->Execute(key);
+  return gone.status();
 }
 
 absl::StatusOr<PieceRow> SqliteChangeWriter::FindPiece(const HeadRow& head,

@@ -41,6 +41,8 @@ class SqliteChangeWriter {
   absl::StatusOr<bool> Create(const SessionChange& change, StoreRow& row);
   absl::StatusOr<bool> Advance(const SessionChange& change);
   absl::StatusOr<bool> Erase(const SessionChange& change, StoreRow& row);
+  absl::StatusOr<bool> EraseDamaged(const std::string& id, StoreRow& row);
+  absl::Status EraseRowsOf(uint64_t key);
   // Takes what the change removes out of the head's sums, and puts `put` in.
   absl::Status CountPieces(const SessionChange& change,
                            std::span<const PieceRow> put, HeadRow& head);

@@ -86,6 +86,9 @@ struct SessionChange {
   std::vector<Piece> put;
   std::vector<uint64_t> remove;  // pieces' numbers; none that `put` puts
   bool erase = false;            // the session goes, with all of its pieces
+  // With erase: whatever is stored of it, and in whatever epoch; expected_epoch
+  // is 0. Done, too, where there is no such session.
+  bool damaged = false;
 };
 
 // What has become of a change. All but kTaken leave no trace of it.

@@ -136,6 +136,11 @@ std::string SessionListText(const std::vector<v1::Session>& sessions) {
                                  {"NETWORK"}};
   Rows rows;
   for (const v1::Session& session : sessions) {
+    if (!session.damage().empty()) {
+      rows.push_back({session.session_id(), "-", "-", "damaged", "-", "-", "-",
+                      "can't be brought back, only deleted"});
+      continue;
+    }
     rows.push_back(
         {session.session_id(), Grouped(session.step()), DurableText(session),
          session.has_writer() ? "training" : "idle",

@@ -153,6 +153,20 @@ s-22           0        -  training  407.1 kB       -  2027-01-15 08:00  784-128
             "NETWORK\n");
 }
 
+TEST(SessionListTextTest, SaysOfADamagedSessionThatItIs) {
+  v1::Session named = Parsed<v1::Session>(kSession);
+  named.mutable_spec()->clear_layers();
+  named.mutable_spec()->set_display_name("mice");
+  const auto damaged =
+      Parsed<v1::Session>("session_id: \"s-22\" damage: \"its head\"");
+  EXPECT_EQ(
+      SessionListText({damaged, named}),
+      R"(SESSION  NAME     STEP  DURABLE  STATE    MEMORY  STORE  CREATED (UTC)     NETWORK
+s-22                 -        -  damaged       -      -  -                 can't be brought back, only deleted
+s-1      mice  480,000        -  idle          -      -  2027-01-15 08:00  784
+)");
+}
+
 TEST(SpecTextTest, OptimisersHaveTheirNumbers) {
   const auto text = [](const std::string& optimiser) {
     return OptimiserNumbers(Parsed<v1::Optimiser>(optimiser));

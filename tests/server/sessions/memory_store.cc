@@ -24,10 +24,15 @@ std::string TextOf(std::span<const SessionChange> changes) {
 }  // namespace
 
 ChangeOutcome MemoryStore::Take(const SessionChange& change) {
-  EXPECT_FALSE(change.erase && change.expected_epoch == 0)
+  EXPECT_FALSE(change.erase && change.expected_epoch == 0 && !change.damaged)
       << "it erases what it says is not there";
   const auto found = entries_.find(change.head.id);
   const uint64_t epoch = found == entries_.end() ? 0 : found->second.head.epoch;
+  if (change.damaged) {
+    damaged_.erase(change.head.id);
+    entries_.erase(change.head.id);
+    return ChangeOutcome::kTaken;
+  }
   if (damaged_.contains(change.head.id)) return ChangeOutcome::kDamaged;
   if (epoch != change.expected_epoch) return ChangeOutcome::kOtherEpoch;
   if (change.erase) {

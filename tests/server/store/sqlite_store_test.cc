@@ -149,6 +149,49 @@ TEST_F(SqliteStoreTest, ErasingTakesPiecesAndEpochsToo) {
   EXPECT_THAT(Faults(), IsEmpty());
 }
 
+SessionChange ErasureOfDamaged(const std::string& id) {
+  SessionChange change;
+  change.head.id = id;
+  change.erase = true;
+  change.damaged = true;
+  return change;
+}
+
+TEST_F(SqliteStoreTest, ADamagedSessionIsErasedWithAllThatItHas) {
+  for (const char* const damage :
+       {"UPDATE sessions SET body = x'00' WHERE id = 's-1'",
+        "UPDATE sessions SET epoch = 99 WHERE id = 's-1'",
+        "UPDATE pieces SET hash = hash + 1 WHERE session = "
+        "(SELECT key FROM sessions WHERE id = 's-1')",
+        "DELETE FROM epochs WHERE session = "
+        "(SELECT key FROM sessions WHERE id = 's-1')",
+        "SELECT 1"}) {
+    SCOPED_TRACE(damage);
+    EXPECT_THAT(Commit({Creation("s-1", {Image(1, "a"), Image(2, "b")})}),
+                ElementsAre(kTaken));
+    Commit({Creation("s-2", {Image(1, "c")})});
+    RawDatabase(folder_.path()).Do(damage);
+    EXPECT_THAT(Commit({ErasureOfDamaged("s-1")}), ElementsAre(kTaken));
+    EXPECT_THAT(Commit({ErasureOfDamaged("s-1")}), ElementsAre(kTaken))
+        << "it is gone already";
+    EXPECT_THAT(Listed("", 9), ElementsAre("s-2"));
+    EXPECT_EQ(ReadPiece("s-2", 1), "c");
+    EXPECT_THAT(Faults(), IsEmpty());
+    Open();
+    EXPECT_THAT(Listed("", 9), ElementsAre("s-2"));
+  }
+}
+
+TEST_F(SqliteStoreTest, ADamagedKeyTakesNothingFromTheSessionWhoseItIs) {
+  Commit({Creation("s-1", {Image(1, "a")}), Creation("s-2", {Image(1, "c")})});
+  RawDatabase(folder_.path())
+      .Do("UPDATE sessions SET key = (SELECT key FROM sessions WHERE id = "
+          "'s-2') WHERE id = 's-1'");
+  EXPECT_THAT(Commit({ErasureOfDamaged("s-1")}), ElementsAre(kTaken));
+  EXPECT_THAT(Listed("", 9), ElementsAre("s-2"));
+  EXPECT_EQ(ReadPiece("s-2", 1), "c");
+}
+
 TEST_F(SqliteStoreTest, ListsInOrderOfIdsFromWhereItIsTold) {
   Commit({Creation("c", {}), Creation("a", {Image(1, "12345")}),
           Creation("b", {})});

@@ -391,8 +391,9 @@ class ServerLimits(_message.Message):
     def __init__(self, max_message_bytes: _Optional[int] = ..., max_sessions: _Optional[int] = ..., max_session_weights: _Optional[int] = ..., max_total_weights: _Optional[int] = ..., max_queued_bytes: _Optional[int] = ..., max_watched_bytes: _Optional[int] = ..., max_pending_calls: _Optional[int] = ..., max_undurable_bytes: _Optional[int] = ..., max_held_bytes: _Optional[int] = ...) -> None: ...
 
 class Session(_message.Message):
-    __slots__ = ["create_time", "durable_offset", "durable_step", "epoch", "expire_time", "forked_from", "has_writer", "history_first_step", "layout", "learning_rate", "next_offset", "resident", "resident_bytes", "session_id", "spec", "step", "stored_bytes"]
+    __slots__ = ["create_time", "damage", "durable_offset", "durable_step", "epoch", "expire_time", "forked_from", "has_writer", "history_first_step", "layout", "learning_rate", "next_offset", "resident", "resident_bytes", "session_id", "spec", "step", "stored_bytes"]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DAMAGE_FIELD_NUMBER: _ClassVar[int]
     DURABLE_OFFSET_FIELD_NUMBER: _ClassVar[int]
     DURABLE_STEP_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -410,6 +411,7 @@ class Session(_message.Message):
     STEP_FIELD_NUMBER: _ClassVar[int]
     STORED_BYTES_FIELD_NUMBER: _ClassVar[int]
     create_time: _timestamp_pb2.Timestamp
+    damage: str
     durable_offset: int
     durable_step: int
     epoch: int
@@ -426,7 +428,7 @@ class Session(_message.Message):
     spec: _network_pb2.SessionSpec
     step: int
     stored_bytes: int
-    def __init__(self, session_id: _Optional[str] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., layout: _Optional[_Union[_network_pb2.Layout, _Mapping]] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., has_writer: bool = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., learning_rate: _Optional[float] = ..., forked_from: _Optional[str] = ..., epoch: _Optional[int] = ..., durable_step: _Optional[int] = ..., durable_offset: _Optional[int] = ..., resident: bool = ..., resident_bytes: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., expire_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., history_first_step: _Optional[int] = ...) -> None: ...
+    def __init__(self, session_id: _Optional[str] = ..., spec: _Optional[_Union[_network_pb2.SessionSpec, _Mapping]] = ..., layout: _Optional[_Union[_network_pb2.Layout, _Mapping]] = ..., step: _Optional[int] = ..., next_offset: _Optional[int] = ..., has_writer: bool = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., learning_rate: _Optional[float] = ..., forked_from: _Optional[str] = ..., epoch: _Optional[int] = ..., durable_step: _Optional[int] = ..., durable_offset: _Optional[int] = ..., resident: bool = ..., resident_bytes: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., expire_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., history_first_step: _Optional[int] = ..., damage: _Optional[str] = ...) -> None: ...
 
 class StandardisationSums(_message.Message):
     __slots__ = ["largest", "least", "mean", "samples", "spread"]
