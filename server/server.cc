@@ -126,6 +126,7 @@ struct Server::State {
   std::atomic<bool> ready = false;
 
   ~State() {
+    context.housekeeping.Stop();  // the pool, which it uses, goes before it
     if (store != nullptr) store->Stop();
   }
 
@@ -251,6 +252,7 @@ void Server::State::Drain(seconds grace) {
   streams.AwaitEnd(cut_off);
   pulse.reset();
   server->Shutdown(cut_off);
+  context.housekeeping.Stop();
   if (store != nullptr) store->Stop();
 }
 

@@ -2,6 +2,7 @@
 #include "server/calls/idle_sessions.h"
 
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,16 @@ namespace {
 // thread that reads.
 constexpr size_t kMostExpiring = 100;
 
+// What there is no memory for is done another time. Nothing may leave the
+// thread that tidies, and a status that said so would need memory.
+template <typename Work>
+void Try(Work work) {
+  try {
+    work();
+  } catch (const std::bad_alloc&) {
+  }
+}
+
 void TellExpired(ServiceContext& context, const std::string& id) {
   context.metrics.SessionExpired();
   Log(LogLevel::kInfo, "a session has expired, and is deleted",
@@ -26,17 +37,24 @@ void DeleteExpired(ServiceContext& context,
   for (const auto& session : context.sessions.DeleteExpired(now)) {
     context.metrics.SessionDeleted(session->layout().weight_count());
     context.housekeeping.SomethingFreed();
-    session->BeginCommitting();  // its end
-    TellExpired(context, session->id());
+    // Without memory for that it is there again when the server is, and expires
+    // then.
+    Try([&] { session->BeginCommitting(); });  // its end
+    Try([&] { TellExpired(context, session->id()); });
   }
-  if (context.expiring > 0) return;  // those of a sweep before
+}
+
+void DeleteExpiredInStore(ServiceContext& context,
+                          std::chrono::system_clock::time_point now) {
+  if (!context.expiring.expired()) return;  // those of a sweep before
+  const auto sweep = std::make_shared<const int>();
+  context.expiring = sweep;
   for (const std::string& id :
        context.sessions.ListExpired(now, kMostExpiring)) {
-    ++context.expiring;
     context.loader->DeleteExpired(
         id, now,
-        [&context, id](const absl::StatusOr<std::shared_ptr<Session>>& is) {
-          --context.expiring;
+        [&context, id,
+         sweep](const absl::StatusOr<std::shared_ptr<Session>>& is) {
           if (!is.ok()) return;
           context.metrics.StoredSessionDeleted();
           TellExpired(context, id);
@@ -81,16 +99,18 @@ void ForgetHeldAnswers(ServiceContext& context,
 void TidySessions(ServiceContext& context,
                   std::chrono::system_clock::time_point now) {
   if (!context.complete) return;
-  TellUndurable(context);
+  Try([&] { TellUndurable(context); });
   context.metrics.SetHeldAnswers(context.held_bytes.lent());
-  context.sessions.ForgetOldDeltas(DeltaFeed::Clock::now());
+  Try([&] { context.sessions.ForgetOldDeltas(DeltaFeed::Clock::now()); });
   if (context.draining) return;
-  ForgetHeldAnswers(context, now);
-  context.sessions.ForgetExpiredCheckpoints(now);
-  context.sessions.SeeUse(now);
-  DeleteExpired(context, now);
+  Try([&] { ForgetHeldAnswers(context, now); });
+  Try([&] { context.sessions.ForgetExpiredCheckpoints(now); });
+  Try([&] { context.sessions.SeeUse(now); });
+  Try([&] { DeleteExpired(context, now); });
+  Try([&] { DeleteExpiredInStore(context, now); });
   const std::chrono::seconds idle(context.options.evict_after_seconds);
-  if (idle.count() != 0) context.sessions.EvictIdle(now, idle);
+  if (idle.count() == 0) return;
+  Try([&] { context.sessions.EvictIdle(now, idle); });
 }
 
 }  // namespace backprop

@@ -45,8 +45,9 @@ struct ServiceContext {
   std::atomic<bool> complete = false;
   // The tidying's: training waits for the store, as far as the log knows.
   bool store_is_full = false;
-  // Stored sessions that are being deleted because they have expired.
-  std::atomic<int> expiring = 0;
+  // The tidying's: as long as stored sessions are being deleted that one sweep
+  // has found to have expired.
+  std::weak_ptr<const void> expiring;
   const std::chrono::system_clock::time_point start_time =
       std::chrono::system_clock::now();
   std::atomic<bool> draining = false;

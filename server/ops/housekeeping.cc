@@ -11,13 +11,15 @@ Housekeeping::Housekeeping(std::chrono::milliseconds interval,
                            std::function<void()> tidy)
     : interval_(interval), tidy_(std::move(tidy)), thread_([this] { Run(); }) {}
 
-Housekeeping::~Housekeeping() {
+Housekeeping::~Housekeeping() { Stop(); }
+
+void Housekeeping::Stop() {
   {
     MutexLock lock(mutex_);
     stopping_ = true;
   }
   changed_.NotifyAll();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void Housekeeping::SomethingFreed() {

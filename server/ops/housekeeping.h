@@ -25,6 +25,7 @@ class Housekeeping {
   // given back at most as often, which may hold up allocations for some
   // milliseconds.
   Housekeeping(std::chrono::milliseconds interval, std::function<void()> tidy);
+  // As Stop.
   ~Housekeeping();
   Housekeeping(const Housekeeping&) = delete;
   Housekeeping& operator=(const Housekeeping&) = delete;
@@ -32,9 +33,12 @@ class Housekeeping {
   // A session or a stream is gone. Any thread; cheap.
   void SomethingFreed();
 
+  // Joins the thread: nothing is tidied after this.
+  void Stop();
+
  private:
   void Run();
-  // Sleeps for an interval. False: the object is being destroyed.
+  // Sleeps for an interval. False: the thread is to end.
   bool Sleep();
   // Whether anything has been freed since the call before.
   bool TakeFreed();

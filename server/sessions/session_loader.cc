@@ -67,6 +67,14 @@ Durable NextEpoch(const SessionLoading& loading, const StoredSession& stored,
   return durable;
 }
 
+// One for whom there is no memory keeps nobody else from hearing.
+void TellWaiters(const std::vector<SessionLoader::Loaded>& waiters,
+                 const absl::StatusOr<std::shared_ptr<Session>>& answer) {
+  for (const SessionLoader::Loaded& waiter : waiters) {
+    CatchOutOfMemory([&] { waiter(answer); }).IgnoreError();
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<size_t> SessionLoader::List(Store& store) {
@@ -195,7 +203,7 @@ void SessionLoader::EndEpochCommit(const std::string& id,
   }
   if (session->lost()) return Answer(id, status);
   // The committer goes on trying, so it must not be loaded once more.
-  for (const Loaded& waiter : std::exchange(coming.waiters, {})) waiter(status);
+  TellWaiters(std::exchange(coming.waiters, {}), status);
   AwaitEpoch(id);
 }
 
@@ -203,7 +211,7 @@ void SessionLoader::Answer(
     const std::string& id,
     const absl::StatusOr<std::shared_ptr<Session>>& answer) {
   const auto coming = coming_.extract(id);
-  for (const Loaded& waiter : coming.mapped().waiters) waiter(answer);
+  TellWaiters(coming.mapped().waiters, answer);
 }
 
 absl::StatusOr<StoredView> SessionLoader::View(Store& store,

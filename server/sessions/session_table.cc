@@ -115,9 +115,10 @@ std::shared_ptr<Session> SessionTable::PutAway(Entry& entry) {
   return std::move(entry.session);
 }
 
-// What needs memory first.
 void SessionTable::PutInMemory(Entry& entry, Returned returned) {
-  entry.by_use = by_use_.insert(by_use_.end(), &entry);
+  entry.by_use = returned.by_use.begin();
+  *entry.by_use = &entry;
+  by_use_.splice(by_use_.end(), returned.by_use);
   entry.session = std::move(returned.session);
   entry.place = std::move(returned.place);
   entry.told = std::chrono::system_clock::now();
@@ -354,7 +355,9 @@ void SessionTable::EvictIdle(Time now, std::chrono::seconds idle_for) {
     for (auto it = by_use_.begin(); it != by_use_.end();) {
       Entry& entry = **it++;
       if (now - entry.session->last_use() < idle_for) continue;
-      if (IsIdle(entry.session)) idle.push_back(PutAway(entry));
+      if (!IsIdle(entry.session)) continue;
+      idle.emplace_back();  // first, for who leaves must be told of
+      idle.back() = PutAway(entry);
     }
   }
   if (!idle.empty()) MayDieAt(Failpoint::kEvicted);
@@ -383,9 +386,13 @@ std::vector<std::shared_ptr<Session>> SessionTable::DeleteExpired(Time now) {
     const std::shared_ptr<Session>& session = (*it++)->session;
     const auto after = session->spec()->expire_after;
     if (after.count() == 0 || now - session->last_use() < after) continue;
-    if (!NobodyHas(session) || !session->Close().ok()) continue;
-    expired.push_back(session);
-    Erase(sessions_.find(session->id()));
+    if (!NobodyHas(session)) continue;
+    expired.push_back(session);  // first, for who is closed must be told of
+    if (session->Close().ok()) {
+      Erase(sessions_.find(session->id()));
+    } else {
+      expired.pop_back();
+    }
   }
   return expired;
 }

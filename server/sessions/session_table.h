@@ -44,6 +44,8 @@ bool IsSessionId(std::string_view text);
 
 // All methods may be called from any thread.
 class SessionTable {
+  struct Entry;
+
  public:
   using NewFeed = std::function<std::shared_ptr<DeltaFeed>()>;
   using NewDurable = std::function<Durable(const SessionSpec&, const Layout&)>;
@@ -91,13 +93,15 @@ class SessionTable {
   struct Returned {
     std::shared_ptr<Session> session;
     Budget::Reservation place;
+    std::list<Entry*> by_use = std::list<Entry*>(1);  // its place there
   };
   // Makes room as Create does, and the session under its own id: fill restores
   // it. Nobody sees it before Show; its queue has not been told of it.
   absl::StatusOr<Returned> BringBack(
       const SessionRecord& record, Durable durable,
       const std::function<absl::Status(Session&)>& fill);
-  // It is in memory from here on. REQUIRES: it was in the store alone.
+  // It is in memory from here on, which needs none. REQUIRES: it was in the
+  // store alone.
   void Show(Returned returned);
 
   // Likewise one that is not added: nobody finds it here.

@@ -8,8 +8,10 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "server/sessions/worker.h"
+#include "tests/server/allocation_limit.h"
 #include "tests/server/sessions/trained_session.h"
 
 namespace backprop {
@@ -85,6 +87,17 @@ TEST_F(IdleSessionsTest, AnswersOfOneThatWasReplacedStayWithItsSession) {
   AskNow();
   session_->DetachWriter(*first);
   EXPECT_GT(HeldIn(std::chrono::seconds(55)), 0u);
+}
+
+TEST_F(IdleSessionsTest, WithoutMemoryNothingIsTidiedUntilThereIsSome) {
+  const auto later = std::chrono::system_clock::now() + std::chrono::hours(1);
+  {
+    // For other threads than this one, as the one that tidies is.
+    const testing::AllocationLimit limit(0);
+    std::thread([&] { TidySessions(context_, later); }).join();
+  }
+  EXPECT_GT(session_->held_bytes(), 0u);
+  EXPECT_EQ(HeldIn(std::chrono::hours(1)), 0u);
 }
 
 TEST_F(IdleSessionsTest, WhatIsHeldIsTold) {

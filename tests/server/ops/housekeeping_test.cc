@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -48,6 +49,21 @@ TEST(HousekeepingTest, WhatLiesBetweenLivingBlocksIsGivenBack) {
   }
   EXPECT_LT(ResidentBytes() + kBlocks * kBlock / 2, before);
   for (void* block : living) std::free(block);
+}
+
+TEST(HousekeepingTest, NothingIsTidiedOnceItHasStopped) {
+  std::atomic<int> tidied = 0;
+  Housekeeping often(std::chrono::milliseconds(1), [&] { ++tidied; });
+  for (int i = 0; i < 10'000 && tidied == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_GT(tidied, 0);
+  often.Stop();
+  const int then = tidied;
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(tidied, then);
+  often.Stop();
+  often.SomethingFreed();
 }
 
 }  // namespace

@@ -14,8 +14,10 @@
 
 #include "server/calls/idle_sessions.h"
 #include "server/sessions/rejection.h"
+#include "server/sessions/stored_record.h"
 #include "server/sessions/worker.h"
 #include "server/translation/stored_session.h"
+#include "tests/server/allocation_limit.h"
 #include "tests/server/sessions/memory_store.h"
 #include "tests/server/sessions/trained_session.h"
 
@@ -391,6 +393,57 @@ TEST_F(SessionLoaderTest, WhatNobodyUsesForItsTimeIsDeletedWhereverItIs) {
   EXPECT_EQ(store_.size(), 2u);
   EXPECT_THAT(metrics.Serialize(),
               ::testing::HasSubstr("backprop_sessions_expired_total 3"));
+}
+
+TEST_F(SessionLoaderTest, ASweepThatMeetsOneInUseIsNotTheLast) {
+  const auto make = [this](hours after) {
+    SessionSpec spec = testing::SmallSpec();
+    spec.expire_after = after;
+    const std::string id = Make(1, spec);
+    EXPECT_TRUE(EvictAll(id));
+    return id;
+  };
+  const std::string later = make(hours(100'000));
+  const std::string used = make(hours(1));
+  ServerOptions options;
+  options.evict_after_seconds = 0;
+  Metrics metrics;
+  ServiceContext context(options, metrics, *table_, pool_,
+                         [](ServiceContext&) {});
+  context.committer = &*committer_;
+  context.loader = &*loader_;
+  context.complete = true;
+  std::promise<void> may_read;
+  reader_->Read([&](Store&) { may_read.get_future().wait(); });
+  std::promise<SessionOr> loaded;
+  loader_->Load(used, [&](SessionOr is) { loaded.set_value(is); });
+  TidySessions(context, now_ + hours(2));  // before it has come
+  may_read.set_value();
+  const SessionOr held = loaded.get_future().get();
+  ASSERT_TRUE(held.ok()) << held.status();
+
+  for (int i = 0; i < 1000 && table_->Look(later).has_value(); ++i) {
+    TidySessions(context, now_ + hours(200'000));
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  EXPECT_FALSE(table_->Look(later).has_value());
+  EXPECT_TRUE(table_->Look(used).has_value());
+}
+
+TEST_F(SessionLoaderTest, OneThatHasComeNeedsNoMemoryToBeSeen) {
+  const std::string id = Make(3);
+  ASSERT_TRUE(EvictAll(id));
+  const auto record = ReadRecord(*store_.Load(id), codec_, store_);
+  ASSERT_TRUE(record.ok()) << record.status();
+  auto returned =
+      table_->BringBack(*record, {}, [](Session&) { return absl::OkStatus(); });
+  ASSERT_TRUE(returned.ok()) << returned.status();
+  const std::shared_ptr<Session> session = returned->session;
+  {
+    const testing::AllocationLimit limit(0);  // for other threads
+    std::thread([&] { table_->Show(*std::move(returned)); }).join();
+  }
+  EXPECT_EQ(*table_->Find(id), session);
 }
 
 // No attempt ends that could tell of it.
