@@ -140,20 +140,6 @@ size_t SingleStepBytes(const Layout& layout) {
          (1 + layout.layers().size()) * kOtherBytes;
 }
 
-// QUEUE_LIMIT while the store is too far behind.
-absl::Status CheckStoreFollows(const Session& session,
-                               const ServerOptions& options) {
-  if (session.MayTrain()) return absl::OkStatus();
-  return Rejection(
-      kQueueLimit,
-      absl::StrCat(
-          "the store does not take what sessions have done, and holds "
-          "back its maximum of ",
-          options.max_undurable_bytes,
-          " bytes (--max-undurable-bytes): nothing was done; try "
-          "again with backoff, once its disk has room or is replaced"));
-}
-
 // Within a turn of the session's lane.
 absl::Status TakeSingleStep(Session& session,
                             const v1::TrainStepRequest& request,
@@ -163,8 +149,10 @@ absl::Status TakeSingleStep(Session& session,
   absl::Status status = Check(session, *spec, request);
   if (status.ok()) status = CheckReady(*spec);
   if (status.ok()) status = session.CheckNoWriter();
-  if (status.ok()) status = CheckStoreFollows(session, context.options);
   if (!status.ok()) return status;
+  if (!session.MayTrain()) {
+    return StoreIsBehind(context.options.max_undurable_bytes);
+  }
   const Layout& layout = session.layout();
   const size_t batch = layout.batch_size();
   TrainRun run;

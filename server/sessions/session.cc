@@ -59,6 +59,17 @@ absl::Status LossOf(const std::string& id, ChangeOutcome loss) {
                    ": nothing that this one does to it is durable"));
 }
 
+absl::Status StoreIsBehind(size_t limit) {
+  return Rejection(
+      kQueueLimit,
+      absl::StrCat("the store does not take what sessions have done, and they "
+                   "may hold back ",
+                   limit,
+                   " bytes of it (--max-undurable-bytes), for which this is "
+                   "too much: nothing was done; try again with backoff, once "
+                   "its disk has room or is replaced"));
+}
+
 absl::Status NonFiniteStep(const Progress& before,
                            std::string_view consequence) {
   return Rejection(
@@ -409,13 +420,7 @@ absl::StatusOr<Undurable::Share> Session::RoomToHandOver(size_t bytes) const {
   Undurable& undurable = durable_.queue->undurable();
   auto room = undurable.HandOverUnasked(bytes);
   if (room.has_value()) return *std::move(room);
-  return Rejection(
-      kQueueLimit,
-      absl::StrCat("the store fails, and has ", undurable.handed_over(),
-                   " bytes to commit before the ", bytes,
-                   " bytes of this, which together may be ", undurable.limit(),
-                   " (--max-undurable-bytes): nothing was done; try again with "
-                   "backoff, once its disk has room or is replaced"));
+  return StoreIsBehind(undurable.limit());
 }
 
 void Session::Give(std::list<Handover> handovers) {

@@ -97,6 +97,10 @@ struct Handover {
 // Why nothing that the session does is durable any more; OK where it is taken.
 absl::Status LossOf(const std::string& id, ChangeOutcome loss);
 
+// QUEUE_LIMIT: the store is behind by all that it may be, so that this would
+// not become durable. limit: Undurable's.
+absl::Status StoreIsBehind(size_t limit);
+
 // The weights' digest after a step.
 struct DigestAt {
   uint64_t step = 0;

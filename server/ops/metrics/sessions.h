@@ -51,8 +51,7 @@ struct SessionMetrics {
   prometheus::Histogram& load_seconds =
       all.MakeHistogram("backprop_session_load_duration_seconds",
                         "Seconds from the first use of a session that was in "
-                        "the store alone until "
-                        "it could begin.",
+                        "the store alone until it could begin.",
                         kLoadBuckets);
   prometheus::Counter& load_failures = all.MakeCounter(
       "backprop_session_load_failures_total",

@@ -34,8 +34,7 @@ struct TrainingMetrics {
   prometheus::Histogram& step_error =
       all.MakeHistogram("backprop_step_error",
                         "Error of each step, before its update; one below 0, "
-                        "as poisson's may be, "
-                        "counts as 0.",
+                        "as poisson's may be, counts as 0.",
                         {kErrorBounds.begin(), kErrorBounds.end()});
   prometheus::Gauge& error_average = all.MakeGauge(
       "backprop_step_error_average",
