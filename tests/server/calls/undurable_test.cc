@@ -161,7 +161,31 @@ TEST_F(UndurableTest, OthersGoOnAndSingleStepsAreRefused) {
   sender.Join();
 }
 
-TEST_F(UndurableTest, AStreamThatWaitsCanBeCancelledAndTakenOver) {
+TEST_F(UndurableTest, AStreamThatWaitsCanBeTakenOver) {
+  BreakDisk();
+  TrainCall call(stub(), session_, ShortAnswers());
+  Sender sender(call, messages_);
+  const uint64_t step = StandsAt(session_);
+  TrainCall next(stub());
+  auto opening = For<v1::TrainRequest>(session_, "takeover: true");
+  *opening.mutable_options() = ShortAnswers();
+  ASSERT_TRUE(next.Write(opening));
+  const auto opened = next.ReadPart();
+  ASSERT_TRUE(opened.has_value());
+  EXPECT_EQ(opened->step(), step);
+  while (call.ReadPart().has_value()) {
+  }
+  sender.Join();
+  EXPECT_THAT(call.Finish(),
+              Fails(grpc::StatusCode::ABORTED, "WRITER_REPLACED"));
+  Sender again(next, messages_);
+  MendDisk();
+  for (int i = 0; i < kMessages; ++i) ASSERT_TRUE(next.Read().has_value());
+  again.Join();
+  EXPECT_EQ(Get(session_).step(), step + kSteps);
+}
+
+TEST_F(UndurableTest, AStreamThatWaitsCanBeCancelled) {
   BreakDisk();
   TrainCall call(stub(), session_, ShortAnswers());
   Sender sender(call, messages_);
