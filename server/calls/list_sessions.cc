@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/calls/get_session.h"
+#include "server/sessions/out_of_memory.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/session_loader.h"
 #include "server/translation/spec.h"
@@ -33,7 +34,7 @@ class SessionPage : public std::enable_shared_from_this<SessionPage> {
               v1::ListSessionsResponse* response)
       : context_(context), request_(request), response_(*response) {}
 
-  // Calls done when all that has to be read has been.
+  // In a turn of the pool. Calls done when all that has to be read has been.
   void Begin(std::function<void(const absl::Status&)> done) {
     done_ = std::move(done);
     const size_t size =
@@ -46,7 +47,7 @@ class SessionPage : public std::enable_shared_from_this<SessionPage> {
     ReadNext(0);
   }
 
-  // In a turn of the pool, after that.
+  // In another, after that.
   absl::Status Fill() {
     for (size_t i = 0; i < found_.size(); ++i) {
       if (bytes_ >= kFullPageBytes) return EndAt(i);
@@ -59,11 +60,19 @@ class SessionPage : public std::enable_shared_from_this<SessionPage> {
 
  private:
   // So that the page holds none of them while it waits for others: who is held
-  // counts as used, and does not leave memory.
+  // counts as used, and does not leave memory. What is beyond a full page is
+  // another's.
   void DescribeThoseInMemory() {
+    size_t bytes = 0;
     for (size_t i = 0; i < found_.size(); ++i) {
+      if (bytes >= kFullPageBytes) {
+        found_.resize(i);
+        full_ = true;
+        return;
+      }
       if (found_[i].session == nullptr) continue;
       SessionToProto(*found_[i].session, &read_[i]);
+      bytes += read_[i].ByteSizeLong();
       found_[i].session.reset();
     }
   }
@@ -137,7 +146,14 @@ absl::StatusOr<Work> PlanListSessions(ServiceContext& context,
               .answer_bytes = 2 * kFullPageBytes,
               .part = [page](Worker&) { return page->Fill(); },
               .answer_field = "page_size",
-              .begin = [page](auto done) { page->Begin(std::move(done)); }};
+              .begin =
+                  [&context, page](const auto& done) {
+                    context.pool.Submit([page, done](Worker&) {
+                      const absl::Status begun =
+                          CatchOutOfMemory([&] { page->Begin(done); });
+                      if (!begun.ok()) done(begun);
+                    });
+                  }};
 }
 
 }  // namespace backprop
