@@ -91,11 +91,9 @@ class SessionsCheck {
     for (const BlockEnd& end : BlockEnds(stored.pieces, stored.head.step)) {
       const absl::Status read = CatchOutOfMemory([&] {
         return end.ends_group
-                   ? RestoreStep(stored, end.step, layout, store_, codec_,
-                                 sessions_)
+                   ? RestoreStep(stored, end, layout, store_, codec_, sessions_)
                          .status()
-                   : ReadRecordAt(stored, end.step, layout, store_, codec_)
-                         .status();
+                   : ReadRecordAt(stored, end, layout, store_, codec_).status();
       });
       absl::Status status =
           Tell(absl::StrCat("step ", end.step, " of session ", stored.head.id),

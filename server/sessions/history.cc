@@ -167,7 +167,8 @@ std::vector<BlockEnd> BlockEnds(std::span<const StoredPiece> pieces,
     const uint64_t next = is_last ? head_step : blocks[i + 1]->base_step;
     ends.push_back({.step = std::min(blocks[i]->step, next),
                     .ends_group = is_last || blocks[i + 1]->first_number !=
-                                                 blocks[i]->first_number});
+                                                 blocks[i]->first_number,
+                    .block = blocks[i]});
   }
   return ends;
 }

@@ -121,9 +121,11 @@ History HistoryOf(
 struct BlockEnd {
   uint64_t step = 0;        // the last that it leads to
   bool ends_group = false;  // no later block is read from the same image
+  const PieceName* block = nullptr;  // never null; its session's
 };
 
-// Of all blocks of a session that has come to head_step.
+// Of all blocks of a session that has come to head_step. pieces must outlive
+// what is returned.
 std::vector<BlockEnd> BlockEnds(std::span<const StoredPiece> pieces,
                                 uint64_t head_step);
 

@@ -52,11 +52,6 @@ void GoOnTo(uint64_t step, const PieceName& name, const HistoryBlock& block,
   }
 }
 
-absl::Status NoStep(const std::string& id, uint64_t step) {
-  return absl::NotFoundError(
-      absl::StrCat("the history of session ", id, " has no step ", step));
-}
-
 // What the session was at a step, and where its weights are.
 struct Found {
   SessionRecord record;
@@ -64,25 +59,23 @@ struct Found {
   uint64_t last_piece = 0;
 };
 
-absl::StatusOr<Found> Find(const StoredSession& stored, uint64_t step,
+absl::StatusOr<Found> Find(const StoredSession& stored, const BlockEnd& end,
                            const Layout& layout, ReadableStore& store,
                            const SessionCodec& codec) {
   const std::string& id = stored.head.id;
-  const PieceName* const name =
-      FindBlock(stored.pieces, stored.head.step, step);
-  if (name == nullptr) return NoStep(id, step);
-  const auto block = ReadBlock(id, *name, store, codec);
+  const PieceName& name = *end.block;
+  const auto block = ReadBlock(id, name, store, codec);
   if (!block.ok()) return block.status();
   const auto spec = store.ReadPiece(id, block->spec_piece);
   if (!spec.ok()) return spec.status();
-  auto record = codec.Decode(
-      {id, stored.head.epoch, name->base_step, block->head}, *spec);
+  auto record =
+      codec.Decode({id, stored.head.epoch, name.base_step, block->head}, *spec);
   if (!record.ok()) return record.status();
   if (!SameLayout(record->layout, layout)) {
     return absl::DataLossError("its layout is not the session's");
   }
-  GoOnTo(step, *name, *block, *record);
-  return Found{*std::move(record), name->first_number, block->last_piece};
+  GoOnTo(end.step, name, *block, *record);
+  return Found{*std::move(record), name.first_number, block->last_piece};
 }
 
 absl::Status RestoreNumbersAt(const StoredSession& stored, const Found& found,
@@ -121,18 +114,19 @@ absl::StatusOr<History> ReadHistory(const StoredSession& stored,
 }
 
 absl::StatusOr<SessionRecord> ReadRecordAt(const StoredSession& stored,
-                                           uint64_t step, const Layout& layout,
+                                           const BlockEnd& end,
+                                           const Layout& layout,
                                            ReadableStore& store,
                                            const SessionCodec& codec) {
-  auto found = Find(stored, step, layout, store, codec);
+  auto found = Find(stored, end, layout, store, codec);
   if (!found.ok()) return found.status();
   return std::move(found->record);
 }
 
 absl::StatusOr<std::shared_ptr<Session>> RestoreStep(
-    const StoredSession& stored, uint64_t step, const Layout& layout,
+    const StoredSession& stored, const BlockEnd& end, const Layout& layout,
     ReadableStore& store, const SessionCodec& codec, SessionTable& sessions) {
-  const auto found = Find(stored, step, layout, store, codec);
+  const auto found = Find(stored, end, layout, store, codec);
   if (!found.ok()) return found.status();
   return sessions.MakeApart(found->record, [&](Session& session) {
     return RestoreNumbersAt(stored, *found, store, session);
@@ -143,14 +137,18 @@ absl::StatusOr<std::shared_ptr<Session>> ReadStep(
     const std::string& id, uint64_t step, const Layout& layout, Store& store,
     const SessionCodec& codec, SessionTable& sessions) {
   const auto stored = store.Load(id);
-  if (stored.ok() &&
-      FindBlock(stored->pieces, stored->head.step, step) == nullptr) {
+  const PieceName* const block =
+      stored.ok() ? FindBlock(stored->pieces, stored->head.step, step)
+                  : nullptr;
+  if (stored.ok() && block == nullptr) {
     return Rejection(kStepNotKept,
-                     absl::StrCat(NoStep(id, step).message(), " any more"));
+                     absl::StrCat("the history of session ", id,
+                                  " has no step ", step, " any more"));
   }
-  auto session =
-      stored.ok() ? RestoreStep(*stored, step, layout, store, codec, sessions)
-                  : stored.status();
+  auto session = stored.ok()
+                     ? RestoreStep(*stored, {.step = step, .block = block},
+                                   layout, store, codec, sessions)
+                     : stored.status();
   if (session.ok()) return session;
   return CantBeRead(absl::StrCat("step ", step, " of session ", id),
                     session.status());

@@ -24,18 +24,19 @@ absl::StatusOr<History> ReadHistory(const StoredSession& stored,
                                     ReadableStore& store,
                                     const SessionCodec& codec);
 
-// What the session was beside weights and optimiser state when that step had
-// just been done; layout: the session's. Fails with NOT_FOUND where its history
-// has no such step, with DATA_LOSS, or as the store does.
+// What the session was beside weights and optimiser state when the last step
+// had just been done that a block leads to; layout: the session's. Fails with
+// DATA_LOSS, or as the store does.
 absl::StatusOr<SessionRecord> ReadRecordAt(const StoredSession& stored,
-                                           uint64_t step, const Layout& layout,
+                                           const BlockEnd& end,
+                                           const Layout& layout,
                                            ReadableStore& store,
                                            const SessionCodec& codec);
 
 // The whole session as it was then, as a session of its own that nobody else
 // has. Fails likewise, or with SESSION_LIMIT where there is no room for it.
 absl::StatusOr<std::shared_ptr<Session>> RestoreStep(
-    const StoredSession& stored, uint64_t step, const Layout& layout,
+    const StoredSession& stored, const BlockEnd& end, const Layout& layout,
     ReadableStore& store, const SessionCodec& codec, SessionTable& sessions);
 
 // The same for a caller, who is told SESSION_DAMAGED or STORE_FAILED.
