@@ -15,6 +15,8 @@ namespace {
 // Stored sessions that one sweep deletes: so long at most others wait for the
 // thread that reads.
 constexpr size_t kMostExpiring = 100;
+// And those whose checkpoints it looks at, each of which may have to be loaded.
+constexpr size_t kMostLooks = 20;
 
 // What there is no memory for is done another time. Nothing may leave the
 // thread that tidies, and a status that said so would need memory.
@@ -45,10 +47,8 @@ void DeleteExpired(ServiceContext& context,
 }
 
 void DeleteExpiredInStore(ServiceContext& context,
-                          std::chrono::system_clock::time_point now) {
-  if (!context.expiring.expired()) return;  // those of a sweep before
-  const auto sweep = std::make_shared<const int>();
-  context.expiring = sweep;
+                          std::chrono::system_clock::time_point now,
+                          const std::shared_ptr<const void>& sweep) {
   for (const std::string& id :
        context.sessions.ListExpired(now, kMostExpiring)) {
     context.loader->DeleteExpired(
@@ -59,6 +59,17 @@ void DeleteExpiredInStore(ServiceContext& context,
           context.metrics.StoredSessionDeleted();
           TellExpired(context, id);
         });
+  }
+}
+
+void TidyStored(ServiceContext& context,
+                std::chrono::system_clock::time_point now) {
+  if (!context.sweep.expired()) return;
+  const auto sweep = std::make_shared<const int>();
+  context.sweep = sweep;
+  DeleteExpiredInStore(context, now, sweep);
+  for (const std::string& id : context.sessions.ListToLookAt(now, kMostLooks)) {
+    context.loader->ForgetCheckpoints(id, now, sweep);
   }
 }
 
@@ -107,7 +118,7 @@ void TidySessions(ServiceContext& context,
   Try([&] { context.sessions.ForgetExpiredCheckpoints(now); });
   Try([&] { context.sessions.SeeUse(now); });
   Try([&] { DeleteExpired(context, now); });
-  Try([&] { DeleteExpiredInStore(context, now); });
+  Try([&] { TidyStored(context, now); });
   const std::chrono::seconds idle(context.options.evict_after_seconds);
   if (idle.count() == 0) return;
   Try([&] { context.sessions.EvictIdle(now, idle); });

@@ -45,9 +45,9 @@ struct ServiceContext {
   std::atomic<bool> complete = false;
   // The tidying's: training waits for the store, as far as the log knows.
   bool store_is_full = false;
-  // The tidying's: as long as stored sessions are being deleted that one sweep
-  // has found to have expired.
-  std::weak_ptr<const void> expiring;
+  // The tidying's: as long as what one sweep has found to be done to stored
+  // sessions is being done.
+  std::weak_ptr<const void> sweep;
   const std::chrono::system_clock::time_point start_time =
       std::chrono::system_clock::now();
   std::atomic<bool> draining = false;

@@ -57,18 +57,34 @@ void CheckpointSet::Put(Entry entry) {
   entries_.insert_or_assign(name, entry);
 }
 
-std::vector<std::string> CheckpointSet::Expired(Checkpoint::Time now) const {
+std::vector<const Checkpoint*> CheckpointSet::Passing() const {
   uint64_t newest = 0;
   for (const auto& [name, entry] : entries_) {
     newest = std::max(newest, entry.checkpoint->order);
   }
-  std::vector<std::string> names;
+  std::vector<const Checkpoint*> passing;
   for (const auto& [name, entry] : entries_) {
     const Checkpoint& each = *entry.checkpoint;
     if (each.pinned || !each.expire_time.has_value()) continue;
-    if (*each.expire_time <= now && each.order != newest) names.push_back(name);
+    if (each.order != newest) passing.push_back(&each);
+  }
+  return passing;
+}
+
+std::vector<std::string> CheckpointSet::Expired(Checkpoint::Time now) const {
+  std::vector<std::string> names;
+  for (const Checkpoint* const each : Passing()) {
+    if (*each->expire_time <= now) names.push_back(each->name);
   }
   return names;
+}
+
+Checkpoint::Time CheckpointSet::NextExpiry() const {
+  auto next = Checkpoint::Time::max();
+  for (const Checkpoint* const each : Passing()) {
+    next = std::min(next, *each->expire_time);
+  }
+  return next;
 }
 
 HeldPieces CheckpointSet::Held() const {

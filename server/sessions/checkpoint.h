@@ -84,10 +84,15 @@ class CheckpointSet {
   // Those that may go: their time is over, nobody has pinned them, and there is
   // a newer one.
   std::vector<std::string> Expired(Checkpoint::Time now) const;
+  // From when on there are such, as things stand; max: never.
+  Checkpoint::Time NextExpiry() const;
 
   HeldPieces Held() const;
 
  private:
+  // Those that go when their time is over.
+  std::vector<const Checkpoint*> Passing() const;
+
   std::map<std::string, Entry> entries_;
 };
 

@@ -23,6 +23,9 @@ constexpr size_t kPage = 1000;
 constexpr std::chrono::milliseconds kLongestWait(500);
 constexpr std::chrono::milliseconds kWait(10);
 
+// Where checkpoints that have expired could not go, that is tried again then.
+constexpr std::chrono::minutes kNextLook(10);
+
 using Clock = std::chrono::steady_clock;
 
 // What a caller is told. status: of the store, the codec or the table.
@@ -133,12 +136,22 @@ void SessionLoader::DeleteExpired(const std::string& id,
       });
 }
 
+void SessionLoader::ForgetCheckpoints(const std::string& id,
+                                      SessionTable::Time then,
+                                      std::shared_ptr<const void> sweep) {
+  loading_.reader.Read(
+      [this, id, then, sweep = std::move(sweep)](Store& store) {
+        ForgetCheckpointsNow(store, id, then, sweep);
+      });
+}
+
 void SessionLoader::LoadNow(Store& store, const std::string& id, Loaded done) {
   const auto found = loading_.sessions.Look(id);
   if (!found.has_value()) return done(nullptr);
   if (found->session != nullptr) return done(found->session);
   const auto [coming, is_new] = coming_.try_emplace(id);
   coming->second.waiters.push_back(std::move(done));
+  coming->second.is_used = true;
   if (is_new) TryToLoad(store, id);
 }
 
@@ -197,7 +210,7 @@ void SessionLoader::EndEpochCommit(const std::string& id,
   const std::shared_ptr<Session> session = coming.returned.session;
   if (status.ok()) {
     MayDieAt(Failpoint::kEpochDurable);
-    loading_.sessions.Show(std::move(coming.returned));
+    loading_.sessions.Show(std::move(coming.returned), coming.is_used);
     loading_.loaded(*session, Clock::now() - coming.since);
     return Answer(id, session);
   }
@@ -264,6 +277,30 @@ void SessionLoader::DeleteNow(Store& store, const std::string& id,
     return DeleteStored(damaged, std::move(done));
   }
   done(Explained(id, stored.status()));
+}
+
+absl::StatusOr<SessionTable::Time> SessionLoader::NextExpiry(
+    Store& store, const std::string& id) {
+  const auto stored = store.Load(id);
+  if (!stored.ok()) return stored.status();
+  const auto checkpoints = ReadCheckpoints(*stored, store, loading_.codec);
+  if (!checkpoints.ok()) return checkpoints.status();
+  return checkpoints->NextExpiry();
+}
+
+void SessionLoader::ForgetCheckpointsNow(
+    Store& store, const std::string& id, SessionTable::Time then,
+    const std::shared_ptr<const void>& sweep) {
+  const auto found = loading_.sessions.Look(id);
+  if (!found.has_value() || found->session != nullptr) return;
+  if (coming_.contains(id)) return;
+  const auto next = NextExpiry(store, id);
+  if (next.ok() && *next > then) return loading_.sessions.LookAgain(id, *next);
+  loading_.sessions.LookAgain(id, then + kNextLook);
+  if (!next.ok()) return;
+  Coming& coming = coming_[id];
+  coming.waiters.push_back([sweep](const auto& /*loaded*/) {});
+  TryToLoad(store, id);
 }
 
 void SessionLoader::DeleteStored(const SessionHead& head, Loaded done) {

@@ -95,6 +95,12 @@ class SessionLoader {
   // not called.
   void DeleteExpired(const std::string& id, SessionTable::Time then,
                      Loaded done);
+  // Of one that is in the store alone: its checkpoints that have expired by
+  // then go. It is brought into memory for that, if it has some, and so their
+  // pieces leave the store as they do of others; which is no use of it, so that
+  // it leaves again. sweep: let go of when that is done, or could not be.
+  void ForgetCheckpoints(const std::string& id, SessionTable::Time then,
+                         std::shared_ptr<const void> sweep);
 
  private:
   // A session on its way into memory.
@@ -103,6 +109,7 @@ class SessionLoader {
         std::chrono::steady_clock::now();
     SessionTable::Returned returned;
     std::vector<Loaded> waiters;
+    bool is_used = false;  // somebody wants it
   };
 
   // The rest within jobs.
@@ -111,6 +118,12 @@ class SessionLoader {
                    const Done<Described>& done);
   void DeleteNow(Store& store, const std::string& id, Loaded done);
   void DeleteStored(const SessionHead& head, Loaded done);
+  void ForgetCheckpointsNow(Store& store, const std::string& id,
+                            SessionTable::Time then,
+                            const std::shared_ptr<const void>& sweep);
+  // When a checkpoint of a session is to go next.
+  absl::StatusOr<SessionTable::Time> NextExpiry(Store& store,
+                                                const std::string& id);
   // Of one in coming_.
   void TryToLoad(Store& store, const std::string& id);
   absl::StatusOr<SessionTable::Returned> BringBack(Store& store,

@@ -112,6 +112,7 @@ std::shared_ptr<Session> SessionTable::PutAway(Entry& entry) {
   entry.place = {};
   entry.last_use = entry.session->last_use();
   entry.expire_after = entry.session->spec()->expire_after;
+  entry.look_at = entry.session->checkpoints()->NextExpiry();
   return std::move(entry.session);
 }
 
@@ -240,10 +241,13 @@ absl::StatusOr<SessionTable::Returned> SessionTable::BringBack(
   return Returned{*std::move(made), *std::move(place)};
 }
 
-void SessionTable::Show(Returned returned) {
+void SessionTable::Show(Returned returned, bool is_used) {
   MutexLock lock(mutex_);
   Entry& entry = sessions_.at(returned.session->id());
   PutInMemory(entry, std::move(returned));
+  if (is_used) return;
+  entry.session->Use(entry.last_use);
+  by_use_.splice(by_use_.begin(), by_use_, entry.by_use);
 }
 
 absl::StatusOr<std::shared_ptr<Session>> SessionTable::MakeApart(
@@ -411,6 +415,23 @@ std::vector<std::string> SessionTable::ListExpired(Time now,
     if (IsExpired(entry, now)) expired.push_back(id);
   }
   return expired;
+}
+
+std::vector<std::string> SessionTable::ListToLookAt(Time now,
+                                                    size_t most) const {
+  std::vector<std::string> found;
+  MutexLock lock(mutex_);
+  for (const auto& [id, entry] : sessions_) {
+    if (found.size() == most) break;
+    if (entry.session == nullptr && entry.look_at <= now) found.push_back(id);
+  }
+  return found;
+}
+
+void SessionTable::LookAgain(const std::string& id, Time then) {
+  MutexLock lock(mutex_);
+  const auto found = sessions_.find(id);
+  if (found != sessions_.end()) found->second.look_at = then;
 }
 
 bool SessionTable::IsExpired(const std::string& id, Time now) const {

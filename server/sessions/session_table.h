@@ -101,8 +101,8 @@ class SessionTable {
       const SessionRecord& record, Durable durable,
       const std::function<absl::Status(Session&)>& fill);
   // It is in memory from here on, which needs none. REQUIRES: it was in the
-  // store alone.
-  void Show(Returned returned);
+  // store alone. is_used: else it is the first to leave again.
+  void Show(Returned returned, bool is_used = true);
 
   // Likewise one that is not added: nobody finds it here.
   absl::StatusOr<std::shared_ptr<Session>> MakeApart(
@@ -130,8 +130,15 @@ class SessionTable {
   // At most count sessions whose ids come after `after`, in order of ids.
   std::vector<Listed> List(const std::string& after, size_t count) const;
 
-  // Has checkpoints committed away that have expired.
+  // Has checkpoints committed away that have expired, of those in memory.
   void ForgetExpiredCheckpoints(Checkpoint::Time now) const;
+
+  // Those in the store alone whose checkpoints are to be looked at by then:
+  // some may have expired. When they are to be is known of those that have been
+  // in memory; the others are looked at once.
+  std::vector<std::string> ListToLookAt(Time now, size_t most) const;
+  // Of one in the store alone: when they are, next time.
+  void LookAgain(const std::string& id, Time then);
 
   // Frees what feeds hold for nobody.
   void ForgetOldDeltas(DeltaFeed::Clock::time_point now) const;
@@ -165,6 +172,7 @@ class SessionTable {
     // Of one in the store alone.
     Time last_use = {};
     std::chrono::nanoseconds expire_after{0};
+    Time look_at = {};  // ListToLookAt
     // The rest is of one in memory.
     Time told = {};  // the store, that it is in use
     Budget::Reservation place = {};

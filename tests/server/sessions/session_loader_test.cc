@@ -395,6 +395,90 @@ TEST_F(SessionLoaderTest, WhatNobodyUsesForItsTimeIsDeletedWhereverItIs) {
               ::testing::HasSubstr("backprop_sessions_expired_total 3"));
 }
 
+class StoredCheckpointsTest : public SessionLoaderTest {
+ protected:
+  StoredCheckpointsTest() {
+    context_.committer = &*committer_;
+    context_.loader = &*loader_;
+    context_.complete = true;
+  }
+  void TearDown() override {
+    Stop();  // before the context goes, which jobs know
+    SessionLoaderTest::TearDown();
+  }
+
+  // Of three checkpoints one has expired, one is to go much later, and the
+  // newest stays.
+  std::string MakeKept() {
+    const auto session = *table_->Find(Make(3));
+    const auto now = std::chrono::system_clock::now();
+    Keep(session, "expired", now - seconds(1));
+    Keep(session, "later", now + hours(1000));
+    Keep(session, "newest", now - seconds(1));
+    AwaitDurable(session);
+    return session->id();
+  }
+  void Keep(const std::shared_ptr<Session>& session, const std::string& name,
+            Checkpoint::Time expire_time) {
+    InTurnOf(session, [&](Worker&) {
+      const Checkpoint put{.name = name,
+                           .expire_time = expire_time,
+                           .digest = session->WeightsDigest()};
+      EXPECT_TRUE(session->EditCheckpoints({.put = put}).ok());
+    });
+  }
+
+  auto Kept(const std::string& id) {
+    const auto stored = store_.Load(id);
+    return std::ranges::count_if(stored->pieces, [](const auto& piece) {
+      return piece.name.kind == PieceKind::kCheckpoint;
+    });
+  }
+
+  void Tidy() { TidySessions(context_, std::chrono::system_clock::now()); }
+
+  bool ComesBack(const std::string& id) {
+    for (int i = 0; i < 10'000; ++i) {
+      if (table_->Look(id)->session != nullptr) return true;
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    return false;
+  }
+
+  const ServerOptions options_;
+  Metrics metrics_;
+  ServiceContext context_{options_, metrics_, *table_, pool_,
+                          [](ServiceContext&) {}};
+};
+
+TEST_F(StoredCheckpointsTest, GoWhenTheirTimeIsOverThoughNobodyUsesTheSession) {
+  const std::string id = MakeKept();
+  ASSERT_TRUE(EvictAll(id));
+  EXPECT_EQ(Kept(id), 3);
+  const auto last_use = table_->Look(id)->last_use;
+  Tidy();
+  ASSERT_TRUE(ComesBack(id));
+  EXPECT_EQ(Kept(id), 2);
+  EXPECT_EQ(table_->Look(id)->last_use, last_use) << "nobody used it";
+
+  ASSERT_TRUE(EvictAll(id));
+  const uint64_t epoch = store_.Load(id)->head.epoch;
+  for (int i = 0; i < 10; ++i) Tidy();
+  EXPECT_EQ(*Load("s-0123456789abcdef"), nullptr);  // after what they asked for
+  EXPECT_EQ(Kept(id), 2);
+  EXPECT_EQ(store_.Load(id)->head.epoch, epoch) << "brought back for nothing";
+}
+
+TEST_F(StoredCheckpointsTest, GoOfSessionsThatTheServerHasFoundInTheStore) {
+  const std::string id = MakeKept();
+  const std::string plain = Make(1);
+  Begin({.sessions = 10, .total_weights = 1'000'000});
+  Tidy();
+  ASSERT_TRUE(ComesBack(id));
+  EXPECT_EQ(Kept(id), 2);
+  EXPECT_EQ(table_->Look(plain)->session, nullptr);
+}
+
 TEST_F(SessionLoaderTest, ASweepThatMeetsOneInUseIsNotTheLast) {
   const auto make = [this](hours after) {
     SessionSpec spec = testing::SmallSpec();
