@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/kernels/blas.h"
+#include "engine/kernels/narrow_product.h"
 
 namespace backprop {
 namespace {
@@ -36,6 +37,23 @@ Tile ForwardTile(size_t samples, Matrix w) {
   return {kSamples, rows, cols};
 }
 
+// With more samples or weights, or shorter sums, OpenBLAS is as fast as the
+// products of narrow_product.h (engine/README.md).
+constexpr size_t kNarrowForward = 64;
+constexpr size_t kColumnsASample = 8;
+constexpr size_t kNarrowBackward = 16;
+constexpr size_t kNarrowWeights = size_t{1} << 19;
+
+bool IsNarrowForward(size_t samples, Matrix w) {
+  return NarrowProductsPay() && samples <= kNarrowForward &&
+         samples * kColumnsASample <= w.cols;
+}
+
+bool IsNarrowBackward(size_t samples, Matrix w) {
+  return NarrowProductsPay() && samples <= kNarrowBackward &&
+         w.rows * w.cols <= kNarrowWeights;
+}
+
 Tile BackwardTile(size_t samples, Matrix w) {
   if (TakesWhole(samples, w)) return {samples, w.rows, w.cols};
   return {.samples = 16, .rows = 128, .cols = 480};
@@ -48,6 +66,10 @@ void Forward(Rows a, size_t samples, Matrix w, const float* bias,
   for (size_t t = 0; t < samples; ++t) std::copy_n(bias, w.rows, z[t]);
   if (samples == 1) {
     blas::MultiplyVector({w.data, w.cols}, w.rows, w.cols, a[0], 1, z[0]);
+    return;
+  }
+  if (IsNarrowForward(samples, w)) {
+    AddNarrowForward(a, samples, {w.data, w.cols}, w.rows, w.cols, z);
     return;
   }
   const Tile tile = ForwardTile(samples, w);
@@ -74,6 +96,14 @@ void BackwardColumns(Rows signal, size_t samples, Matrix w, size_t begin,
   if (samples == 1) {
     blas::MultiplyVector({w.data + begin, w.cols, blas::Op::kTransposed},
                          w.rows, end - begin, signal[0], 0, below[0] + begin);
+    return;
+  }
+  if (IsNarrowBackward(samples, w)) {
+    for (size_t t = 0; t < samples; ++t) {
+      std::fill(below[t] + begin, below[t] + end, 0.0F);
+    }
+    AddNarrowBackward(signal, samples, {w.data + begin, w.cols}, w.rows,
+                      end - begin, below.FromColumn(begin));
     return;
   }
   const Tile tile = BackwardTile(samples, w);

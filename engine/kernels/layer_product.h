@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The two products of a layer's weights with a panel of samples, a row each:
-// the way forward and the way back. By OpenBLAS. Outside the delta contract:
-// they round as is fastest. Any thread.
+// the way forward and the way back. By OpenBLAS, or, where that is faster, as
+// narrow_product.h has it. Outside the delta contract: they round as is
+// fastest. Any thread.
 #ifndef BACKPROP_ENGINE_KERNELS_LAYER_PRODUCT_H_
 #define BACKPROP_ENGINE_KERNELS_LAYER_PRODUCT_H_
 
