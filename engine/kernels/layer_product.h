@@ -20,6 +20,10 @@ struct Matrix {
   size_t cols;
 };
 
+// With fewer samples than these at once a product takes more time a sample,
+// even if its weights lie in the caches.
+size_t FewestSamples();
+
 // z ← a·Wᵀ + bias. a: (samples, w.cols); bias: (w.rows); z: (samples, w.rows).
 void Forward(Rows a, size_t samples, Matrix w, const float* bias,
              MutableRows z);

@@ -9,8 +9,10 @@
 //   earlier layers   Their products are made for a window of samples at once,
 //                    with the weights of the block's start, and what the
 //                    block's steps change is added. For steps before the window
-//                    that is known; within it, it is found by iteration, until
-//                    what is missing is less than rounding.
+//                    that is known; within it, it is found by sweeps over the
+//                    window, which leaves samples behind as soon as what is
+//                    missing of them is less than rounding, and takes in new
+//                    ones.
 //   pivot layer      The same product, but corrected exactly, sample by sample.
 //   direct layers    They are small: each sample updates them at once
 //                    (DirectLayers).
@@ -49,12 +51,11 @@ class BlockTrainer {
  private:
   size_t TrainDirect(const Training& training, const TrainRun& run);
   size_t TrainBlock(size_t first, size_t count, bool* broken);
-  void AdaptWindow(const BlockWindow::Outcome& outcome, size_t tried);
+  void AdaptWindow(size_t accepted);
 
-  BlockWindow window_;       // of networks that have a pivot layer
-  bool adapts_ = false;      // whether windows' lengths do
-  size_t samples_ = 0;       // of the next window
-  size_t most_samples_ = 0;  // of any
+  BlockWindow window_;   // of networks that have a pivot layer
+  bool adapts_ = false;  // whether the window's length does
+  size_t samples_ = 0;   // of the next window
 
   DirectLayers direct_;  // a network of direct layers alone
 };

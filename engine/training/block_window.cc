@@ -15,9 +15,6 @@
 namespace backprop {
 namespace {
 
-// Sweeps before a window is cut short.
-constexpr size_t kMostSweeps = 8;
-
 // What an earlier layer's pre-activations may miss of the block's own steps,
 // relative to the largest of them and 1: 8 units of rounding, less than the
 // product with some hundred weights is off already.
@@ -41,22 +38,26 @@ void BlockWindow::Prepare(const Training& training, const TrainRun& run,
 
 void BlockWindow::Begin(size_t first, size_t count) {
   first_ = first;
+  swept_ = 0;
   layers_.Load(first, count);
   const auto direct = run_->weights.subspan(DirectBegin());
   direct_weights_.assign(direct.begin(), direct.end());
 }
 
-BlockWindow::Outcome BlockWindow::Train(Window window) {
-  Outcome outcome = Sweep(window);
-  const size_t allowed =
-      Allowed({window.begin, window.begin + outcome.accepted});
+BlockWindow::Outcome BlockWindow::Sweep(Window window) {
+  ForgetEarlier(window);
+  ForwardEarlier(window);
+  SweepPivot(window);
+  BackwardEarlier(window);
+  const size_t converged = Converged(window);
+  const size_t allowed = Allowed({window.begin, window.begin + converged});
   AcceptDirect(window, allowed);
-  if (allowed < outcome.accepted) {
-    outcome.accepted = allowed;
-    outcome.broken = window.begin + allowed == 0;
-    outcome.undecided = !outcome.broken;
+  if (allowed < converged) {
+    const bool first = window.begin + allowed == 0;
+    return {.accepted = allowed, .broken = first, .undecided = !first};
   }
-  return outcome;
+  // What broke the first sample breaks it for good: nothing is unknown to it.
+  return {.accepted = converged, .broken = broken_[window.begin] != 0};
 }
 
 void BlockWindow::Apply(size_t accepted) {
@@ -65,30 +66,20 @@ void BlockWindow::Apply(size_t accepted) {
             run_->weights.begin() + DirectBegin());
 }
 
-BlockWindow::Outcome BlockWindow::Sweep(Window window) {
-  for (size_t k = 0; k < pivot_; ++k) {  // nothing is known of these steps
+// What a sweep begins with: nothing is known of steps that none has seen.
+void BlockWindow::ForgetEarlier(Window window) {
+  std::fill(broken_.begin() + window.begin, broken_.begin() + window.end, 0);
+  std::fill(bounds_.begin() + window.begin, bounds_.begin() + window.end, 0);
+  if (window.end <= swept_) return;
+  for (size_t k = 0; k < pivot_; ++k) {
     const MutableRows& u = layers_[k].u;
-    std::fill(u[window.begin], u[window.end], 0.0F);
+    std::fill(u[swept_], u[window.end], 0.0F);
   }
-  Outcome outcome;
-  for (;; ++outcome.sweeps) {
-    std::fill(broken_.begin() + window.begin, broken_.begin() + window.end, 0);
-    std::fill(bounds_.begin() + window.begin, bounds_.begin() + window.end, 0);
-    ForwardEarlier(window);
-    SweepPivot(window);
-    BackwardEarlier(window);
-    outcome.accepted = Converged(window);
-    // What broke the first sample breaks it for good: nothing is unknown to it.
-    outcome.broken = broken_[window.begin];
-    if (outcome.accepted == window.size() || outcome.broken || pivot_ == 0 ||
-        outcome.sweeps == kMostSweeps) {
-      return outcome;
-    }
-  }
+  swept_ = window.end;
 }
 
 // z^t with the weights that the steps before t leave, in the window with u of
-// the last sweep; from the first layer up to the pivot's base.
+// the last sweep that saw them; from the first layer up to the pivot's base.
 void BlockWindow::ForwardEarlier(Window window) {
   for (size_t k = 0; k < pivot_; ++k) {
     const BlockLayer& layer = layers_[k];

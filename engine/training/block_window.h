@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A block of steps, window after window: what BlockTrainer (block_trainer.h)
-// knows of a network's three parts is here. One block is
+// A block of steps, sweep after sweep over a window that moves on: what
+// BlockTrainer (block_trainer.h) knows of a network's three parts is here. One
+// block is
 //
-//   window.Begin(first, count);         // the run's samples of the block
-//   outcome = window.Train({0, 8});     // sweeps; accepts 8 samples, or fewer
-//   outcome = window.Train({8, 16});    // goes on where the last one ended
-//   window.Apply(16);                   // delta rows, weights and state
+//   window.Begin(first, count);        // the run's samples of the block
+//   outcome = window.Sweep({0, 8});    // accepts some of them, 3 say
+//   outcome = window.Sweep({3, 11});   // goes on where the last one ended
+//   ...
+//   window.Apply(16);                  // delta rows, weights and state
 //
 // Until Apply, weights and state are those of the block's start; the direct
 // layers alone move with each accepted sample, in a copy.
@@ -30,7 +32,7 @@ namespace backprop {
 // thread at a time.
 class BlockWindow {
  public:
-  // How far a window came, from its first sample on.
+  // How far a sweep came, from the window's first sample on.
   struct Outcome {
     size_t accepted = 0;
     // The sample after the accepted ones must not become a step.
@@ -38,7 +40,6 @@ class BlockWindow {
     // Whether that sample may become a step can be told only by a block that
     // begins with it.
     bool undecided = false;
-    size_t sweeps = 1;
   };
 
   // crew: as Trainer's.
@@ -53,16 +54,18 @@ class BlockWindow {
   // Takes in a block: the run's samples first … first + count − 1.
   void Begin(size_t first, size_t count);
 
-  // Trains the block's samples in the window, whose predecessors have all been
-  // accepted: errors and outputs of the accepted ones are written.
-  Outcome Train(Window window);
+  // Computes the steps of the block's samples in the window, whose predecessors
+  // have all been accepted, from what the last sweep found of those that it had
+  // in its window too. Accepts at least the first of them, unless that is
+  // broken: errors and outputs of the accepted ones are written.
+  Outcome Sweep(Window window);
 
   // Writes the delta rows of the block's first `accepted` samples and brings
   // weights and state to where their steps leave them.
   void Apply(size_t accepted);
 
  private:
-  Outcome Sweep(Window window);
+  void ForgetEarlier(Window window);
   void ForwardEarlier(Window window);
   void SweepPivot(Window window);
   bool StepPivot(size_t t);
@@ -81,6 +84,7 @@ class BlockWindow {
   size_t depth_ = 0;
   size_t pivot_ = 0;
   size_t first_ = 0;            // the block's first sample in the run
+  size_t swept_ = 0;            // samples of the block that a sweep has seen
   BlockLayers layers_;          // up to the pivot
   std::vector<char> broken_;    // per sample of the block, in this sweep
   std::vector<double> bounds_;  // likewise: of |D|, or of |g| with a rule
