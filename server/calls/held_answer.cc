@@ -24,13 +24,15 @@ std::shared_ptr<const std::string> HoldAnswer(const AppliedMessage& message,
   return bytes;
 }
 
+absl::Status HeldAnswerIsGone() {
+  return absl::InternalError(
+      "an answer that was held for the session is not there any more: open "
+      "another stream, on which its samples are skipped");
+}
+
 absl::Status RepeatAnswer(const HeldAnswer& answer,
                           v1::TrainResponse* response) {
-  if (!response->ParseFromString(*answer.bytes)) {
-    return absl::InternalError(
-        "an answer that was held for the session can't be read any more: open "
-        "another stream, on which its samples are skipped");
-  }
+  if (!response->ParseFromString(*answer.bytes)) return HeldAnswerIsGone();
   response->clear_rejection();
   response->set_held(true);
   return absl::OkStatus();

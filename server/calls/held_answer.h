@@ -23,10 +23,13 @@ std::shared_ptr<const std::string> HoldAnswer(const AppliedMessage& message,
                                               const HeldRoom& room,
                                               HeldAnswers& held);
 
+// INTERNAL: what was to be repeated is not held any more.
+absl::Status HeldAnswerIsGone();
+
 // What the steps were answered with. That is not all of the response: which
 // message it answers, whether to the end, how much is durable and why what
-// followed was refused is what it is now. Fails with INTERNAL where the bytes
-// are no response.
+// followed was refused is what it is now. Fails so where the bytes are no
+// response.
 absl::Status RepeatAnswer(const HeldAnswer& answer,
                           v1::TrainResponse* response);
 

@@ -388,9 +388,13 @@ absl::Status MessageTrainer::Next(Worker& worker, v1::TrainResponse* response) {
   return absl::OkStatus();
 }
 
-// Nothing is let go of before the message is done: it is the one writer's.
 absl::Status MessageTrainer::RepeatPart(v1::TrainResponse* response) {
   HeldAnswers& held = session_->held_answers();
+  // Between two parts, where the stream waited long, they may have been let go
+  // of.
+  if (!held.Cover(HeldIdentity(), request_.offset() + held_)) {
+    return HeldAnswerIsGone();
+  }
   const HeldAnswer& answer = held.At(request_.offset() + next_);
   if (absl::Status s = RepeatAnswer(answer, response); !s.ok()) {
     held.Clear();

@@ -330,6 +330,31 @@ TEST(MessageTrainerTest, AHeldAnswerThatCanNotBeReadEndsTheStream) {
   EXPECT_EQ(session->progress().step, 3u);
 }
 
+TEST(MessageTrainerTest, AnswersThatAreLetGoOfInTheMidstEndTheStream) {
+  Metrics metrics;
+  Worker worker;
+  const auto session = MakeSession(1);
+  MessageTrainer trainer(session, {}, {size_t{1} << 30}, metrics);
+  trainer.request() = Message(5000, 1);
+  trainer.request().set_offset(0);
+  v1::TrainResponse response;
+  trainer.Begin(1);
+  while (!response.message_done()) {
+    response.Clear();
+    ASSERT_TRUE(trainer.Next(worker, &response).ok());
+  }
+  trainer.Begin(2);
+  response.Clear();
+  ASSERT_TRUE(trainer.Next(worker, &response).ok());
+  ASSERT_TRUE(response.held());
+  ASSERT_FALSE(response.message_done());
+  session->held_answers().Clear();
+  response.Clear();
+  EXPECT_EQ(trainer.Next(worker, &response).code(),
+            absl::StatusCode::kInternal);
+  EXPECT_EQ(session->progress().step, 5000u);
+}
+
 // Between two parts others may take an anchor, from which messages of whole
 // steps' samples must be able to go on.
 TEST(MessageTrainerTest, StandardisationIsLearntFromWholeStepsSamplesAPart) {
