@@ -54,7 +54,7 @@ void SampleLedger::Add(v1::TrainRequest request) {
   Entry entry;
   request.set_received_offset(ReceivedOffset());
   entry.number = next_number_++;
-  entry.begin = entry.answered = next_offset_;
+  entry.begin = entry.answered = entry.sent_from = next_offset_;
   entry.end = entry.begin + request.inputs().size() / row_bytes_;
   entry.bytes = SampleBytes(request);
   request.set_offset(entry.begin);
@@ -195,7 +195,7 @@ std::vector<LostAnswer> SampleLedger::Lost(uint64_t next_offset) const {
   for (const Entry& entry : entries_) {
     if (entry.done || entry.stray) continue;
     if (std::min(next_offset, entry.end) <= entry.answered) break;
-    lost.push_back({entry.request, entry.answered});
+    lost.push_back({PartOf(entry, entry.sent_from, entry.end), entry.answered});
   }
   return lost;
 }
@@ -220,9 +220,9 @@ absl::StatusOr<SampleLedger::Resent> SampleLedger::Resume(
 }
 
 void SampleLedger::Asked(const Entry& entry, Resent* resent) {
-  sent_.push_back(
-      {entry.number, entry.begin, entry.end, /*repeat=*/false, entry.request});
-  resent->samples += entry.end - entry.begin;
+  sent_.push_back({entry.number, entry.sent_from, entry.end, /*repeat=*/false,
+                   /*request=*/nullptr});
+  resent->samples += entry.end - entry.sent_from;
 }
 
 void SampleLedger::ResumeEntry(const v1::TrainResponse& opening, Entry* entry,
@@ -234,7 +234,7 @@ void SampleLedger::ResumeEntry(const v1::TrainResponse& opening, Entry* entry,
     entry->answered = applied;
     answered_offset_ = std::max(answered_offset_, applied);
   }
-  Resend(*entry, applied, entry->answered, /*repeat=*/true, resent);
+  Repeat(*entry, applied, entry->answered, resent);
   if (entry->done) return;
   const bool empty = entry->request->inputs().size() < row_bytes_;
   if (entry->stray || (entry->answered == entry->end && !empty)) {
@@ -242,16 +242,24 @@ void SampleLedger::ResumeEntry(const v1::TrainResponse& opening, Entry* entry,
     Finish(entry);
     return;
   }
-  Resend(*entry, entry->answered, entry->end, /*repeat=*/false, resent);
+  SendRest(entry, resent);
 }
 
-void SampleLedger::Resend(const Entry& entry, uint64_t begin, uint64_t end,
-                          bool repeat, Resent* resent) {
-  if (repeat && begin == end) return;
+void SampleLedger::Repeat(const Entry& entry, uint64_t begin, uint64_t end,
+                          Resent* resent) {
+  if (begin == end) return;
   unsent_.push_back(
-      {entry.number, begin, end, repeat, PartOf(entry, begin, end)});
+      {entry.number, begin, end, /*repeat=*/true, PartOf(entry, begin, end)});
   resent->samples += end - begin;
-  if (repeat) resent->repeated += end - begin;
+  resent->repeated += end - begin;
+}
+
+void SampleLedger::SendRest(Entry* entry, Resent* resent) {
+  entry->sent_from = entry->answered;
+  unsent_.push_back({entry->number, entry->answered, entry->end,
+                     /*repeat=*/false,
+                     PartOf(*entry, entry->answered, entry->end)});
+  resent->samples += entry->end - entry->answered;
 }
 
 TrainAnswer SampleLedger::MadeAnswer(const v1::TrainResponse& opening,

@@ -71,7 +71,7 @@ class SampleLedger {
 
   // What to ask for again of a session that is there, in the epoch of the last
   // answer: in order, the messages from the first that was not answered to its
-  // end.
+  // end, as they were sent last.
   std::vector<LostAnswer> Lost(uint64_t next_offset) const;
 
   // Another stream was opened with this response, and so many of what Lost said
@@ -102,9 +102,12 @@ class SampleLedger {
     uint64_t begin = 0;
     uint64_t end = 0;       // a refusal moves it back to what was applied
     uint64_t answered = 0;  // the offset up to which the user has answers
-    uint64_t lost = 0;      // samples that were applied, their answers lost
-    bool done = false;      // the user has its last answer
-    bool stray = false;     // sent beyond a message that was refused
+    // It was sent from this offset on last. The server holds its answers to
+    // that, and to that alone it gives them again.
+    uint64_t sent_from = 0;
+    uint64_t lost = 0;   // samples that were applied, their answers lost
+    bool done = false;   // the user has its last answer
+    bool stray = false;  // sent beyond a message that was refused
     size_t bytes = 0;
     std::shared_ptr<const v1::TrainRequest> request;
   };
@@ -128,12 +131,13 @@ class SampleLedger {
   std::shared_ptr<const v1::TrainRequest> PartOf(const Entry& entry,
                                                  uint64_t begin,
                                                  uint64_t end) const;
-  // The entry was sent whole on the present stream already.
+  // The entry was sent on the present stream already, as the last time.
   void Asked(const Entry& entry, Resent* resent);
   void ResumeEntry(const v1::TrainResponse& opening, Entry* entry,
                    Resent* resent);
-  void Resend(const Entry& entry, uint64_t begin, uint64_t end, bool repeat,
-              Resent* resent);
+  void Repeat(const Entry& entry, uint64_t begin, uint64_t end, Resent* resent);
+  // What is not answered of it.
+  void SendRest(Entry* entry, Resent* resent);
   TrainAnswer MadeAnswer(const v1::TrainResponse& opening,
                          const Entry& entry) const;
   void Refuse(const v1::TrainResponse& response, Entry* entry);

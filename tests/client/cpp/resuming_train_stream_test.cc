@@ -346,6 +346,32 @@ TEST_F(ResumingTrainStreamTest, BreakWhileItAsksAgainIsGoneBeyond) {
   EXPECT_EQ(resumptions_.size(), 2U) << "the others went on from nothing";
 }
 
+TEST_F(ResumingTrainStreamTest, RestOfAMessageThatWasSentAloneIsAskedForAlone) {
+  for (const int parts : {1, 2, 3}) {
+    // The third message is answered in part, and its rest is sent alone; the
+    // answers to that are lost. Then the same of what is left of that.
+    Serve({{.responses = 2 * 4 + 1},
+           {.responses = 0, .parts_unanswered = parts},
+           {.responses = 1},
+           {.responses = 0, .applied_unanswered = 2}});
+    fake_->set_part(1);
+    fake_->set_holds(100);
+    errors_.clear();
+    done_.clear();
+    Open();
+    std::vector<std::vector<float>> messages;
+    for (int i = 0; i < 6; ++i) {
+      const auto at = static_cast<float>(i);
+      messages.push_back({0.1F + at, 1e5F / (1 + at), 0.7F * at, 3.3F + at});
+    }
+    SendThenRead(messages);
+    ExpectAsIfNothingHappened(messages);
+    EXPECT_EQ(errors_, Joined(messages));
+    EXPECT_EQ(skipped_, 0U);
+    EXPECT_EQ(fake_->anchors(), 1) << parts;
+  }
+}
+
 TEST_F(ResumingTrainStreamTest, AnswersOfAnotherEpochAreNotAskedFor) {
   Serve({{.responses = 4, .applied_unanswered = 2, .crash_to = 15}}, true, 18);
   fake_->set_holds(100);

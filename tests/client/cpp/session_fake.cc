@@ -152,15 +152,14 @@ class FakeCall : public TrainStream::Call {
     requests_.pop_front();
     answered_ = 0;
     repeated_ = 0;
-    skips_ = false;
+    trains_ = skips_ = false;
     ++number_;
   }
 
   // False: there is no (other) answer to it that is held.
   bool Repeat(const v1::TrainRequest& request, v1::TrainResponse* response) {
     const SessionFake::Held* const held = fake_.FindHeld(request);
-    const bool goes_on = answered_ > 0 && repeated_ == 0;
-    if (held == nullptr || goes_on || repeated_ == held->responses.size()) {
+    if (held == nullptr || trains_ || repeated_ == held->responses.size()) {
       return false;
     }
     *response = held->responses[repeated_++];
@@ -175,6 +174,7 @@ class FakeCall : public TrainStream::Call {
     const uint64_t before =
         std::min<uint64_t>(fake_.samples_.size() - offset, inputs.size());
     if (answered_ == 0) response->set_skipped_samples(before);
+    trains_ = true;
     skips_ |= response->skipped_samples() > 0;
     uint64_t end = before + std::min(inputs.size() - before, fake_.part_);
     bool refused = false;
@@ -220,6 +220,7 @@ class FakeCall : public TrainStream::Call {
   uint64_t number_ = 1;
   uint64_t answered_ = 0;  // samples of the first of requests_
   size_t repeated_ = 0;    // held answers to it that were given
+  bool trains_ = false;    // what was not held of it was looked at
   bool skips_ = false;     // some of it was skipped
 };
 
@@ -268,11 +269,18 @@ void SessionFake::set_learn(uint64_t samples) {
       ->set_learn_samples(samples);
 }
 
+bool SessionFake::Covers(const Held& held) const {
+  const uint64_t end =
+      held.request.offset() + held.request.inputs().size() / sizeof(float);
+  return held.responses.back().next_offset() >=
+         std::min<uint64_t>(end, samples_.size());
+}
+
 const SessionFake::Held* SessionFake::FindHeld(
     const v1::TrainRequest& request) const {
   for (const Held& held : held_) {
     if (held.request.offset() == request.offset() &&
-        held.request.inputs() == request.inputs()) {
+        held.request.inputs() == request.inputs() && Covers(held)) {
       return &held;
     }
   }

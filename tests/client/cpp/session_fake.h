@@ -94,7 +94,9 @@ class SessionFake {
     std::deque<v1::TrainResponse> responses;
   };
 
-  // Of such a message; null: not held.
+  // Whether all that was applied of its message is answered there.
+  bool Covers(const Held& held) const;
+  // Of such a message, which that covers; null: not held.
   const Held* FindHeld(const v1::TrainRequest& request) const;
   void Hold(const v1::TrainRequest& request, const v1::TrainResponse& response);
 
