@@ -20,6 +20,22 @@ bool IsKnown(const v1::TrainResponse& response, const LostAnswer& lost) {
          response.next_offset() <= lost.answered;
 }
 
+// Adds what follows on the answers before it.
+void Append(TrainAnswer answer, RegainedAnswers* regained) {
+  v1::TrainResponse& response = answer.response;
+  if (response.has_rejection() && response.step() == response.base_step()) {
+    // It was refused where the session is now, and is told where it stands in
+    // the order of the messages.
+    response.set_base_step(regained->step);
+    response.set_step(regained->step);
+  } else {
+    regained->complete &= response.skipped_samples() == 0 &&
+                          response.base_step() == regained->step;
+    regained->step = response.step();
+  }
+  regained->answers.push_back(std::move(answer));
+}
+
 // Up to the message's end.
 absl::Status ReadAnswers(TrainStream& stream, const LostAnswer& lost,
                          RegainedAnswers* regained) {
@@ -27,13 +43,9 @@ absl::Status ReadAnswers(TrainStream& stream, const LostAnswer& lost,
     TrainAnswer answer;
     if (!stream.Next(&answer)) return EndOf(stream);
     if (answer.request == nullptr) continue;
-    const v1::TrainResponse& response = answer.response;
-    if (IsKnown(response, lost)) continue;
-    done = response.message_done();
-    regained->complete &= response.skipped_samples() == 0 &&
-                          response.base_step() == regained->step;
-    regained->step = response.step();
-    regained->answers.push_back(std::move(answer));
+    if (IsKnown(answer.response, lost)) continue;
+    done = answer.response.message_done();
+    Append(std::move(answer), regained);
   }
   return absl::OkStatus();
 }

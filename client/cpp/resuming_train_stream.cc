@@ -202,6 +202,12 @@ void ResumingTrainStream::WriteUnsent() {
 
 bool ResumingTrainStream::TakeMade(TrainAnswer* answer) {
   if (made_.empty()) return false;
+  {
+    client::MutexLock lock(mutex_);
+    if (made_.front().response.message_number() > ledger_.awaited()) {
+      return false;
+    }
+  }
   *answer = std::move(made_.front());
   made_.pop_front();
   return true;

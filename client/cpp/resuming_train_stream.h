@@ -173,7 +173,7 @@ class ResumingTrainStream {
   // Applies the response to the replica, unless that knows it, and gives it to
   // the ledger.
   absl::StatusOr<bool> Take(TrainAnswer* answer, bool replica_knows);
-  bool TakeMade(TrainAnswer* answer);
+  bool TakeMade(TrainAnswer* answer);  // if one is due
   bool TakeRegained(TrainAnswer* answer);
   bool End(absl::Status why);
   // Whether everything was sent, answered and closed.
@@ -229,8 +229,8 @@ class ResumingTrainStream {
   // The reader's.
   std::shared_ptr<TrainStream> reading_;  // the same as stream_
   std::optional<Replica> replica_;
-  std::deque<TrainAnswer> made_;
-  RegainedAnswers regained_;  // what is not given out yet
+  std::deque<TrainAnswer> made_;  // SampleLedger::Resent's, not given out yet
+  RegainedAnswers regained_;      // what is not given out yet
   Backoff backoff_;
   RetryClock::TimePoint opened_;  // when reading_ was
   uint64_t epoch_ = 0;

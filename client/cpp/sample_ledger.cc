@@ -83,6 +83,15 @@ std::shared_ptr<const v1::TrainRequest> SampleLedger::TakeUnsent() {
   return sent_.back().request;
 }
 
+uint64_t SampleLedger::awaited() const {
+  for (const auto* pieces : {&sent_, &unsent_}) {
+    for (const Piece& piece : *pieces) {
+      if (!piece.repeat) return piece.number;
+    }
+  }
+  return next_number_;
+}
+
 SampleLedger::Entry& SampleLedger::EntryOf(uint64_t number) {
   return entries_[number - entries_.front().number];
 }
@@ -194,7 +203,7 @@ std::vector<LostAnswer> SampleLedger::Lost(uint64_t next_offset) const {
   if (next_offset > next_offset_) return lost;  // it is another's
   for (const Entry& entry : entries_) {
     if (entry.done || entry.stray) continue;
-    if (std::min(next_offset, entry.end) <= entry.answered) break;
+    if (next_offset <= entry.answered) break;
     lost.push_back({PartOf(entry, entry.sent_from, entry.end), entry.answered});
   }
   return lost;

@@ -44,7 +44,7 @@ class SampleLedger {
   struct Resent {
     // Answers that this side has to make itself, in order: to messages that
     // were applied though their answers are lost, and to those that are
-    // refused.
+    // refused. Each is due once its message is before awaited().
     std::deque<TrainAnswer> made;
     uint64_t samples = 0;   // that are to be sent again
     uint64_t repeated = 0;  // of them: answered before
@@ -92,6 +92,9 @@ class SampleLedger {
     return entries_.empty() ? 0 : entries_.back().bytes;
   }
   bool has_unsent() const { return !unsent_.empty(); }
+  // Number of the first message that the present stream has to answer to the
+  // user; of the next one to be added, if it has to answer none.
+  uint64_t awaited() const;
   // Up to here the user has answers.
   uint64_t answered_offset() const { return answered_offset_; }
 

@@ -372,6 +372,54 @@ TEST_F(ResumingTrainStreamTest, RestOfAMessageThatWasSentAloneIsAskedForAlone) {
   }
 }
 
+TEST_F(ResumingTrainStreamTest, MessageWithoutSamplesHidesNoLostAnswer) {
+  for (const size_t held : {100, 0}) {
+    Serve({{.responses = 1, .applied_unanswered = 4}});
+    fake_->set_holds(held);
+    errors_.clear();
+    done_.clear();
+    Open();
+    SendThenRead({{1, 2}, {3, 4}, {}, {5, 6}, {}, {7}});
+    EXPECT_TRUE(status_.ok()) << status_;
+    EXPECT_THAT(done_, ElementsAre(1, 2, 3, 4, 5, 6));
+    EXPECT_THAT(fake_->samples(), ElementsAre(1, 2, 3, 4, 5, 6, 7));
+    EXPECT_EQ(fake_->anchors(), held > 0 ? 1 : 2);
+    EXPECT_EQ(stream_->replica()->step(), 7U);
+    if (held > 0) {
+      EXPECT_THAT(errors_, ElementsAre(1, 2, 3, 4, 5, 6, 7));
+    }
+  }
+}
+
+TEST_F(ResumingTrainStreamTest, WhatIsNotAskedForIsAnsweredInOrderToo) {
+  // Nothing is asked for: the replica has to begin anew.
+  Serve({{.responses = 1, .applied_unanswered = 3}, {.resync = true}});
+  Open();
+  SendThenRead({{1, 2}, {3, 4}, {}, {5, 6}, {7}});
+  EXPECT_TRUE(status_.ok()) << status_;
+  EXPECT_THAT(done_, ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_EQ(skipped_, 4U);
+}
+
+TEST_F(ResumingTrainStreamTest, RefusalOfAStrayComesBeforeWhatFollowsIt) {
+  // The second message is refused, and the third, which was sent meanwhile.
+  Serve({{.responses = 2, .applied_unanswered = 2, .refuse_at = 4}});
+  fake_->set_holds(100);
+  Open();
+  for (const auto& message : Messages(3)) {
+    ASSERT_TRUE(stream_->Send(Message(message)));
+  }
+  TrainAnswer answer;
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(stream_->Next(&answer));
+  ASSERT_TRUE(stream_->Send(Message({5, 6})));
+  stream_->CloseSending();
+  ReadToEnd();
+  EXPECT_TRUE(status_.ok()) << status_;
+  EXPECT_THAT(done_, ElementsAre(3, 4));
+  EXPECT_THAT(errors_, ElementsAre(5, 6));
+  EXPECT_EQ(fake_->anchors(), 1);
+}
+
 TEST_F(ResumingTrainStreamTest, AnswersOfAnotherEpochAreNotAskedFor) {
   Serve({{.responses = 4, .applied_unanswered = 2, .crash_to = 15}}, true, 18);
   fake_->set_holds(100);
