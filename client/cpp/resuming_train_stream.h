@@ -86,9 +86,10 @@ struct ResumingTrainOptions {
   bool with_replica = false;
   // Bytes of samples that are kept for being sent again, 384 for each message
   // added to its numbers (SampleLedger::kMessageBytes); Send waits while there
-  // are so many, but always lets one message through. The message that makes
-  // more than half of it is sent with when_durable, so that the server commits
-  // before Durability.max_lag is over. More goes further ahead of a slow disk.
+  // are so many, but always lets one message through. The message with which
+  // more than half of it was sent since one with when_durable is sent with that
+  // too, so that the server commits before Durability.max_lag is over. More
+  // goes further ahead of a slow disk.
   size_t ledger_bytes = size_t{256} << 20;
   RetryPolicy retry;
   // Called in Next, before what the new stream brings is given out.

@@ -59,8 +59,11 @@ void SampleLedger::Add(v1::TrainRequest request) {
   entry.bytes = SampleBytes(request);
   request.set_offset(entry.begin);
   bytes_ += entry.bytes + kMessageBytes;
-  if (MustHurry()) request.set_when_durable(true);
-  if (request.when_durable()) hurried_number_ = entry.number;
+  unhurried_bytes_ += entry.bytes + kMessageBytes;
+  if (durable_ && unhurried_bytes_ > hurry_bytes_) {
+    request.set_when_durable(true);
+  }
+  if (request.when_durable()) unhurried_bytes_ = 0;
   entry.request = std::make_shared<const v1::TrainRequest>(std::move(request));
   next_offset_ = entry.end;
   ++unanswered_;
@@ -68,12 +71,6 @@ void SampleLedger::Add(v1::TrainRequest request) {
   unsent_.push_back(
       {entry.number, entry.begin, entry.end, /*repeat=*/false, entry.request});
   entries_.push_back(std::move(entry));
-}
-
-bool SampleLedger::MustHurry() const {
-  const bool asked =
-      !entries_.empty() && hurried_number_ >= entries_.front().number;
-  return durable_ && !asked && bytes_ > hurry_bytes_;
 }
 
 std::shared_ptr<const v1::TrainRequest> SampleLedger::TakeUnsent() {

@@ -51,14 +51,16 @@ class SampleLedger {
   };
 
   // row_bytes: of one sample's inputs. durable: whether the session is.
-  // detail: of the answers. next_offset: of the first sample. hurry_bytes: of
-  // what is kept; from there on the server is asked to hurry.
+  // detail: of the answers. next_offset: of the first sample. hurry_bytes: so
+  // many that are added have the server asked to hurry.
   SampleLedger(size_t row_bytes, bool durable, v1::DeltaDetail detail,
                uint64_t next_offset, size_t hurry_bytes);
 
-  // Gives the message its offset and keeps it, to be sent. Where more than
-  // hurry_bytes wait for being durable, and none of them for an answer when
-  // they are, this one does (TrainRequest.when_durable).
+  // Gives the message its offset and keeps it, to be sent. The one with which
+  // more than hurry_bytes were added, kMessageBytes each among them, since one
+  // that is answered when it is durable is to be answered so too
+  // (TrainRequest.when_durable): the server commits then, and sooner than
+  // Durability.max_lag says.
   void Add(v1::TrainRequest request);
   // The next message to be sent on the present stream; null: none.
   std::shared_ptr<const v1::TrainRequest> TakeUnsent();
@@ -123,9 +125,6 @@ class SampleLedger {
     std::shared_ptr<const v1::TrainRequest> request;
   };
 
-  // Whether the server, which may commit as late as Durability.max_lag says,
-  // is to commit what is kept, and was not asked to.
-  bool MustHurry() const;
   Entry& EntryOf(uint64_t number);
   // The first message that is not answered to its end begins there.
   uint64_t ReceivedOffset();
@@ -159,13 +158,13 @@ class SampleLedger {
   std::deque<Piece>
       sent_;  // on the present stream, and not answered to the end
   uint64_t next_number_ = 1;
-  uint64_t hurried_number_ = 0;  // the last message with when_durable; 0: none
   uint64_t next_offset_;
   uint64_t answered_offset_;
   uint64_t durable_offset_ = 0;
   size_t unanswered_ = 0;
   size_t unanswered_bytes_ = 0;
   size_t bytes_ = 0;
+  size_t unhurried_bytes_ = 0;  // added since a message with when_durable
 };
 
 }  // namespace backprop

@@ -829,6 +829,21 @@ TEST_F(ResumingTrainStreamTest, LedgerThatIsHalfFullHurriesTheServerOnce) {
   EXPECT_THAT(fake_->hurried(), ElementsAre(9, 21));
 }
 
+TEST_F(ResumingTrainStreamTest, ServerIsHurriedAfterEachHalfLedgerThatIsSent) {
+  // Four messages are never durable, which is more than half of the ledger.
+  Serve({}, true, 12);
+  options_.ledger_bytes = 6 * kMessageBytes;
+  Open();
+  TrainAnswer answer;
+  for (int i = 0; i < 16; ++i) {
+    v1::TrainRequest message = Message({1, 2, 3});
+    message.set_when_durable(i == 12);  // the user's own wish counts too
+    ASSERT_TRUE(stream_->Send(std::move(message)));
+    ASSERT_TRUE(stream_->Next(&answer));
+  }
+  EXPECT_THAT(fake_->hurried(), ElementsAre(9, 21, 33, 36));
+}
+
 TEST_F(ResumingTrainStreamTest, LedgerOfAMemorySessionHurriesNobody) {
   Serve({}, false);
   options_.ledger_bytes = 2 * kMessageBytes;
