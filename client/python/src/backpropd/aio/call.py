@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +18,7 @@ from backpropd.errors import BackpropdError
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
+_T = TypeVar("_T")
 
 _LONGEST_END = 5.0
 """Seconds; ending a call that was hung up takes microseconds, if nothing is wrong."""
@@ -29,6 +30,17 @@ def _times_cancelled() -> int:
     if task is None or sys.version_info < (3, 11):
         return 0
     return task.cancelling()
+
+
+def _at_once(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """What a coroutine gives that has nothing to wait for."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        given: _T = done.value
+        return given
+    coroutine.close()
+    raise AssertionError("It waits.")
 
 
 class _Requests(Generic[_Request]):
@@ -67,6 +79,7 @@ class AsyncCall(Generic[_Request, _Response]):
         self._grpc_call: Any = None
         self._reading: asyncio.Future[Any] | None = None  # what a receive() that timed out has begun
         self._hung_up = False
+        self._end: grpc.RpcError | None = None  # as the call's status came, if it has
 
     def __enter__(self) -> AsyncCall[_Request, _Response]:
         return self
@@ -80,6 +93,17 @@ class AsyncCall(Generic[_Request, _Response]):
     def begin(self) -> None:
         """Makes the call."""
         self._grpc_call = self._make(self._requests)
+        self._grpc_call.add_done_callback(self._note_end)
+
+    def _note_end(self, grpc_call: Any) -> None:  # noqa: ANN401  grpc's, of any kind
+        """Keeps the status that came: where a write fails after it, grpcio puts an INTERNAL of its own in its place."""
+        self._end = grpc.aio.AioRpcError(
+            _at_once(grpc_call.code()),
+            grpc.aio.Metadata(),
+            _at_once(grpc_call.trailing_metadata()),
+            details=_at_once(grpc_call.details()),
+            debug_error_string=None,
+        )
 
     def send(self, request: _Request) -> None:
         """Sends a request, without waiting."""
@@ -105,7 +129,10 @@ class AsyncCall(Generic[_Request, _Response]):
                 raise  # it is the task that was cancelled, be it that the call was hung up too
             raise BackpropdError("The call was cancelled.", code=grpc.StatusCode.CANCELLED) from None
         except grpc.RpcError as error:
-            raise error_from_call(error) from None
+            end: Any = self._end or error
+            if end.code() is grpc.StatusCode.OK:
+                return None
+            raise error_from_call(end) from None
         if response is grpc.aio.EOF:  # type: ignore[attr-defined]  # its types lack it
             return None
         taken: _Response = response
