@@ -121,6 +121,12 @@ class Storms:
     def __init__(self, data_dir: pathlib.Path) -> None:
         self._random = random.Random(GIVEN.seed)
         self._server = Server(GIVEN.backpropd, data_dir)
+        limits = self._server.stub.GetServerInfo(rpc.GetServerInfoRequest()).limits
+        demand(
+            limits.max_held_bytes > 0,
+            f"{GIVEN.backpropd} holds no answers (ServerLimits.max_held_bytes): what is lost with a connection would "
+            f"be skipped. This test needs a backpropd that knows TrainOptions.hold_answers",
+        )
         python = [sys.executable, "-B", str(HERE / "network/client.py")]
         self._sessions = {kind: self._create(kind) for kind in ("learnt", "dropout", "adam", "plateau")}
         self._trainers = {

@@ -21,8 +21,8 @@ X = RNG.standard_normal((2400, 12)).astype("f4")
 Y = RNG.random((2400, 4)).astype("f4")
 KILLED_AT = (400, 900, 1600)
 """Offsets that were sent by then."""
-LAG = 0.2
-"""Seconds; so that a kill takes something back."""
+LAGS = (0.2, 2.0, 20.0)
+"""Seconds; so that a kill takes something back: the longer, the surer, and the less is left of what was before."""
 OPTIMISERS = {"momentum": sgd(0.002, momentum=0.9), "adam": adam(0.002)}
 
 
@@ -72,23 +72,29 @@ def uninterrupted(client: TrainingClient, name: str) -> Anchor:
 @pytest.mark.usefixtures("in_time")
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_the_loop_goes_on_and_not_a_bit_is_different(client: TrainingClient, server: RealServer, name: str) -> None:
-    session = client.create(spec_of(name, LAG))
-    replica = session.replica()
-    told: list[Resumed] = []
-    answers = train_and_kill(server, session, replica, on_resume=told.append)
-    assert [answer.offset for answer in answers] == list(range(0, len(X), 4))
-    assert sum(len(answer.errors) + answer.skipped_samples for answer in answers) == len(X)
-    assert [each.epoch for each in told] == [2, 3, 4]
-    assert any(each.lost_steps > 0 for each in told), "Nothing that was answered was taken back: this shows nothing."
-    anchor = session.weights(with_state=True)
-    assert (anchor.step, anchor.epoch, replica.epoch) == (len(X), 4, 4)
-    assert replica.verify(anchor) is None
-    assert anchor.message() == uninterrupted(client, name).message()
+    twin = uninterrupted(client, name)
+    lost = 0
+    for lag in LAGS:  # on a busy machine all may be durable before the kill comes, which shows nothing
+        session = client.create(spec_of(name, lag))
+        replica = session.replica()
+        told: list[Resumed] = []
+        answers = train_and_kill(server, session, replica, on_resume=told.append)
+        assert [answer.offset for answer in answers] == list(range(0, len(X), 4))
+        assert sum(len(answer.errors) + answer.skipped_samples for answer in answers) == len(X)
+        assert [each.epoch for each in told] == [2, 3, 4]
+        anchor = session.weights(with_state=True)
+        assert (anchor.step, anchor.epoch, replica.epoch) == (len(X), 4, 4)
+        assert replica.verify(anchor) is None
+        assert anchor.message() == twin.message()
+        lost = sum(each.lost_steps for each in told)
+        if lost:
+            break
+    assert lost > 0, "Nothing that was answered was taken back: this shows nothing."
 
 
 @pytest.mark.usefixtures("in_time")
 def test_a_watcher_comes_back_too(client: TrainingClient, server: RealServer) -> None:
-    session = client.create(spec_of("adam", LAG))
+    session = client.create(spec_of("adam", LAGS[0]))
     replica = session.replica()
     epochs: list[int] = []
 
