@@ -23,7 +23,7 @@
 //     is the writer's; and with EAGER it begins where the opening's answer says.
 //     What it hears late changes nothing, for the store gives up nothing: its next
 //     stream's opening tells no less. For the same reason messages that are skipped
-//     are not answered: no step is in that answer.
+//     are not answered but with HELD: no step is in that answer.
 //   - `promised` is kept only while it is beyond what is durable.
 //   - An opening does not carry the replica's position. The server looks at the
 //     replica, which stands still until the opening is answered.
@@ -40,6 +40,13 @@
 //   EAGER            on a new stream they send all again that they don't know to
 //                    be durable, not only what the server lacks
 //   RESTLESS         they may fetch an anchor at any moment, once a stream
+//   HELD             the server holds its answers (TrainOptions.hold_answers) until
+//                    their client has said that it has them, they were too many, or
+//                    a crash. Whoever is behind in the epoch of its replica sends
+//                    again all from there on, and fetches an anchor only where it
+//                    is told that something was skipped. An answer that is given
+//                    again is the same; and nobody ends without all answers, or an
+//                    anchor in their place
 //
 // Planted faults, one at a time, to see the model fail:
 //   ANSWER_EARLY     durable_offset says what is applied
@@ -50,6 +57,12 @@
 //   FROM_ANSWERED    a client goes on from what was answered, not from where the
 //                    server stands
 //   STUBBORN         a client that was replaced opens no other stream
+// and with HELD:
+//   HELD_OVER_CRASH  what is held is held in the next epoch too
+//   HELD_AS_NOW      a held answer says at which step the session is now
+//   HELD_ANEW        a held answer is made anew, as if it were of this epoch's next
+//                    step
+//   GAP_UNSEEN       a client does not look at what was skipped
 
 #ifndef MESSAGES
 #define MESSAGES 4
@@ -87,6 +100,11 @@ typedef Life {
 Life life[CRASHES + 2];
 byte promised;
 
+#ifdef HELD
+// Bits of the answer to each message that the session holds; 0: it does not.
+byte held[MESSAGES];
+#endif
+
 // Of each client, what the server looks at or a crash changes.
 byte opens[CLIENTS];             // connections opened so far
 byte current[CLIENTS] = NOBODY;  // the stream that it has
@@ -97,7 +115,7 @@ byte replica_epoch[CLIENTS] = 1;  // NOBODY of a client that has ended
 
 // A connection is two pipes. A client that left one looks at it no more, but the
 // server still finds there what was sent.
-//   up:   what, offset, takeover
+//   up:   what, offset (HELD: and 16 times received_offset), takeover
 //   down: what, base_step (`opened`, EAGER: durable_offset), step, epoch, of an answer
 //         its bits, for which stands the epoch that the step was done in (`opened`:
 //         resync)
@@ -106,6 +124,12 @@ chan down[STREAMS] = [3] of { mtype, byte, byte, byte, byte };
 
 #define LEFT(stream) (current[CLIENT_OF(stream)] != stream)
 
+#ifdef HELD
+#define AND_RECEIVED + 16 * replica_step[self]
+#else
+#define AND_RECEIVED
+#endif
+
 #ifdef ANSWER_EARLY
 #define DURABLE steps
 #else
@@ -113,10 +137,15 @@ chan down[STREAMS] = [3] of { mtype, byte, byte, byte, byte };
 #endif
 
 inline tell(stream, what, base, bits) {
+  tell_of(stream, what, base, steps, bits)
+}
+
+// The same of an answer that leads to another step than the session's.
+inline tell_of(stream, what, base, to, bits) {
   if
   :: LEFT(stream) -> skip
   :: else ->
-    down[stream]!what, base, steps, epoch, bits;
+    down[stream]!what, base, to, epoch, bits;
     if
     :: DURABLE > durable -> promised = DURABLE
     :: else -> skip
@@ -171,6 +200,26 @@ inline look_at_replica(who) {
 #endif
 }
 
+#ifdef HELD
+// Answers to messages before that one are held no longer.
+inline let_go(before) {
+  i = 0;
+  do
+  :: i < before -> held[i] = 0; i++
+  :: else -> break
+  od;
+  i = 0
+}
+
+#if defined(HELD_AS_NOW)
+#define AGAIN(number) steps - 1, steps, held[number]
+#elif defined(HELD_ANEW)
+#define AGAIN(number) number, number + 1, held[number] + 1
+#else
+#define AGAIN(number) number, number + 1, held[number]
+#endif
+#endif
+
 inline crash() {
   assert(durable >= promised);
   // The epoch that ends: as if it had gone on, which leaves its replicas' steps as
@@ -188,6 +237,9 @@ inline crash() {
   :: else -> break
   od;
   writer = NOBODY;
+#if defined(HELD) && !defined(HELD_OVER_CRASH)
+  let_go(MESSAGES);
+#endif
   i = 0;
   do
   :: i < STREAMS -> drain(i); i++
@@ -248,9 +300,17 @@ inline take(stream) {
 #ifndef KEEP_OLD_STREAM
     assert(writer == stream);
 #endif
+#ifdef HELD
+    let_go(number / 16);
+    number = number % 16;
+#endif
     assert(number <= steps);  // no gap
     if
-#ifdef NO_SKIP
+#ifdef HELD
+    :: held[number] -> tell_of(stream, answer, AGAIN(number))
+    :: !held[number] && number < steps -> tell(stream, answer, steps, 0)
+    :: !held[number] && number == steps ->
+#elif defined(NO_SKIP)
     :: steps < MESSAGES ->
 #else
     :: number < steps -> skip
@@ -258,6 +318,9 @@ inline take(stream) {
 #endif
       assert(number == steps);
       life[epoch].step[steps] = epoch;
+#ifdef HELD
+      held[steps] = epoch;
+#endif
       steps++;
       tell(stream, answer, steps - 1, epoch)
 #ifdef NO_SKIP
@@ -295,6 +358,19 @@ end_server:
 #endif
   :: d_step { durable < steps -> durable = steps; promised = 0 }
   :: d_step { epoch <= CRASHES && durable < MESSAGES -> crash() }
+#ifdef HELD
+  // The oldest answer, for too much is held.
+  :: d_step {
+      held[0] || held[MESSAGES - 1] ->
+      i = 0;
+      do
+      :: !held[i] -> i++
+      :: else -> break
+      od;
+      held[i] = 0;
+      i = 0
+    }
+#endif
   // It sees that a client is gone, some time later.
   :: d_step {
       writer != NOBODY && LEFT(writer) && empty(up[writer]) -> writer = NOBODY
@@ -303,6 +379,14 @@ end_server:
 }
 
 #define HERE current[self]  /* the stream that a client has */
+
+#ifdef HELD
+// What its replica lacks may be held.
+#define BEHIND (!bits && of_epoch == replica_epoch[self] && replica_step[self] < step)
+#define HAS_ALL (replica_step[self] == MESSAGES)
+#else
+#define HAS_ALL true
+#endif
 
 // The replica is at the server's own step, in its epoch.
 inline take_anchor() {
@@ -330,9 +414,19 @@ inline check_replica() {
 
 inline apply_answer() {
 #ifndef ANY_ANSWER
-  assert(of_epoch != replica_epoch[self] || base <= replica_step[self]);  // no hole
+  assert(of_epoch != replica_epoch[self] || base <= replica_step[self] ||
+         base == step);  // no hole
 #endif
   if
+#ifdef HELD
+  :: base < replica_step[self] && base < step && of_epoch == replica_epoch[self] ->
+    assert(bits == replica[base])  // the same again
+#ifndef GAP_UNSEEN
+  :: base > replica_step[self] && of_epoch == replica_epoch[self] ->
+    take_anchor();
+    forget_epochs()
+#endif
+#endif
 #ifdef ANY_ANSWER
   :: base == replica_step[self] && base < step ->
 #else
@@ -423,7 +517,17 @@ open_stream:
 #endif
         fi;
         if
+#ifdef HELD
+        :: BEHIND ->
+          if
+          :: next[self] -> next[self] = replica_step[self] + 1
+          :: else -> skip
+          fi;
+          check_replica()
+        :: !BEHIND && (bits || replica_step[self] != step) -> take_anchor()
+#else
         :: bits || replica_step[self] != step -> take_anchor()
+#endif
         :: else -> replica_epoch[self] = of_epoch; check_replica()
         fi;
         forget_epochs()
@@ -455,12 +559,12 @@ open_stream:
   // What goes up.
   :: d_step {
       next[self] > 0 && next[self] <= MESSAGES && nfull(up[HERE]) ->
-      up[HERE]!samples, next[self] - 1, 0;
+      up[HERE]!samples, next[self] - 1 AND_RECEIVED, 0;
       next[self]++
     }
   // It hears that all is durable.
   :: atomic {
-      next[self] > 0 && DURABLE == MESSAGES ->
+      next[self] > 0 && DURABLE == MESSAGES && HAS_ALL ->
       assert(durable == MESSAGES);
       leave();
       finish();
