@@ -174,6 +174,8 @@ class Faults:
     """Of these the second step is refused."""
     refuse_opening: int = 0
     """So many openings fail as unreachable."""
+    silent_openings: int = 0
+    """So many openings are not answered until their client has left."""
     writer_stays: int = 0
     """So many openings after the first, steps by hand and deletions find the old writer still there."""
     fail_unary: int = 0

@@ -31,6 +31,12 @@ class FakeTraining(FakeState):
         if self.faults.refuse_opening:
             self.faults.refuse_opening -= 1
             context.abort(grpc.StatusCode.UNAVAILABLE, "unreachable")
+        if self.faults.silent_openings:
+            self.faults.silent_openings -= 1
+            left = threading.Event()
+            if context.add_callback(left.set):
+                left.wait()
+            context.abort(grpc.StatusCode.CANCELLED, "it has left")
         if self.openings > 1 and (self.stays() or (session.has_writer and not opening.takeover)):
             abort(context, grpc.StatusCode.FAILED_PRECONDITION, "SESSION_HAS_WRITER")
         with self.lock:

@@ -173,6 +173,21 @@ def test_it_gives_up(
         assert servicer.openings == 3
 
 
+@pytest.mark.usefixtures("in_time")
+def test_an_opening_that_is_never_answered_is_tried_again(
+    new_client: NewClient, servicer: FakeServicer, spec: pb.SessionSpec
+) -> None:
+    with new_client(timeout=0.5) as client:
+        session = client.create(spec)
+        servicer.faults.silent_openings = 2
+        send_all(session, session.replica(), window=1)
+        assert servicer.openings == 3
+    with new_client(timeout=0.5, retry=RetryPolicy(attempts=1)) as client:
+        servicer.faults.silent_openings = 1
+        with pytest.raises(ServerUnavailableError, match=r"did not answer the opening of the stream within 0\.5 s"):
+            client.create(spec).stream().open()
+
+
 def test_answers_begin_the_count_of_attempts_anew(session: Session, servicer: FakeServicer, clock: FakeClock) -> None:
     servicer.faults.break_before.update({1, 3, 5, 7})
     send_all(session, window=1)

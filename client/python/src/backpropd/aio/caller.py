@@ -125,6 +125,11 @@ class AsyncCaller:
         await self._clock.sleep((backoff.next_look if explained else backoff.next_wait)(self._clock.now(), error))
 
     @property
+    def timeout(self) -> float:
+        """Seconds within which a call must be answered, and a Train stream's opening."""
+        return self._timeout
+
+    @property
     def metadata(self) -> Metadata:
         """Sent with every call."""
         return self._metadata

@@ -33,7 +33,7 @@ class AsyncTrainingClient(AsyncCaller):
             choose by.
         credentials: gRPC's own, in place of `tls`.
         metadata: sent with every call, for example [("authorization", "Bearer …")].
-        timeout: seconds that a call which is no stream may take.
+        timeout: seconds that a call which is no stream may take, and the opening of a Train stream.
         retry: when to try again.
         clock: what waits; for tests.
         jitter: random numbers for the waits; for tests.

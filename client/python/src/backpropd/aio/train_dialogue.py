@@ -373,7 +373,13 @@ class AsyncTrainDialogue:
             takeover=self._takes_over,  # whoever is the writer is this stream, on a call that is gone
         )
         self._call.send(request)
-        opening = _not_ended(await self._call.receive())
+        try:
+            opening = _not_ended(await self._call.receive(client.timeout))
+        except TimeoutError:
+            raise ServerUnavailableError(
+                f"The server did not answer the opening of the stream within {client.timeout:g} s.",
+                code=grpc.StatusCode.UNAVAILABLE,
+            ) from None
         if opening.goodbye:
             raise ShuttingDownError("The server shuts down.", code=grpc.StatusCode.UNAVAILABLE)
         return opening
