@@ -5,10 +5,24 @@
 
 namespace backprop {
 
+Cancellation::Cancellation(Cancellation* outer) : outer_(outer) {
+  if (outer_ == nullptr) return;
+  client::MutexLock lock(outer_->mutex_);
+  outer_->inner_.insert(this);
+  if (outer_->cancelled_) Cancel();
+}
+
+Cancellation::~Cancellation() {
+  if (outer_ == nullptr) return;
+  client::MutexLock lock(outer_->mutex_);
+  outer_->inner_.erase(this);
+}
+
 void Cancellation::Cancel() {
   client::MutexLock lock(mutex_);
   cancelled_ = true;
   for (grpc::ClientContext* context : contexts_) context->TryCancel();
+  for (Cancellation* inner : inner_) inner->Cancel();
 }
 
 Cancellation::Scope::Scope(Cancellation* cancellation,

@@ -20,6 +20,9 @@ namespace backprop {
 class Cancellation {
  public:
   Cancellation() = default;
+  // Ends with another one too, which must outlive it; may be null.
+  explicit Cancellation(Cancellation* outer);
+  ~Cancellation();
   Cancellation(const Cancellation&) = delete;
   Cancellation& operator=(const Cancellation&) = delete;
 
@@ -41,9 +44,12 @@ class Cancellation {
   };
 
  private:
+  Cancellation* const outer_ = nullptr;  // its mutex is locked first
+
   client::Mutex mutex_;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   std::set<grpc::ClientContext*> contexts_ ABSL_GUARDED_BY(mutex_);
+  std::set<Cancellation*> inner_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace backprop

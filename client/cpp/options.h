@@ -40,8 +40,9 @@ struct ClientOptions {
   std::string authority;
   // Sent with every call, the streams among them.
   Metadata metadata;
-  // Each call that answers once must be done in this time. Train and Watch
-  // streams, Evaluate and DownloadWeights take as long as they take.
+  // Each call that answers once must be done in this time, and the opening of a
+  // ResumingTrainStream answered. Train and Watch streams, Evaluate and
+  // DownloadWeights take as long as they take.
   std::chrono::milliseconds call_deadline = std::chrono::seconds(60);
   SendWindow send_window;
 };

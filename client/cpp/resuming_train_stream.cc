@@ -5,20 +5,16 @@
 #include <chrono>
 #include <future>
 #include <iterator>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "client/cpp/call_status.h"
 #include "client/cpp/passing_fault.h"
 #include "client/cpp/session_layout.h"
+#include "client/cpp/timely_opening.h"
 
 namespace backprop {
 namespace {
-
-// Of the one-call streams within: the window is kept here.
-constexpr SendWindow kNoWindow{.messages = std::numeric_limits<size_t>::max(),
-                               .bytes = std::numeric_limits<size_t>::max()};
 
 // How soon it is noticed that nobody wants to go on.
 constexpr auto kGlance = std::chrono::milliseconds(50);
@@ -89,8 +85,8 @@ absl::StatusOr<std::unique_ptr<ResumingTrainStream>> ResumingTrainStream::Open(
   const ResumingTrainOptions completed = Completed(options, IsDurable(session));
   v1::TrainRequest opening;
   *opening.mutable_options() = completed.train;
-  auto stream = client.OpenTrainWith(session, std::move(opening), kNoWindow,
-                                     cancellation);
+  auto stream = OpenTrainInTime(client, session, std::move(opening),
+                                *completed.clock, cancellation);
   if (!stream.ok()) return stream.status();
   // It is known good: the stream was opened with it.
   absl::StatusOr<InputFormat> format = InputFormatOf(session.spec());
@@ -375,8 +371,8 @@ absl::Status ResumingTrainStream::ResumeOnce(Resumption* resumption) {
   // The stream that is gone may still be taken for the writer. But one that was
   // cancelled may have been replaced, and does not take the session back.
   const bool takeover = !absl::IsCancelled(resumption->cause);
-  absl::StatusOr<std::shared_ptr<TrainStream>> stream = client_.OpenTrainWith(
-      session_, Opening(takeover), kNoWindow, &reopening_);
+  absl::StatusOr<std::shared_ptr<TrainStream>> stream = OpenTrainInTime(
+      client_, session_, Opening(takeover), *options_.clock, &reopening_);
   if (!stream.ok()) return stream.status();
   const v1::TrainResponse& opening = (*stream)->opening();
   const std::vector<LostAnswer> lost = LostAnswers(opening);

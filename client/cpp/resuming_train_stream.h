@@ -33,6 +33,9 @@
 // A session in memory only ends with its server: it is taken up again where the
 // connection alone was lost.
 //
+// An opening that is not answered within ClientOptions.call_deadline is
+// UNAVAILABLE, and tried again, but the first.
+//
 // A message that is refused (TrainResponse.rejection) moves the offset that
 // follows to where the refusal says the session is. Messages that were sent
 // before the refusal was read lie beyond that and are refused too, OFFSET_GAP.

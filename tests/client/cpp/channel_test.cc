@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "client/cpp/connection.h"
+#include "client/cpp/resuming_train_stream.h"
 #include "client/cpp/training_client.h"
 #include "tests/client/cpp/http2_peer.h"
 #include "tests/client/cpp/session_message.h"
@@ -149,6 +150,21 @@ TEST(ChannelTest, NobodyAtTheAddressIsUnavailableAtOnce) {
   TrainingClient client("127.0.0.1:1");
   EXPECT_EQ(client.GetSession("x").status().code(),
             absl::StatusCode::kUnavailable);
+}
+
+TEST(ChannelTest, AnOpeningThatIsNeverAnsweredIsNotWaitedForForEver) {
+  const testing::Http2Peer peer;
+  ClientOptions options;
+  options.call_deadline = std::chrono::milliseconds(300);
+  TrainingClient client(grpc::CreateCustomChannel(
+                            peer.address(), grpc::InsecureChannelCredentials(),
+                            DefaultChannelArguments()),
+                        options);
+  const absl::Status status =
+      ResumingTrainStream::Open(client, testing::SessionMessage(2, {1}), {})
+          .status();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("within 0.3 s"));
 }
 
 // gRPC's own default stops after two pings while a client has nothing to say,

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -20,6 +21,7 @@ namespace backprop {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::minutes;
 using ::testing::ElementsAre;
 using testing::FakeLife;
 using ::testing::HasSubstr;
@@ -32,17 +34,23 @@ constexpr size_t kMessageBytes = SampleLedger::kMessageBytes + 3 * 8;
 // Whose waits take no time, but pass.
 class FakeClock : public RetryClock {
  public:
-  TimePoint Now() override { return now_; }
+  TimePoint Now() override {
+    if (on_look_) on_look_();
+    return now_;
+  }
   void WaitUntil(client::Mutex&, client::CondVar&, TimePoint moment) override {
     now_ = moment;
   }
   void Pass(milliseconds time) { now_ += time; }
+  // Called before each look at it.
+  void OnLook(std::function<void()> on_look) { on_look_ = std::move(on_look); }
   milliseconds passed() const {
     return std::chrono::duration_cast<milliseconds>(now_.time_since_epoch());
   }
 
  private:
   TimePoint now_;
+  std::function<void()> on_look_;
 };
 
 v1::TrainRequest Message(const std::vector<float>& inputs) {
@@ -692,6 +700,37 @@ TEST_F(ResumingTrainStreamTest, OpeningThatIsNotAnsweredIsGivenUp) {
   Train(Messages(8));
   EXPECT_EQ(status_.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(fake_->openings().size(), 2U);
+}
+
+TEST_F(ResumingTrainStreamTest, OpeningThatIsNeverAnsweredIsTriedAgain) {
+  Serve({{.responses = 2},
+         {.end = grpc::Status(grpc::StatusCode::CANCELLED, "CANCELLED"),
+          .refuses_opening = true,
+          .hangs = true}});
+  options_.retry.within = minutes(5);
+  // It is cancelled then, which the fake can't see.
+  bool over = false;
+  clock_->OnLook([&] {
+    if (!fake_->hung() || std::exchange(over, true)) return;
+    clock_->Pass(minutes(1));
+    fake_->LetGo();
+  });
+  Open();
+  // Were it waited for without a bound, nobody would look at the clock.
+  std::atomic<bool> done = false;
+  std::thread guard([&] {
+    for (int i = 0; i < 200 && !done; ++i) {
+      std::this_thread::sleep_for(milliseconds(50));
+    }
+    if (!done) fake_->LetGo();
+  });
+  Train(Messages(8));
+  done = true;
+  guard.join();
+  EXPECT_TRUE(over);
+  EXPECT_GT(clock_->passed(), minutes(1));
+  ExpectAsIfNothingHappened(Messages(8));
+  EXPECT_EQ(fake_->openings().size(), 3U);
 }
 
 TEST_F(ResumingTrainStreamTest, ErrorThatDoesNotPassEndsIt) {

@@ -297,6 +297,11 @@ void SessionFake::Hold(const v1::TrainRequest& request,
   if (held_.size() > holds_) held_.pop_front();
 }
 
+bool SessionFake::hung() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return hung_;
+}
+
 bool SessionFake::LetGo() {
   std::lock_guard<std::mutex> lock(mutex_);
   let_go_ = hung_;

@@ -64,6 +64,8 @@ class SessionFake {
   // It holds the answers to so many messages, the last ones.
   void set_holds(size_t messages) { holds_ = messages; }
 
+  // Whether any connection hung so far.
+  bool hung() const;
   // Lets go of the connections that hang. Whether any did so far.
   bool LetGo();
 
