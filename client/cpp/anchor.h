@@ -32,6 +32,9 @@ struct Anchor {
   // on besides: nothing that has to be understood to be kept and given back.
   v1::SessionSpec spec = {};
   v1::Continuation continuation = {};
+  // A newer server said more of it than is kept here, spec and continuation
+  // apart: a session can't be put back from this as it was.
+  bool has_more = false;
 };
 
 // What CreateSession takes as `initial`.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cpp/anchor_download.h"
 
+#include <google/protobuf/message.h>
+#include <google/protobuf/unknown_field_set.h>
+
 #include <cstddef>
 #include <cstring>
 #include <utility>
@@ -10,6 +13,13 @@
 #include "engine/contract/rules.h"
 
 namespace backprop {
+namespace {
+
+bool SaysMore(const google::protobuf::Message& message) {
+  return !message.GetReflection()->GetUnknownFields(message).empty();
+}
+
+}  // namespace
 
 absl::Status AnchorDownload::CheckFollows(
     const v1::GetWeightsResponse& chunk) const {
@@ -46,6 +56,8 @@ absl::Status AnchorDownload::Add(const v1::GetWeightsResponse& chunk) {
     anchor_.factor.assign(standardisation.factor().begin(),
                           standardisation.factor().end());
   }
+  anchor_.has_more =
+      anchor_.has_more || SaysMore(chunk) || SaysMore(chunk.standardisation());
   absl::Status status = CheckFollows(chunk);
   if (!status.ok()) return status;
   // Grows by what arrived, never by what weight_count promises.

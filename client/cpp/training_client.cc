@@ -83,6 +83,11 @@ absl::StatusOr<v1::Session> TrainingClient::CreateSession(
 
 absl::StatusOr<v1::Session> TrainingClient::RestoreSession(
     const Anchor& anchor) {
+  if (anchor.has_more) {
+    return absl::UnimplementedError(
+        "the server said more of the session's weights than this client knows, "
+        "and it would not go on as it did: a newer client is needed");
+  }
   v1::CreateSessionRequest request;
   *request.mutable_spec() = anchor.spec;
   *request.mutable_initial() = AnchorMessage(anchor);

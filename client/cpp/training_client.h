@@ -47,8 +47,9 @@ class TrainingClient {
       const v1::CreateSessionRequest& request);
   // Puts a session back where an anchor of it was taken: a new one that goes on
   // as that one did from there (v1.Anchor), step and next_offset included.
-  // anchor: from DownloadWeights, with state. For another spec, or counts from
-  // 0, CreateSession with AnchorMessage's fields changed.
+  // anchor: from DownloadWeights, with state; UNIMPLEMENTED where it has_more.
+  // For another spec, or counts from 0, CreateSession with AnchorMessage's
+  // fields changed.
   absl::StatusOr<v1::Session> RestoreSession(const Anchor& anchor);
   absl::StatusOr<v1::Session> GetSession(const std::string& session_id,
                                          Cancellation* cancellation = nullptr);

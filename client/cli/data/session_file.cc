@@ -23,16 +23,20 @@ namespace {
 // Their bytes, with state, can be counted.
 constexpr size_t kMostWeights = std::numeric_limits<size_t>::max() / 64;
 
+absl::Status LacksFields(const std::string& message) {
+  return absl::UnimplementedError(absl::StrCat(
+      "the server's ", message,
+      " has fields that this client does not know, which the file would lack: "
+      "a newer client is needed"));
+}
+
 // JSON has names for fields, so one that has none here would be left out.
 absl::Status CheckIsKnown(const google::protobuf::Message& message) {
   const std::unique_ptr<google::protobuf::Message> known(message.New());
   known->CopyFrom(message);
   known->DiscardUnknownFields();
   if (known->ByteSizeLong() == message.ByteSizeLong()) return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat(
-      "the server's ", message.GetDescriptor()->full_name(),
-      " has fields that this client does not know, which the file would lack: "
-      "a newer client is needed"));
+  return LacksFields(message.GetDescriptor()->full_name());
 }
 
 absl::StatusOr<std::string> JsonOf(const google::protobuf::Message& message) {
@@ -109,6 +113,7 @@ absl::StatusOr<v1::SessionSpec> SpecFromJson(const std::string& json,
 
 absl::StatusOr<std::string> SessionFileBytes(const Anchor& anchor,
                                              bool with_state) {
+  if (anchor.has_more) return LacksFields("backprop.v1.GetWeightsResponse");
   v1::SessionSpec spec = anchor.spec;
   spec.clear_durability();
   const auto layout = LayoutOf(spec, anchor.continuation.rule());

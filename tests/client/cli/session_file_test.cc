@@ -142,6 +142,10 @@ TEST(SessionFileTest, WhatANewerServerSaysIsNotLeftOut) {
   AddUnknown(anchor.continuation.mutable_plateau());
   EXPECT_THAT(fault(anchor), HasSubstr("backprop.v1.Anchor has fields"));
   EXPECT_TRUE(SessionFileBytes(anchor, /*with_state=*/false).ok());
+  anchor = AnyAnchor(1);
+  anchor.has_more = true;
+  EXPECT_THAT(fault(anchor),
+              HasSubstr("backprop.v1.GetWeightsResponse has fields"));
 }
 
 TEST(SessionFileTest, AnotherToolsFileNeedsASpec) {

@@ -107,6 +107,26 @@ TEST_F(TrainingClientTest, StateAndStandardisationComeWithTheAnchor) {
   EXPECT_EQ(anchor->factor, std::vector<float>{2});
 }
 
+// Field 1000, which a newer protocol may have.
+TEST_F(TrainingClientTest, AnAnchorKnowsThatANewerServerSaidMore) {
+  const auto add_unknown = [](google::protobuf::Message* message) {
+    message->GetReflection()->MutableUnknownFields(message)->AddVarint(1000, 1);
+  };
+  v1::GetWeightsResponse chunk = Chunk(0, all_, all_);
+  EXPECT_FALSE(Download({chunk})->has_more);
+  add_unknown(&chunk);
+  const absl::StatusOr<Anchor> anchor = Download({chunk});
+  ASSERT_TRUE(anchor.ok()) << anchor.status();
+  EXPECT_TRUE(anchor->has_more);
+  EXPECT_TRUE(absl::IsUnimplemented(client_.RestoreSession(*anchor).status()));
+  chunk = Chunk(0, all_, all_);
+  add_unknown(chunk.mutable_standardisation());
+  EXPECT_TRUE(Download({chunk})->has_more);
+  v1::GetWeightsResponse last = Chunk(2, {3}, all_);
+  add_unknown(&last);
+  EXPECT_TRUE(Download({Chunk(0, {1, 2}, all_), last})->has_more);
+}
+
 TEST_F(TrainingClientTest, StateThatIsCutOffOrEndlessIsDataLoss) {
   v1::GetWeightsResponse resized = Chunk(3, {4, 5, 6}, all_);
   resized.set_weight_count(6);
