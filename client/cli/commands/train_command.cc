@@ -160,11 +160,16 @@ ResumingTrainOptions StreamOf(const TrainFlags& flags, TrainReport& report) {
   ResumingTrainOptions options;
   options.with_replica = !flags.no_replica;
   options.retry = flags.reconnect.policy();
-  options.on_break = [&](const absl::Status& cause) { report.Broken(cause); };
+  options.on_break = [&](const absl::Status& cause) {
+    report.breaks().Broken(cause, std::chrono::steady_clock::now());
+  };
   options.on_resume = [&](const Resumption& resumption) {
     report.Resumed(resumption);
   };
-  options.give_up = Interrupted;
+  options.give_up = [&] {
+    report.breaks().Look(std::chrono::steady_clock::now());
+    return Interrupted();
+  };
   return options;
 }
 
@@ -182,6 +187,7 @@ absl::Status TrainOn(TrainingClient& client, const GlobalFlags& global,
   Outcome outcome;
   absl::Status status =
       TrainRun(client, flags, data, session, report, **run, &outcome);
+  report.breaks().End();
   absl::StatusOr<bool> saved = Save(flags, (*run)->replica(), report);
   if (status.ok()) {
     report.End((*run)->totals(), outcome.test, outcome.replica,

@@ -93,16 +93,8 @@ void TrainReport::Begin(const Dataset& dataset, bool created) const {
   std::cout << std::endl;
 }
 
-void TrainReport::Broken(const absl::Status& cause) {
-  epochs_.Interject(flags_.reconnect.Told(cause));
-}
-
 void TrainReport::Resumed(const Resumption& resumption) {
-  const bool restarted = resumption.epoch != resumption.epoch_before;
-  epochs_.Interject(absl::StrFormat(
-      "%s: went on from step %s, %s samples sent again",
-      restarted ? "the server was restarted" : "the server is there again",
-      Grouped(resumption.step), Grouped(resumption.samples_resent)));
+  breaks_.Resumed(resumption);
   if (!json_) return;
   PrintJson({{"event", "resumed"},
              {"epoch", resumption.epoch},

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "backprop/v1/training_service.pb.h"
+#include "client/cli/commands/break_report.h"
 #include "client/cli/commands/epoch_report.h"
 #include "client/cli/data/dataset.h"
 #include "client/cli/flags/train_flags.h"
@@ -33,13 +34,15 @@ class TrainReport {
       : json_(json),
         flags_(flags),
         session_(session),
-        epochs_(json, flags, session) {}
+        epochs_(json, flags, session),
+        breaks_(flags.reconnect,
+                [this](const std::string& text) { epochs_.Interject(text); }) {}
 
   void Begin(const Dataset& dataset, bool created) const;
   // What is said between Begin and the rest.
   EpochReport& epochs() { return epochs_; }
-  // The stream has broken, and the server is looked for.
-  void Broken(const absl::Status& cause);
+  // Of the stream.
+  BreakReport& breaks() { return breaks_; }
   // Training goes on.
   void Resumed(const Resumption& resumption);
   // replica: none if the run kept none.
@@ -59,6 +62,7 @@ class TrainReport {
   const v1::Session& session_;
 
   EpochReport epochs_;
+  BreakReport breaks_;
 };
 
 }  // namespace backprop::cli

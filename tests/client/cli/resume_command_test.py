@@ -164,7 +164,14 @@ class ResumeTest(CommandTest):
             wire.cut()
         status, rest, complained = self.ended(process)
         self.assertEqual(status, 0, complained)
-        self.assertEqual(complained.count("the server is there again"), 3, complained)
+        # What is mended within a second is told at the end, which on a busy machine not all is.
+        told_at_once = complained.count("the server is there again")
+        summed_up = re.search(r"^backprop: the connection broke (once|\d times), and was there again within a second: "
+                              r"[\d,]+ samples sent again$", complained, re.MULTILINE)
+        times = {"once": 1, "2 times": 2, "3 times": 3}[summed_up[1]] if summed_up else 0
+        self.assertEqual(times + told_at_once, 3, complained)
+        self.assertEqual(len(complained.splitlines()), 2 * told_at_once + (times > 0), complained)
+        self.assertEqual(sum(entry["event"] == "resumed" for entry in said + rest), 3)
         errors = [[entry["error"] for entry in entries if entry["event"] == "epoch"] for entries in (told, said + rest)]
         self.assertEqual(errors[1], errors[0])
         self.assertEqual(self.weights("cut.npy"), self.weights("whole.npy"))
