@@ -188,7 +188,7 @@ void ResumingTrainStream::WriteUnsent() {
   while (NextWriting(&writing)) {
     if (writing.request == nullptr) {
       writing.stream->CloseSending();
-    } else if (!writing.stream->Send(std::move(writing.request))) {
+    } else if (!writing.stream->Send(writing.request)) {
       client::MutexLock lock(mutex_);
       // The reader sees why, and opens another.
       writable_ = false;
