@@ -36,6 +36,7 @@ ServerStore::ServerStore(DataDir directory, std::unique_ptr<Store> store,
                          const ServerOptions& options, ComputePool& pool,
                          Metrics& metrics, Undurable& undurable)
     : metrics_(metrics),
+      max_history_bytes_(options.max_history_bytes),
       directory_(std::move(directory)),
       store_(std::move(store)),
       committer_(
@@ -82,6 +83,7 @@ absl::Status ServerStore::BringBack(SessionTable& sessions) {
       .codec = codec_,
       .committer = committer_,
       .sessions = sessions,
+      .max_history_bytes = max_history_bytes_,
       .loaded =
           [this](const Session& session, std::chrono::duration<double> took) {
             metrics_.SessionLoaded(session.layout().weight_count(),
@@ -108,8 +110,8 @@ absl::Status ServerStore::BringBack(SessionTable& sessions) {
 }
 
 Durable ServerStore::NewDurable(const SessionSpec& spec, const Layout& layout) {
-  return {.journal = std::make_unique<Journal>(codec_, layout,
-                                               spec.input.element_type),
+  return {.journal = std::make_unique<Journal>(
+              codec_, layout, spec.input.element_type, max_history_bytes_),
           .queue = &committer_};
 }
 

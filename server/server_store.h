@@ -8,6 +8,7 @@
 #ifndef BACKPROP_SERVER_SERVER_STORE_H_
 #define BACKPROP_SERVER_SERVER_STORE_H_
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 
@@ -62,6 +63,7 @@ class ServerStore {
   void Report(const Committer::Attempt& attempt);
 
   Metrics& metrics_;
+  const size_t max_history_bytes_;
   const DataDir directory_;
   const std::unique_ptr<Store> store_;
   const ProtoCodec codec_;

@@ -145,6 +145,8 @@ absl::Status UpdateHyperparameters(const v1::UpdateSessionRequest& request,
   session.done_requests().MakeRoom();
   auto spec = Updated(request, *session.spec(), session.layout());
   if (!spec.ok()) return spec.status();
+  status = session.MakeRoomFor(*spec);
+  if (!status.ok()) return status;
   const bool restarts = Names(request.update_mask(), kRate) ||
                         Names(request.update_mask(), kSchedule);
   const uint64_t first_step = session.in_turn().progress.step + 1;

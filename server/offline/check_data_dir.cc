@@ -82,22 +82,28 @@ class SessionsCheck {
                    }).status());
     if (!status.ok()) return status;
     status = CheckCheckpoints(*stored, record->layout);
-    return status.ok() ? CheckHistory(*stored, record->layout) : status;
+    return status.ok() ? CheckHistory(*stored, *record) : status;
   }
 
   // Each block by the last step that it leads to; weights once for all blocks
   // that are read from one image.
-  absl::Status CheckHistory(const StoredSession& stored, const Layout& layout) {
-    for (const BlockEnd& end : BlockEnds(stored.pieces, stored.head.step)) {
+  absl::Status CheckHistory(const StoredSession& stored,
+                            const SessionRecord& record) {
+    const Layout& layout = record.layout;
+    for (const LiveBlock& end :
+         LiveBlocks(stored.pieces, record.pieces, stored.head.step)) {
       const absl::Status read = CatchOutOfMemory([&] {
+        const PastStep last = {end.name, end.last_step};
         return end.ends_group
-                   ? RestoreStep(stored, end, layout, store_, codec_, sessions_)
+                   ? RestoreStep(stored, last, layout, store_, codec_,
+                                 sessions_)
                          .status()
-                   : ReadRecordAt(stored, end, layout, store_, codec_).status();
+                   : ReadRecordAt(stored, last, layout, store_, codec_)
+                         .status();
       });
-      absl::Status status =
-          Tell(absl::StrCat("step ", end.step, " of session ", stored.head.id),
-               read);
+      absl::Status status = Tell(
+          absl::StrCat("step ", end.last_step, " of session ", stored.head.id),
+          read);
       if (!status.ok()) return status;
     }
     return absl::OkStatus();

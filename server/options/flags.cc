@@ -105,6 +105,10 @@ constexpr std::array kFlags = {
          "when the disk fails, their training stops at that until it works "
          "again",
          NumberField{&ServerOptions::max_undurable_bytes, 1, size_t{1} << 40}},
+    Flag{"max-history-bytes", "BYTES",
+         "How much of each session's past steps is kept there at most, of "
+         "sessions that keep a history",
+         NumberField{&ServerOptions::max_history_bytes, 1, size_t{1} << 50}},
     Flag{
         "evict-after-seconds", "SECONDS",
         "How long a session kept there may stand idle before it leaves memory, "

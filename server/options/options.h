@@ -73,6 +73,10 @@ struct ServerOptions {
   // works it bounds what is written at once.
   size_t max_undurable_bytes = size_t{1} << 30;
 
+  // Bytes of a session's past there (SessionSpec.history), at most, where its
+  // spec sets no limit of its own; it may set none beyond.
+  size_t max_history_bytes = size_t{256} << 30;
+
   // How long a session that is kept there may stand idle before it leaves
   // memory, until it is used again, in seconds. 0: for ever, unless others need
   // its room.

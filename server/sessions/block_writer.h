@@ -33,6 +33,9 @@ class BlockWriter {
     StepsRows rows;
     HistoryBlock block;
     std::shared_ptr<const SessionSpec> spec;
+    // Requests that the session had done when the block began, and ended.
+    uint64_t requests_before = 0;
+    uint64_t requests_after = 0;
   };
 
   // Whether steps by that spec go on in the present block.
@@ -62,7 +65,8 @@ class BlockWriter {
 
   // Whether all of so many steps are in blocks.
   bool Cover(uint64_t steps) const;
-  size_t bytes() const { return bytes_; }  // of the rows
+  // Of all that they hold: their rows as soon as they have ended.
+  size_t bytes() const { return bytes_ + present_.bytes; }
 
   std::vector<Ended> Take() { return std::exchange(ended_, {}); }
   void Clear() { *this = {}; }
@@ -71,14 +75,19 @@ class BlockWriter {
   struct Present {
     HistoryBlock block;
     std::shared_ptr<const SessionSpec> spec;  // null: there is none
+    uint64_t requests_before = 0;
     uint64_t requests = 0;  // that have been seen of the session's
+    size_t bytes = 0;       // without rows
   };
 
   Present present_;
   std::vector<Ended> ended_;
-  size_t bytes_ = 0;
+  size_t bytes_ = 0;  // of ended_
   bool torn_ = false;
 };
+
+// Of its rows, and of what the block says.
+size_t BytesOf(const BlockWriter::Ended& ended);
 
 }  // namespace backprop
 

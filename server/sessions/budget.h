@@ -51,6 +51,15 @@ class Budget {
 
     size_t amount() const { return amount_; }
 
+    // False, having taken nothing more, if the rest is not left. One of nothing
+    // has no budget to take it from, and does not count.
+    bool GrowTo(size_t amount) {
+      if (account_ == nullptr || amount <= amount_) return true;
+      if (!Take(*account_, amount - amount_)) return false;
+      amount_ = amount;
+      return true;
+    }
+
     // Gives back what is more than that.
     void ShrinkTo(size_t amount) {
       if (amount >= amount_) return;
@@ -73,10 +82,7 @@ class Budget {
 
   // Nothing, having taken nothing, if less than amount is left.
   std::optional<Reservation> Reserve(size_t amount) {
-    size_t taken = account_->taken.load();
-    do {
-      if (amount > account_->limit - taken) return std::nullopt;
-    } while (!account_->taken.compare_exchange_weak(taken, taken + amount));
+    if (!Take(*account_, amount)) return std::nullopt;
     return Reservation(account_, amount);
   }
 
@@ -84,6 +90,14 @@ class Budget {
   size_t lent() const { return account_->taken; }
 
  private:
+  static bool Take(Account& account, size_t amount) {
+    size_t taken = account.taken.load();
+    do {
+      if (amount > account.limit - taken) return false;
+    } while (!account.taken.compare_exchange_weak(taken, taken + amount));
+    return true;
+  }
+
   const std::shared_ptr<Account> account_;
 };
 

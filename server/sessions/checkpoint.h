@@ -55,8 +55,14 @@ class HeldPieces {
   void Sort();
   bool Has(PieceKind kind, uint64_t number) const;
 
+  // Of images and steps: first, last; apart, in order.
+  const std::vector<std::pair<uint64_t, uint64_t>>& ranges() const {
+    return ranges_;
+  }
+  const std::vector<uint64_t>& specs() const { return specs_; }  // in order
+
  private:
-  std::vector<std::pair<uint64_t, uint64_t>> ranges_;  // first, last; apart
+  std::vector<std::pair<uint64_t, uint64_t>> ranges_;
   std::vector<uint64_t> specs_;
 };
 

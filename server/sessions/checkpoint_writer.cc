@@ -18,9 +18,11 @@ Checkpoint Made(Checkpoint checkpoint, const StoredPieces& pieces,
   checkpoint.first_piece = pieces.first_live();
   checkpoint.last_piece = pieces.next() - 1;
   checkpoint.spec_piece = pieces.spec();
-  for (const StoredPiece& piece : pieces.present()) {
-    if (piece.name.kind == PieceKind::kBlock) continue;
-    checkpoint.stored_bytes += piece.bytes;
+  for (const auto& [name, bytes] : pieces.present()) {
+    const bool holds = name.kind == PieceKind::kSpec
+                           ? name.number == checkpoint.spec_piece
+                           : name.kind != PieceKind::kBlock;
+    if (holds) checkpoint.stored_bytes += bytes;
   }
   return checkpoint;
 }
@@ -33,10 +35,12 @@ void EditCheckpoints(const SessionCodec& codec, const CheckpointEdit& edit,
   CheckpointSet after = *pieces.checkpoints();
   std::vector<std::string> gone = edit.remove;
   if (edit.put.has_value()) gone.push_back(edit.put->name);
+  std::vector<std::shared_ptr<const Checkpoint>> forsaken;
   for (const std::string& name : gone) {
     const CheckpointSet::Entry* const entry = after.Find(name);
     if (entry == nullptr) continue;
     pieces.Remove(entry->piece, change);
+    forsaken.push_back(entry->checkpoint);
     after.Remove(name);
   }
   if (edit.put.has_value()) {
@@ -48,7 +52,8 @@ void EditCheckpoints(const SessionCodec& codec, const CheckpointEdit& edit,
                         codec.EncodeCheckpoint(*put), change);
     after.Put({put, number});
   }
-  pieces.SetCheckpoints(std::move(after), change);
+  pieces.SetCheckpoints(std::move(after));
+  for (const auto& each : forsaken) pieces.Forsake(*each);
 }
 
 }  // namespace backprop

@@ -289,10 +289,14 @@ void Committer::AskLater(const Session& session, Clock::time_point due) {
 bool Committer::CommitChanges() {
   if (changes_.empty()) return true;
   Attempt attempt{.sessions = changes_.size()};
-  for (const Handover& each : changes_) attempt.bytes += each.bytes();
+  size_t removed = 0;
+  for (const Handover& each : changes_) {
+    attempt.bytes += each.bytes();
+    removed += each.change.remove_bytes;
+  }
   const auto start = Clock::now();
   std::vector<ChangeOutcome> outcomes;
-  undurable_.BeginAttempt(attempt.bytes);
+  undurable_.BeginAttempt(attempt.bytes + removed);
   attempt.status = CatchOutOfMemory([&] { return Commit(&outcomes); });
   undurable_.EndAttempt(attempt.status.ok());
   attempt.seconds = std::chrono::duration<double>(Clock::now() - start).count();

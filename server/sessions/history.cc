@@ -2,7 +2,6 @@
 #include "server/sessions/history.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "server/store/restore.h"
@@ -10,182 +9,229 @@
 namespace backprop {
 namespace {
 
-constexpr uint64_t kNone = std::numeric_limits<uint64_t>::max();
-
 // In the order of numbers, which is that of steps.
-std::vector<const PieceName*> BlocksOf(std::span<const StoredPiece> pieces) {
-  std::vector<const PieceName*> blocks;
+std::vector<PieceName> BlocksOf(std::span<const StoredPiece> pieces) {
+  std::vector<PieceName> blocks;
   for (const StoredPiece& piece : pieces) {
-    if (piece.name.kind == PieceKind::kBlock) blocks.push_back(&piece.name);
+    if (piece.name.kind == PieceKind::kBlock) blocks.push_back(piece.name);
   }
-  std::ranges::sort(blocks, {},
-                    [](const PieceName* block) { return block->number; });
+  std::ranges::sort(blocks, {}, &PieceName::number);
   return blocks;
 }
 
-// Of those before that block, the newest: by it the block's steps were done.
-// 0: none.
-uint64_t SpecBefore(std::span<const StoredPiece> pieces, uint64_t block) {
-  uint64_t spec = 0;
-  for (const auto& [name, bytes] : pieces) {
-    if (name.kind == PieceKind::kSpec && name.number < block) {
-      spec = std::max(spec, name.number);
-    }
+std::vector<StoredPiece> SpecsOf(std::span<const StoredPiece> pieces) {
+  std::vector<StoredPiece> specs;
+  for (const StoredPiece& piece : pieces) {
+    if (piece.name.kind == PieceKind::kSpec) specs.push_back(piece);
   }
-  return spec;
+  std::ranges::sort(specs, {}, NumberOf);
+  return specs;
 }
 
-}  // namespace
-
-void PastPieces::Add(const StoredPiece& piece) {
-  pieces_.push_back(piece);
-  bytes_ += piece.bytes;
+// Of the specs before a block, the newest: by it the block's steps were done.
+GroupStart StartOf(const PieceName& block, std::span<const StoredPiece> specs) {
+  GroupStart start{.base_step = block.base_step,
+                   .first_step = FirstStepOf(block)};
+  const auto behind =
+      std::ranges::lower_bound(specs, block.number, {}, NumberOf);
+  if (behind == specs.begin()) return start;
+  const StoredPiece& spec = *std::prev(behind);
+  start.spec = spec.name.number;
+  start.spec_bytes = spec.bytes;
+  return start;
 }
 
-template <class Goes>
-std::vector<StoredPiece> PastPieces::Take(Goes goes) {
-  std::vector<StoredPiece> taken;
-  std::vector<StoredPiece> left;
-  for (const StoredPiece& piece : pieces_) {
-    (goes(piece.name) ? taken : left).push_back(piece);
+// pieces: by number. present_spec: is not counted.
+size_t OwnBytes(std::span<const StoredPiece> pieces, const PastGroup& group,
+                uint64_t present_spec) {
+  size_t bytes = 0;
+  for (auto piece =
+           std::ranges::lower_bound(pieces, group.first_piece, {}, NumberOf);
+       piece != pieces.end() && group.Has(piece->name.number); ++piece) {
+    const bool is_own = piece->name.kind != PieceKind::kCheckpoint &&
+                        piece->name.number != present_spec;
+    if (is_own) bytes += piece->bytes;
   }
-  for (const StoredPiece& piece : taken) bytes_ -= piece.bytes;
-  pieces_ = std::move(left);
-  return taken;
+  return bytes;
 }
 
-bool PastPieces::GroupIsBeyond(const Group& group, const HistoryLimits& limits,
-                               uint64_t step, Time now) const {
+bool GroupIsBeyond(const PastGroup& group, size_t bytes,
+                   const HistoryLimits& limits, uint64_t step,
+                   PastGroup::Time now) {
   return (limits.max_steps != 0 && group.last_step < step &&
           step - group.last_step >= limits.max_steps) ||
          (limits.max_age.count() != 0 &&
           now - group.last_time > limits.max_age) ||
-         (limits.max_bytes != 0 && bytes_ > limits.max_bytes);
+         (limits.max_bytes != 0 && bytes > limits.max_bytes);
 }
 
-std::vector<StoredPiece> PastPieces::Trim(const HistoryLimits& limits,
-                                          uint64_t step, Time now,
-                                          const Present& present) {
-  std::vector<StoredPiece> gone;
-  while (IsBeyond(limits, step, now)) {
-    groups_.erase(groups_.begin());
-    const uint64_t first_piece =
-        groups_.empty() ? present.first_piece : groups_.front().first_piece;
-    uint64_t first_block = present.first_block;
-    for (const auto& [name, bytes] : pieces_) {
-      if (name.kind == PieceKind::kBlock && name.first_number >= first_piece) {
-        first_block = std::min(first_block, name.number);
-      }
+}  // namespace
+
+void Past::Close(const PastGroup& group) {
+  groups_.push_back(group);
+  bytes_ += group.bytes;
+  if (groups_.size() > kMostGroups) JoinNeighbours();
+}
+
+void Past::GrowTo(uint64_t last_piece, size_t bytes) {
+  groups_.back().last_piece = last_piece;
+  groups_.back().bytes += bytes;
+  bytes_ += bytes;
+}
+
+// What lies between two, if anything, nobody needs.
+void Past::JoinNeighbours() {
+  size_t count = 0;
+  for (size_t i = 0; i < groups_.size(); i += 2) {
+    PastGroup joined = groups_[i];
+    if (i + 1 < groups_.size()) {
+      const PastGroup& next = groups_[i + 1];
+      joined.last_piece = next.last_piece;
+      joined.last_block = next.last_block;
+      joined.last_step = next.last_step;
+      joined.last_time = next.last_time;
+      joined.bytes += next.bytes;
     }
-    const uint64_t first_spec = SpecBefore(pieces_, first_block);
-    const auto taken = Take([&](const PieceName& name) {
-      if (name.kind == PieceKind::kSpec) {
-        return name.number < first_spec || first_block == kNone;
-      }
-      return (name.kind == PieceKind::kBlock ? name.first_number
-                                             : name.number) < first_piece;
-    });
-    gone.insert(gone.end(), taken.begin(), taken.end());
+    groups_[count++] = joined;
   }
+  groups_.resize(count);
+}
+
+bool Past::IsBeyond(const HistoryLimits& limits, uint64_t step,
+                    Time now) const {
+  return !groups_.empty() &&
+         GroupIsBeyond(groups_.front(), bytes_, limits, step, now);
+}
+
+std::vector<PastGroup> Past::Trim(const HistoryLimits& limits, uint64_t step,
+                                  Time now) {
+  auto stays = groups_.begin();
+  for (; stays != groups_.end() &&
+         GroupIsBeyond(*stays, bytes_, limits, step, now);
+       ++stays) {
+    bytes_ -= stays->bytes;
+  }
+  std::vector<PastGroup> gone(groups_.begin(), stays);
+  groups_.erase(groups_.begin(), stays);
   return gone;
 }
 
-std::vector<StoredPiece> PastPieces::CutAfter(uint64_t step) {
-  std::erase_if(groups_, [&](const Group& group) {
-    return std::ranges::none_of(pieces_, [&](const StoredPiece& piece) {
-      return piece.name.kind == PieceKind::kBlock &&
-             piece.name.first_number == group.first_piece &&
-             piece.name.base_step < step;
-    });
+std::vector<PastGroup> Past::CutAfter(uint64_t step) {
+  auto cut = std::ranges::find_if(groups_, [&](const PastGroup& group) {
+    return group.start.base_step >= step;
   });
-  for (Group& group : groups_) {
-    group.last_step = std::min(group.last_step, step);
+  if (cut == groups_.begin()) {
+    bytes_ = 0;
+    return std::exchange(groups_, {});
   }
-  return Take([&](const PieceName& name) {
-    const bool has_steps =
-        name.kind == PieceKind::kBlock || name.kind == PieceKind::kSteps;
-    return groups_.empty() || (has_steps ? name.base_step : name.step) >= step;
-  });
+  PastGroup& last = *std::prev(cut);
+  last.last_step = std::min(last.last_step, step);
+  // Its last blocks stand among that one's pieces, and are read from some.
+  if (cut != groups_.end() && last.last_block > last.last_piece) {
+    last.last_piece = cut->last_piece;
+    last.bytes += cut->bytes;
+    cut = groups_.erase(cut);
+  }
+  std::vector<PastGroup> gone(cut, groups_.end());
+  for (const PastGroup& group : gone) bytes_ -= group.bytes;
+  groups_.erase(cut, groups_.end());
+  return gone;
+}
+
+bool Past::Own(const StoredPiece& piece) {
+  for (PastGroup& group : groups_) {
+    if (!group.Has(piece.name.number)) continue;
+    group.bytes += piece.bytes;
+    bytes_ += piece.bytes;
+    return true;
+  }
+  return false;
+}
+
+void Past::SetTimes(const std::function<Time(const PastGroup&)>& time_of) {
+  for (PastGroup& group : groups_) group.last_time = time_of(group);
 }
 
 std::optional<uint64_t> History::first_step() const {
-  return past->groups().empty() ? present_first_step
-                                : past->groups().front().first_step;
+  if (!past->groups().empty()) return past->groups().front().start.first_step;
+  if (present.has_value()) return present->first_step;
+  return std::nullopt;
+}
+
+bool History::NeedsSpec(uint64_t piece) const {
+  return (present.has_value() && present->spec == piece) ||
+         std::ranges::any_of(past->groups(), [&](const PastGroup& group) {
+           return group.start.spec == piece || group.Has(piece);
+         });
+}
+
+std::vector<LiveBlock> LiveBlocks(std::span<const StoredPiece> pieces,
+                                  const HeadPieces& head, uint64_t head_step) {
+  std::vector<LiveBlock> live;
+  if (!head.history_first_step.has_value()) return live;
+  uint64_t end = head_step;  // where the block behind begins
+  const auto blocks = BlocksOf(pieces);
+  for (auto it = blocks.rbegin(); it != blocks.rend(); ++it) {
+    const PieceName& name = *it;
+    if (name.first_number < head.history_first_piece) continue;
+    if (FirstStepOf(name) > end) continue;  // of a life that is over
+    live.push_back(
+        {.name = name,
+         .last_step = std::min(name.step, end),
+         .ends_group = live.empty() ||
+                       live.back().name.first_number != name.first_number});
+    end = std::min(end, name.base_step);
+  }
+  std::ranges::reverse(live);
+  return live;
+}
+
+std::optional<PieceName> FindBlock(std::span<const LiveBlock> blocks,
+                                   uint64_t step) {
+  for (const LiveBlock& block : blocks) {
+    if (FirstStepOf(block.name) <= step && step <= block.last_step) {
+      return block.name;
+    }
+  }
+  return std::nullopt;
 }
 
 History HistoryOf(
-    const StoredSession& stored, uint64_t first_live_piece,
-    const std::function<PastPieces::Time(const PieceName& block)>& time_of) {
-  const auto blocks = BlocksOf(stored.pieces);
+    const StoredSession& stored, const HeadPieces& head,
+    const std::function<PastGroup::Time(const PieceName& block)>& time_of) {
+  const auto blocks = LiveBlocks(stored.pieces, head, stored.head.step);
   if (blocks.empty()) return {};
   History history{.begun = true};
-  PastPieces past;
-  const uint64_t first_piece = blocks.front()->first_number;
+  Past past;
+  const auto specs = SpecsOf(stored.pieces);
   const uint64_t present_spec = SpecPieceOf(stored);
-  for (const StoredPiece& piece : stored.pieces) {
-    const PieceName& name = piece.name;
-    bool is_past = false;
-    if (name.kind == PieceKind::kSpec) {
-      is_past = name.number < present_spec;
-    } else if (name.kind == PieceKind::kBlock) {
-      is_past = name.first_number < first_live_piece;
-    } else if (name.kind != PieceKind::kCheckpoint) {
-      is_past = name.number >= first_piece && name.number < first_live_piece;
-    }
-    if (is_past) past.Add(piece);
-  }
-  std::optional<PastPieces::Group> group;
-  for (size_t i = 0; i < blocks.size(); ++i) {
-    const PieceName& block = *blocks[i];
-    if (block.first_number >= first_live_piece) {
-      history.present_first_step = FirstStepOf(block);
+  for (auto first = blocks.begin(); first != blocks.end();) {
+    const uint64_t image = first->name.first_number;
+    const GroupStart start = StartOf(first->name, specs);
+    if (image >= head.first_live) {
+      history.present = start;
       break;
     }
-    if (!group.has_value()) {
-      group = {.first_piece = block.first_number,
-               .first_step = FirstStepOf(block)};
-    }
-    const uint64_t end =
-        i + 1 == blocks.size() ? stored.head.step : blocks[i + 1]->base_step;
-    group->last_step = std::min(block.step, end);
-    const bool is_last = i + 1 == blocks.size() ||
-                         blocks[i + 1]->first_number != block.first_number;
-    if (!is_last) continue;
-    group->last_time = time_of(block);
-    past.Close(*std::exchange(group, std::nullopt));
+    const auto last =
+        std::ranges::find_if(first, blocks.end(), &LiveBlock::ends_group);
+    first = std::next(last);
+    const uint64_t next =
+        first == blocks.end() ? head.first_live : first->name.first_number;
+    PastGroup group{.start = start,
+                    .first_piece = image,
+                    .last_piece = std::min(last->name.number, next - 1),
+                    .last_block = last->name.number,
+                    .last_step = last->last_step};
+    group.bytes = OwnBytes(stored.pieces, group, present_spec);
+    past.Close(group);
   }
-  history.past = std::make_shared<const PastPieces>(std::move(past));
+  past.SetTimes([&](const PastGroup& group) {
+    return time_of(
+        std::ranges::lower_bound(stored.pieces, group.last_block, {}, NumberOf)
+            ->name);
+  });
+  history.past = std::make_shared<const Past>(std::move(past));
   return history;
-}
-
-std::vector<BlockEnd> BlockEnds(std::span<const StoredPiece> pieces,
-                                uint64_t head_step) {
-  std::vector<BlockEnd> ends;
-  const auto blocks = BlocksOf(pieces);
-  for (size_t i = 0; i < blocks.size(); ++i) {
-    const bool is_last = i + 1 == blocks.size();
-    const uint64_t next = is_last ? head_step : blocks[i + 1]->base_step;
-    ends.push_back({.step = std::min(blocks[i]->step, next),
-                    .ends_group = is_last || blocks[i + 1]->first_number !=
-                                                 blocks[i]->first_number,
-                    .block = blocks[i]});
-  }
-  return ends;
-}
-
-const PieceName* FindBlock(std::span<const StoredPiece> pieces,
-                           uint64_t head_step, uint64_t step) {
-  const PieceName* found = nullptr;
-  uint64_t end = head_step;
-  const auto blocks = BlocksOf(pieces);
-  for (auto it = blocks.rbegin(); it != blocks.rend(); ++it) {
-    const PieceName& block = **it;
-    if (FirstStepOf(block) <= step && step <= std::min(end, block.step)) {
-      found = &block;
-    }
-    end = std::min(end, block.base_step);
-  }
-  return found;
 }
 
 }  // namespace backprop

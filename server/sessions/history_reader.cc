@@ -59,11 +59,11 @@ struct Found {
   uint64_t last_piece = 0;
 };
 
-absl::StatusOr<Found> Find(const StoredSession& stored, const BlockEnd& end,
+absl::StatusOr<Found> Find(const StoredSession& stored, const PastStep& at,
                            const Layout& layout, ReadableStore& store,
                            const SessionCodec& codec) {
   const std::string& id = stored.head.id;
-  const PieceName& name = *end.block;
+  const PieceName& name = at.block;
   const auto block = ReadBlock(id, name, store, codec);
   if (!block.ok()) return block.status();
   const auto spec = store.ReadPiece(id, block->spec_piece);
@@ -74,7 +74,7 @@ absl::StatusOr<Found> Find(const StoredSession& stored, const BlockEnd& end,
   if (!SameLayout(record->layout, layout)) {
     return absl::DataLossError("its layout is not the session's");
   }
-  GoOnTo(end.step, name, *block, *record);
+  GoOnTo(at.step, name, *block, *record);
   return Found{*std::move(record), name.first_number, block->last_piece};
 }
 
@@ -102,7 +102,7 @@ absl::StatusOr<History> ReadHistory(const StoredSession& stored,
   absl::Status failed;
   const auto now = std::chrono::system_clock::now();
   History history =
-      HistoryOf(stored, record.pieces.first_live, [&](const PieceName& name) {
+      HistoryOf(stored, record.pieces, [&](const PieceName& name) {
         if (record.spec.history.max_age.count() == 0) return now;
         const auto block = ReadBlock(stored.head.id, name, store, codec);
         // One that is damaged is told of by whoever goes back to it.
@@ -114,19 +114,19 @@ absl::StatusOr<History> ReadHistory(const StoredSession& stored,
 }
 
 absl::StatusOr<SessionRecord> ReadRecordAt(const StoredSession& stored,
-                                           const BlockEnd& end,
+                                           const PastStep& at,
                                            const Layout& layout,
                                            ReadableStore& store,
                                            const SessionCodec& codec) {
-  auto found = Find(stored, end, layout, store, codec);
+  auto found = Find(stored, at, layout, store, codec);
   if (!found.ok()) return found.status();
   return std::move(found->record);
 }
 
 absl::StatusOr<std::shared_ptr<Session>> RestoreStep(
-    const StoredSession& stored, const BlockEnd& end, const Layout& layout,
+    const StoredSession& stored, const PastStep& at, const Layout& layout,
     ReadableStore& store, const SessionCodec& codec, SessionTable& sessions) {
-  const auto found = Find(stored, end, layout, store, codec);
+  const auto found = Find(stored, at, layout, store, codec);
   if (!found.ok()) return found.status();
   return sessions.MakeApart(found->record, [&](Session& session) {
     return RestoreNumbersAt(stored, *found, store, session);
@@ -136,22 +136,22 @@ absl::StatusOr<std::shared_ptr<Session>> RestoreStep(
 absl::StatusOr<std::shared_ptr<Session>> ReadStep(
     const std::string& id, uint64_t step, const Layout& layout, Store& store,
     const SessionCodec& codec, SessionTable& sessions) {
+  const std::string what = absl::StrCat("step ", step, " of session ", id);
   const auto stored = store.Load(id);
-  const PieceName* const block =
-      stored.ok() ? FindBlock(stored->pieces, stored->head.step, step)
-                  : nullptr;
-  if (stored.ok() && block == nullptr) {
+  if (!stored.ok()) return CantBeRead(what, stored.status());
+  const auto head = codec.DecodeHead(stored->head);
+  if (!head.ok()) return CantBeRead(what, head.status());
+  const auto block = FindBlock(
+      LiveBlocks(stored->pieces, head->pieces, stored->head.step), step);
+  if (!block.has_value()) {
     return Rejection(kStepNotKept,
                      absl::StrCat("the history of session ", id,
                                   " has no step ", step, " any more"));
   }
-  auto session = stored.ok()
-                     ? RestoreStep(*stored, {.step = step, .block = block},
-                                   layout, store, codec, sessions)
-                     : stored.status();
+  auto session =
+      RestoreStep(*stored, {*block, step}, layout, store, codec, sessions);
   if (session.ok()) return session;
-  return CantBeRead(absl::StrCat("step ", step, " of session ", id),
-                    session.status());
+  return CantBeRead(what, session.status());
 }
 
 }  // namespace backprop

@@ -24,11 +24,17 @@ absl::StatusOr<History> ReadHistory(const StoredSession& stored,
                                     ReadableStore& store,
                                     const SessionCodec& codec);
 
-// What the session was beside weights and optimiser state when the last step
-// had just been done that a block leads to; layout: the session's. Fails with
-// DATA_LOSS, or as the store does.
+// A step of the past.
+struct PastStep {
+  PieceName block;  // that leads to it
+  uint64_t step = 0;
+};
+
+// What the session was beside weights and optimiser state when that step had
+// just been done; layout: the session's. Fails with DATA_LOSS, or as the store
+// does.
 absl::StatusOr<SessionRecord> ReadRecordAt(const StoredSession& stored,
-                                           const BlockEnd& end,
+                                           const PastStep& at,
                                            const Layout& layout,
                                            ReadableStore& store,
                                            const SessionCodec& codec);
@@ -36,7 +42,7 @@ absl::StatusOr<SessionRecord> ReadRecordAt(const StoredSession& stored,
 // The whole session as it was then, as a session of its own that nobody else
 // has. Fails likewise, or with SESSION_LIMIT where there is no room for it.
 absl::StatusOr<std::shared_ptr<Session>> RestoreStep(
-    const StoredSession& stored, const BlockEnd& end, const Layout& layout,
+    const StoredSession& stored, const PastStep& at, const Layout& layout,
     ReadableStore& store, const SessionCodec& codec, SessionTable& sessions);
 
 // The same for a caller, who is told SESSION_DAMAGED or STORE_FAILED.

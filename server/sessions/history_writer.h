@@ -7,11 +7,16 @@
 #define BACKPROP_SERVER_SESSIONS_HISTORY_WRITER_H_
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 
+#include "server/sessions/block_writer.h"
 #include "server/sessions/history.h"
 #include "server/sessions/journal_moment.h"
 #include "server/sessions/session_codec.h"
+#include "server/sessions/session_spec.h"
+#include "server/sessions/short_block.h"
 #include "server/sessions/stored_pieces.h"
 #include "server/store/store.h"
 
@@ -19,16 +24,31 @@ namespace backprop {
 
 class HistoryWriter {
  public:
-  // Both must outlive the object. pieces: where history is known and changed.
-  HistoryWriter(const SessionCodec& codec, StoredPieces& pieces)
-      : codec_(codec), pieces_(pieces) {}
+  // All must outlive the object. most_bytes: that a session's past may take, at
+  // most, whatever its spec says. pieces: where history is known and changed;
+  // last_block: null, or the last block while it is short.
+  HistoryWriter(const SessionCodec& codec, size_t most_bytes,
+                StoredPieces& pieces,
+                std::shared_ptr<const ShortBlock>& last_block)
+      : codec_(codec),
+        most_bytes_(most_bytes),
+        pieces_(pieces),
+        last_block_(last_block) {}
 
-  // Of these steps, or of one moment, done by the present spec.
-  void PutBlock(uint64_t base_step, uint64_t step, HistoryBlock block,
+  size_t most_bytes() const { return most_bytes_; }
+
+  // Those by which the session's past is kept.
+  HistoryLimits Limits(HistoryLimits spec) const;
+
+  // Steps that were done by the present spec, and their block; maybe in one
+  // with the last block.
+  void PutBlock(BlockWriter::Ended ended,
+                std::chrono::system_clock::time_point now,
                 SessionChange& change);
-  // The present images are about to be replaced: what led on from them, up to
-  // that step, is past.
-  void EndGroup(uint64_t step, std::chrono::system_clock::time_point now);
+  // The present begins with the image of that number: what led on from the
+  // images before it, up to that step, is past.
+  void BeginPresent(uint64_t first_live, uint64_t step,
+                    std::chrono::system_clock::time_point now);
   // After all that brings the session to the moment: what is beyond the spec's
   // limits goes, and what history begins with is put where there is none.
   void Keep(const JournalMoment& moment, SessionChange& change);
@@ -40,10 +60,17 @@ class HistoryWriter {
 
  private:
   void PutMoment(const JournalMoment& moment, SessionChange& change);
-  PastPieces::Present PresentBlocks() const;
+  // By the present spec, read from the pieces from the first of the present to
+  // the last that there is.
+  void Put(uint64_t base_step, uint64_t step, HistoryBlock block,
+           SessionChange& change);
+  // 0: the present has none.
+  uint64_t LastBlock() const;
 
   const SessionCodec& codec_;
+  const size_t most_bytes_;
   StoredPieces& pieces_;
+  std::shared_ptr<const ShortBlock>& last_block_;
 };
 
 }  // namespace backprop

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "server/store/failpoint.h"
-#include "server/store/restore.h"
 #include "server/store/session_image.h"
 
 namespace backprop {
@@ -44,7 +43,8 @@ size_t ImageWriter::MostStepsBytes(const HistoryLimits& limits) const {
 }
 
 size_t ImageWriter::BytesDue(size_t steps_bytes,
-                             const HistoryLimits& limits) const {
+                             const HistoryLimits& spec_limits) const {
+  const HistoryLimits limits = history_.Limits(spec_limits);
   const bool is_under_way = stored_.next_weight > 0;
   if (!is_under_way && steps_bytes <= MostStepsBytes(limits)) return 0;
   return IsLarge() ? kPartBytes : ImageBytes(layout_);
@@ -60,9 +60,7 @@ void ImageWriter::PutDue(const JournalMoment& moment, SessionChange& change) {
 }
 
 void ImageWriter::Put(const JournalMoment& moment, SessionChange& change) {
-  pieces_.Retire(Superseded(pieces_.present(), moment.step()), change);
-  history_.EndGroup(moment.step(), moment.now);
-  pieces_.BeginPresent(pieces_.next());
+  history_.BeginPresent(pieces_.next(), moment.step(), moment.now);
   const size_t size = layout_.weight_count();
   for (size_t first = 0; first < size; first += PartWeights()) {
     PutWeights(moment, first, std::min(PartWeights(), size - first), change);
@@ -84,10 +82,8 @@ void ImageWriter::PutPart(const JournalMoment& moment, SessionChange& change) {
   MayDieAt(Failpoint::kImagePartPut);
   if (stored_.next_weight < size) return;
   stored_.next_weight = 0;
-  pieces_.Retire(Superseded(pieces_.present(), stored_.part_step), change);
+  history_.BeginPresent(stored_.part_piece, moment.step(), moment.now);
   MayDieAt(Failpoint::kImageEnded);
-  history_.EndGroup(moment.step(), moment.now);
-  pieces_.BeginPresent(stored_.part_piece);
 }
 
 void ImageWriter::PutWeights(const JournalMoment& moment, size_t first,

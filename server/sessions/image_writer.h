@@ -6,7 +6,7 @@
 // A small image is put whole, when the rows behind it are longer than it. A
 // large one comes in parts, one with each commit and each as it is at that
 // commit's step; the rows after a part's step bring it forward when it is read.
-// What it replaces is retired with the last of them.
+// What it replaces is past, or goes, with the last of them.
 #ifndef BACKPROP_SERVER_SESSIONS_IMAGE_WRITER_H_
 #define BACKPROP_SERVER_SESSIONS_IMAGE_WRITER_H_
 
@@ -49,7 +49,7 @@ class ImageWriter {
 
   // What PutDue will put, once the store has rows of so many bytes behind the
   // image.
-  size_t BytesDue(size_t steps_bytes, const HistoryLimits& limits) const;
+  size_t BytesDue(size_t steps_bytes, const HistoryLimits& spec_limits) const;
 
  private:
   bool IsLarge() const;

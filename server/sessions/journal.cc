@@ -4,22 +4,26 @@
 #include <new>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/sessions/checkpoint_writer.h"
+#include "server/sessions/rejection.h"
 #include "server/store/failpoint.h"
 
 namespace backprop {
 
 Journal::Journal(const SessionCodec& codec, const Layout& layout,
-                 ElementType element_type)
+                 ElementType element_type, size_t most_history_bytes)
     : codec_(codec),
       layout_(layout),
       epoch_(1),
-      gathered_(layout, element_type) {}
+      gathered_(layout, element_type),
+      history_(codec_, most_history_bytes, stored_.pieces, stored_.last_block) {
+}
 
 Journal::Journal(const SessionCodec& codec, const Layout& layout,
                  ElementType element_type, const StoredSession& stored,
                  uint64_t first_live_piece, CheckpointSet checkpoints,
-                 History history)
+                 History history, size_t most_history_bytes)
     : codec_(codec),
       layout_(layout),
       epoch_(stored.head.epoch + 1),
@@ -29,8 +33,20 @@ Journal::Journal(const SessionCodec& codec, const Layout& layout,
           .pieces = StoredPieces(stored, first_live_piece,
                                  std::move(checkpoints), std::move(history)),
           .image = {.is_there = true}},
-      gathered_(layout, element_type, stored.head.step) {
+      gathered_(layout, element_type, stored.head.step),
+      history_(codec_, most_history_bytes, stored_.pieces, stored_.last_block) {
   stored_.steps_bytes = stored_.pieces.StepsBytes();
+}
+
+absl::Status Journal::CheckLimits(const HistoryLimits& limits) const {
+  const uint64_t most = history_.most_bytes();
+  if (limits.max_bytes <= most) return absl::OkStatus();
+  return InvalidField(
+      "spec.history.max_bytes",
+      absl::StrCat("is ", limits.max_bytes, "; this server keeps at most ",
+                   most,
+                   " bytes of a session's past (--max-history-bytes): ask for "
+                   "no more, or leave it out, which keeps as much"));
 }
 
 bool Journal::BeginSteps(const std::shared_ptr<const SessionSpec>& spec,
@@ -53,8 +69,16 @@ size_t Journal::BytesToHandOver() const {
   if (!stored_.image.is_there) return ImageBytes();
   if (gathered_.count() == 0) return 0;
   if (!gathered_.gathers()) return ImageBytes();
-  const size_t rows = gathered_.bytes();
+  size_t rows = gathered_.bytes();
+  if (stored_.last_block != nullptr) rows += stored_.last_block->bytes();
   return rows + image_.BytesDue(stored_.steps_bytes + rows, gathered_.limits());
+}
+
+size_t Journal::PastBytes() const {
+  const size_t groups =
+      stored_.pieces.history().past->groups().capacity() * sizeof(PastGroup);
+  const ShortBlock* const last = stored_.last_block.get();
+  return groups + (last == nullptr ? 0 : last->bytes());
 }
 
 bool Journal::StepsLeadTo(uint64_t step) const {
@@ -86,6 +110,7 @@ SessionChange Journal::HandOver(const Moment& moment,
   return WholeOrNothing([&] {
     SessionChange change = NextChange(moment);
     EditCheckpoints(codec_, edit, stored_.pieces, change);
+    stored_.pieces.RemoveSome(change);
     return change;
   });
 }
@@ -99,12 +124,12 @@ SessionChange Journal::Rewind(const Moment& moment, bool keeps_history) {
     } else {
       history_.Forget(change);
     }
-    stored_.pieces.RetireNumbers(change);
-    PutSpec(moment.spec, moment.step(), change);
     image_.Put(moment, change);
+    PutSpec(moment.spec, moment.step(), change);
     history_.Keep(moment, change);
     ++epoch_;
     Conclude(moment, change);
+    stored_.pieces.RemoveSome(change);
     // Those that were gathered are of no life any more, and say nothing of rows
     // to come.
     gathered_.StartAfter(moment.step(), moment.spec->history);
@@ -128,7 +153,13 @@ SessionChange Journal::NextChange(const Moment& moment) {
 }
 
 void Journal::Conclude(const Moment& moment, SessionChange& change) {
-  const HeadPieces pieces = {stored_.pieces.first_live(), history_first_step()};
+  const auto& groups = stored_.pieces.history().past->groups();
+  const uint64_t first_live = stored_.pieces.first_live();
+  const HeadPieces pieces = {
+      .first_live = first_live,
+      .history_first_step = history_first_step(),
+      .history_first_piece =
+          groups.empty() ? first_live : groups.front().first_piece};
   change.head = {
       moment.birth.id, epoch_, moment.step(),
       codec_.EncodeHead(moment.birth, moment.standing, *moment.spec, pieces)};
@@ -144,6 +175,7 @@ SessionChange Journal::Erase(const std::string& id) const {
   change.head.epoch = epoch_;
   change.expected_epoch = stored_.epoch;
   change.erase = true;
+  change.remove_bytes = StoredBytes();
   return change;
 }
 
@@ -179,12 +211,10 @@ void Journal::PutSteps(const Moment& moment, SessionChange& change) {
 
 void Journal::PutBlock(BlockWriter::Ended ended, const Moment& moment,
                        SessionChange& change) {
-  const uint64_t base_step = ended.rows.base_step;
-  const uint64_t step = ended.rows.step;
-  if (stored_.spec != ended.spec) PutSpec(ended.spec, base_step, change);
-  PutRows(std::move(ended.rows), change);
-  ended.block.time = moment.now;
-  history_.PutBlock(base_step, step, std::move(ended.block), change);
+  if (stored_.spec != ended.spec) {
+    PutSpec(ended.spec, ended.rows.base_step, change);
+  }
+  history_.PutBlock(std::move(ended), moment.now, change);
 }
 
 void Journal::PutRows(StepsRows rows, SessionChange& change) {

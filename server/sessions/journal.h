@@ -28,11 +28,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 
+#include "absl/status/status.h"
 #include "engine/contract/input.h"
 #include "engine/contract/layout.h"
 #include "server/sessions/block_writer.h"
@@ -45,6 +47,7 @@
 #include "server/sessions/journal_moment.h"
 #include "server/sessions/session_codec.h"
 #include "server/sessions/session_spec.h"
+#include "server/sessions/short_block.h"
 #include "server/sessions/stored_pieces.h"
 #include "server/store/session_steps.h"
 #include "server/store/store.h"
@@ -56,21 +59,26 @@ class Journal {
  public:
   using Moment = JournalMoment;
 
+  static constexpr size_t kNoBound = std::numeric_limits<size_t>::max();
+
   // Of a session that the store does not know yet. codec must outlive the
-  // object.
+  // object. most_history_bytes: in the store, whatever the spec says.
   Journal(const SessionCodec& codec, const Layout& layout,
-          ElementType element_type);
+          ElementType element_type, size_t most_history_bytes = kNoBound);
   // Of one that was loaded from what the store has: in its next epoch, which
   // begins with the first change. Until then the session keeps its spec.
   // first_live_piece: as its head says; checkpoints, history: all that it has.
   Journal(const SessionCodec& codec, const Layout& layout,
           ElementType element_type, const StoredSession& stored,
           uint64_t first_live_piece = 0, CheckpointSet checkpoints = {},
-          History history = {});
+          History history = {}, size_t most_history_bytes = kNoBound);
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
   uint64_t epoch() const { return epoch_; }
+
+  // INVALID_REQUEST on spec.history.max_bytes where that is more than may be.
+  absl::Status CheckLimits(const HistoryLimits& limits) const;
 
   // Before steps that AddSteps will be told of, or none: the spec that they are
   // done by, and requests that were done. False: history wants BeginBlock too.
@@ -106,6 +114,13 @@ class Journal {
   // committed.
   size_t StoredBytes() const { return stored_.pieces.Bytes(); }
 
+  // More of what nobody needs is still in the store: the next changes remove
+  // it, though the session does nothing.
+  bool OwesRemovals() const { return stored_.pieces.OwesRemovals(); }
+
+  // That the session's past takes in memory.
+  size_t PastBytes() const;
+
   // About as many as the next HandOver will hold at most: of the rows that have
   // been gathered and the image, or its part, that is due with them.
   size_t BytesToHandOver() const;
@@ -124,6 +139,7 @@ class Journal {
     StoredPieces pieces = {};
     size_t steps_bytes = 0;  // of the present steps among them
     StoredImage image = {};
+    std::shared_ptr<const ShortBlock> last_block = nullptr;
   };
 
   bool StepsLeadTo(uint64_t step) const;
@@ -143,6 +159,8 @@ class Journal {
   // What brings weights and state to the moment's step.
   void PutNumbers(const Moment& moment, SessionChange& change);
   void PutSteps(const Moment& moment, SessionChange& change);
+  // REQUIRES: the store has a spec that is known here, as it has from the first
+  // change on.
   void PutBlock(BlockWriter::Ended ended, const Moment& moment,
                 SessionChange& change);
   void PutRows(StepsRows rows, SessionChange& change);
@@ -155,7 +173,7 @@ class Journal {
   Stored stored_;
   GatheredSteps gathered_;  // those after stored_.step
 
-  HistoryWriter history_{codec_, stored_.pieces};
+  HistoryWriter history_;
   ImageWriter image_{layout_, stored_.image, stored_.pieces, history_};
 };
 

@@ -12,6 +12,7 @@
 #include "engine/contract/digest.h"
 #include "server/sessions/epochs.h"
 #include "server/sessions/rejection.h"
+#include "server/sessions/session_room.h"
 #include "server/store/failpoint.h"
 
 namespace backprop {
@@ -131,6 +132,7 @@ Session::Session(SessionBirth birth, SessionSpec spec, Layout layout,
                                 : std::make_shared<const CheckpointSet>()) {
   if (is_durable()) {
     history_first_step_ = durable_.journal->history_first_step();
+    past_bytes_ = durable_.journal->PastBytes();
   }
   if (AwaitsStandardisation(spec)) {
     standardiser_.emplace(layout_.input_size(),
@@ -160,7 +162,8 @@ SessionMoment Session::moment() const {
           epochs_.back().epoch,
           durable_progress_,
           stored_bytes_,
-          history_first_step_};
+          history_first_step_,
+          past_bytes_};
 }
 
 std::vector<EpochStart> Session::epochs() const {
@@ -352,6 +355,20 @@ void Session::ForkFrom(Session& origin, bool with_state) {
   GoOnFrom(std::move(standing));
 }
 
+absl::Status Session::MakeRoomFor(const SessionSpec& spec) {
+  if (is_durable()) {
+    absl::Status status = durable_.journal->CheckLimits(spec.history);
+    if (!status.ok()) return status;
+  }
+  if (room_.GrowTo(RoomOf(spec, layout_))) return absl::OkStatus();
+  return Rejection(
+      kSessionLimit,
+      absl::StrCat("sessions in memory hold all of --max-total-weights, and "
+                   "spec.history takes ",
+                   kPastNumbers,
+                   " numbers of it: leave it out, or delete some sessions"));
+}
+
 void Session::Update(SessionSpec spec, bool restarts_schedule) {
   auto updated = std::make_shared<const SessionSpec>(std::move(spec));
   NoteChange();
@@ -386,8 +403,11 @@ std::optional<Handover> Session::HandOver() {
       {.remove = durable_.journal->checkpoints()->Expired(now)});
   handover.stored_bytes = durable_.journal->StoredBytes();
   noted_ = false;
-  MutexLock lock(mutex_);
-  ShowPast();
+  {
+    MutexLock lock(mutex_);
+    ShowPast();
+  }
+  GoOnRemoving();
   return handover;
 }
 
@@ -414,6 +434,16 @@ absl::Status Session::CheckHandsOver() const {
 void Session::ShowPast() {
   checkpoints_ = durable_.journal->checkpoints();
   history_first_step_ = durable_.journal->history_first_step();
+  past_bytes_ = durable_.journal->PastBytes();
+}
+
+void Session::GoOnRemoving() {
+  if (!durable_.journal->OwesRemovals()) return;
+  {
+    MutexLock lock(mutex_);
+    ++version_;  // it is not idle before all is gone
+  }
+  NoteChange();
 }
 
 absl::StatusOr<Undurable::Share> Session::RoomToHandOver(size_t bytes) const {
@@ -453,6 +483,7 @@ absl::Status Session::EditCheckpoints(const CheckpointEdit& edit) {
   handover.stored_bytes = durable_.journal->StoredBytes();
   MayDieAt(Failpoint::kCheckpointsEdited);
   Give(std::move(handovers));
+  GoOnRemoving();
   return absl::OkStatus();
 }
 
@@ -519,6 +550,7 @@ void Session::FinishRewind(Session& past) {
     AddEpoch({durable_.journal->epoch(), step}, &epochs_);
     rewinding_ = false;
   }
+  GoOnRemoving();
   feed_->Lose(step);
 }
 

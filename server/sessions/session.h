@@ -75,6 +75,7 @@ struct SessionMoment {
   // That it can be taken back to; nullopt: it has no history, or it is yet to
   // be handed over.
   std::optional<uint64_t> history_first_step = std::nullopt;
+  size_t past_bytes = 0;  // of memory, that it takes to know of its history
 };
 
 // What a session has handed over to be committed.
@@ -264,6 +265,10 @@ class Session : public std::enable_shared_from_this<Session> {
   // (their state vectors must be as many, of the same optimiser).
   void ForkFrom(Session& origin, bool with_state);
 
+  // Has the room of the budget that a session of this spec takes, or fails with
+  // SESSION_LIMIT; with INVALID_REQUEST where there is never room for it.
+  absl::Status MakeRoomFor(const SessionSpec& spec);
+
   // What the next step is trained with. Must keep the layout (state_count and
   // factor_kind included). restarts_schedule: its age begins anew.
   void Update(SessionSpec spec, bool restarts_schedule);
@@ -336,12 +341,15 @@ class Session : public std::enable_shared_from_this<Session> {
   void BeginSteps();
   // Shows others what its journal has of the past.
   void ShowPast() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has the queue ask again, where more of its past is to be removed.
+  void GoOnRemoving();
   // Takes what its journal has handed over to the queue. With it comes what
   // checkpoints there are.
   void Give(std::list<Handover> handovers);
 
+  Budget::Reservation room_;  // first: given back last. The turn's
+
   // Constant after construction.
-  const Budget::Reservation room_;  // first: given back last
   const SessionBirth birth_;
   const Layout layout_;
   const std::shared_ptr<Lane> lane_ = std::make_shared<Lane>();
@@ -386,6 +394,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::vector<EpochStart> epochs_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const CheckpointSet> checkpoints_ ABSL_GUARDED_BY(mutex_);
   std::optional<uint64_t> history_first_step_ ABSL_GUARDED_BY(mutex_);
+  size_t past_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace backprop

@@ -6,7 +6,6 @@
 #define BACKPROP_SERVER_SESSIONS_SESSION_CODEC_H_
 
 #include <chrono>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,14 +18,6 @@
 #include "server/store/store.h"
 
 namespace backprop {
-
-// What a head says of a session's pieces.
-struct HeadPieces {
-  // Of those of images and steps: those before are of no part of its present.
-  uint64_t first_live = 0;
-  // That its history leads to; nullopt: there is none.
-  std::optional<uint64_t> history_first_step = std::nullopt;
-};
 
 // What a stored session's head says, and its spec.
 struct SessionRecord {
@@ -43,6 +34,7 @@ struct HeadRecord {
   // Not before its last use by more than an eighth of expire_after.
   std::chrono::system_clock::time_point last_use;
   std::chrono::nanoseconds expire_after{0};  // 0: never
+  HeadPieces pieces;
 };
 
 // Any thread.

@@ -62,7 +62,8 @@ Durable NextEpoch(const SessionLoading& loading, const StoredSession& stored,
   Durable durable{
       .journal = std::make_unique<Journal>(
           loading.codec, record.layout, record.spec.input.element_type, stored,
-          record.pieces.first_live, std::move(checkpoints), std::move(history)),
+          record.pieces.first_live, std::move(checkpoints), std::move(history),
+          loading.max_history_bytes),
       .queue = &loading.committer,
       .epochs = WhatEpochsSay(stored.epochs)};
   AddEpoch({.epoch = durable.journal->epoch(), .first_step = stored.head.step},

@@ -28,6 +28,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/sessions/committer.h"
+#include "server/sessions/journal.h"
 #include "server/sessions/session_codec.h"
 #include "server/sessions/session_table.h"
 #include "server/sessions/store_reader.h"
@@ -41,6 +42,8 @@ struct SessionLoading {
   const SessionCodec& codec;
   Committer& committer;
   SessionTable& sessions;
+  // Of each session's past in the store, whatever its spec says.
+  size_t max_history_bytes = Journal::kNoBound;
   // Told of each session that is in memory again, and how long that took.
   std::function<void(const Session&, std::chrono::duration<double>)> loaded;
   // Told of each that could not be brought back, and why. It stays in the store

@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "server/sessions/over_budget.h"
 #include "server/sessions/rejection.h"
+#include "server/sessions/session_room.h"
 #include "server/store/failpoint.h"
 
 namespace backprop {
@@ -139,7 +140,12 @@ absl::StatusOr<Durable> SessionTable::DurableOf(SessionSpec& spec,
                           "only; leave it out, or start backpropd with "
                           "--data-dir");
   }
-  if (new_durable_) return new_durable_(spec, layout);
+  if (new_durable_) {
+    Durable durable = new_durable_(spec, layout);
+    absl::Status status = durable.journal->CheckLimits(spec.history);
+    if (!status.ok()) return status;
+    return durable;
+  }
   return FieldRejection(kNoStore, "spec.durability.mode",
                         "is DURABLE, but this server keeps sessions in memory "
                         "only: leave it out, or start backpropd with "
@@ -149,7 +155,7 @@ absl::StatusOr<Durable> SessionTable::DurableOf(SessionSpec& spec,
 absl::StatusOr<std::shared_ptr<Session>> SessionTable::MakeInRoom(
     SessionBirth birth, const SessionSpec& spec, const Layout& layout,
     Durable durable) {
-  const size_t numbers = NumbersHeld(spec, layout);
+  const size_t numbers = RoomOf(spec, layout);
   auto room = ReserveNumbers(numbers);
   if (!room.has_value()) {
     return OverBudget({.needed = numbers,

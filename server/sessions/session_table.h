@@ -36,7 +36,7 @@ namespace backprop {
 
 struct SessionLimits {
   size_t sessions = 0;       // in memory
-  size_t total_weights = 0;  // numbers, see NumbersHeld
+  size_t total_weights = 0;  // numbers, see RoomOf
 };
 
 // Whether the text has the form of a session's id.
@@ -203,7 +203,8 @@ class SessionTable {
                                                       const SessionSpec& spec,
                                                       const Layout& layout,
                                                       Durable durable);
-  // Decides what the spec leaves open. Fails with NO_STORE.
+  // Decides what the spec leaves open. Fails with NO_STORE, or as
+  // Journal::CheckLimits.
   absl::StatusOr<Durable> DurableOf(SessionSpec& spec,
                                     const Layout& layout) const;
   absl::StatusOr<Created> Add(const std::shared_ptr<Session>& session,

@@ -5,8 +5,9 @@
 // past (history.h), its checkpoints (checkpoint.h).
 //
 // A piece that the present needs no longer becomes past while history is kept,
-// else it goes; but what a checkpoint holds stays, until the last one goes that
-// does. What is put and goes within one change never reaches the store.
+// else it goes, with this change or with later ones (removals.h); but what a
+// checkpoint holds stays, until the last one goes that does. What is put and
+// goes within one change never reaches the store.
 #ifndef BACKPROP_SERVER_SESSIONS_STORED_PIECES_H_
 #define BACKPROP_SERVER_SESSIONS_STORED_PIECES_H_
 
@@ -20,6 +21,7 @@
 
 #include "server/sessions/checkpoint.h"
 #include "server/sessions/history.h"
+#include "server/sessions/removals.h"
 #include "server/store/store.h"
 
 namespace backprop {
@@ -31,15 +33,18 @@ class StoredPieces {
  public:
   StoredPieces() = default;
   // As they were loaded. first_live: as the session's head says; checkpoints,
-  // history: all that it has.
+  // history: all that it has. What nobody has any more is yet to be removed;
+  // not where a checkpoint is damaged, as it may be mended with a copy.
   StoredPieces(const StoredSession& stored, uint64_t first_live,
                CheckpointSet checkpoints, History history);
 
-  // Of the session's present life: one spec, of images and steps all from
-  // first_live on, the blocks that are read from these.
+  // Of the session's present life: one spec, and all from first_live on. These
+  // are images and steps, the blocks that are read from them, and of the past
+  // specs that blocks are of, and maybe the last blocks of the last group.
   const std::vector<StoredPiece>& present() const { return present_; }
   uint64_t first_live() const { return first_live_; }
-  uint64_t spec() const;  // the number of the present spec's
+  uint64_t spec() const;  // the number of the present spec's; 0: none yet
+  size_t SpecBytes() const;
   // What the next piece's will be.
   uint64_t next() const { return next_; }
   const History& history() const { return history_; }
@@ -50,6 +55,8 @@ class StoredPieces {
 
   size_t Bytes() const;       // of the present's and the past's
   size_t StepsBytes() const;  // of the present's steps
+  // Some are yet to be removed, by the next changes.
+  bool OwesRemovals() const { return removals_.any(); }
 
   // For the present. Its number is the next one.
   void Put(PieceName name, std::string bytes, SessionChange& change);
@@ -58,56 +65,48 @@ class StoredPieces {
   // For nobody that is known here. Returns its number.
   uint64_t PutApart(PieceName name, std::string bytes, SessionChange& change);
 
-  // The present begins with the image that has that number.
-  void BeginPresent(uint64_t first_live) { first_live_ = first_live; }
-  // The present needs these no longer.
-  void Retire(std::span<const uint64_t> numbers, SessionChange& change);
-  // ... and keeps nothing but its spec.
-  void RetireNumbers(SessionChange& change);
-  // Takes those that fit out of the present, for whoever has them then.
-  template <class Fits>
-  std::vector<StoredPiece> TakeOut(Fits fits);
-
-  // Neither the present nor the past needs these.
-  void Drop(std::span<const StoredPiece> pieces, SessionChange& change);
-  // Nobody does.
+  // The present begins with the image that has that number: of what came
+  // before it keeps its spec alone. Of the rest what comes before `past_end` is
+  // past from here on; returns how many bytes.
+  size_t BeginPresent(uint64_t first_live, uint64_t past_end);
+  // Nobody needs it.
   void Remove(uint64_t number, SessionChange& change);
+  // Nor that one of the present's, which another takes the place of.
+  void TakeBack(uint64_t number, SessionChange& change);
 
   void SetHistory(History history) { history_ = std::move(history); }
-  // Removes what was there for those alone that are gone.
-  void SetCheckpoints(CheckpointSet checkpoints, SessionChange& change);
+  // These groups go, which history has no more, but for specs that it needs.
+  void Forget(std::span<const PastGroup> groups, SessionChange& change);
+  // The present's blocks go, and what was there for these alone.
+  void ForgetBlocks(SessionChange& change);
+  // Steps that were done since the last group are done no more.
+  void CutSpec();
+
+  void SetCheckpoints(CheckpointSet checkpoints);
+  // What was there for it alone goes: it has gone itself.
+  void Forsake(const Checkpoint& checkpoint);
+
+  // At the end of each change: removes some of what is to be.
+  void RemoveSome(SessionChange& change);
 
  private:
-  // A piece that is there for checkpoints alone.
-  struct Kept {
-    PieceKind kind;
-    uint64_t number;
-  };
-  using KeptPieces = std::vector<Kept>;
-
-  void Retire(const std::vector<StoredPiece>& pieces, SessionChange& change);
+  void RetireSpec(SessionChange& change);
+  // Unless a checkpoint holds it.
+  void Drop(const StoredPiece& piece, SessionChange& change);
+  void OweRest(const StoredSession& stored, uint64_t present_spec);
 
   std::vector<StoredPiece> present_;
   uint64_t first_live_ = 0;
   bool spec_is_needed_ = true;  // a block may be of it
   uint64_t next_ = 1;
   History history_;
+  // That blocks of the past are of, and are neither within a group nor in
+  // present_: the first group's, at most.
+  std::vector<StoredPiece> specs_;
   std::shared_ptr<const CheckpointSet> checkpoints_ =
       std::make_shared<const CheckpointSet>();
-  std::shared_ptr<const KeptPieces> kept_ =
-      std::make_shared<const KeptPieces>();
+  Removals removals_;
 };
-
-template <class Fits>
-std::vector<StoredPiece> StoredPieces::TakeOut(Fits fits) {
-  std::vector<StoredPiece> taken;
-  std::erase_if(present_, [&](const StoredPiece& piece) {
-    if (!fits(piece.name)) return false;
-    taken.push_back(piece);
-    return true;
-  });
-  return taken;
-}
 
 }  // namespace backprop
 

@@ -90,7 +90,8 @@ class Undurable {
   // a store that works takes it in any case.
   std::optional<Share> HandOverUnasked(size_t bytes);
 
-  // The committer's: around each attempt to commit so many bytes.
+  // The committer's: around each attempt to commit so many bytes, of what is
+  // written and what is removed.
   void BeginAttempt(size_t bytes);
   void EndAttempt(bool worked);
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/change_rules.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 
@@ -44,6 +47,35 @@ absl::Status CheckPieces(const SessionChange& change) {
   return absl::OkStatus();
 }
 
+bool TakesOneOf(const PieceRange& range, const SessionChange& change) {
+  const auto is_within = [&](uint64_t number) {
+    return range.first <= number && number <= range.last;
+  };
+  return std::ranges::any_of(change.remove, is_within) ||
+         std::ranges::any_of(change.put, [&](const Piece& piece) {
+           return range.Has(piece.name);
+         });
+}
+
+absl::Status CheckRanges(const SessionChange& change) {
+  std::vector<PieceRange> ranges = change.remove_ranges;
+  std::ranges::sort(ranges, {}, &PieceRange::first);
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    const auto& [first, last, blocks_alone] = ranges[i];
+    if (first > last || last > kLargest) {
+      return Refused(change, absl::StrCat("it removes pieces ", first, " to ",
+                                          last, ", which is no range"));
+    }
+    if ((i > 0 && first <= ranges[i - 1].last) ||
+        TakesOneOf(ranges[i], change)) {
+      return Refused(
+          change, absl::StrCat("it removes one of the pieces ", first, " to ",
+                               last, " twice, or puts it too"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckChange(const SessionChange& change) {
   const SessionHead& head = change.head;
   if (head.id.empty()) return Refused(change, "it names no session");
@@ -61,10 +93,11 @@ absl::Status CheckChange(const SessionChange& change) {
                    absl::StrCat("epoch ", head.epoch, " does not follow epoch ",
                                 change.expected_epoch));
   }
-  if (creates && !change.remove.empty()) {
+  if (creates && !(change.remove.empty() && change.remove_ranges.empty())) {
     return Refused(change, "it removes pieces of a session that is new");
   }
-  return CheckPieces(change);
+  absl::Status status = CheckPieces(change);
+  return status.ok() ? CheckRanges(change) : status;
 }
 
 }  // namespace

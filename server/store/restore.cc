@@ -246,16 +246,4 @@ uint64_t SpecPieceOf(const StoredSession& stored) {
   return newest;
 }
 
-std::vector<uint64_t> Superseded(std::span<const StoredPiece> pieces,
-                                 uint64_t step) {
-  std::vector<uint64_t> numbers;
-  for (const auto& [name, bytes] : pieces) {
-    if ((name.kind == PieceKind::kImage && name.step < step) ||
-        (name.kind == PieceKind::kSteps && name.step <= step)) {
-      numbers.push_back(name.number);
-    }
-  }
-  return numbers;
-}
-
 }  // namespace backprop

@@ -48,12 +48,6 @@ std::vector<StoredPiece> NumberPieces(std::span<const StoredPiece> pieces,
 // newest. 0: it has none.
 uint64_t SpecPieceOf(const StoredSession& stored);
 
-// Numbers of the pieces that nobody needs any more once there are pieces of
-// images of that step or later that together hold all weights: for removal in
-// the commit that puts the last of those. Of pieces of images and steps alone.
-std::vector<uint64_t> Superseded(std::span<const StoredPiece> pieces,
-                                 uint64_t step);
-
 }  // namespace backprop
 
 #endif  // BACKPROP_SERVER_STORE_RESTORE_H_

@@ -15,6 +15,7 @@ namespace backprop {
 namespace {
 
 constexpr size_t kStepAt = 2 * sizeof(uint8_t) + sizeof(uint64_t);
+constexpr size_t kPartsAt = 2 * sizeof(uint8_t) + 5 * sizeof(uint64_t);
 
 bool IsOneRow(std::span<const float> rows, size_t length) {
   const size_t others = rows.size_bytes() - length * sizeof(float);
@@ -101,6 +102,16 @@ std::string StepsWriter::Take() {
   std::memcpy(piece_.data() + kStepAt, &step_, sizeof(step_));
   base_step_ = step_;
   return std::exchange(piece_, {});
+}
+
+std::string JoinSteps(std::string_view first, std::string_view second) {
+  std::string piece;
+  piece.reserve(first.size() + second.size() - kPartsAt);
+  piece += first;
+  piece += second.substr(kPartsAt);
+  std::memcpy(piece.data() + kStepAt, second.data() + kStepAt,
+              sizeof(uint64_t));
+  return piece;
 }
 
 }  // namespace backprop

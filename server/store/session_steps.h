@@ -99,6 +99,11 @@ class StepsWriter {
   std::string piece_;
 };
 
+// The piece that a writer would have made which had collected the steps of
+// both, of which the second ones come after the first. REQUIRES: writers of one
+// session made both.
+std::string JoinSteps(std::string_view first, std::string_view second);
+
 // Brings weights (weight_count) and state (state_count, weight_count) from step
 // `after` to the piece's last step, but no further than `until`, and says to
 // which. The layout is the session's with its rule, the format has what

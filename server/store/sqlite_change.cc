@@ -22,7 +22,36 @@ std::vector<PieceRow> RowsOf(const std::vector<Piece>& pieces) {
   return rows;
 }
 
-absl::Status Prepare(SqliteDatabase& database, const char* sql,
+// Behind which a range's session, first, last and blocks_alone are bound.
+constexpr char kInRange[] =
+    " FROM pieces WHERE session = ? AND number BETWEEN ? AND ?"
+    " AND kind <> 4 AND (kind = 5 OR ? = 0)";
+static_assert(PieceKind::kCheckpoint == PieceKind(4) &&
+              PieceKind::kBlock == PieceKind(5));
+
+constexpr char kRowColumns[] =
+    "SELECT bytes_hash, hash, length(bytes), kind, base_step, step,"
+    " first_number, number";
+
+// Columns as in kRowColumns; nothing where the hash is another.
+std::optional<PieceRow> ReadRow(const SqliteRows& rows, const std::string& id) {
+  const PieceRow piece{.name = {.number = rows.Integer(7),
+                                .kind = static_cast<PieceKind>(rows.Integer(3)),
+                                .base_step = rows.Integer(4),
+                                .step = rows.Integer(5),
+                                .first_number = rows.Integer(6)},
+                       .size = rows.Integer(2),
+                       .bytes_hash = rows.Integer(0)};
+  if (HashOf(id, piece) != rows.Integer(1)) return std::nullopt;
+  return piece;
+}
+
+void TakeOutOf(HeadRow& head, const PieceRow& piece) {
+  head.pieces.Remove(HashOf(head.head.id, piece));
+  head.piece_bytes -= piece.size;
+}
+
+absl::Status Prepare(SqliteDatabase& database, const std::string& sql,
                      std::optional<SqliteStatement>& statement) {
   absl::StatusOr<SqliteStatement> prepared = database.Prepare(sql);
   if (!prepared.ok()) return prepared.status();
@@ -44,6 +73,10 @@ uint64_t FingerprintOf(std::span<const SessionChange> changes) {
     for (const uint64_t number : change.remove) {
       absl::StrAppend(&hashes, " remove ", number);
     }
+    for (const PieceRange& range : change.remove_ranges) {
+      absl::StrAppend(&hashes, " remove ", range.first, "-", range.last,
+                      range.blocks_alone ? "b" : "");
+    }
   }
   return DigestOfBytes(hashes);
 }
@@ -58,8 +91,10 @@ struct SqliteChangeWriter::Statements {
   std::optional<SqliteStatement> insert_epoch;
   std::optional<SqliteStatement> delete_epochs;
   std::optional<SqliteStatement> find_piece;
+  std::optional<SqliteStatement> find_range;
   std::optional<SqliteStatement> insert_piece;
   std::optional<SqliteStatement> delete_piece;
+  std::optional<SqliteStatement> delete_range;
   std::optional<SqliteStatement> delete_pieces;
 };
 
@@ -74,7 +109,7 @@ absl::StatusOr<SqliteChangeWriter> SqliteChangeWriter::Over(
   absl::StatusOr<HeadFinder> heads = HeadFinder::Over(database);
   if (!heads.ok()) return heads.status();
   made->heads.emplace(*std::move(heads));
-  const std::pair<std::optional<SqliteStatement>*, const char*> texts[] = {
+  const std::pair<std::optional<SqliteStatement>*, std::string> texts[] = {
       {&made->insert_head,
        "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
        " ON CONFLICT DO NOTHING"},
@@ -90,12 +125,14 @@ absl::StatusOr<SqliteChangeWriter> SqliteChangeWriter::Over(
       {&made->insert_epoch, "INSERT INTO epochs VALUES (?, ?, ?)"},
       {&made->delete_epochs, "DELETE FROM epochs WHERE session = ?"},
       {&made->find_piece,
-       "SELECT bytes_hash, hash, length(bytes), kind, base_step, step,"
-       " first_number FROM pieces WHERE session = ? AND number = ?"},
+       absl::StrCat(kRowColumns,
+                    " FROM pieces WHERE session = ? AND number = ?")},
+      {&made->find_range, absl::StrCat(kRowColumns, kInRange)},
       {&made->insert_piece,
        "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
       {&made->delete_piece,
        "DELETE FROM pieces WHERE session = ? AND number = ?"},
+      {&made->delete_range, absl::StrCat("DELETE", kInRange)},
       {&made->delete_pieces, "DELETE FROM pieces WHERE session = ?"}};
   for (const auto& [statement, sql] : texts) {
     if (absl::Status s = Prepare(database, sql, *statement); !s.ok()) return s;
@@ -220,15 +257,23 @@ absl::StatusOr<PieceRow> SqliteChangeWriter::FindPiece(const HeadRow& head,
     if (!rows.status().ok()) return rows.status();
     return DamagedPiece(head.head.id, number);
   }
-  const PieceRow piece{.name = {.number = number,
-                                .kind = static_cast<PieceKind>(rows.Integer(3)),
-                                .base_step = rows.Integer(4),
-                                .step = rows.Integer(5),
-                                .first_number = rows.Integer(6)},
-                       .size = rows.Integer(2),
-                       .bytes_hash = rows.Integer(0)};
-  if (HashOf(head.head.id, piece) == rows.Integer(1)) return piece;
+  const std::optional<PieceRow> piece = ReadRow(rows, head.head.id);
+  if (piece.has_value()) return *piece;
   return DamagedPiece(head.head.id, number);
+}
+
+absl::Status SqliteChangeWriter::TakeOut(const PieceRange& range,
+                                         HeadRow& head) {
+  SqliteRows rows = statements_->find_range->Run(
+      head.key, range.first, range.last, uint64_t{range.blocks_alone});
+  while (rows.Next()) {
+    const std::optional<PieceRow> piece = ReadRow(rows, head.head.id);
+    if (!piece.has_value()) {
+      return DamagedPiece(head.head.id, rows.Integer(7));
+    }
+    TakeOutOf(head, *piece);
+  }
+  return rows.status();
 }
 
 absl::Status SqliteChangeWriter::CountPieces(const SessionChange& change,
@@ -237,8 +282,10 @@ absl::Status SqliteChangeWriter::CountPieces(const SessionChange& change,
   for (const uint64_t number : change.remove) {
     absl::StatusOr<PieceRow> piece = FindPiece(head, number);
     if (!piece.ok()) return piece.status();
-    head.pieces.Remove(HashOf(head.head.id, *piece));
-    head.piece_bytes -= piece->size;
+    TakeOutOf(head, *piece);
+  }
+  for (const PieceRange& range : change.remove_ranges) {
+    if (absl::Status s = TakeOut(range, head); !s.ok()) return s;
   }
   for (const PieceRow& piece : put) {
     head.pieces.Add(HashOf(head.head.id, piece));
@@ -252,6 +299,11 @@ absl::Status SqliteChangeWriter::RemovePieces(const SessionChange& change,
   for (const uint64_t number : change.remove) {
     absl::StatusOr<size_t> gone =
         statements_->delete_piece->Execute(key, number);
+    if (!gone.ok()) return gone.status();
+  }
+  for (const PieceRange& range : change.remove_ranges) {
+    absl::StatusOr<size_t> gone = statements_->delete_range->Execute(
+        key, range.first, range.last, uint64_t{range.blocks_alone});
     if (!gone.ok()) return gone.status();
   }
   return absl::OkStatus();

@@ -47,6 +47,7 @@ class SqliteChangeWriter {
   absl::Status CountPieces(const SessionChange& change,
                            std::span<const PieceRow> put, HeadRow& head);
   absl::StatusOr<PieceRow> FindPiece(const HeadRow& head, uint64_t number);
+  absl::Status TakeOut(const PieceRange& range, HeadRow& head);
   absl::Status RemovePieces(const SessionChange& change, uint64_t key);
   // rows: of change.put, in its order.
   absl::Status PutPieces(const SessionChange& change,

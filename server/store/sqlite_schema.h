@@ -18,7 +18,7 @@ namespace backprop {
 
 // In PRAGMA application_id and user_version.
 inline constexpr uint64_t kStoreApplicationId = 0x42505344;  // "BPSD"
-inline constexpr uint64_t kStoreSchemaVersion = 1;
+inline constexpr uint64_t kStoreSchemaVersion = 2;
 
 inline constexpr size_t kStorePageBytes = 16384;
 

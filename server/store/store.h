@@ -77,6 +77,20 @@ struct EpochStart {
   friend bool operator==(const EpochStart&, const EpochStart&) = default;
 };
 
+// Pieces of a session by their numbers, whichever of these there are; none that
+// says a checkpoint (kCheckpoint).
+struct PieceRange {
+  uint64_t first = 0;
+  uint64_t last = 0;
+  bool blocks_alone = false;  // of these kBlock alone
+
+  bool Has(const PieceName& name) const {
+    return name.number >= first && name.number <= last &&
+           (blocks_alone ? name.kind == PieceKind::kBlock
+                         : name.kind != PieceKind::kCheckpoint);
+  }
+};
+
 // What a commit does to one session.
 struct SessionChange {
   // As it is afterwards. Where its epoch is another than expected_epoch, that
@@ -85,10 +99,14 @@ struct SessionChange {
   uint64_t expected_epoch = 0;  // 0: there is no such session yet
   std::vector<Piece> put;
   std::vector<uint64_t> remove;  // pieces' numbers; none that `put` puts
-  bool erase = false;            // the session goes, with all of its pieces
+  // Likewise; no number is in two of them, or in `remove` too.
+  std::vector<PieceRange> remove_ranges;
+  bool erase = false;  // the session goes, with all of its pieces
   // With erase: whatever is stored of it, and in whatever epoch; expected_epoch
   // is 0. Done, too, where there is no such session.
   bool damaged = false;
+  // About how many bytes the store has less then: for those who wait for it.
+  size_t remove_bytes = 0;
 };
 
 // What has become of a change. All but kTaken leave no trace of it.

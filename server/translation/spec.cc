@@ -169,7 +169,7 @@ void SessionToProto(const Session& session, v1::Session* proto) {
   proto->set_durable_offset(moment.durable.next_offset);
   proto->set_resident(true);
   proto->set_resident_bytes(ResidentBytes(session.layout()) +
-                            session.held_bytes());
+                            session.held_bytes() + moment.past_bytes);
   proto->set_stored_bytes(moment.stored_bytes);
   HistoryStepToProto(moment.history_first_step, proto);
   ExpireTimeToProto(session.last_use(), *moment.spec, proto);

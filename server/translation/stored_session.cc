@@ -42,7 +42,8 @@ SessionBirth BirthOf(const store::v1::Head& stored, const SessionHead& head) {
 }
 
 HeadPieces PiecesOf(const store::v1::Head& stored) {
-  HeadPieces pieces{.first_live = stored.first_live_piece()};
+  HeadPieces pieces{.first_live = stored.first_live_piece(),
+                    .history_first_piece = stored.history_first_piece()};
   if (stored.has_history_first_step()) {
     pieces.history_first_step = stored.history_first_step();
   }
@@ -92,6 +93,7 @@ std::string ProtoCodec::EncodeHead(const SessionBirth& birth,
   head.set_first_live_piece(pieces.first_live);
   if (pieces.history_first_step.has_value()) {
     head.set_history_first_step(*pieces.history_first_step);
+    head.set_history_first_piece(pieces.history_first_piece);
   }
   // With SeeUse (session_table.h), which looks again after as long.
   TimeToProto(std::chrono::system_clock::now() + 2 * spec.durability.max_lag,
@@ -114,7 +116,8 @@ absl::StatusOr<HeadRecord> ProtoCodec::DecodeHead(
   const auto after = DurationFromProto(stored->expire_after());
   if (!after.has_value()) return Damaged(head, "its expire_after is none");
   return HeadRecord{BirthOf(*stored, head),
-                    TimeFromProto(stored->last_use_time()), *after};
+                    TimeFromProto(stored->last_use_time()), *after,
+                    PiecesOf(*stored)};
 }
 
 absl::StatusOr<SessionRecord> ProtoCodec::Decode(

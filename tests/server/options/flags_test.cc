@@ -52,13 +52,13 @@ TEST(FlagsTest, DefaultsAreThoseOfTheStruct) {
 }
 
 TEST(FlagsTest, EveryFlagReachesItsField) {
-  const auto parsed = Parse({"--grpc-address=[::1]:1",
-                             "--http-address=localhost:2", "--max-sessions=3",
-                             "--max-session-weights=4", "--max-total-weights=5",
-                             "--max-message-bytes=6000", "--max-queued-bytes=7",
-                             "--max-held-bytes=13", "--max-undurable-bytes=12",
-                             "--max-pending-calls=10", "--compute-threads=8",
-                             "--drain-seconds=9", "--log-level", "debug"});
+  const auto parsed = Parse(
+      {"--grpc-address=[::1]:1", "--http-address=localhost:2",
+       "--max-sessions=3", "--max-session-weights=4", "--max-total-weights=5",
+       "--max-message-bytes=6000", "--max-queued-bytes=7",
+       "--max-held-bytes=13", "--max-undurable-bytes=12",
+       "--max-history-bytes=14", "--max-pending-calls=10",
+       "--compute-threads=8", "--drain-seconds=9", "--log-level", "debug"});
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   const ServerOptions& options = parsed->options;
   EXPECT_EQ(options.grpc_address, "[::1]:1");
@@ -70,6 +70,7 @@ TEST(FlagsTest, EveryFlagReachesItsField) {
   EXPECT_EQ(options.max_queued_bytes, 7);
   EXPECT_EQ(options.max_held_bytes, 13);
   EXPECT_EQ(options.max_undurable_bytes, 12);
+  EXPECT_EQ(options.max_history_bytes, 14);
   EXPECT_EQ(options.max_pending_calls, 10);
   EXPECT_EQ(options.compute_threads, 8);
   EXPECT_EQ(options.drain_seconds, 9);

@@ -55,6 +55,21 @@ TEST(BudgetTest, AssigningGivesBackWhatWasHeldBefore) {
   EXPECT_TRUE(budget.Reserve(10).has_value());
 }
 
+TEST(BudgetTest, GrowsWithinWhatIsLeft) {
+  Budget budget(10);
+  Reservation held = budget.Reserve(6).value();
+  EXPECT_TRUE(held.GrowTo(5));
+  EXPECT_EQ(held.amount(), 6u);
+  EXPECT_FALSE(held.GrowTo(11));
+  EXPECT_EQ(held.amount(), 6u);
+  EXPECT_TRUE(held.GrowTo(9));
+  EXPECT_EQ(held.amount(), 9u);
+  EXPECT_FALSE(budget.Reserve(2).has_value());
+  held = {};
+  EXPECT_TRUE(budget.Reserve(10).has_value());
+  EXPECT_TRUE(Reservation().GrowTo(100));  // which is of no budget
+}
+
 TEST(BudgetTest, ShrinkingGivesBackTheRestAndNeverGrows) {
   Budget budget(10);
   Reservation held = budget.Reserve(8).value();

@@ -17,6 +17,7 @@
 #include "server/sessions/committer.h"
 #include "server/sessions/history_reader.h"
 #include "server/sessions/rejection.h"
+#include "server/sessions/short_block.h"
 #include "server/translation/spec.h"
 #include "server/translation/stored_session.h"
 #include "tests/server/session_kinds.h"
@@ -74,16 +75,18 @@ class HistoryTest : public ::testing::Test {
         testing::NoFeed);
   }
 
-  void Make(const SessionSpec& spec) {
+  void Make(const SessionSpec& spec,
+            size_t most_history_bytes = Journal::kNoBound) {
     copies_.clear();
     at_checkpoint_.clear();
     const Layout layout = LayoutOf(spec, kNoLimit).value();
     session_ = std::make_shared<Session>(
         SessionBirth{.id = kId}, spec, layout, testing::NoFeed(),
         Budget::Reservation(),
-        Durable{.journal = std::make_unique<Journal>(codec_, layout,
-                                                     spec.input.element_type),
-                .queue = &committer_});
+        Durable{
+            .journal = std::make_unique<Journal>(
+                codec_, layout, spec.input.element_type, most_history_bytes),
+            .queue = &committer_});
     testing::FillWeights(*session_);
     session_->BeginCommitting();
     ASSERT_TRUE(AwaitDurable().ok());
@@ -442,6 +445,66 @@ TEST_F(HistoryTest, WhatIsBeyondALimitGoes) {
   Restart();
 }
 
+// Else a stream of a sample a commit would cost the store two rows of each.
+TEST_F(HistoryTest, ShortBlocksArePutTogether) {
+  Make(SpecWithHistory(kKinds[0], 100'000));
+  for (int i = 0; i < 150; ++i) {
+    Train(1);
+    ASSERT_TRUE(AwaitDurable().ok());
+  }
+  const size_t rows = store_.BytesOf(kId, PieceKind::kSteps);
+  const size_t most = 3 + rows / (ShortBlock::kMostBytes / 2);
+  ASSERT_LT(most, 100u);
+  EXPECT_LE(store_.CountOf(kId, PieceKind::kSteps), most);
+  EXPECT_LE(store_.CountOf(kId, PieceKind::kBlock), most + 1);
+  EXPECT_GT(session_->moment().past_bytes, 0u);
+  ExpectTwin();
+  // What a checkpoint holds stays as it is.
+  CheckpointNow("a");
+  for (int i = 0; i < 5; ++i) {
+    Train(1);
+    ASSERT_TRUE(AwaitDurable().ok());
+  }
+  ExpectTwin();
+  Restart();
+  Train(5);
+  ReturnTo("a");
+  EXPECT_EQ(session_->in_turn().progress.step, 150u);
+  copies_.erase(copies_.upper_bound(150), copies_.end());
+  ExpectTwin();
+}
+
+TEST_F(HistoryTest, TheServersLimitHoldsWhereTheSpecHasNone) {
+  Make(SpecWithHistory(kKinds[1], 1'000'000), 200'000);
+  for (size_t i = 0; i < 700; ++i) {
+    TrainAtOnce(10);
+    ASSERT_TRUE(AwaitDurable().ok());
+  }
+  EXPECT_GT(First(), 0u);
+  EXPECT_LT(session_->moment().stored_bytes, 300'000u);
+  ExpectTwin(20);
+  SessionSpec spec = *session_->in_turn().spec;
+  spec.history.max_bytes = 200'000;
+  EXPECT_TRUE(session_->MakeRoomFor(spec).ok());
+  ++spec.history.max_bytes;
+  const absl::Status refused = session_->MakeRoomFor(spec);
+  EXPECT_EQ(ReasonOf(refused), "INVALID_REQUEST");
+  ASSERT_EQ(ViolationsOf(refused).size(), 1u);
+  EXPECT_EQ(ViolationsOf(refused)[0].field, "spec.history.max_bytes");
+}
+
+TEST_F(HistoryTest, GoingBackLeavesNoSpecBehind) {
+  Make(SpecWithHistory(kKinds[0], 1'000'000));
+  Train(20);
+  for (int i = 0; i < 6; ++i) {
+    Rewind(10);
+    Train(3);
+    ASSERT_TRUE(AwaitDurable().ok());
+  }
+  EXPECT_LE(store_.CountOf(kId, PieceKind::kSpec), 2u);
+  ExpectTwin();
+}
+
 // Steps of a life that is over are not to be come to by its history.
 TEST_F(HistoryTest, BeginsAnewAtACheckpointThatItDoesNotLeadTo) {
   Make(SpecWithHistory(kKinds[5], 1000));
@@ -466,8 +529,10 @@ TEST_F(HistoryTest, ADamagedBlockIsSaidToBe) {
   Train(10);
   ASSERT_TRUE(AwaitDurable().ok());
   const StoredSession stored = store_.Load(kId).value();
-  const PieceName* const block = FindBlock(stored.pieces, 10, 5);
-  ASSERT_NE(block, nullptr);
+  const auto head = codec_.DecodeHead(stored.head);
+  ASSERT_TRUE(head.ok()) << head.status();
+  const auto block = FindBlock(LiveBlocks(stored.pieces, head->pieces, 10), 5);
+  ASSERT_TRUE(block.has_value());
   const std::string bytes = store_.ReadPiece(kId, block->number).value();
   ASSERT_TRUE(codec_.DecodeBlock(*block, bytes).ok());
   PieceName longer = *block;

@@ -17,6 +17,9 @@ std::string TextOf(std::span<const SessionChange> changes) {
       absl::StrAppend(&text, " ", piece.name.number, ":", piece.bytes);
     }
     for (uint64_t number : change.remove) absl::StrAppend(&text, " -", number);
+    for (const PieceRange& range : change.remove_ranges) {
+      absl::StrAppend(&text, " -", range.first, "-", range.last);
+    }
   }
   return text;
 }
@@ -46,6 +49,15 @@ ChangeOutcome MemoryStore::Take(const SessionChange& change) {
   entry.head = change.head;
   for (uint64_t number : change.remove) {
     if (entry.pieces.erase(number) == 0) return ChangeOutcome::kDamaged;
+  }
+  for (const PieceRange& range : change.remove_ranges) {
+    std::erase_if(entry.pieces, [&](const auto& each) {
+      const auto& [number, piece] = each;
+      const PieceKind kind = piece.name.kind;
+      return range.first <= number && number <= range.last &&
+             kind != PieceKind::kCheckpoint &&
+             (kind == PieceKind::kBlock || !range.blocks_alone);
+    });
   }
   for (const Piece& piece : change.put) {
     if (!entry.pieces.emplace(piece.name.number, piece).second) {

@@ -119,6 +119,23 @@ TEST(SessionStepsTest, AnyStretchOfARunIsAppliedBitForBit) {
   }
 }
 
+TEST(SessionStepsTest, TwoPiecesJoinedAreTheOneThatAWriterMakesOfBoth) {
+  for (uint32_t seed = 0; seed < 20; ++seed) {
+    SCOPED_TRACE(seed);
+    const TrainedRun run = RandomRun(seed);
+    StepsWriter all = run.WriterAfter(run.begin());
+    StepsWriter parts = run.WriterAfter(run.begin());
+    std::string joined;
+    for (const TrainedCall& call : run.calls) {
+      all.Append(run.PartOf(call, false));
+      parts.Append(run.PartOf(call, false));
+      const std::string part = parts.Take();
+      joined = joined.empty() ? part : JoinSteps(joined, part);
+    }
+    EXPECT_EQ(joined, all.Take());
+  }
+}
+
 TEST(SessionStepsTest, TheWriterKnowsWhatItHolds) {
   const TrainedRun run = RandomRun(5);
   ASSERT_GE(run.calls.size(), 3);

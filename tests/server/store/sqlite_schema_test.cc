@@ -35,11 +35,11 @@ class SqliteSchemaTest : public ::testing::Test {
 };
 
 TEST_F(SqliteSchemaTest, ANewerVersionIsRefused) {
-  Do("PRAGMA user_version = 2");
+  Do("PRAGMA user_version = 3");
   EXPECT_THAT(Refusal(), AllOf(HasSubstr(folder_.File("sessions.db")),
-                               HasSubstr("schema version 2"),
-                               HasSubstr("knows version 1")));
-  Do("PRAGMA user_version = 1");
+                               HasSubstr("schema version 3"),
+                               HasSubstr("knows version 2")));
+  Do("PRAGMA user_version = 2");
   EXPECT_TRUE(Opening().ok());
 }
 

@@ -122,6 +122,54 @@ TEST_F(SqliteStoreTest, AChangeOfAnotherEpochLeavesNoTrace) {
   EXPECT_THAT(Faults(), IsEmpty());
 }
 
+TEST_F(SqliteStoreTest, ARangeTakesWhatThereIsOfItsNumbersButCheckpoints) {
+  std::vector<Piece> put;
+  for (uint64_t number = 2; number <= 20; number += 2) {
+    put.push_back(Image(number, std::string(number, 'x')));
+  }
+  put[2].name.kind = PieceKind::kBlock;       // 6
+  put[3].name.kind = PieceKind::kCheckpoint;  // 8
+  put[6].name.kind = PieceKind::kBlock;       // 14
+  Commit({Creation("a", put), Creation("b", put)});
+  SessionChange change = Advance("a", 1, 5, {Image(31, "new")}, {20});
+  change.remove_ranges = {{3, 9}, {11, 16, true}, {40, 60}};
+  EXPECT_THAT(Commit({change}), ElementsAre(kTaken));
+  std::vector<uint64_t> left;
+  for (const StoredPiece& piece : Load("a").pieces) {
+    left.push_back(piece.name.number);
+  }
+  EXPECT_THAT(left, ElementsAre(2, 8, 10, 12, 16, 18, 31));
+  EXPECT_EQ(Load("b").pieces.size(), put.size());
+  EXPECT_EQ(store_->List("", 1)->front().bytes, 2U + 8 + 10 + 12 + 16 + 18 + 3);
+  Open();
+  EXPECT_THAT(Faults(), IsEmpty());
+}
+
+TEST_F(SqliteStoreTest, ARangeWithADamagedPieceIsLeftAsItIs) {
+  Commit({Creation("a", {Image(1, "one"), Image(2, "two")})});
+  RawDatabase(folder_.path()).Do("UPDATE pieces SET step = 9 WHERE number = 2");
+  SessionChange change = Advance("a", 1, 5);
+  change.remove_ranges = {{1, 2}};
+  EXPECT_THAT(Commit({change}), ElementsAre(ChangeOutcome::kDamaged));
+  EXPECT_EQ(RawDatabase(folder_.path()).One("SELECT count(*) FROM pieces"),
+            "2");
+}
+
+TEST_F(SqliteStoreTest, RangesThatBreakTheRulesAreRefused) {
+  Commit({Creation("a", {Image(1, "one")})});
+  const auto refused = [&](std::vector<PieceRange> ranges) {
+    SessionChange bad = Advance("a", 1, 2, {Image(5, "")}, {1});
+    bad.remove_ranges = std::move(ranges);
+    return absl::IsInvalidArgument(store_->Commit(std::vector{bad}).status());
+  };
+  EXPECT_TRUE(refused({{3, 2}}));
+  EXPECT_TRUE(refused({{2, uint64_t{1} << 63}}));
+  EXPECT_TRUE(refused({{1, 3}}));          // by its number, too
+  EXPECT_TRUE(refused({{3, 6}}));          // puts it, too
+  EXPECT_TRUE(refused({{8, 9}, {7, 8}}));  // twice
+  EXPECT_FALSE(refused({{2, 4}, {5, 9, true}}));
+}
+
 TEST_F(SqliteStoreTest, AnEpochBeginsAtTheStepOfItsHead) {
   Commit({Creation("a", {})});
   Commit({Advance("a", 1, 30)});

@@ -44,6 +44,15 @@ ChangeOutcome StoreModel::Apply(const SessionChange& change) {
     session.epochs.push_back({change.head.epoch, change.head.step});
   }
   for (const uint64_t number : change.remove) session.pieces.erase(number);
+  for (const PieceRange& range : change.remove_ranges) {
+    std::erase_if(session.pieces, [&](const auto& each) {
+      const auto& [number, piece] = each;
+      const PieceKind kind = piece.name.kind;
+      return range.first <= number && number <= range.last &&
+             kind != PieceKind::kCheckpoint &&
+             (kind == PieceKind::kBlock || !range.blocks_alone);
+    });
+  }
   for (const Piece& piece : change.put) {
     session.pieces[piece.name.number] = piece;
   }
@@ -138,16 +147,30 @@ SessionChange RandomChanges::One(const StoreModel& model) {
   return change;
 }
 
+// Some by one, or all of a range, in which there may be none.
+void RandomChanges::RemovePieces(const StoreModel::Session& session,
+                                 SessionChange& change) {
+  // That no range has yet.
+  uint64_t next = session.pieces.empty() ? 1 : session.pieces.begin()->first;
+  while (Below(3) == 0) {
+    const uint64_t first = next + Below(20);
+    next = std::min(first + 1 + Below(40), next_number_);
+    if (first >= next) return;
+    change.remove_ranges.push_back({first, next - 1, Below(3) == 0});
+  }
+  for (const auto& [number, piece] : session.pieces) {
+    if (number >= next && Below(3) == 0) change.remove.push_back(number);
+  }
+}
+
 void RandomChanges::ChangePieces(const StoreModel::Session* session,
                                  SessionChange& change) {
   if (session != nullptr && change.expected_epoch != 0) {
-    for (const auto& [number, piece] : session->pieces) {
-      if (Below(3) == 0) change.remove.push_back(number);
-    }
+    RemovePieces(*session, change);
   }
   for (uint64_t count = Below(3); count > 0; --count) {
     const PieceName name{.number = next_number_++,
-                         .kind = static_cast<PieceKind>(1 + Below(4)),
+                         .kind = static_cast<PieceKind>(1 + Below(5)),
                          .base_step = Below(100),
                          .step = Below(1000),
                          .first_number = Below(1 << 20)};

@@ -59,6 +59,7 @@ class RandomChanges {
   uint64_t Below(uint64_t limit) { return random_() % limit; }
   std::string Bytes(size_t longest);
   SessionChange One(const StoreModel& model);
+  void RemovePieces(const StoreModel::Session& session, SessionChange& change);
   void ChangePieces(const StoreModel::Session* session, SessionChange& change);
 
   std::mt19937_64 random_;

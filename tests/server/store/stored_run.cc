@@ -140,8 +140,6 @@ void PieceShelf::PutImage(const TrainedRun& run, const ImageRange& range) {
   Put(PieceKind::kImage, 0, range.step, range.first, run.PieceOf(range));
 }
 
-void PieceShelf::Remove(uint64_t number) { pieces_.erase(number); }
-
 StoredSession PieceShelf::At(uint64_t step) const {
   StoredSession stored;
   stored.head.step = step;

@@ -76,7 +76,6 @@ class PieceShelf {
            std::string bytes);
   void PutSteps(StepsWriter& writer);  // what it has collected
   void PutImage(const TrainedRun& run, const ImageRange& range);
-  void Remove(uint64_t number);
 
   StoredSession At(uint64_t step) const;
   absl::StatusOr<std::string> Read(uint64_t number) const;
