@@ -64,8 +64,8 @@ void SetConnectionLimits(grpc::ServerBuilder& builder) {
       kClientPingInterval.count());
 }
 
-// What arrives is taken as it is: two megabytes of gzip would unfold to gigabytes
-// before the limit of a message is looked at.
+// What arrives is taken as it is: two megabytes of gzip would unfold to
+// gigabytes before the limit of a message is looked at.
 void RefuseCompression(grpc::ServerBuilder& builder) {
   for (const grpc_compression_algorithm algorithm :
        {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
