@@ -63,13 +63,13 @@ BlockWindow::Outcome BlockWindow::Sweep(Window window) {
 void BlockWindow::Apply(size_t accepted) {
   layers_.Apply(first_, accepted);
   std::copy(direct_weights_.begin(), direct_weights_.end(),
-            run_->weights.begin() + DirectBegin());
+            run_->weights.subspan(DirectBegin()).begin());
 }
 
 // What a sweep begins with: nothing is known of steps that none has seen.
 void BlockWindow::ForgetEarlier(Window window) {
-  std::fill(broken_.begin() + window.begin, broken_.begin() + window.end, 0);
-  std::fill(bounds_.begin() + window.begin, bounds_.begin() + window.end, 0);
+  std::fill_n(&broken_[window.begin], window.size(), 0);
+  std::fill_n(&bounds_[window.begin], window.size(), 0);
   if (window.end <= swept_) return;
   for (size_t k = 0; k < pivot_; ++k) {
     const MutableRows& u = layers_[k].u;
@@ -165,8 +165,9 @@ void BlockWindow::BackwardEarlier(Window window) {
 // How many samples, from the window's first on, saw earlier layers as the steps
 // before them leave those: z with this sweep's factors is z as it was used.
 size_t BlockWindow::Converged(Window window) {
-  const auto begin = broken_.begin();
-  window.end = std::find(begin + window.begin, begin + window.end, 1) - begin;
+  size_t sound = window.begin;
+  while (sound < window.end && broken_[sound] == 0) ++sound;
+  window.end = sound;
   for (size_t k = 0; k < pivot_; ++k) {
     const BlockLayer& layer = layers_[k];
     const size_t size = layer.w.rows;

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "server/calls/idle_sessions.h"
+#include "server/ops/log.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/stored_record.h"
 #include "server/sessions/worker.h"
@@ -545,6 +546,7 @@ TEST_F(SessionLoaderTest, ADiskThatHangsIsToldOfWhenTrainingStops) {
   const auto logged = [&] {
     ::testing::internal::CaptureStderr();
     TidySessions(context, std::chrono::system_clock::now());
+    FlushLog(std::chrono::minutes(1));
     return ::testing::internal::GetCapturedStderr();
   };
   EXPECT_THAT(logged(), Not(HasSubstr("train")));

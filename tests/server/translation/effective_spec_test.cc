@@ -135,7 +135,7 @@ TEST_F(EffectiveSpecTest, HasTheHistoryThatWasGiven) {
         "history {max_age {seconds: 1}}",
         "history {max_age {seconds: 315360000}}",
         "history {max_steps: 18446744073709551615 "
-        "max_bytes: 18446744073709551615 max_age {seconds: 5 nanos: 7}}"}) {
+        "max_bytes: 274877906944 max_age {seconds: 5 nanos: 7}}"}) {
     const v1::SessionSpec spec = With(Spec(6, {4, 2}), given);
     const v1::Session session = Create(spec);
     EXPECT_EQ(session.spec().has_history(), spec.has_history());
