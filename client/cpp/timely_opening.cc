@@ -4,6 +4,7 @@
 #include <chrono>
 #include <future>
 #include <limits>
+#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -27,10 +28,15 @@ absl::StatusOr<std::unique_ptr<TrainStream>> OpenTrainInTime(
   const auto bound = client.options().call_deadline;
   const RetryClock::TimePoint end = clock.Now() + bound;
   Cancellation overdue(cancellation);
-  auto opened = std::async(std::launch::async, [&] {
-    return client.OpenTrainWith(session, std::move(opening), kNoWindow,
-                                &overdue);
-  });
+  std::future<absl::StatusOr<std::unique_ptr<TrainStream>>> opened;
+  try {
+    opened = std::async(std::launch::async, [&] {
+      return client.OpenTrainWith(session, std::move(opening), kNoWindow,
+                                  &overdue);
+    });
+  } catch (const std::system_error&) {
+    return absl::UnavailableError("no thread is left to open the stream with");
+  }
   bool late = false;
   while (opened.wait_for(kLook) != std::future_status::ready) {
     if (late || clock.Now() < end) continue;

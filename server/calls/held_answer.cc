@@ -25,7 +25,7 @@ std::shared_ptr<const std::string> HoldAnswer(const AppliedMessage& message,
 }
 
 absl::Status HeldAnswerIsGone() {
-  return absl::InternalError(
+  return absl::UnavailableError(
       "an answer that was held for the session is not there any more: open "
       "another stream, on which its samples are skipped");
 }

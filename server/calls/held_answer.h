@@ -23,7 +23,7 @@ std::shared_ptr<const std::string> HoldAnswer(const AppliedMessage& message,
                                               const HeldRoom& room,
                                               HeldAnswers& held);
 
-// INTERNAL: what was to be repeated is not held any more.
+// UNAVAILABLE: what was to be repeated is not held any more.
 absl::Status HeldAnswerIsGone();
 
 // What the steps were answered with. That is not all of the response: which

@@ -85,7 +85,9 @@ class SessionPage : public std::enable_shared_from_this<SessionPage> {
     }
     context_.loader->Describe(
         found_[i].id, [self = shared_from_this(), i](const auto& described) {
-          self->TakeRead(i, described);
+          const absl::Status taken =
+              CatchOutOfMemory([&] { self->TakeRead(i, described); });
+          if (!taken.ok()) return self->done_(taken);
           self->ReadNext(i + 1);
         });
   }

@@ -52,8 +52,8 @@ class MessageTrainer {
 
   // Learns from or trains on the message's next part, a few milliseconds at
   // most for nets of ordinary size, and fills response (cleared by the caller).
-  // Call until message_done. Fails with INTERNAL where the message was applied
-  // before, and its held answers can't be read: the stream can't go on.
+  // Call until message_done. Fails with UNAVAILABLE where the message was
+  // applied before, and its held answers can't be read: the stream can't go on.
   absl::Status Next(Worker& worker, v1::TrainResponse* response);
 
   // The last response as bytes, if the session has been given them to hold, and

@@ -4,7 +4,9 @@
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 
+#include <chrono>
 #include <cstdint>
+#include <new>
 #include <string>
 #include <string_view>
 
@@ -25,12 +27,26 @@ LogLevel LevelOf(gpr_log_severity severity) {
   return LogLevel::kWarning;
 }
 
+// A moment is left for the line to be written: it says why the process ends.
+constexpr std::chrono::seconds kLastWords(1);
+
+// The libraries' callbacks may not throw: without memory a line is lost.
+void LogOf(std::string_view library, LogLevel level, std::string_view message,
+           std::string_view file, int line) {
+  try {
+    Log(level, message,
+        {{"library", library}, {"file", file}, {"line", int64_t{line}}});
+    if (level == LogLevel::kError) FlushLog(kLastWords);
+  } catch (const std::bad_alloc&) {
+  }
+}
+
 // Which of them gRPC says at all is for GRPC_VERBOSITY to choose, as ever.
 void LogOfGrpc(gpr_log_func_args* said) {
-  Log(LevelOf(said->severity), said->message,
-      {{"library", std::string_view("grpc")},
-       {"file", std::string_view(said->file)},
-       {"line", int64_t{said->line}}});
+  const std::string_view message = said->message;
+  const bool fatal = message.starts_with("assertion failed");
+  LogOf("grpc", fatal ? LogLevel::kError : LevelOf(said->severity), message,
+        said->file, said->line);
 }
 
 // Of all but what ends the process clients are the cause, with what they send:
@@ -38,10 +54,8 @@ void LogOfGrpc(gpr_log_func_args* said) {
 void LogOfProtobuf(google::protobuf::LogLevel level, const char* file, int line,
                    const std::string& message) {
   const bool fatal = level == google::protobuf::LOGLEVEL_FATAL;
-  Log(fatal ? LogLevel::kError : LogLevel::kDebug, message,
-      {{"library", std::string_view("protobuf")},
-       {"file", std::string_view(file)},
-       {"line", int64_t{line}}});
+  LogOf("protobuf", fatal ? LogLevel::kError : LogLevel::kDebug, message, file,
+        line);
 }
 
 }  // namespace

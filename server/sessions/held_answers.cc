@@ -47,6 +47,7 @@ void HeldAnswers::Add(uint64_t first_offset, HeldAnswer answer,
   all_.emplace_hint(all_.end(), first_offset,
                     Held{std::move(answer), *std::move(taken)});
   bytes_ += bytes;
+  last_use_ = std::chrono::system_clock::now();  // a message may take minutes
 }
 
 void HeldAnswers::DropBefore(uint64_t offset) {

@@ -68,9 +68,10 @@ bool GroupIsBeyond(const PastGroup& group, size_t bytes,
 }  // namespace
 
 void Past::Close(const PastGroup& group) {
+  if (groups_.size() == kMostGroups) groups_.reserve(kMostGroups + 1);
   groups_.push_back(group);
   bytes_ += group.bytes;
-  if (groups_.size() > kMostGroups) JoinNeighbours();
+  if (groups_.size() > kMostGroups) JoinTwo();
 }
 
 void Past::GrowTo(uint64_t last_piece, size_t bytes) {
@@ -79,22 +80,31 @@ void Past::GrowTo(uint64_t last_piece, size_t bytes) {
   bytes_ += bytes;
 }
 
-// What lies between two, if anything, nobody needs.
-void Past::JoinNeighbours() {
-  size_t count = 0;
-  for (size_t i = 0; i < groups_.size(); i += 2) {
-    PastGroup joined = groups_[i];
-    if (i + 1 < groups_.size()) {
-      const PastGroup& next = groups_[i + 1];
-      joined.last_piece = next.last_piece;
-      joined.last_block = next.last_block;
-      joined.last_step = next.last_step;
-      joined.last_time = next.last_time;
-      joined.bytes += next.bytes;
-    }
-    groups_[count++] = joined;
+// The two neighbours that are least of the past together, in bytes and in
+// steps: so none comes to be much more of it than others. What lies between
+// them, if anything, nobody needs.
+void Past::JoinTwo() {
+  const double bytes = static_cast<double>(std::max<size_t>(bytes_, 1));
+  const double steps = static_cast<double>(std::max<uint64_t>(
+      groups_.back().last_step - groups_.front().start.base_step, 1));
+  const auto share = [&](size_t first) {
+    const PastGroup& a = groups_[first];
+    const PastGroup& b = groups_[first + 1];
+    return static_cast<double>(a.bytes + b.bytes) / bytes +
+           static_cast<double>(b.last_step - a.start.base_step) / steps;
+  };
+  size_t least = 0;
+  for (size_t i = 1; i + 1 < groups_.size(); ++i) {
+    if (share(i) < share(least)) least = i;
   }
-  groups_.resize(count);
+  PastGroup& joined = groups_[least];
+  const PastGroup next = groups_[least + 1];
+  joined.last_piece = next.last_piece;
+  joined.last_block = next.last_block;
+  joined.last_step = next.last_step;
+  joined.last_time = next.last_time;
+  joined.bytes += next.bytes;
+  groups_.erase(groups_.begin() + static_cast<ptrdiff_t>(least) + 1);
 }
 
 bool Past::IsBeyond(const HistoryLimits& limits, uint64_t step,

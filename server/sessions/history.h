@@ -130,7 +130,7 @@ class Past {
   size_t bytes() const { return bytes_; }
 
  private:
-  void JoinNeighbours();
+  void JoinTwo();
 
   std::vector<PastGroup> groups_;  // oldest first
   size_t bytes_ = 0;               // of all

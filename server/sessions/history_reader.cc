@@ -15,6 +15,9 @@
 namespace backprop {
 namespace {
 
+// Of a step whose session is committed in their midst.
+constexpr int kMostReads = 10;
+
 absl::StatusOr<HistoryBlock> ReadBlock(const std::string& id,
                                        const PieceName& name,
                                        ReadableStore& store,
@@ -137,21 +140,30 @@ absl::StatusOr<std::shared_ptr<Session>> ReadStep(
     const std::string& id, uint64_t step, const Layout& layout, Store& store,
     const SessionCodec& codec, SessionTable& sessions) {
   const std::string what = absl::StrCat("step ", step, " of session ", id);
-  const auto stored = store.Load(id);
-  if (!stored.ok()) return CantBeRead(what, stored.status());
-  const auto head = codec.DecodeHead(stored->head);
-  if (!head.ok()) return CantBeRead(what, head.status());
-  const auto block = FindBlock(
-      LiveBlocks(stored->pieces, head->pieces, stored->head.step), step);
-  if (!block.has_value()) {
-    return Rejection(kStepNotKept,
-                     absl::StrCat("the history of session ", id,
-                                  " has no step ", step, " any more"));
+  auto stored = store.Load(id);
+  for (int reads = 0; stored.ok(); ++reads) {
+    const auto head = codec.DecodeHead(stored->head);
+    if (!head.ok()) return CantBeRead(what, head.status());
+    const auto block = FindBlock(
+        LiveBlocks(stored->pieces, head->pieces, stored->head.step), step);
+    if (!block.has_value()) {
+      return Rejection(kStepNotKept,
+                       absl::StrCat("the history of session ", id,
+                                    " has no step ", step, " any more"));
+    }
+    auto session =
+        RestoreStep(*stored, {*block, step}, layout, store, codec, sessions);
+    if (session.ok()) return session;
+    // A commit may have put pieces together anew, or removed some, meanwhile.
+    auto again = store.Load(id);
+    if (reads == kMostReads || !again.ok() ||
+        std::ranges::equal(again->pieces, stored->pieces, {}, NumberOf,
+                           NumberOf)) {
+      return CantBeRead(what, session.status());
+    }
+    stored = std::move(again);
   }
-  auto session =
-      RestoreStep(*stored, {*block, step}, layout, store, codec, sessions);
-  if (session.ok()) return session;
-  return CantBeRead(what, session.status());
+  return CantBeRead(what, stored.status());
 }
 
 }  // namespace backprop

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/contract/digest.h"
 #include "server/sessions/epochs.h"
+#include "server/sessions/out_of_memory.h"
 #include "server/sessions/rejection.h"
 #include "server/sessions/session_room.h"
 #include "server/store/failpoint.h"
@@ -261,7 +262,9 @@ void Session::DetachWriter(const Writer& writer) {
 bool Session::HoldsInVain(std::chrono::system_clock::time_point now) const {
   if (held_bytes() == 0 || now - held_.last_use() < kHeldFor) return false;
   MutexLock lock(mutex_);
-  return writer_ != nullptr || now - detached_ >= kHeldFor;
+  if (writer_ == nullptr) return now - detached_ >= kHeldFor;
+  // Else answers may be waiting for the store.
+  return !is_durable() || durable_progress_.step == progress_.step;
 }
 
 absl::Status Session::Close() {
@@ -443,7 +446,8 @@ void Session::GoOnRemoving() {
     MutexLock lock(mutex_);
     ++version_;  // it is not idle before all is gone
   }
-  NoteChange();
+  // What is done is done. Without memory the next change goes on with it.
+  CatchOutOfMemory([&] { NoteChange(); }).IgnoreError();
 }
 
 absl::StatusOr<Undurable::Share> Session::RoomToHandOver(size_t bytes) const {
@@ -550,8 +554,8 @@ void Session::FinishRewind(Session& past) {
     AddEpoch({durable_.journal->epoch(), step}, &epochs_);
     rewinding_ = false;
   }
-  GoOnRemoving();
   feed_->Lose(step);
+  GoOnRemoving();
 }
 
 void Session::BeginSteps() {

@@ -188,11 +188,12 @@ void StoredPieces::TakeBack(uint64_t number, SessionChange& change) {
 
 void StoredPieces::Forget(std::span<const PastGroup> groups,
                           SessionChange& change) {
-  const auto unneeded = std::ranges::partition(specs_, [&](const auto& spec) {
-    return history_.NeedsSpec(NumberOf(spec));
-  });
-  for (const StoredPiece& spec : unneeded) Drop(spec, change);
-  specs_.erase(unneeded.begin(), unneeded.end());
+  const auto unneeded = std::partition(
+      specs_.begin(), specs_.end(),
+      [&](const auto& spec) { return history_.NeedsSpec(NumberOf(spec)); });
+  std::for_each(unneeded, specs_.end(),
+                [&](const StoredPiece& spec) { Drop(spec, change); });
+  specs_.erase(unneeded, specs_.end());
   const auto keep_spec = [&](const PastGroup& gone, const GroupStart& start) {
     if (!gone.Has(start.spec) || start.spec == spec() ||
         IsAmong(specs_, start.spec)) {

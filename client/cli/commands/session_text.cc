@@ -138,7 +138,7 @@ std::string SessionListText(const std::vector<v1::Session>& sessions) {
   for (const v1::Session& session : sessions) {
     if (!session.damage().empty()) {
       rows.push_back({session.session_id(), "-", "-", "damaged", "-", "-", "-",
-                      "can't be brought back, only deleted"});
+                      "can't be brought back: backpropd check says why"});
       continue;
     }
     rows.push_back(

@@ -162,7 +162,7 @@ TEST(SessionListTextTest, SaysOfADamagedSessionThatItIs) {
   EXPECT_EQ(
       SessionListText({damaged, named}),
       R"(SESSION  NAME     STEP  DURABLE  STATE    MEMORY  STORE  CREATED (UTC)     NETWORK
-s-22                 -        -  damaged       -      -  -                 can't be brought back, only deleted
+s-22                 -        -  damaged       -      -  -                 can't be brought back: backpropd check says why
 s-1      mice  480,000        -  idle          -      -  2027-01-15 08:00  784
 )");
 }

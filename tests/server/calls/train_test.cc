@@ -324,7 +324,7 @@ TEST(MessageTrainerTest, AHeldAnswerThatCanNotBeReadEndsTheStream) {
   HeldAnswer damaged = session->held_answers().At(0);
   damaged.bytes = std::make_shared<const std::string>("\x0b\xff");
   session->held_answers().Add(0, damaged, {size_t{1} << 20});
-  EXPECT_EQ(answer(&response).code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(answer(&response).code(), absl::StatusCode::kUnavailable);
   EXPECT_TRUE(answer(&response).ok());
   EXPECT_EQ(response.skipped_samples(), 3u);
   EXPECT_EQ(session->progress().step, 3u);
@@ -351,7 +351,7 @@ TEST(MessageTrainerTest, AnswersThatAreLetGoOfInTheMidstEndTheStream) {
   session->held_answers().Clear();
   response.Clear();
   EXPECT_EQ(trainer.Next(worker, &response).code(),
-            absl::StatusCode::kInternal);
+            absl::StatusCode::kUnavailable);
   EXPECT_EQ(session->progress().step, 5000u);
 }
 

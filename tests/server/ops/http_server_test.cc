@@ -8,9 +8,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <memory>
@@ -224,13 +226,16 @@ TEST_F(HttpServerTest, ManyMoreAreAllServedInTheEnd) {
 TEST_F(HttpServerTest, ItAcceptsAgainAfterDescriptorsRanOut) {
   Start(kPatient);
   ASSERT_THAT(Get("/"), StartsWith("HTTP/1.1 200 "));
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const rlimit low{std::min<rlim_t>(limit.rlim_cur, 256), limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
   std::vector<int> all;
   int spare = 0;
   while ((spare = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0) {
     all.push_back(spare);
-    ASSERT_LT(all.size(), 1000000U) << "this machine has no limit";
   }
-  ASSERT_EQ(errno, EMFILE);
+  EXPECT_EQ(errno, EMFILE);
   close(all.back());  // for the client's end
   all.pop_back();
   Peer peer(port_);
@@ -239,6 +244,7 @@ TEST_F(HttpServerTest, ItAcceptsAgainAfterDescriptorsRanOut) {
   std::this_thread::sleep_for(milliseconds(50));
   EXPECT_TRUE(peer.Waits());
   for (const int fd : all) close(fd);
+  EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
   EXPECT_THAT(peer.Rest(), StartsWith("HTTP/1.1 200 "));
 }
 

@@ -119,6 +119,9 @@ TEST_F(PastTest, AMillionPiecesAreKnownAsSomeGroups) {
   const auto& groups = history.past->groups();
   EXPECT_LE(groups.size(), Past::kMostGroups);
   EXPECT_GT(groups.size(), Past::kMostGroups / 4);
+  const PastGroup& largest =
+      *std::ranges::max_element(groups, {}, &PastGroup::bytes);
+  EXPECT_LE(largest.bytes, history.past->bytes() / 100);
   EXPECT_EQ(groups.front().first_piece, 2u);
   EXPECT_EQ(groups.back().last_piece, head_.first_live - 1);
   EXPECT_EQ(groups.back().last_step, 500'000u);
@@ -128,6 +131,18 @@ TEST_F(PastTest, AMillionPiecesAreKnownAsSomeGroups) {
   EXPECT_EQ(history.first_step(), 1u);
   EXPECT_LE(groups.capacity() * sizeof(PastGroup),
             kPastNumbers * sizeof(float));
+}
+
+TEST_F(PastTest, ALimitTakesLittleMoreThanIsBeyondIt) {
+  Fill(10'001, 50);
+  Past past = *HistoryIn(shelf_, head_).past;
+  const size_t all = past.bytes();
+  past.Trim({.max_bytes = all - 1}, 500'000, {});
+  EXPECT_LT(past.bytes(), all);
+  EXPECT_GE(past.bytes(), all - all / 100);
+  past.Trim({.max_steps = 250'000}, 500'000, {});
+  EXPECT_LE(past.groups().front().start.base_step, 250'000u);
+  EXPECT_GE(past.groups().front().start.base_step, 245'000u);
 }
 
 // What a checkpoint holds stays: images, steps and its spec.
