@@ -34,7 +34,7 @@ constexpr size_t kAcceptedAtOnce = 16;
 // for a connection.
 constexpr milliseconds kPause(100);
 
-constexpr const char* kText = "text/plain; charset=utf-8";
+constexpr const char* kPlainText = "text/plain; charset=utf-8";
 
 using ResponsePtr = std::unique_ptr<MHD_Response, void (*)(MHD_Response*)>;
 
@@ -175,8 +175,11 @@ void HttpServer::Loop::Accept() {
     const int socket =
         accept4(listening_, address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (socket < 0) {
-      if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
-      // No descriptor, or no memory of the kernel's.
+      // The others are of the connection that would have been accepted.
+      if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS &&
+          errno != ENOMEM) {
+        return;
+      }
       accept_from_ = steady_clock::now() + kPause;
       return MakeRoom();
     }
@@ -244,13 +247,14 @@ MHD_Result HttpServer::Loop::Answer(void* self, MHD_Connection* connection,
 
 HttpResponse HttpServer::Loop::Respond(std::string_view method,
                                        std::string_view path) const {
-  if (method != MHD_HTTP_METHOD_GET && method != MHD_HTTP_METHOD_HEAD) {
-    return {MHD_HTTP_METHOD_NOT_ALLOWED, kText, "Only GET is answered.\n"};
-  }
   try {
+    if (method != MHD_HTTP_METHOD_GET && method != MHD_HTTP_METHOD_HEAD) {
+      return {MHD_HTTP_METHOD_NOT_ALLOWED, kPlainText,
+              "Only GET and HEAD are answered.\n"};
+    }
     return handler_(path);
-  } catch (...) {  // the library is C
-    return {MHD_HTTP_INTERNAL_SERVER_ERROR, kText, "No answer.\n"};
+  } catch (...) {  // the library is C; too short to need memory
+    return {MHD_HTTP_INTERNAL_SERVER_ERROR, kPlainText, "No answer.\n"};
   }
 }
 
