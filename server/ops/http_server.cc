@@ -28,8 +28,8 @@ using std::chrono::steady_clock;
 // A connection's request line, headers and answer's head; more of them is
 // answered with 431.
 constexpr size_t kConnectionBytes = 16384;
-// Taken from the listener before those that are open are served again.
-constexpr size_t kAcceptedAtOnce = 16;
+// Connections that are cut, and count until the library has seen their end.
+constexpr size_t kMostCut = 16;
 // Until the listener is looked at again after the process had no descriptor
 // for a connection.
 constexpr milliseconds kPause(100);
@@ -123,7 +123,7 @@ absl::Status HttpServer::Loop::Start() {
       MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, nullptr, nullptr, &Answer,
       this, MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionBytes,
       MHD_OPTION_CONNECTION_LIMIT,
-      static_cast<unsigned int>(limits_.connections + kAcceptedAtOnce),
+      static_cast<unsigned int>(limits_.connections + kMostCut),
       MHD_OPTION_NOTIFY_CONNECTION, &Notify, this, MHD_OPTION_END);
   if (daemon_ == nullptr) {
     return absl::ResourceExhaustedError("no descriptor or memory is left");
@@ -167,25 +167,24 @@ int HttpServer::Loop::PollTimeout() const {
   return static_cast<int>(timeout.count());
 }
 
+// One: without descriptors the kernel says so though nobody waits.
 void HttpServer::Loop::Accept() {
-  for (size_t i = 0; i < kAcceptedAtOnce; ++i) {
-    sockaddr_storage peer{};
-    socklen_t size = sizeof(peer);
-    auto* const address = reinterpret_cast<sockaddr*>(&peer);
-    const int socket =
-        accept4(listening_, address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (socket < 0) {
-      // The others are of the connection that would have been accepted.
-      if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS &&
-          errno != ENOMEM) {
-        return;
-      }
-      accept_from_ = steady_clock::now() + kPause;
-      return MakeRoom();
+  sockaddr_storage peer{};
+  socklen_t size = sizeof(peer);
+  auto* const address = reinterpret_cast<sockaddr*>(&peer);
+  const int socket =
+      accept4(listening_, address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (socket < 0) {
+    // The others are of the connection that would have been accepted.
+    if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS &&
+        errno != ENOMEM) {
+      return;
     }
-    if (connections_.size() >= limits_.connections) MakeRoom();
-    MHD_add_connection(daemon_, socket, address, size);  // it closes what fails
+    accept_from_ = steady_clock::now() + kPause;
+    return MakeRoom();
   }
+  if (connections_.size() >= limits_.connections) MakeRoom();
+  MHD_add_connection(daemon_, socket, address, size);  // it closes what fails
 }
 
 void HttpServer::Loop::MakeRoom() {
